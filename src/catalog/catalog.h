@@ -1,0 +1,111 @@
+// What exists: streams and views, with the statement that made each.
+//
+// A catalog state is an immutable value; readers take the current one and keep it as long as they
+// like.  Changes go through Catalog::Change, one at a time, and are durable when it returns (one
+// file, replaced atomically).  Thread-safe.  Owned by main.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+#include "duckdb/common/types.hpp"
+
+namespace weir {
+
+// How a TIMESTAMP column arrives when it is a number.
+enum class EpochUnit { kNone, kSeconds, kMillis, kMicros };
+
+struct Column {
+  std::string name;
+  duckdb::LogicalType type;
+  bool not_null = false;
+  EpochUnit epoch = EpochUnit::kNone;
+};
+
+enum class UnknownFields { kIgnore, kReject };
+
+struct Watermark {
+  std::string column;
+  Micros delay = 0;
+};
+
+struct Stream {
+  StreamId id;
+  std::string name;
+  std::vector<Column> columns;
+  std::optional<Watermark> watermark;
+  UnknownFields unknown_fields = UnknownFields::kIgnore;
+  std::string dedup_key;       // column name, or empty
+  Micros dedup_window = 0;
+  std::string comment;
+  std::string sql;             // the CREATE statement, as written
+  bool from_project = false;   // declared by the project folder, which is the truth for it
+
+  // Index of a column by name (case-insensitive, as SQL names are), or nothing.
+  std::optional<size_t> Find(std::string_view column) const;
+  std::vector<duckdb::LogicalType> Types() const;
+};
+
+struct View {
+  uint32_t id = 0;             // for life, never reused
+  std::string name;
+  std::string query;           // the SELECT
+  bool materialized = true;
+  std::string comment;
+  std::string sql;             // the CREATE statement, as written
+  bool from_project = false;
+};
+
+struct CatalogState {
+  uint64_t version = 0;
+  uint32_t next_id = 1;
+  std::string time_zone = "UTC";
+  std::map<std::string, std::shared_ptr<const Stream>> streams;  // by lower-case name
+  std::map<std::string, std::shared_ptr<const View>> views;      // by lower-case name
+
+  std::shared_ptr<const Stream> FindStream(std::string_view name) const;
+  std::shared_ptr<const Stream> FindStream(StreamId id) const;
+  std::shared_ptr<const View> FindView(std::string_view name) const;
+  // As Find, but throws kUnknownStream / kUnknownView with the nearest name as hint.
+  std::shared_ptr<const Stream> GetStream(std::string_view name) const;
+  std::shared_ptr<const View> GetView(std::string_view name) const;
+};
+using CatalogPtr = std::shared_ptr<const CatalogState>;
+
+// Where the catalog is kept; implemented over io/ by main, so that this folder needs no disk.
+class CatalogStore {
+ public:
+  virtual ~CatalogStore() = default;
+  virtual std::string Load() = 0;                  // "" when there is none yet
+  virtual void Save(const std::string& text) = 0;  // durable when it returns
+};
+
+class Catalog {
+ public:
+  explicit Catalog(CatalogStore& store);
+
+  CatalogPtr Current() const;
+
+  // Applies `edit` to a copy of the current state, makes it durable, then current.  What edit
+  // throws passes through and nothing changes.
+  CatalogPtr Change(const std::function<void(CatalogState&)>& edit);
+
+ private:
+  CatalogStore& store_;
+  mutable std::mutex mutex_;
+  std::mutex change_mutex_;
+  CatalogPtr current_;
+};
+
+// The catalog file: JSON, one object.  Types are written as DuckDB prints them.
+std::string SaveCatalog(const CatalogState& state);
+CatalogState LoadCatalog(const std::string& text);  // throws Error(kCorruption)
+
+}  // namespace weir

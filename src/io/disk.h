@@ -1,0 +1,62 @@
+// Files and folders: the only way Weir touches a disk.  RealDisk is the machine's; SimulatedDisk
+// (io/simulated_disk.h) drops, reorders and tears what was not synced.
+//
+// Every failure throws Error(kUnavailable, ...) for a full disk and DiskFailure for anything else;
+// after a failed sync the file must not be used again (its bytes are unknown).
+// A Disk is thread-safe; a File may be read by many threads and written by one.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+
+namespace weir {
+
+class DiskFailure : public Error {
+ public:
+  explicit DiskFailure(std::string message) : Error(ErrorCode::kUnavailable, std::move(message)) {}
+};
+
+class File {
+ public:
+  virtual ~File() = default;
+  // Reads up to buffer.size() bytes; returns how many there were.
+  virtual size_t Read(uint64_t position, std::span<char> buffer) = 0;
+  virtual void Write(uint64_t position, std::string_view bytes) = 0;
+  virtual void Sync() = 0;                 // data and size are on the disk when it returns
+  virtual uint64_t Size() = 0;
+  virtual void Truncate(uint64_t size) = 0;
+  // Reserves space, so that later writes inside it do not fail for want of it.
+  virtual void Allocate(uint64_t size) = 0;
+};
+
+enum class OpenMode { kRead, kReadWrite, kCreate };  // kCreate: must not exist
+
+class Disk {
+ public:
+  virtual ~Disk() = default;
+  virtual std::unique_ptr<File> Open(const std::string& path, OpenMode mode) = 0;
+  virtual bool Exists(const std::string& path) = 0;
+  virtual std::vector<std::string> List(const std::string& directory) = 0;  // names, sorted
+  virtual void MakeDirectories(const std::string& path) = 0;                // durable when it returns
+  virtual void Rename(const std::string& from, const std::string& to) = 0;
+  virtual void Remove(const std::string& path) = 0;
+  virtual void SyncDirectory(const std::string& path) = 0;
+  // Holds an exclusive lock until the handle is gone; throws Error(kUnavailable) naming the holder.
+  virtual std::shared_ptr<void> Lock(const std::string& path) = 0;
+  // A path other processes and libraries can open, where there is one.
+  virtual std::string NativePath(const std::string& path) = 0;
+};
+
+// Whole small files, replaced atomically: temporary file, sync, rename, sync of the folder.
+void WriteFileAtomically(Disk& disk, const std::string& path, std::string_view bytes);
+std::string ReadWholeFile(Disk& disk, const std::string& path);  // "" when it does not exist
+
+std::unique_ptr<Disk> MakeRealDisk();
+
+}  // namespace weir

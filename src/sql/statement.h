@@ -1,0 +1,49 @@
+// Our own statements, parsed: what DuckDB's parser does not know, and what changes the catalog.
+// Everything else is a query and goes to the batch engine.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "catalog/catalog.h"
+
+namespace weir {
+
+struct CreateStream { Stream stream; bool if_not_exists = false; };
+struct CreateView { View view; bool if_not_exists = false; bool or_replace = false; };
+enum class ObjectKind { kStream, kView };
+struct Drop { ObjectKind kind; std::string name; bool if_exists = false; bool cascade = false; };
+struct Comment { ObjectKind kind; std::string name; std::string text; };
+struct Explain { std::string view; std::string query; bool analyze = false; };  // one of the two is set
+enum class ShowWhat { kStreams, kViews, kTables, kTimeZone, kAll };
+struct Show { ShowWhat what; };
+struct Describe { std::string name; };
+struct SetTimeZone { std::string zone; };
+struct Query { std::string sql; };  // for the batch engine
+
+using StatementBody = std::variant<CreateStream, CreateView, Drop, Comment, Explain, Show, Describe,
+                                   SetTimeZone, Query>;
+
+struct Statement {
+  StatementBody body;
+  std::string text;   // as written, without the semicolon
+  size_t position = 0;  // of its first character in the input
+};
+
+// Where in a text something is wrong, for messages with a caret.
+struct SqlError {
+  size_t position;  // byte offset in the input
+};
+
+// Splits on semicolons (strings, comments, dollar quotes respected) and parses each statement.
+// Throws Error(kInvalidSql) whose message names line and column (1-based) and whose hint shows the
+// line with a caret below the place.
+std::vector<Statement> ParseStatements(std::string_view text, std::string_view file = "");
+
+// The message with "FILE:LINE:COLUMN: " in front and the line with a caret in the hint.
+class Error SqlErrorAt(std::string_view text, size_t position, std::string_view file,
+                       std::string_view message);
+
+}  // namespace weir

@@ -1,0 +1,145 @@
+// Kept answers: every materialized view, maintained by the change.
+//
+// One engine thread takes the blocks the log committed, reads the clock once, runs the circuit once
+// (a step) and publishes all views at once: at any moment all of them stand at one log position.
+// Readers on other threads see the last published step and never stop the engine.
+//
+// Owned by main.  All public methods are thread-safe; callbacks run on the engine thread and must
+// only hand over work.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "base/ids.h"
+#include "catalog/catalog.h"
+#include "formats/columns.h"
+#include "io/clock.h"
+#include "log/log.h"
+
+namespace weir {
+
+// Reads a stream's past: lake, then log.  Implemented above by main's wiring (lake/).
+class History {
+ public:
+  virtual ~History() = default;
+  // Calls `sink` with rows of offsets (after, up_to], in order.  `projection` holds indexes into
+  // stream.columns; kOffsetColumn and kArrivalTimeColumn name the two hidden columns.
+  // `last` is the offset reached so far (it moves even when other streams' rows fill the gap).
+  // Stops early when `sink` returns false.
+  virtual void Scan(const Stream& stream, const std::vector<size_t>& projection, Offset after,
+                    Offset up_to, const std::function<bool(const Columns& rows, Offset last)>& sink) = 0;
+};
+inline constexpr size_t kOffsetColumn = static_cast<size_t>(-1);       // _offset UBIGINT
+inline constexpr size_t kArrivalTimeColumn = static_cast<size_t>(-2);  // _arrival_time TIMESTAMPTZ
+
+// Runs a query from scratch at one position, for views no operator can keep (implemented by query/).
+struct BatchRequest {
+  std::string sql;
+  Offset at;
+  Micros as_of = 0;   // what now() says
+};
+struct BatchResult {
+  std::vector<Column> columns;
+  Columns rows;
+  std::exception_ptr error;
+};
+class BatchEngine {
+ public:
+  virtual ~BatchEngine() = default;
+  virtual void Run(BatchRequest request, std::function<void(BatchResult)> done) = 0;
+};
+
+// The content of one view at one step.
+struct Snapshot {
+  std::string view;
+  Offset offset;
+  Micros as_of = 0;            // the engine's clock at that step
+  uint64_t sequence = 0;       // number of the last change in it; changes after it have higher ones
+  std::vector<Column> columns;
+  Columns rows;                // in the view's ORDER BY when it has one
+  uint64_t total_rows = 0;     // before any filter and limit
+};
+
+// What one step changed in one view.
+struct ViewChange {
+  uint64_t sequence = 0;       // counts this view's changes from 1
+  Offset offset;
+  Micros as_of = 0;
+  Columns added, removed;
+};
+using ViewChangePtr = std::shared_ptr<const ViewChange>;
+
+struct ReadOptions {
+  std::vector<std::pair<std::string, std::string>> equals;  // column = value as text; "" is the empty string
+  std::optional<uint64_t> limit;
+};
+
+enum class ViewStatus { kFilling, kLive, kParked };
+enum class Rung { kIncremental, kRecompute };
+
+// For the catalog page, metrics and `weir top`.
+struct ViewInfo {
+  std::string name;
+  ViewStatus status = ViewStatus::kFilling;
+  Rung rung = Rung::kIncremental;
+  double progress = 0;               // of filling, 0 to 1
+  std::optional<Error> error;        // why it is parked
+  std::vector<Column> columns;
+  std::vector<std::pair<std::string, bool>> ordered_by;  // column, descending
+  uint64_t rows = 0;
+  uint64_t state_bytes = 0;
+  uint64_t changes = 0;              // rows changed since the start
+  Offset offset;
+  Micros as_of = 0;
+};
+
+struct EngineInfo {
+  Offset offset;                     // all live views stand here
+  Micros as_of = 0;                  // the engine's clock
+  uint64_t backlog_bytes = 0;        // committed blocks not stepped yet
+  uint64_t steps = 0, rows = 0;
+  Micros last_step_took = 0;
+  Micros lag = 0;                    // from commit to published, of the last step
+  bool filling = false;
+};
+
+class Views : public CommitListener {
+ public:
+  // Wakes readers: called on the engine thread after each step that changed something.
+  // `changed` lists the views with a new change; empty for a step that only moved the position.
+  using StepCallback = std::function<void(const EngineInfo&, const std::vector<std::string>& changed)>;
+
+  virtual ~Views() = default;
+
+  // All views named, at one step.  Throws kUnknownView; a parked view throws its error.
+  virtual std::vector<Snapshot> Read(const std::vector<std::string>& names,
+                                     const ReadOptions& options = {}) = 0;
+
+  // Changes of a view after `sequence`, oldest first; nothing when that is too long ago (take a
+  // new snapshot).  Bounded memory: a ring for each view, shared by all readers.
+  virtual std::optional<std::vector<ViewChangePtr>> ChangesSince(const std::string& view,
+                                                                 uint64_t sequence) = 0;
+  // The sequence a reader stands at who last saw `offset` (Last-Event-ID), when still known.
+  virtual std::optional<uint64_t> SequenceAt(const std::string& view, Offset offset) = 0;
+
+  // Registered before Start; there may be several.
+  virtual void OnStep(StepCallback callback) = 0;
+
+  // Calls `done(true)` once everything up to `offset` is published, `done(false)` at the deadline
+  // (monotonic micros).
+  virtual void WaitFor(Offset offset, Micros deadline, std::function<void(bool)> done) = 0;
+
+  virtual EngineInfo Info() const = 0;
+  virtual std::vector<ViewInfo> ViewInfos() const = 0;
+  virtual std::string ExplainView(const std::string& name, bool analyze) = 0;
+  // Plans a query as if it were a view.
+  virtual std::string ExplainQuery(const std::string& query) = 0;
+};
+
+}  // namespace weir
