@@ -135,6 +135,13 @@ class Views : public CommitListener {
   // (monotonic micros).
   virtual void WaitFor(Offset offset, Micros deadline, std::function<void(bool)> done) = 0;
 
+  // Binds a query against a catalog state that may not be current yet; returns its columns.
+  // Throws kInvalidSql with line, column and caret, as `weir check` shows it.
+  virtual std::vector<Column> Bind(const CatalogState& state, const std::string& query) = 0;
+  // The catalog changed: creates, refills and drops views so that they match it.  Returns once the
+  // engine took note; filling goes on in the background.
+  virtual void Reconcile() = 0;
+
   virtual EngineInfo Info() const = 0;
   virtual std::vector<ViewInfo> ViewInfos() const = 0;
   virtual std::string ExplainView(const std::string& name, bool analyze) = 0;
