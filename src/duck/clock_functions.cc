@@ -1,0 +1,157 @@
+#include "duck/clock_functions.h"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "duckdb/planner/expression/bound_cast_expression.hpp"
+#include "duckdb/planner/expression/bound_constant_expression.hpp"
+#include "duckdb/planner/expression/bound_function_expression.hpp"
+#include "duckdb/planner/expression_iterator.hpp"
+#include "duckdb/planner/logical_operator_visitor.hpp"
+
+namespace weir {
+namespace {
+
+using duckdb::BoundFunctionExpression;
+using duckdb::Expression;
+using duckdb::ExpressionClass;
+
+constexpr std::array<std::string_view, 12> kClockFunctions = {
+    "now",          "get_current_timestamp", "current_timestamp",      "transaction_timestamp",
+    "today",        "current_date",          "current_localtime",      "current_localtimestamp",
+    "current_time", "get_current_time",      "localtimestamp",         "localtime"};
+constexpr std::array<std::string_view, 8> kUndetermined = {
+    "random", "uuid", "gen_random_uuid", "uuidv4", "uuidv7", "nextval", "currval", "setseed"};
+
+bool OneOf(const auto& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+const BoundFunctionExpression* AsFunction(const Expression& expression) {
+  if (expression.GetExpressionClass() != ExpressionClass::BOUND_FUNCTION) return nullptr;
+  return &expression.Cast<BoundFunctionExpression>();
+}
+
+// age(x) reads the clock, age(x, y) does not.
+bool IsClockFunction(const Expression& expression) {
+  auto function = AsFunction(expression);
+  if (!function) return false;
+  if (OneOf(kClockFunctions, function->function.name)) return true;
+  return function->function.name == "age" && function->children.size() == 1;
+}
+
+bool AnyInside(const Expression& expression, const std::function<bool(const Expression&)>& test) {
+  if (test(expression)) return true;
+  bool found = false;
+  duckdb::ExpressionIterator::EnumerateChildren(expression, [&](const Expression& child) {
+    if (!found) found = AnyInside(child, test);
+  });
+  return found;
+}
+
+class ClockMarker : public duckdb::LogicalOperatorVisitor {
+ public:
+  void VisitOperator(duckdb::LogicalOperator& op) override {
+    VisitOperatorChildren(op);
+    VisitOperatorExpressions(op);
+  }
+
+ protected:
+  duckdb::unique_ptr<Expression> VisitReplace(BoundFunctionExpression& expression,
+                                              duckdb::unique_ptr<Expression>*) override {
+    if (IsClockFunction(expression)) expression.function.SetVolatile();
+    return nullptr;
+  }
+};
+
+bool IsConstant(const Expression& expression) {
+  return expression.GetExpressionClass() == ExpressionClass::BOUND_CONSTANT;
+}
+
+// Casts of one time type to another that keep order.  TIMESTAMPTZ to a local time does not: an
+// hour comes twice when summer ends.
+bool KeepsOrder(const duckdb::LogicalType& from, const duckdb::LogicalType& to) {
+  using duckdb::LogicalTypeId;
+  auto is_plain = [](LogicalTypeId id) {
+    return id == LogicalTypeId::TIMESTAMP || id == LogicalTypeId::TIMESTAMP_MS ||
+           id == LogicalTypeId::TIMESTAMP_NS || id == LogicalTypeId::TIMESTAMP_SEC ||
+           id == LogicalTypeId::DATE;
+  };
+  return from == to || (is_plain(from.id()) && is_plain(to.id()));
+}
+
+}  // namespace
+
+void MarkClockFunctionsVolatile(duckdb::LogicalOperator& plan) { ClockMarker().VisitOperator(plan); }
+
+bool UsesClock(const Expression& expression) { return AnyInside(expression, IsClockFunction); }
+
+bool UsesColumns(const Expression& expression) {
+  return AnyInside(expression, [](const Expression& inner) {
+    auto kind = inner.GetExpressionClass();
+    return kind == ExpressionClass::BOUND_REF || kind == ExpressionClass::BOUND_COLUMN_REF;
+  });
+}
+
+bool IsUndetermined(const Expression& expression) {
+  return AnyInside(expression, [](const Expression& inner) {
+    auto function = AsFunction(inner);
+    return function && OneOf(kUndetermined, function->function.name);
+  });
+}
+
+bool NeverGoesBack(const Expression& expression) {
+  if (IsConstant(expression)) return true;
+  if (expression.GetExpressionClass() == ExpressionClass::BOUND_CAST) {
+    auto& cast = expression.Cast<duckdb::BoundCastExpression>();
+    return KeepsOrder(cast.child->return_type, cast.return_type) && NeverGoesBack(*cast.child);
+  }
+  auto function = AsFunction(expression);
+  if (!function) return false;
+  const std::string& name = function->function.name;
+  // now() itself never goes back; a local date or time may, so only the instant counts.
+  if (IsClockFunction(expression)) {
+    return expression.return_type.id() == duckdb::LogicalTypeId::TIMESTAMP_TZ;
+  }
+  if (name == "date_trunc" && function->children.size() == 2) {
+    return IsConstant(*function->children[0]) && NeverGoesBack(*function->children[1]);
+  }
+  if ((name == "-" || name == "+") && function->children.size() == 2) {
+    bool shifted_right = IsConstant(*function->children[1]) && !IsConstant(*function->children[0]);
+    if (shifted_right) return NeverGoesBack(*function->children[0]);
+    return name == "+" && IsConstant(*function->children[0]) &&
+           NeverGoesBack(*function->children[1]);
+  }
+  return false;
+}
+
+bool IsRounding(const Expression& expression) {
+  auto function = AsFunction(expression);
+  return function && function->function.name == "date_trunc" && function->children.size() == 2 &&
+         IsConstant(*function->children[0]);
+}
+
+duckdb::unique_ptr<Expression> RoundInstead(const Expression& rounding,
+                                            duckdb::unique_ptr<Expression> other) {
+  auto copy = rounding.Copy();
+  copy->Cast<BoundFunctionExpression>().children[1] = std::move(other);
+  return copy;
+}
+
+const duckdb::LogicalType& RoundedType(const Expression& rounding) {
+  return rounding.Cast<BoundFunctionExpression>().children[1]->return_type;
+}
+
+bool IsCoarseRounding(const Expression& rounding) {
+  auto& unit = rounding.Cast<BoundFunctionExpression>()
+                   .children[0]
+                   ->Cast<duckdb::BoundConstantExpression>()
+                   .value;
+  if (unit.IsNull()) return false;
+  std::string name = duckdb::StringUtil::Lower(unit.ToString());
+  return name.starts_with("month") || name.starts_with("quarter") || name.starts_with("year") ||
+         name == "decade" || name == "century" || name == "mon" || name == "y";
+}
+
+}  // namespace weir

@@ -1,0 +1,32 @@
+// Which expressions depend on the wall clock, and how.
+#pragma once
+
+#include "duckdb/planner/expression.hpp"
+#include "duckdb/planner/logical_operator.hpp"
+
+namespace weir {
+
+// Marks now(), current_date and their kin VOLATILE in a bound plan, so that the optimizer neither
+// folds them into constants nor moves them; a comparison with one then stays a filter of its own.
+void MarkClockFunctionsVolatile(duckdb::LogicalOperator& plan);
+
+bool UsesClock(const duckdb::Expression& expression);
+bool UsesColumns(const duckdb::Expression& expression);
+// random(), uuid(), nextval(): functions without a value that could be kept.
+bool IsUndetermined(const duckdb::Expression& expression);
+
+// True when the expression, of the clock alone, never goes back as the clock goes on.
+bool NeverGoesBack(const duckdb::Expression& expression);
+
+// date_trunc(UNIT, x) with a constant unit: a rounding, for which x >= date_trunc(UNIT, y) is
+// date_trunc(UNIT, x) >= date_trunc(UNIT, y).
+bool IsRounding(const duckdb::Expression& expression);
+// The same rounding of another expression, which must have the type of what is rounded.
+duckdb::unique_ptr<duckdb::Expression> RoundInstead(const duckdb::Expression& rounding,
+                                                    duckdb::unique_ptr<duckdb::Expression> other);
+// Type of what a rounding rounds.
+const duckdb::LogicalType& RoundedType(const duckdb::Expression& rounding);
+// True for units of a month and more, where a shift of a day seldom changes the result.
+bool IsCoarseRounding(const duckdb::Expression& rounding);
+
+}  // namespace weir

@@ -1,0 +1,114 @@
+#include "duck/errors.h"
+
+#include <charconv>
+#include <new>
+
+#include "duckdb/common/error_data.hpp"
+#include "duckdb/common/exception.hpp"
+
+namespace weir {
+namespace {
+
+// DuckDB starts its messages with the kind ("Binder Error: ") and sometimes appends the place as
+// text ("\n\nLINE 1: ..."); we say both in our own way.
+std::string Tidy(std::string message) {
+  auto line = message.find("\n\nLINE ");
+  if (line != std::string::npos) message.resize(line);
+  while (!message.empty() && (message.back() == '\n' || message.back() == '.')) message.pop_back();
+  if (!message.empty() && message.size() > 1 && std::isupper(message[0]) && std::islower(message[1])) {
+    message[0] = static_cast<char>(std::tolower(message[0]));
+  }
+  return message;
+}
+
+ErrorCode CodeOf(duckdb::ExceptionType type) {
+  using duckdb::ExceptionType;
+  switch (type) {
+    case ExceptionType::PARSER:
+    case ExceptionType::SYNTAX:
+    case ExceptionType::BINDER:
+    case ExceptionType::CATALOG:
+    case ExceptionType::EXPRESSION:
+    case ExceptionType::PARAMETER_NOT_RESOLVED:
+    case ExceptionType::PARAMETER_NOT_ALLOWED:
+      return ErrorCode::kInvalidSql;
+    case ExceptionType::OUT_OF_MEMORY:
+      return ErrorCode::kLimitExceeded;
+    case ExceptionType::INTERRUPT:
+      return ErrorCode::kTimeout;
+    case ExceptionType::PERMISSION:
+      return ErrorCode::kForbidden;
+    case ExceptionType::INTERNAL:
+    case ExceptionType::FATAL:
+      return ErrorCode::kInternal;
+    default:
+      return ErrorCode::kQueryFailed;
+  }
+}
+
+}  // namespace
+
+std::pair<size_t, size_t> LineAndColumn(std::string_view text, size_t position) {
+  position = std::min(position, text.size());
+  size_t line = 1, start = 0;
+  for (size_t i = 0; i < position; i++) {
+    if (text[i] == '\n') {
+      line++;
+      start = i + 1;
+    }
+  }
+  return {line, position - start + 1};
+}
+
+std::string CaretBelow(std::string_view text, size_t position) {
+  position = std::min(position, text.size());
+  size_t begin = position == 0 ? 0 : text.rfind('\n', position - 1) + 1;
+  if (begin > position) begin = 0;
+  size_t end = std::min(text.find('\n', position), text.size());
+  std::string line(text.substr(begin, end - begin));
+  std::string caret;
+  for (size_t i = begin; i < position; i++) caret += text[i] == '\t' ? '\t' : ' ';
+  return line + "\n" + caret + "^";
+}
+
+Error CurrentError() {
+  try {
+    throw;
+  } catch (const Error& error) {
+    return error;
+  } catch (const std::bad_alloc&) {
+    return Error(ErrorCode::kLimitExceeded, "out of memory");
+  } catch (const std::exception& exception) {
+    duckdb::ErrorData data(exception);
+    if (data.Type() == duckdb::ExceptionType::INVALID) {
+      return Error(ErrorCode::kInternal, Tidy(data.RawMessage()));
+    }
+    return Error(CodeOf(data.Type()), Tidy(data.RawMessage()));
+  } catch (...) {
+    return Error(ErrorCode::kInternal, "an unknown exception");
+  }
+}
+
+Error SqlErrorFromDuck(std::string_view sql) {
+  Error error = CurrentError();
+  if (error.code == ErrorCode::kInternal || error.code == ErrorCode::kLimitExceeded) return error;
+  error.code = ErrorCode::kInvalidSql;
+  try {
+    throw;
+  } catch (const std::exception& exception) {
+    duckdb::ErrorData data(exception);
+    auto found = data.ExtraInfo().find("position");
+    size_t position = 0;
+    if (found != data.ExtraInfo().end() &&
+        std::from_chars(found->second.data(), found->second.data() + found->second.size(), position)
+                .ec == std::errc()) {
+      auto [line, column] = LineAndColumn(sql, position);
+      error.message = std::to_string(line) + ":" + std::to_string(column) + ": " + error.message;
+      error.hint = CaretBelow(sql, position);
+    }
+  } catch (...) {
+  }
+  return error;
+}
+
+}  // namespace weir

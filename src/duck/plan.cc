@@ -1,0 +1,194 @@
+#include "duck/plan.h"
+
+#include "base/error.h"
+#include "duck/clock_functions.h"
+#include "duck/errors.h"
+#include "duckdb/catalog/catalog.hpp"
+#include "duckdb/execution/column_binding_resolver.hpp"
+#include "duckdb/function/replacement_scan.hpp"
+#include "duckdb/function/table_function.hpp"
+#include "duckdb/main/client_context.hpp"
+#include "duckdb/main/config.hpp"
+#include "duckdb/main/connection.hpp"
+#include "duckdb/main/database.hpp"
+#include "duckdb/optimizer/optimizer.hpp"
+#include "duckdb/parser/expression/constant_expression.hpp"
+#include "duckdb/parser/expression/function_expression.hpp"
+#include "duckdb/parser/parsed_data/create_table_function_info.hpp"
+#include "duckdb/parser/parser.hpp"
+#include "duckdb/parser/statement/select_statement.hpp"
+#include "duckdb/parser/tableref/subqueryref.hpp"
+#include "duckdb/parser/tableref/table_function_ref.hpp"
+#include "duckdb/planner/operator/logical_get.hpp"
+#include "duckdb/planner/planner.hpp"
+
+namespace weir {
+namespace {
+
+constexpr const char* kSourceFunction = "weir_source";
+const duckdb::column_t kOffsetId = (duckdb::column_t(1) << 63) + 1000;
+const duckdb::column_t kArrivalTimeId = (duckdb::column_t(1) << 63) + 1001;
+
+// Carries the relations of the query being planned to the binder's callbacks.
+struct PlanningState : duckdb::ClientContextState {
+  static constexpr const char* kKey = "weir_planning";
+  const Relations* relations = nullptr;
+};
+
+const Relations& RelationsOf(duckdb::ClientContext& context) {
+  auto state = context.registered_state->Get<PlanningState>(PlanningState::kKey);
+  CHECK(state && state->relations);
+  return *state->relations;
+}
+
+struct SourceBindData : duckdb::TableFunctionData {
+  std::string name;
+  Relations::Source source;
+};
+
+duckdb::unique_ptr<duckdb::FunctionData> BindSource(duckdb::ClientContext& context,
+                                                    duckdb::TableFunctionBindInput& input,
+                                                    duckdb::vector<duckdb::LogicalType>& types,
+                                                    duckdb::vector<duckdb::string>& names) {
+  auto data = duckdb::make_uniq<SourceBindData>();
+  data->name = input.inputs[0].ToString();
+  auto source = RelationsOf(context).FindSource(data->name);
+  CHECK(source.has_value());
+  for (size_t i = 0; i < source->names.size(); i++) {
+    names.push_back(source->names[i]);
+    types.push_back(source->types[i]);
+  }
+  data->source = std::move(*source);
+  return data;
+}
+
+// Plans are never executed by DuckDB: a scan of a source has no rows.
+void ScanSource(duckdb::ClientContext&, duckdb::TableFunctionInput&, duckdb::DataChunk& output) {
+  output.SetCardinality(0);
+}
+
+duckdb::virtual_column_map_t VirtualColumns(duckdb::ClientContext&,
+                                            duckdb::optional_ptr<duckdb::FunctionData> data) {
+  duckdb::virtual_column_map_t columns;
+  columns.insert({duckdb::COLUMN_IDENTIFIER_EMPTY,
+                  duckdb::TableColumn("", duckdb::LogicalType::BOOLEAN)});
+  if (data->Cast<SourceBindData>().source.is_stream) {
+    columns.insert({kOffsetId, duckdb::TableColumn("_offset", duckdb::LogicalType::UBIGINT)});
+    columns.insert(
+        {kArrivalTimeId, duckdb::TableColumn("_arrival_time", duckdb::LogicalType::TIMESTAMP_TZ)});
+  }
+  return columns;
+}
+
+duckdb::unique_ptr<duckdb::TableRef> ReplaceName(duckdb::ClientContext& context,
+                                                 duckdb::ReplacementScanInput& input,
+                                                 duckdb::optional_ptr<duckdb::ReplacementScanData>) {
+  auto state = context.registered_state->Get<PlanningState>(PlanningState::kKey);
+  if (!state || !state->relations) return nullptr;
+  const Relations& relations = *state->relations;
+  if (auto query = relations.FindPlainView(input.table_name)) {
+    duckdb::Parser parser(context.GetParserOptions());
+    parser.ParseQuery(*query);
+    auto select = duckdb::unique_ptr_cast<duckdb::SQLStatement, duckdb::SelectStatement>(
+        std::move(parser.statements[0]));
+    return duckdb::make_uniq<duckdb::SubqueryRef>(std::move(select), input.table_name);
+  }
+  if (!relations.FindSource(input.table_name)) return nullptr;
+  auto ref = duckdb::make_uniq<duckdb::TableFunctionRef>();
+  duckdb::vector<duckdb::unique_ptr<duckdb::ParsedExpression>> arguments;
+  arguments.push_back(
+      duckdb::make_uniq<duckdb::ConstantExpression>(duckdb::Value(input.table_name)));
+  ref->function =
+      duckdb::make_uniq<duckdb::FunctionExpression>(kSourceFunction, std::move(arguments));
+  ref->alias = input.table_name;
+  return ref;
+}
+
+// Sets the relations for the duration of one planning.
+class PlanningScope {
+ public:
+  PlanningScope(duckdb::ClientContext& context, const Relations& relations)
+      : state_(context.registered_state->GetOrCreate<PlanningState>(PlanningState::kKey)) {
+    state_->relations = &relations;
+  }
+  ~PlanningScope() { state_->relations = nullptr; }
+
+ private:
+  duckdb::shared_ptr<PlanningState> state_;
+};
+
+}  // namespace
+
+void InstallSources(duckdb::DuckDB& database) {
+  duckdb::TableFunction source(kSourceFunction, {duckdb::LogicalType::VARCHAR}, ScanSource,
+                               BindSource);
+  source.projection_pushdown = true;
+  source.filter_pushdown = false;
+  source.get_virtual_columns = VirtualColumns;
+  duckdb::CreateTableFunctionInfo info(source);
+  duckdb::Connection connection(database);
+  connection.BeginTransaction();
+  duckdb::Catalog::GetSystemCatalog(*connection.context)
+      .CreateTableFunction(*connection.context, info);
+  connection.Commit();
+  auto& scans = duckdb::DBConfig::GetConfig(*database.instance).replacement_scans;
+  scans.clear();  // a name never means a file
+  scans.emplace_back(ReplaceName);
+}
+
+Plan PlanQuery(Session& session, const std::string& sql, const Relations& relations) {
+  duckdb::ClientContext& context = session.context();
+  PlanningScope scope(context, relations);
+  try {
+    duckdb::Parser parser(context.GetParserOptions());
+    parser.ParseQuery(sql);
+    if (parser.statements.size() != 1) {
+      throw Error(ErrorCode::kInvalidSql, "expected exactly one query");
+    }
+    if (parser.statements[0]->type != duckdb::StatementType::SELECT_STATEMENT) {
+      throw Error(ErrorCode::kInvalidSql, "a view is made of a SELECT, VALUES or FROM query");
+    }
+    duckdb::Planner planner(context);
+    planner.CreatePlan(std::move(parser.statements[0]));
+    MarkClockFunctionsVolatile(*planner.plan);
+    Plan plan;
+    plan.names.assign(planner.names.begin(), planner.names.end());
+    plan.types.assign(planner.types.begin(), planner.types.end());
+    duckdb::Optimizer optimizer(*planner.binder, context);
+    plan.root = optimizer.Optimize(std::move(planner.plan));
+    plan.root->ResolveOperatorTypes();
+    duckdb::ColumnBindingResolver resolver;
+    resolver.VisitOperator(*plan.root);
+    return plan;
+  } catch (const Error&) {
+    throw;
+  } catch (...) {
+    throw SqlErrorFromDuck(sql);
+  }
+}
+
+std::optional<SourceScan> AsSourceScan(const duckdb::LogicalGet& get) {
+  if (get.function.name != kSourceFunction) return std::nullopt;
+  SourceScan scan;
+  scan.name = get.bind_data->Cast<SourceBindData>().name;
+  auto add = [&](duckdb::column_t id) {
+    if (id == kOffsetId) {
+      scan.columns.push_back(kScanOffset);
+    } else if (id == kArrivalTimeId) {
+      scan.columns.push_back(kScanArrivalTime);
+    } else if (id == duckdb::COLUMN_IDENTIFIER_EMPTY || id == duckdb::COLUMN_IDENTIFIER_ROW_ID) {
+      scan.columns.push_back(kScanNothing);
+    } else {
+      scan.columns.push_back(id);
+    }
+  };
+  auto& ids = get.GetColumnIds();
+  if (get.projection_ids.empty()) {
+    for (auto& id : ids) add(id.GetPrimaryIndex());
+  } else {
+    for (auto index : get.projection_ids) add(ids[index].GetPrimaryIndex());
+  }
+  return scan;
+}
+
+}  // namespace weir

@@ -1,0 +1,58 @@
+#include "duck/session.h"
+
+#include "base/error.h"
+#include "duck/plan.h"
+#include "duck/transaction_time.h"
+#include "duckdb/main/config.hpp"
+#include "duckdb/main/connection.hpp"
+#include "duckdb/main/database.hpp"
+
+namespace weir {
+namespace {
+
+// Empty sources have no statistics, and these passes would act on that (or on joins of sizes
+// nobody knows); the rest of the optimizer does much of our work.
+constexpr const char* kDisabledOptimizers =
+    "statistics_propagation,compressed_materialization,late_materialization,"
+    "top_n_window_elimination,build_side_probe_side,common_subplan,column_lifetime,"
+    "join_filter_pushdown,row_group_pruner,sampling_pushdown,limit_pushdown,sum_rewriter";
+
+}  // namespace
+
+Kernel::Kernel() {
+  duckdb::DBConfig config;
+  config.SetOptionByName("threads", duckdb::Value::UBIGINT(1));
+  config.SetOptionByName("autoload_known_extensions", duckdb::Value::BOOLEAN(false));
+  config.SetOptionByName("autoinstall_known_extensions", duckdb::Value::BOOLEAN(false));
+  database_ = std::make_unique<duckdb::DuckDB>(nullptr, &config);
+  InstallSources(*database_);
+  duckdb::Connection connection(*database_);
+  auto set = connection.Query(std::string("SET GLOBAL disabled_optimizers = '") +
+                              kDisabledOptimizers + "'");
+  CHECK(!set->HasError());
+  auto shut = connection.Query("SET GLOBAL enable_external_access = false");
+  CHECK(!shut->HasError());
+}
+
+Kernel::~Kernel() = default;
+
+Session::Session(Kernel& kernel, const std::string& time_zone)
+    : connection_(std::make_unique<duckdb::Connection>(kernel.database())) {
+  auto zone = duckdb::Value(time_zone).ToSQLString();
+  auto result = connection_->Query("SET TimeZone = " + zone);
+  if (result->HasError()) {
+    throw Error(ErrorCode::kInvalidSql, "unknown time zone \"" + time_zone + "\"",
+                "Use a name of the IANA database, such as 'America/New_York' or 'UTC'.");
+  }
+  // One transaction for the session's life: planning and evaluation only need that there is one,
+  // and its start is what now() says.
+  connection_->BeginTransaction();
+}
+
+Session::~Session() = default;
+
+duckdb::ClientContext& Session::context() { return *connection_->context; }
+
+void Session::SetClock(Micros now) { SetTransactionTime(context(), now); }
+
+}  // namespace weir

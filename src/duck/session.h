@@ -1,0 +1,46 @@
+// DuckDB as a kernel: a parser, binder, optimizer and expression evaluator without tables.
+//
+// Kernel holds one in-memory DuckDB for the process.  A Session is one planning or evaluation
+// context with a time zone and a clock of its own: `now()` says what SetClock said.  A Session
+// belongs to one thread at a time; a Kernel may be used from any.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/ids.h"
+
+namespace duckdb {
+class ClientContext;
+class Connection;
+class DuckDB;
+}  // namespace duckdb
+
+namespace weir {
+
+class Relations;
+
+class Kernel {
+ public:
+  Kernel();
+  ~Kernel();
+  duckdb::DuckDB& database() { return *database_; }
+
+ private:
+  std::unique_ptr<duckdb::DuckDB> database_;
+};
+
+class Session {
+ public:
+  // Throws Error(kInvalidSql) when DuckDB does not know the time zone.
+  Session(Kernel& kernel, const std::string& time_zone);
+  ~Session();
+
+  duckdb::ClientContext& context();
+  void SetClock(Micros now);
+
+ private:
+  std::unique_ptr<duckdb::Connection> connection_;
+};
+
+}  // namespace weir
