@@ -29,8 +29,10 @@ struct LakeFile {
 struct LakeOptions {
   std::string directory;
   uint64_t file_rows_max = 4 << 20;
-  uint64_t file_bytes = 128 << 20;
-  Micros interval = 60'000'000;   // at the latest after this long
+  uint64_t file_bytes = 128 << 20;         // of the log's bytes that go into one file
+  Micros interval = 60'000'000;            // at the latest after this long
+  uint64_t urgent_bytes = uint64_t{4} << 30;  // with more than this waiting, landing is no longer
+                                              // done with what processor time is left over
 };
 
 struct LakeInfo {
@@ -58,6 +60,20 @@ class Lake {
     std::shared_ptr<void> pin;
   };
   virtual Files FilesOf(StreamId stream, Offset after, Offset up_to) = 0;
+
+  // One position over several streams: files, and log segments for what has not landed.  Every row
+  // of (0, up_to] is in exactly one of the two; all of it stays while the handle lives.
+  struct Pinned {
+    std::vector<std::vector<LakeFile>> files;  // of each stream asked for
+    Offset landed;
+    std::vector<SegmentInfo> segments;         // of (landed, up_to]
+    std::shared_ptr<void> pin;
+  };
+  virtual Pinned Pin(const std::vector<StreamId>& streams, Offset up_to) = 0;
+
+  // Lands everything committed by now and merges small files, on the calling thread.  For tests
+  // and tools; the writer thread does it by itself.
+  virtual void LandNow() = 0;
 
   virtual std::vector<LakeInfo> Info() const = 0;
 

@@ -1,0 +1,151 @@
+#include "lake/scan.h"
+
+#include <algorithm>
+
+#include "duckdb/common/types/vector.hpp"
+#include "lake/parquet.h"
+#include "lake/storage.h"
+#include "lake/tail.h"
+
+namespace weir {
+namespace {
+
+// Rows handed to the sink at a time: enough to make a step of the engine worth it, and little memory.
+constexpr duckdb::idx_t kPieceRows = 32 * STANDARD_VECTOR_SIZE;
+// Files read by one query; opening one costs, and so does keeping thousands open.
+constexpr size_t kFilesAtOnce = 64;
+
+// Collects vectors into pieces for the sink.
+class Pieces {
+ public:
+  explicit Pieces(const ScanSink& sink) : sink_(sink) {}
+
+  bool Add(std::unique_ptr<duckdb::DataChunk> chunk, Offset last) {
+    rows_.rows += chunk->size();
+    rows_.chunks.push_back(std::move(chunk));
+    last_ = last;
+    return rows_.rows < kPieceRows || Flush();
+  }
+  bool Flush() {
+    if (rows_.rows == 0) return true;
+    bool more = sink_(rows_, last_);
+    rows_ = Columns();
+    return more;
+  }
+
+ private:
+  const ScanSink& sink_;
+  Columns rows_;
+  Offset last_;
+};
+
+// True when the file holds every offset from first to last, so that a row's place says its offset.
+bool Dense(const PublishedFile& file) { return file.last.value - file.first.value + 1 == file.rows; }
+
+bool Inside(const PublishedFile& file, Offset after, Offset up_to) {
+  return file.first > after && file.last <= up_to;
+}
+
+// Dense files that are wanted whole need no _offset column: rows are counted instead.
+bool ScanDense(Parquet& parquet, const LakeFiles& lake, const Stream& stream,
+               std::vector<size_t> columns, const std::vector<PublishedFilePtr>& files,
+               Pieces& pieces) {
+  bool only_counted = columns.empty();
+  if (only_counted) columns.push_back(stream.columns.size());
+  std::vector<std::string> paths;
+  for (auto& file : files) paths.push_back(lake.FullPath(file->path));
+  size_t current = 0;
+  uint64_t row = 0;  // inside the current file
+  bool more = true;
+  parquet.Read(paths, stream, columns, [&](std::unique_ptr<duckdb::DataChunk> chunk) {
+    row += chunk->size();
+    if (only_counted) chunk->data.clear();
+    while (row > files[current]->rows) row -= files[current++]->rows;
+    Offset last{files[current]->first.value + row - 1};
+    return more = pieces.Add(std::move(chunk), last);
+  });
+  return more;
+}
+
+// The general case: reads _offset too, and leaves out the rows that are not wanted.
+bool ScanSparse(Parquet& parquet, const LakeFiles& lake, const Stream& stream,
+                std::vector<size_t> columns, const PublishedFile& file, Offset after, Offset up_to,
+                Pieces& pieces) {
+  size_t wanted = columns.size();
+  columns.push_back(stream.columns.size());
+  bool more = true;
+  parquet.Read({lake.FullPath(file.path)}, stream, columns,
+               [&](std::unique_ptr<duckdb::DataChunk> chunk) {
+    auto* offsets = duckdb::FlatVector::GetData<uint64_t>(chunk->data[wanted]);
+    auto* begin = std::upper_bound(offsets, offsets + chunk->size(), after.value);
+    auto* end = std::upper_bound(begin, offsets + chunk->size(), up_to.value);
+    if (begin == end) return more;
+    Offset last{end[-1]};
+    auto count = static_cast<duckdb::idx_t>(end - begin);
+    if (count < chunk->size()) {
+      auto skip = static_cast<duckdb::idx_t>(begin - offsets);
+      duckdb::DataChunk part;
+      part.InitializeEmpty(chunk->GetTypes());
+      part.Reference(*chunk);
+      part.Slice(skip, count);
+      part.Flatten();
+      chunk = std::make_unique<duckdb::DataChunk>();
+      chunk->Move(part);
+    }
+    chunk->data.pop_back();
+    return more = pieces.Add(std::move(chunk), last);
+  });
+  return more;
+}
+
+}  // namespace
+
+bool ScanFiles(Disk& disk, const LakeFiles& lake, const Stream& stream,
+               const std::vector<size_t>& columns, const std::vector<PublishedFilePtr>& files,
+               Offset after, Offset up_to, const ScanSink& sink) {
+  if (files.empty()) return true;
+  Parquet parquet(disk);
+  Pieces pieces(sink);
+  for (size_t begin = 0; begin < files.size();) {
+    size_t end = begin;
+    while (end < files.size() && end - begin < kFilesAtOnce && Dense(*files[end]) &&
+           Inside(*files[end], after, up_to)) {
+      end++;
+    }
+    bool more;
+    if (end > begin) {
+      more = ScanDense(parquet, lake, stream, columns,
+                       {files.begin() + begin, files.begin() + end}, pieces);
+      begin = end;
+    } else {
+      more = ScanSparse(parquet, lake, stream, columns, *files[begin], after, up_to, pieces);
+      begin++;
+    }
+    if (!more) return false;
+  }
+  return pieces.Flush();
+}
+
+void ScanTail(std::shared_ptr<const Stream> stream, const std::vector<size_t>& columns, Log& log,
+              Offset after, Offset up_to, const ScanSink& sink) {
+  Pieces pieces(sink);
+  if (after < up_to) {
+    std::shared_ptr<LogReader> reader = log.Read(after, up_to);
+    TailCursor cursor(stream, columns, after, up_to, [reader] { return reader->Next(); });
+    auto stored = StoredTypes(*stream);
+    duckdb::vector<duckdb::LogicalType> types;
+    for (size_t column : columns) types.push_back(stored[column]);
+    for (;;) {
+      auto chunk = std::make_unique<duckdb::DataChunk>();
+      chunk->InitializeEmpty(types);
+      cursor.Next(*chunk);
+      if (chunk->size() == 0) break;
+      chunk->Flatten();
+      if (!pieces.Add(std::move(chunk), cursor.last())) return;
+    }
+    if (!pieces.Flush()) return;
+  }
+  sink(Columns(), up_to);
+}
+
+}  // namespace weir

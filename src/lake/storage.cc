@@ -1,0 +1,126 @@
+#include "lake/storage.h"
+
+#include "duckdb/common/types.hpp"
+
+namespace weir {
+namespace {
+
+using duckdb::LogicalType;
+using duckdb::LogicalTypeId;
+
+// What a Parquet file hands back for a value of this type written to it.
+LogicalType StorageType(const LogicalType& type) {
+  switch (type.id()) {
+    case LogicalTypeId::LIST:
+      return LogicalType::LIST(StorageType(duckdb::ListType::GetChildType(type)));
+    case LogicalTypeId::ARRAY:
+      return LogicalType::LIST(StorageType(duckdb::ArrayType::GetChildType(type)));
+    case LogicalTypeId::MAP:
+      return LogicalType::MAP(StorageType(duckdb::MapType::KeyType(type)),
+                              StorageType(duckdb::MapType::ValueType(type)));
+    case LogicalTypeId::STRUCT: {
+      auto children = duckdb::StructType::GetChildTypes(type);
+      for (auto& child : children) child.second = StorageType(child.second);
+      return LogicalType::STRUCT(children);
+    }
+    case LogicalTypeId::BOOLEAN:
+    case LogicalTypeId::TINYINT:
+    case LogicalTypeId::SMALLINT:
+    case LogicalTypeId::INTEGER:
+    case LogicalTypeId::BIGINT:
+    case LogicalTypeId::UTINYINT:
+    case LogicalTypeId::USMALLINT:
+    case LogicalTypeId::UINTEGER:
+    case LogicalTypeId::UBIGINT:
+    case LogicalTypeId::FLOAT:
+    case LogicalTypeId::DOUBLE:
+    case LogicalTypeId::DECIMAL:
+    case LogicalTypeId::BLOB:
+    case LogicalTypeId::UUID:
+    case LogicalTypeId::DATE:
+    case LogicalTypeId::TIME:
+    case LogicalTypeId::TIMESTAMP:
+    case LogicalTypeId::TIMESTAMP_TZ:
+    case LogicalTypeId::TIMESTAMP_NS:
+      return type;
+    case LogicalTypeId::VARCHAR:
+      return type.IsJSONType() ? type : LogicalType::VARCHAR;
+    default:
+      return LogicalType::VARCHAR;
+  }
+}
+
+std::string Quoted(std::string_view text, char quote) {
+  std::string result(1, quote);
+  for (char c : text) {
+    if (c == quote) result += quote;
+    result += c;
+  }
+  return result + quote;
+}
+
+}  // namespace
+
+std::vector<std::string> StoredNames(const Stream& stream) {
+  std::vector<std::string> names;
+  for (auto& column : stream.columns) names.push_back(column.name);
+  names.emplace_back(kOffsetName);
+  names.emplace_back(kArrivalTimeName);
+  return names;
+}
+
+std::vector<LogicalType> StoredTypes(const Stream& stream) {
+  std::vector<LogicalType> types;
+  for (auto& column : stream.columns) types.push_back(column.type);
+  types.push_back(LogicalType::UBIGINT);
+  types.push_back(LogicalType::TIMESTAMP_TZ);
+  return types;
+}
+
+std::string QuotedName(std::string_view name) { return Quoted(name, '"'); }
+std::string QuotedText(std::string_view text) { return Quoted(text, '\''); }
+
+std::string WriteList(const Stream& stream) {
+  auto names = StoredNames(stream);
+  auto types = StoredTypes(stream);
+  std::string list;
+  for (size_t i = 0; i < names.size(); i++) {
+    if (i > 0) list += ", ";
+    LogicalType stored = StorageType(types[i]);
+    std::string name = QuotedName(names[i]);
+    if (stored == types[i]) {
+      list += name;
+    } else {
+      list += "CAST(" + name + " AS " + stored.ToString() + ") AS " + name;
+    }
+  }
+  return list;
+}
+
+std::string ReadList(const Stream& stream, const std::vector<size_t>& columns) {
+  auto names = StoredNames(stream);
+  auto types = StoredTypes(stream);
+  std::string list;
+  for (size_t column : columns) {
+    if (!list.empty()) list += ", ";
+    std::string name = QuotedName(names[column]);
+    if (StorageType(types[column]) == types[column]) {
+      list += name;
+    } else {
+      list += "CAST(" + name + " AS " + types[column].ToString() + ") AS " + name;
+    }
+  }
+  return list;
+}
+
+std::string ReadParquet(const std::vector<std::string>& paths) {
+  std::string list;
+  for (auto& path : paths) {
+    if (!list.empty()) list += ", ";
+    list += QuotedText(path);
+  }
+  // Partition folders say what _arrival_time says better; they are for other readers.
+  return "read_parquet([" + list + "], hive_partitioning = false)";
+}
+
+}  // namespace weir

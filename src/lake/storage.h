@@ -1,0 +1,34 @@
+// How a stream's columns look inside a Parquet file, and how they are read back.
+//
+// Types that Parquet keeps exactly are stored as they are; the few it would round (HUGEINT,
+// INTERVAL, TIMETZ, ...) are stored as text and cast back.  Every file ends with two hidden
+// columns: `_offset` UBIGINT and `_arrival_time` TIMESTAMPTZ.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "catalog/catalog.h"
+
+namespace weir {
+
+inline constexpr std::string_view kOffsetName = "_offset";
+inline constexpr std::string_view kArrivalTimeName = "_arrival_time";
+
+// A stream's columns as SQL sees them, the two hidden ones last.
+std::vector<std::string> StoredNames(const Stream& stream);
+std::vector<duckdb::LogicalType> StoredTypes(const Stream& stream);
+
+// "name", quotes doubled; 'text', likewise.
+std::string QuotedName(std::string_view name);
+std::string QuotedText(std::string_view text);
+
+// Select lists over StoredNames by index: what a file holds from the rows, and the rows from a file.
+std::string WriteList(const Stream& stream);
+std::string ReadList(const Stream& stream, const std::vector<size_t>& columns);
+
+// read_parquet(['a', 'b'])
+std::string ReadParquet(const std::vector<std::string>& paths);
+
+}  // namespace weir
