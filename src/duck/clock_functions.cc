@@ -7,6 +7,7 @@
 #include "duckdb/planner/expression/bound_cast_expression.hpp"
 #include "duckdb/planner/expression/bound_constant_expression.hpp"
 #include "duckdb/planner/expression/bound_function_expression.hpp"
+#include "duckdb/planner/expression/bound_reference_expression.hpp"
 #include "duckdb/planner/expression_iterator.hpp"
 #include "duckdb/planner/logical_operator_visitor.hpp"
 
@@ -152,6 +153,22 @@ bool IsCoarseRounding(const Expression& rounding) {
   std::string name = duckdb::StringUtil::Lower(unit.ToString());
   return name.starts_with("month") || name.starts_with("quarter") || name.starts_with("year") ||
          name == "decade" || name == "century" || name == "mon" || name == "y";
+}
+
+std::optional<size_t> OnlyTimeColumn(const Expression& expression) {
+  std::optional<size_t> column;
+  bool several = false;
+  AnyInside(expression, [&](const Expression& inner) {
+    if (inner.GetExpressionClass() == ExpressionClass::BOUND_REF) {
+      size_t index = inner.Cast<duckdb::BoundReferenceExpression>().index;
+      auto type = inner.return_type.id();
+      several |= (column && *column != index) || (type != duckdb::LogicalTypeId::TIMESTAMP &&
+                                                  type != duckdb::LogicalTypeId::TIMESTAMP_TZ);
+      column = index;
+    }
+    return false;
+  });
+  return several ? std::nullopt : column;
 }
 
 }  // namespace weir

@@ -1,6 +1,8 @@
 // Which expressions depend on the wall clock, and how.
 #pragma once
 
+#include <optional>
+
 #include "duckdb/planner/expression.hpp"
 #include "duckdb/planner/logical_operator.hpp"
 
@@ -28,5 +30,8 @@ duckdb::unique_ptr<duckdb::Expression> RoundInstead(const duckdb::Expression& ro
 const duckdb::LogicalType& RoundedType(const duckdb::Expression& rounding);
 // True for units of a month and more, where a shift of a day seldom changes the result.
 bool IsCoarseRounding(const duckdb::Expression& rounding);
+
+// The position of the TIMESTAMP or TIMESTAMPTZ column that is the only column an expression uses.
+std::optional<size_t> OnlyTimeColumn(const duckdb::Expression& expression);
 
 }  // namespace weir

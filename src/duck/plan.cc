@@ -155,10 +155,11 @@ Plan PlanQuery(Session& session, const std::string& sql, const Relations& relati
     plan.names.assign(planner.names.begin(), planner.names.end());
     plan.types.assign(planner.types.begin(), planner.types.end());
     duckdb::Optimizer optimizer(*planner.binder, context);
-    plan.root = optimizer.Optimize(std::move(planner.plan));
-    plan.root->ResolveOperatorTypes();
+    auto root = optimizer.Optimize(std::move(planner.plan));
+    root->ResolveOperatorTypes();
     duckdb::ColumnBindingResolver resolver;
-    resolver.VisitOperator(*plan.root);
+    resolver.VisitOperator(*root);
+    plan.root = Translate(*root, plan.presentation);
     return plan;
   } catch (const Error&) {
     throw;

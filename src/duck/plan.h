@@ -8,12 +8,12 @@
 #include <vector>
 
 #include "duck/session.h"
-#include "duckdb/common/types.hpp"
-#include "duckdb/planner/logical_operator.hpp"
+#include "duck/plan_node.h"
 
 namespace duckdb {
 class LogicalGet;
-}
+class LogicalOperator;
+}  // namespace duckdb
 
 namespace weir {
 
@@ -32,25 +32,21 @@ class Relations {
 };
 
 struct Plan {
-  std::unique_ptr<duckdb::LogicalOperator> root;
+  std::shared_ptr<PlanNode> root;
   std::vector<std::string> names;
   std::vector<duckdb::LogicalType> types;
+  // ORDER BY at the top without LIMIT: how readers want the rows, not a part of the content.
+  std::vector<SortKey> presentation;
 };
 
 // Throws Error(kInvalidSql) with line, column and caret for what does not parse or bind.
-// `relations` is used during the call only.
+// `relations` is used during the call only; expressions of the plan belong to `session`.
 Plan PlanQuery(Session& session, const std::string& sql, const Relations& relations);
 
-// The source a scan in a plan reads; `columns` are indexes into Source::names, or one of the
-// constants below, in the order of the scan's output.
-struct SourceScan {
-  std::string name;
-  std::vector<size_t> columns;
-};
-inline constexpr size_t kScanOffset = static_cast<size_t>(-1);
-inline constexpr size_t kScanArrivalTime = static_cast<size_t>(-2);
-inline constexpr size_t kScanNothing = static_cast<size_t>(-3);  // only the rows count
+// The parts of PlanQuery.
 std::optional<SourceScan> AsSourceScan(const duckdb::LogicalGet& get);
+std::shared_ptr<PlanNode> Translate(duckdb::LogicalOperator& root,
+                                    std::vector<SortKey>& presentation);
 
 // Registers the table function behind sources; called once by Kernel.
 void InstallSources(duckdb::DuckDB& database);

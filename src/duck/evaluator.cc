@@ -1,0 +1,168 @@
+#include "duck/evaluator.h"
+
+#include <cstring>
+
+#include "duckdb/execution/expression_executor.hpp"
+#include "duckdb/planner/expression/bound_comparison_expression.hpp"
+#include "duckdb/planner/expression/bound_conjunction_expression.hpp"
+#include "duckdb/planner/expression/bound_constant_expression.hpp"
+#include "duckdb/planner/expression/bound_reference_expression.hpp"
+
+namespace weir {
+
+struct Evaluator::Executor {
+  explicit Executor(duckdb::ClientContext& context) : executor(context) {}
+  duckdb::ExpressionExecutor executor;
+  duckdb::DataChunk result;
+};
+
+Evaluator::Evaluator(std::shared_ptr<Session> session, std::vector<ExpressionPtr> expressions)
+    : session_(std::move(session)),
+      expressions_(std::move(expressions)),
+      executor_(std::make_unique<Executor>(session_->context())) {
+  for (auto& expression : expressions_) {
+    executor_->executor.AddExpression(*expression);
+    types_.push_back(expression->return_type);
+  }
+  if (!types_.empty()) {
+    duckdb::vector<duckdb::LogicalType> types(types_.begin(), types_.end());
+    executor_->result.Initialize(duckdb::Allocator::DefaultAllocator(), types);
+  }
+}
+
+Evaluator::~Evaluator() = default;
+
+duckdb::DataChunk& Evaluator::Run(duckdb::DataChunk& rows) {
+  executor_->result.Reset();
+  if (!expressions_.empty()) executor_->executor.Execute(rows, executor_->result);
+  executor_->result.SetCardinality(rows.size());
+  return executor_->result;
+}
+
+duckdb::Value Evaluator::RunOnce() {
+  return duckdb::ExpressionExecutor::EvaluateScalar(session_->context(), *expressions_[0], true);
+}
+
+namespace {
+
+// `column` = a string of at most 12 bytes: such a string_t holds all its bytes, zero-padded, so
+// two 8-byte words decide.
+struct ShortStringEquals {
+  duckdb::idx_t column;
+  uint64_t low, high;
+};
+
+std::optional<ShortStringEquals> AsShortStringEquals(const duckdb::Expression& expression) {
+  using duckdb::ExpressionClass;
+  if (expression.type != duckdb::ExpressionType::COMPARE_EQUAL) return std::nullopt;
+  auto& comparison = expression.Cast<duckdb::BoundComparisonExpression>();
+  const duckdb::Expression* column = comparison.left.get();
+  const duckdb::Expression* constant = comparison.right.get();
+  if (column->GetExpressionClass() == ExpressionClass::BOUND_CONSTANT) std::swap(column, constant);
+  if (column->GetExpressionClass() != ExpressionClass::BOUND_REF ||
+      constant->GetExpressionClass() != ExpressionClass::BOUND_CONSTANT ||
+      column->return_type.id() != duckdb::LogicalTypeId::VARCHAR) {
+    return std::nullopt;
+  }
+  auto& value = constant->Cast<duckdb::BoundConstantExpression>().value;
+  if (value.IsNull()) return std::nullopt;
+  const std::string& text = duckdb::StringValue::Get(value);
+  if (text.size() > duckdb::string_t::INLINE_LENGTH) return std::nullopt;
+  duckdb::string_t inlined(text.data(), static_cast<uint32_t>(text.size()));
+  ShortStringEquals result{column->Cast<duckdb::BoundReferenceExpression>().index, 0, 0};
+  std::memcpy(&result.low, &inlined, 8);
+  std::memcpy(&result.high, reinterpret_cast<const char*>(&inlined) + 8, 8);
+  return result;
+}
+
+bool Matches(const ShortStringEquals& test, const duckdb::string_t& value) {
+  uint64_t words[2];
+  std::memcpy(words, &value, 16);
+  return words[0] == test.low && words[1] == test.high;
+}
+
+// Rows of `input` (null: all) whose string matches, into `output`.
+duckdb::idx_t SelectShortString(const ShortStringEquals& test, duckdb::DataChunk& rows,
+                                const duckdb::SelectionVector* input, duckdb::idx_t count,
+                                duckdb::SelectionVector& output) {
+  auto& column = rows.data[test.column];
+  duckdb::UnifiedVectorFormat format;
+  column.ToUnifiedFormat(rows.size(), format);
+  auto* values = duckdb::UnifiedVectorFormat::GetData<duckdb::string_t>(format);
+  duckdb::idx_t found = 0;
+  if (!input && column.GetVectorType() == duckdb::VectorType::FLAT_VECTOR &&
+      format.validity.AllValid()) {
+    auto* out = output.data();
+    for (duckdb::idx_t row = 0; row < count; row++) {
+      out[found] = static_cast<duckdb::sel_t>(row);
+      found += Matches(test, values[row]);
+    }
+    return found;
+  }
+  for (duckdb::idx_t i = 0; i < count; i++) {
+    auto row = input ? input->get_index(i) : i;
+    auto index = format.sel->get_index(row);
+    output.set_index(found, row);
+    found += format.validity.RowIsValid(index) && Matches(test, values[index]);
+  }
+  return found;
+}
+
+}  // namespace
+
+struct Selector::Impl {
+  std::shared_ptr<Session> session;
+  std::vector<ExpressionPtr> predicates;
+  std::vector<ShortStringEquals> short_strings;
+  ExpressionPtr rest;  // a conjunction of the others, or null
+  std::unique_ptr<duckdb::ExpressionExecutor> executor;
+  duckdb::SelectionVector first{STANDARD_VECTOR_SIZE};
+  duckdb::DataChunk sliced;
+};
+
+Selector::Selector(std::shared_ptr<Session> session, std::vector<ExpressionPtr> predicates)
+    : impl_(std::make_unique<Impl>()) {
+  impl_->session = std::move(session);
+  impl_->predicates = std::move(predicates);
+  duckdb::unique_ptr<duckdb::Expression> rest;
+  for (auto& predicate : impl_->predicates) {
+    if (auto test = AsShortStringEquals(*predicate)) {
+      impl_->short_strings.push_back(*test);
+    } else if (!rest) {
+      rest = predicate->Copy();
+    } else {
+      rest = duckdb::make_uniq<duckdb::BoundConjunctionExpression>(
+          duckdb::ExpressionType::CONJUNCTION_AND, std::move(rest), predicate->Copy());
+    }
+  }
+  if (rest) {
+    impl_->rest = ExpressionPtr(rest.release());
+    impl_->executor = std::make_unique<duckdb::ExpressionExecutor>(impl_->session->context(),
+                                                                   *impl_->rest);
+  }
+}
+
+Selector::~Selector() = default;
+
+duckdb::idx_t Selector::Select(duckdb::DataChunk& rows, duckdb::SelectionVector& selection) {
+  duckdb::idx_t count = rows.size();
+  const duckdb::SelectionVector* current = nullptr;
+  for (auto& test : impl_->short_strings) {
+    // In place is safe: a row is written at or before the place it was read from.
+    count = SelectShortString(test, rows, current, count, selection);
+    current = &selection;
+  }
+  if (!impl_->rest || count == 0) return count;
+  if (!current) return impl_->executor->SelectExpression(rows, selection);
+  auto& sliced = impl_->sliced;
+  if (sliced.ColumnCount() == 0) sliced.InitializeEmpty(rows.GetTypes());
+  sliced.Reference(rows);
+  sliced.Slice(selection, count);
+  auto kept = impl_->executor->SelectExpression(sliced, impl_->first);
+  for (duckdb::idx_t i = 0; i < kept; i++) {
+    selection.set_index(i, selection.get_index(impl_->first.get_index(i)));
+  }
+  return kept;
+}
+
+}  // namespace weir

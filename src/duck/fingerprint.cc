@@ -1,0 +1,135 @@
+#include <array>
+#include <atomic>
+#include <algorithm>
+#include <random>
+
+#include "duck/plan_node.h"
+#include "duckdb/planner/expression/bound_aggregate_expression.hpp"
+#include "duckdb/planner/expression/bound_constant_expression.hpp"
+#include "duckdb/planner/expression/bound_function_expression.hpp"
+#include "duckdb/planner/expression/bound_reference_expression.hpp"
+#include "duckdb/planner/expression_iterator.hpp"
+
+namespace weir {
+namespace {
+
+// Functions whose hidden parameters follow from their arguments, types and the time zone.
+constexpr std::array<std::string_view, 14> kPlain = {
+    "date_trunc", "+", "-", "*", "/", "struct_extract", "struct_extract_at", "strftime",
+    "date_part", "concat", "||", "round", "time_bucket", "strptime"};
+
+constexpr std::array<std::string_view, 8> kPlainAggregates = {
+    "count_star", "count", "sum", "sum_no_overflow", "avg", "mean", "min", "max"};
+
+bool HidesParameters(const std::string& function, bool has_bind_info) {
+  return has_bind_info && std::find(kPlain.begin(), kPlain.end(), function) == kPlain.end();
+}
+
+std::string Unique() {
+  // Unlike any other, also in what an earlier process saved.
+  static const uint64_t process = std::random_device()() * 0x100000000ull + std::random_device()();
+  static std::atomic<uint64_t> next{0};
+  return "!" + std::to_string(process) + "." + std::to_string(next++);
+}
+
+}  // namespace
+
+std::string Fingerprint(const duckdb::Expression& expression) {
+  using duckdb::ExpressionClass;
+  std::string text = std::to_string(static_cast<int>(expression.type)) + ":" +
+                     expression.return_type.ToString();
+  switch (expression.GetExpressionClass()) {
+    case ExpressionClass::BOUND_REF:
+      return text + "#" + std::to_string(expression.Cast<duckdb::BoundReferenceExpression>().index);
+    case ExpressionClass::BOUND_CONSTANT:
+      return text + "=" + expression.Cast<duckdb::BoundConstantExpression>().value.ToSQLString();
+    case ExpressionClass::BOUND_FUNCTION: {
+      auto& function = expression.Cast<duckdb::BoundFunctionExpression>();
+      text += function.function.name;
+      if (HidesParameters(function.function.name, function.bind_info != nullptr)) text += Unique();
+      break;
+    }
+    case ExpressionClass::BOUND_AGGREGATE: {
+      auto& aggregate = expression.Cast<duckdb::BoundAggregateExpression>();
+      text += aggregate.function.name + (aggregate.IsDistinct() ? " distinct" : "");
+      bool plain = std::find(kPlainAggregates.begin(), kPlainAggregates.end(),
+                             aggregate.function.name) != kPlainAggregates.end();
+      if ((aggregate.bind_info && !plain) || aggregate.order_bys) text += Unique();
+      break;
+    }
+    case ExpressionClass::BOUND_COMPARISON:
+    case ExpressionClass::BOUND_CONJUNCTION:
+    case ExpressionClass::BOUND_OPERATOR:
+    case ExpressionClass::BOUND_CASE:
+    case ExpressionClass::BOUND_CAST:
+    case ExpressionClass::BOUND_BETWEEN:
+      text += expression.ToString();  // TRY_CAST, inclusive bounds
+      break;
+    default:
+      text += Unique();
+  }
+  text += "(";
+  duckdb::ExpressionIterator::EnumerateChildren(expression, [&](const duckdb::Expression& child) {
+    text += Fingerprint(child) + ",";
+  });
+  return text + ")";
+}
+
+std::string Describe(const ExpressionPtr& expression) {
+  return expression ? expression->ToString() : "";
+}
+
+namespace {
+
+std::string_view Symbol(Comparison comparison) {
+  switch (comparison) {
+    case Comparison::kEqual: return "=";
+    case Comparison::kNotEqual: return "<>";
+    case Comparison::kLess: return "<";
+    case Comparison::kLessOrEqual: return "<=";
+    case Comparison::kGreater: return ">";
+    case Comparison::kGreaterOrEqual: return ">=";
+  }
+  return "?";
+}
+
+std::string List(const std::vector<ExpressionPtr>& expressions, const char* separator) {
+  std::string text;
+  for (auto& expression : expressions) {
+    if (!text.empty()) text += separator;
+    text += Describe(expression);
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string Describe(const PlanNode& node) {
+  switch (node.kind) {
+    case PlanNode::Kind::kSource: return node.scan.name;
+    case PlanNode::Kind::kFilter: return List(node.expressions, " AND ");
+    case PlanNode::Kind::kClockFilter:
+      return Describe(node.clock->row) + " " + std::string(Symbol(node.clock->comparison)) + " " +
+             Describe(node.clock->clock);
+    case PlanNode::Kind::kProject:
+    case PlanNode::Kind::kUnnest: return List(node.expressions, ", ");
+    case PlanNode::Kind::kAggregate: {
+      std::string text = List(node.groups, ", ");
+      for (auto& call : node.aggregates) text += (text.empty() ? "" : ", ") + Describe(call.call);
+      return text;
+    }
+    case PlanNode::Kind::kTop: {
+      std::string text;
+      for (auto& key : node.order) {
+        text += (text.empty() ? "" : ", ") + Describe(key.by) + (key.descending ? " DESC" : "");
+      }
+      if (node.limit) text += " LIMIT " + std::to_string(*node.limit);
+      if (node.offset) text += " OFFSET " + std::to_string(node.offset);
+      return text;
+    }
+    case PlanNode::Kind::kUnsupported: return node.reason;
+    default: return "";
+  }
+}
+
+}  // namespace weir

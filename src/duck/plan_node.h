@@ -1,0 +1,106 @@
+// A bound, optimized query in our own terms: what flow/ builds circuits from, so that no other
+// folder walks DuckDB's plans.  Expressions stay DuckDB's and are opaque above this folder.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "duckdb/common/types.hpp"
+#include "duckdb/common/types/value.hpp"
+
+namespace duckdb {
+class Expression;
+}
+
+namespace weir {
+
+// Column references in an expression are positions in the rows of the node's input.
+using ExpressionPtr = std::shared_ptr<const duckdb::Expression>;
+
+// The source a scan reads; `columns` are indexes into the source's columns, or one of the
+// constants below, in the order of the scan's output.
+struct SourceScan {
+  std::string name;
+  std::vector<size_t> columns;
+};
+inline constexpr size_t kScanOffset = static_cast<size_t>(-1);
+inline constexpr size_t kScanArrivalTime = static_cast<size_t>(-2);
+inline constexpr size_t kScanNothing = static_cast<size_t>(-3);  // only the number of rows counts
+
+enum class Comparison { kEqual, kNotEqual, kLess, kLessOrEqual, kGreater, kGreaterOrEqual };
+
+// `row` COMPARISON `clock`: an expression of the row against one of the clock alone.
+struct ClockPredicate {
+  ExpressionPtr row;
+  Comparison comparison;
+  ExpressionPtr clock;
+  duckdb::LogicalType type;      // of both sides
+  bool never_goes_back = false;  // `clock` only grows
+  // Set when the predicate may be decided on a rounding of `row` that has few values (the month of
+  // a time), so that partial aggregates can stand for the rows.
+  ExpressionPtr bucket;
+  bool coarse = false;  // the bucket is a month or longer
+};
+
+struct AggregateCall {
+  std::string function;
+  std::vector<ExpressionPtr> arguments;
+  std::vector<duckdb::LogicalType> argument_types;
+  ExpressionPtr filter;   // null: none
+  bool distinct = false;
+  bool ordered = false;   // ORDER BY inside
+  duckdb::LogicalType type;
+  ExpressionPtr call;     // the bound call, for DuckDB's own state
+};
+
+struct SortKey {
+  ExpressionPtr by;
+  bool descending = false;
+  bool nulls_first = false;
+};
+
+struct PlanNode {
+  enum class Kind {
+    kSource, kFilter, kClockFilter, kProject, kUnnest, kUnionAll, kAggregate, kDistinct, kTop,
+    kConstant, kUnsupported,
+  };
+  Kind kind;
+  std::vector<duckdb::LogicalType> types;          // of the rows it gives
+  std::vector<std::shared_ptr<PlanNode>> inputs;   // a node may be the input of several
+
+  SourceScan scan;                                 // kSource
+  std::vector<ExpressionPtr> expressions;          // kFilter (all must hold), kProject, kUnnest
+  std::vector<bool> is_unnest;                     // kUnnest: which expressions are lists to unnest
+  std::optional<ClockPredicate> clock;             // kClockFilter
+  std::vector<ExpressionPtr> groups;               // kAggregate
+  std::vector<std::vector<size_t>> grouping_sets;  // kAggregate: indexes into groups; empty: one, all
+  std::vector<std::vector<size_t>> grouping_calls; // kAggregate: GROUPING(...) arguments
+  std::vector<AggregateCall> aggregates;           // kAggregate
+  std::vector<SortKey> order;                      // kTop
+  std::optional<uint64_t> limit;                   // kTop
+  uint64_t offset = 0;                             // kTop
+  std::vector<std::vector<duckdb::Value>> rows;    // kConstant
+  std::string reason;                              // kUnsupported: why, and what would help
+};
+
+// One line about a node's expressions, for EXPLAIN.
+std::string Describe(const PlanNode& node);
+std::string Describe(const ExpressionPtr& expression);
+
+// The value of a column of the input.
+ExpressionPtr ColumnReference(size_t column, const duckdb::LogicalType& type);
+ExpressionPtr ConstantValue(const duckdb::Value& value);
+// The same expression over rows whose columns stand elsewhere: column i is at columns[i].
+// Adds the positions it uses to `used` (sized for them).
+ExpressionPtr MoveColumns(const ExpressionPtr& expression, const std::vector<size_t>& columns,
+                          std::vector<bool>& used);
+// The type an expression gives.
+const duckdb::LogicalType& TypeOf(const ExpressionPtr& expression);
+
+// Equal exactly for expressions that compute the same, as far as can be told; differs between
+// calls for those of which it cannot be told (functions with hidden parameters).
+std::string Fingerprint(const duckdb::Expression& expression);
+
+}  // namespace weir

@@ -1,0 +1,64 @@
+#include "duck/row_codec.h"
+
+#include <optional>
+
+#include "duckdb/function/create_sort_key.hpp"
+
+namespace weir {
+
+struct RowCodec::State {
+  duckdb::vector<duckdb::OrderModifiers> modifiers;
+  std::optional<duckdb::Vector> keys;
+  std::vector<std::string_view> views;
+};
+
+RowCodec::RowCodec(std::vector<duckdb::LogicalType> types, std::vector<Direction> directions)
+    : types_(std::move(types)), state_(std::make_unique<State>()) {
+  directions.resize(types_.size());
+  for (auto& direction : directions) {
+    state_->modifiers.emplace_back(
+        direction.descending ? duckdb::OrderType::DESCENDING : duckdb::OrderType::ASCENDING,
+        direction.nulls_first ? duckdb::OrderByNullType::NULLS_FIRST
+                              : duckdb::OrderByNullType::NULLS_LAST);
+  }
+}
+
+RowCodec::~RowCodec() = default;
+
+const std::vector<std::string_view>& RowCodec::Encode(duckdb::DataChunk& rows) {
+  auto& views = state_->views;
+  views.clear();
+  if (rows.ColumnCount() == 0) {
+    views.assign(rows.size(), std::string_view());
+    return views;
+  }
+  state_->keys.emplace(duckdb::LogicalType::BLOB,
+                       std::max<duckdb::idx_t>(rows.size(), STANDARD_VECTOR_SIZE));
+  duckdb::CreateSortKeyHelpers::CreateSortKey(rows, state_->modifiers, *state_->keys);
+  duckdb::UnifiedVectorFormat format;
+  state_->keys->ToUnifiedFormat(rows.size(), format);
+  auto* keys = duckdb::UnifiedVectorFormat::GetData<duckdb::string_t>(format);
+  for (duckdb::idx_t i = 0; i < rows.size(); i++) {
+    auto& key = keys[format.sel->get_index(i)];
+    views.emplace_back(key.GetData(), key.GetSize());
+  }
+  return views;
+}
+
+std::string RowCodec::Encode(const duckdb::Value& value) {
+  duckdb::DataChunk one;
+  duckdb::vector<duckdb::LogicalType> types{types_[0]};
+  one.Initialize(duckdb::Allocator::DefaultAllocator(), types, 1);
+  one.SetValue(0, 0, value);
+  one.SetCardinality(1);
+  return std::string(Encode(one)[0]);
+}
+
+void RowCodec::Decode(std::string_view key, duckdb::DataChunk& rows, duckdb::idx_t row) const {
+  if (types_.empty()) return;
+  duckdb::CreateSortKeyHelpers::DecodeSortKey(
+      duckdb::string_t(key.data(), static_cast<uint32_t>(key.size())), rows, row,
+      state_->modifiers);
+}
+
+}  // namespace weir

@@ -1,0 +1,419 @@
+// DuckDB's logical operators to PlanNodes.  What has no incremental operator becomes kUnsupported
+// with the reason; the view is then kept by recomputing it.
+#include <map>
+
+#include "base/error.h"
+#include "duck/clock_functions.h"
+#include "duck/plan.h"
+#include "duckdb/planner/expression/bound_aggregate_expression.hpp"
+#include "duckdb/planner/expression/bound_between_expression.hpp"
+#include "duckdb/planner/expression/bound_cast_expression.hpp"
+#include "duckdb/planner/expression/bound_comparison_expression.hpp"
+#include "duckdb/planner/expression/bound_constant_expression.hpp"
+#include "duckdb/planner/expression/bound_reference_expression.hpp"
+#include "duckdb/planner/expression/bound_unnest_expression.hpp"
+#include "duckdb/planner/expression_iterator.hpp"
+#include "duckdb/planner/operator/list.hpp"
+
+namespace weir {
+namespace {
+
+using duckdb::Expression;
+using duckdb::ExpressionType;
+using duckdb::LogicalOperator;
+using duckdb::LogicalOperatorType;
+using NodePtr = std::shared_ptr<PlanNode>;
+
+ExpressionPtr Own(duckdb::unique_ptr<Expression> expression) {
+  return ExpressionPtr(expression.release());
+}
+ExpressionPtr CopyOf(const Expression& expression) { return Own(expression.Copy()); }
+
+std::optional<Comparison> AsComparison(ExpressionType type) {
+  switch (type) {
+    case ExpressionType::COMPARE_EQUAL: return Comparison::kEqual;
+    case ExpressionType::COMPARE_NOTEQUAL: return Comparison::kNotEqual;
+    case ExpressionType::COMPARE_LESSTHAN: return Comparison::kLess;
+    case ExpressionType::COMPARE_LESSTHANOREQUALTO: return Comparison::kLessOrEqual;
+    case ExpressionType::COMPARE_GREATERTHAN: return Comparison::kGreater;
+    case ExpressionType::COMPARE_GREATERTHANOREQUALTO: return Comparison::kGreaterOrEqual;
+    default: return std::nullopt;
+  }
+}
+
+Comparison Flip(Comparison comparison) {
+  switch (comparison) {
+    case Comparison::kLess: return Comparison::kGreater;
+    case Comparison::kLessOrEqual: return Comparison::kGreaterOrEqual;
+    case Comparison::kGreater: return Comparison::kLess;
+    case Comparison::kGreaterOrEqual: return Comparison::kLessOrEqual;
+    default: return comparison;
+  }
+}
+
+class Translator {
+ public:
+  NodePtr Visit(LogicalOperator& op) {
+    switch (op.type) {
+      case LogicalOperatorType::LOGICAL_GET: return Get(op.Cast<duckdb::LogicalGet>());
+      case LogicalOperatorType::LOGICAL_FILTER: return Filter(op.Cast<duckdb::LogicalFilter>());
+      case LogicalOperatorType::LOGICAL_PROJECTION: return Project(op);
+      case LogicalOperatorType::LOGICAL_UNNEST: return Unnest(op);
+      case LogicalOperatorType::LOGICAL_UNION:
+        return Union(op.Cast<duckdb::LogicalSetOperation>());
+      case LogicalOperatorType::LOGICAL_AGGREGATE_AND_GROUP_BY:
+        return Aggregate(op.Cast<duckdb::LogicalAggregate>());
+      case LogicalOperatorType::LOGICAL_DISTINCT:
+        return Distinct(op.Cast<duckdb::LogicalDistinct>());
+      case LogicalOperatorType::LOGICAL_TOP_N: return TopN(op.Cast<duckdb::LogicalTopN>());
+      case LogicalOperatorType::LOGICAL_LIMIT: return Limit(op.Cast<duckdb::LogicalLimit>());
+      case LogicalOperatorType::LOGICAL_ORDER_BY:
+        return Visit(*op.children[0]);  // order below the top has no meaning for a bag of rows
+      case LogicalOperatorType::LOGICAL_DUMMY_SCAN: return DummyScan(op);
+      case LogicalOperatorType::LOGICAL_EMPTY_RESULT: return Constant(op);
+      case LogicalOperatorType::LOGICAL_EXPRESSION_GET: return Values(op);
+      case LogicalOperatorType::LOGICAL_MATERIALIZED_CTE:
+        ctes_[op.Cast<duckdb::LogicalMaterializedCTE>().table_index] = Visit(*op.children[0]);
+        return Visit(*op.children[1]);
+      case LogicalOperatorType::LOGICAL_CTE_REF: {
+        auto found = ctes_.find(op.Cast<duckdb::LogicalCTERef>().cte_index);
+        if (found == ctes_.end()) return Unsupported(op, "a recursive query");
+        return found->second;
+      }
+      case LogicalOperatorType::LOGICAL_COMPARISON_JOIN:
+      case LogicalOperatorType::LOGICAL_ANY_JOIN:
+      case LogicalOperatorType::LOGICAL_CROSS_PRODUCT:
+      case LogicalOperatorType::LOGICAL_DELIM_JOIN:
+      case LogicalOperatorType::LOGICAL_ASOF_JOIN:
+      case LogicalOperatorType::LOGICAL_POSITIONAL_JOIN:
+        return Unsupported(op, "a join");
+      case LogicalOperatorType::LOGICAL_WINDOW: return Unsupported(op, "a window function");
+      case LogicalOperatorType::LOGICAL_INTERSECT: return Unsupported(op, "INTERSECT");
+      case LogicalOperatorType::LOGICAL_EXCEPT: return Unsupported(op, "EXCEPT");
+      case LogicalOperatorType::LOGICAL_RECURSIVE_CTE: return Unsupported(op, "a recursive query");
+      default: return Unsupported(op, op.GetName());
+    }
+  }
+
+ private:
+  NodePtr Make(PlanNode::Kind kind, const LogicalOperator& op) {
+    auto node = std::make_shared<PlanNode>();
+    node->kind = kind;
+    node->types.assign(op.types.begin(), op.types.end());
+    return node;
+  }
+
+  NodePtr Unsupported(const LogicalOperator& op, std::string reason) {
+    auto node = Make(PlanNode::Kind::kUnsupported, op);
+    node->reason = std::move(reason);
+    return node;
+  }
+
+  NodePtr Get(duckdb::LogicalGet& get) {
+    auto scan = AsSourceScan(get);
+    if (!scan) return Unsupported(get, "the table function " + get.function.name);
+    auto node = Make(PlanNode::Kind::kSource, get);
+    node->scan = std::move(*scan);
+    return node;
+  }
+
+  // Wraps `input` in a filter on the clock; gives null when the predicate has no such form.
+  NodePtr ClockFilter(NodePtr input, const Expression& left, ExpressionType type,
+                      const Expression& right) {
+    auto comparison = AsComparison(type);
+    if (!comparison) return nullptr;
+    const Expression* row = &left;
+    const Expression* clock = &right;
+    if (UsesClock(left)) {
+      std::swap(row, clock);
+      comparison = Flip(*comparison);
+    }
+    if (UsesClock(*row) || UsesColumns(*clock)) return nullptr;
+    auto node = std::make_shared<PlanNode>();
+    node->kind = PlanNode::Kind::kClockFilter;
+    node->types = input->types;
+    ClockPredicate predicate;
+    predicate.row = CopyOf(*row);
+    predicate.comparison = *comparison;
+    predicate.clock = CopyOf(*clock);
+    predicate.type = clock->return_type;
+    predicate.never_goes_back = NeverGoesBack(*clock);
+    bool rounds_alike =
+        *comparison == Comparison::kGreaterOrEqual || *comparison == Comparison::kLess;
+    if (IsRounding(*row)) {
+      predicate.bucket = predicate.row;
+      predicate.coarse = IsCoarseRounding(*row);
+    } else if (rounds_alike && IsRounding(*clock) && RoundedType(*clock) == row->return_type &&
+               clock->return_type == row->return_type) {
+      predicate.bucket = Own(RoundInstead(*clock, row->Copy()));
+      predicate.coarse = IsCoarseRounding(*clock);
+    }
+    node->clock = std::move(predicate);
+    node->inputs.push_back(std::move(input));
+    return node;
+  }
+
+  // BETWEEN is two comparisons.
+  NodePtr ClockPredicates(NodePtr input, const Expression& expression) {
+    if (expression.GetExpressionClass() == duckdb::ExpressionClass::BOUND_COMPARISON) {
+      auto& comparison = expression.Cast<duckdb::BoundComparisonExpression>();
+      return ClockFilter(input, *comparison.left, expression.type, *comparison.right);
+    }
+    if (expression.GetExpressionClass() == duckdb::ExpressionClass::BOUND_BETWEEN) {
+      auto& between = expression.Cast<duckdb::BoundBetweenExpression>();
+      auto add = [&](NodePtr below, const Expression& bound, ExpressionType type) -> NodePtr {
+        if (!below) return nullptr;
+        if (UsesClock(bound) || UsesClock(*between.input)) {
+          return ClockFilter(below, *between.input, type, bound);
+        }
+        auto node = std::make_shared<PlanNode>();
+        node->kind = PlanNode::Kind::kFilter;
+        node->types = below->types;
+        node->expressions.push_back(Own(duckdb::make_uniq<duckdb::BoundComparisonExpression>(
+            type, between.input->Copy(), bound.Copy())));
+        node->inputs.push_back(std::move(below));
+        return node;
+      };
+      auto lower = add(input, *between.lower, between.LowerComparisonType());
+      return add(lower, *between.upper, between.UpperComparisonType());
+    }
+    return nullptr;
+  }
+
+  NodePtr Filter(duckdb::LogicalFilter& filter) {
+    duckdb::LogicalFilter::SplitPredicates(filter.expressions);
+    if (!filter.projection_map.empty()) return Unsupported(filter, "a filter that drops columns");
+    NodePtr input = Visit(*filter.children[0]);
+    auto node = Make(PlanNode::Kind::kFilter, filter);
+    std::vector<const Expression*> on_clock;
+    for (auto& expression : filter.expressions) {
+      if (IsUndetermined(*expression)) return Unsupported(filter, "a random value");
+      if (UsesClock(*expression)) {
+        on_clock.push_back(expression.get());
+      } else {
+        node->expressions.push_back(CopyOf(*expression));
+      }
+    }
+    NodePtr result = input;
+    if (!node->expressions.empty()) {
+      node->inputs.push_back(std::move(input));
+      result = node;
+    }
+    for (auto* expression : on_clock) {
+      result = ClockPredicates(result, *expression);
+      if (!result) {
+        return Unsupported(filter, "the clock inside \"" + expression->ToString() +
+                                       "\" (compare an expression of the row with one of the "
+                                       "clock alone, as in ts > now() - INTERVAL 1 HOUR)");
+      }
+    }
+    return result;
+  }
+
+  NodePtr Project(LogicalOperator& op) {
+    auto node = Make(PlanNode::Kind::kProject, op);
+    for (auto& expression : op.expressions) {
+      if (UsesClock(*expression)) return Unsupported(op, "the clock in the SELECT list");
+      if (IsUndetermined(*expression)) return Unsupported(op, "a random value");
+      node->expressions.push_back(CopyOf(*expression));
+    }
+    node->inputs.push_back(Visit(*op.children[0]));
+    return node;
+  }
+
+  NodePtr Unnest(LogicalOperator& op) {
+    auto node = Make(PlanNode::Kind::kUnnest, op);
+    for (auto& expression : op.expressions) {
+      if (expression->GetExpressionClass() != duckdb::ExpressionClass::BOUND_UNNEST) {
+        return Unsupported(op, "an unusual UNNEST");
+      }
+      node->expressions.push_back(CopyOf(*expression->Cast<duckdb::BoundUnnestExpression>().child));
+    }
+    node->inputs.push_back(Visit(*op.children[0]));
+    return node;
+  }
+
+  NodePtr Union(duckdb::LogicalSetOperation& op) {
+    auto node = Make(PlanNode::Kind::kUnionAll, op);
+    for (auto& child : op.children) node->inputs.push_back(Visit(*child));
+    if (op.setop_all) return node;
+    auto distinct = std::make_shared<PlanNode>();
+    distinct->kind = PlanNode::Kind::kDistinct;
+    distinct->types = node->types;
+    distinct->inputs.push_back(node);
+    return distinct;
+  }
+
+  NodePtr Aggregate(duckdb::LogicalAggregate& op) {
+    auto node = Make(PlanNode::Kind::kAggregate, op);
+    for (auto& group : op.groups) {
+      if (UsesClock(*group)) return Unsupported(op, "the clock in GROUP BY");
+      node->groups.push_back(CopyOf(*group));
+    }
+    for (auto& set : op.grouping_sets) {
+      node->grouping_sets.emplace_back(set.begin(), set.end());
+    }
+    for (auto& call : op.grouping_functions) {
+      node->grouping_calls.emplace_back(call.begin(), call.end());
+    }
+    for (auto& expression : op.expressions) {
+      auto& bound = expression->Cast<duckdb::BoundAggregateExpression>();
+      AggregateCall call;
+      call.function = bound.function.name;
+      for (auto& child : bound.children) {
+        if (UsesClock(*child)) return Unsupported(op, "the clock inside an aggregate");
+        call.argument_types.push_back(child->return_type);
+        call.arguments.push_back(CopyOf(*child));
+      }
+      if (bound.filter) {
+        if (UsesClock(*bound.filter)) return Unsupported(op, "the clock inside FILTER");
+        call.filter = CopyOf(*bound.filter);
+      }
+      call.distinct = bound.IsDistinct();
+      call.ordered = bound.order_bys && !bound.order_bys->orders.empty();
+      call.type = bound.return_type;
+      call.call = CopyOf(*expression);
+      node->aggregates.push_back(std::move(call));
+    }
+    node->inputs.push_back(Visit(*op.children[0]));
+    return node;
+  }
+
+  NodePtr Distinct(duckdb::LogicalDistinct& op) {
+    if (op.distinct_type != duckdb::DistinctType::DISTINCT) {
+      return Unsupported(op, "DISTINCT ON");
+    }
+    auto node = Make(PlanNode::Kind::kDistinct, op);
+    node->inputs.push_back(Visit(*op.children[0]));
+    return node;
+  }
+
+  static std::vector<SortKey> SortKeys(const duckdb::vector<duckdb::BoundOrderByNode>& orders) {
+    std::vector<SortKey> keys;
+    for (auto& order : orders) {
+      keys.push_back({CopyOf(*order.expression), order.type == duckdb::OrderType::DESCENDING,
+                      order.null_order == duckdb::OrderByNullType::NULLS_FIRST});
+    }
+    return keys;
+  }
+
+  NodePtr TopN(duckdb::LogicalTopN& op) {
+    auto node = Make(PlanNode::Kind::kTop, op);
+    node->order = SortKeys(op.orders);
+    node->limit = op.limit;
+    node->offset = op.offset;
+    node->inputs.push_back(Visit(*op.children[0]));
+    return node;
+  }
+
+  NodePtr Limit(duckdb::LogicalLimit& op) {
+    auto is_constant = [](const duckdb::BoundLimitNode& limit) {
+      return limit.Type() == duckdb::LimitNodeType::CONSTANT_VALUE ||
+             limit.Type() == duckdb::LimitNodeType::UNSET;
+    };
+    if (!is_constant(op.limit_val) || !is_constant(op.offset_val)) {
+      return Unsupported(op, "a LIMIT that is not a number");
+    }
+    // Below it an ORDER BY may stand that the optimizer did not fold into a top-n.
+    LogicalOperator* below = op.children[0].get();
+    auto node = Make(PlanNode::Kind::kTop, op);
+    if (below->type == LogicalOperatorType::LOGICAL_ORDER_BY) {
+      node->order = SortKeys(below->Cast<duckdb::LogicalOrder>().orders);
+      below = below->children[0].get();
+    }
+    if (node->order.empty()) return Unsupported(op, "a LIMIT without ORDER BY");
+    if (op.limit_val.Type() == duckdb::LimitNodeType::CONSTANT_VALUE) {
+      node->limit = op.limit_val.GetConstantValue();
+    }
+    if (op.offset_val.Type() == duckdb::LimitNodeType::CONSTANT_VALUE) {
+      node->offset = op.offset_val.GetConstantValue();
+    }
+    node->inputs.push_back(Visit(*below));
+    return node;
+  }
+
+  NodePtr Constant(const LogicalOperator& op) { return Make(PlanNode::Kind::kConstant, op); }
+
+  NodePtr DummyScan(const LogicalOperator& op) {
+    auto node = Make(PlanNode::Kind::kConstant, op);
+    std::vector<duckdb::Value> row;
+    for (auto& type : node->types) row.emplace_back(duckdb::Value(type));
+    node->rows.push_back(std::move(row));
+    return node;
+  }
+
+  NodePtr Values(LogicalOperator& op) {
+    auto& get = op.Cast<duckdb::LogicalExpressionGet>();
+    auto node = Make(PlanNode::Kind::kConstant, op);
+    for (auto& expressions : get.expressions) {
+      std::vector<duckdb::Value> row;
+      for (auto& expression : expressions) {
+        if (expression->GetExpressionClass() != duckdb::ExpressionClass::BOUND_CONSTANT) {
+          return Unsupported(op, "VALUES with expressions");
+        }
+        row.push_back(expression->Cast<duckdb::BoundConstantExpression>().value);
+      }
+      node->rows.push_back(std::move(row));
+    }
+    return node;
+  }
+
+  std::map<duckdb::idx_t, NodePtr> ctes_;
+};
+
+}  // namespace
+
+ExpressionPtr ColumnReference(size_t column, const duckdb::LogicalType& type) {
+  return Own(duckdb::make_uniq<duckdb::BoundReferenceExpression>(type, column));
+}
+
+ExpressionPtr ConstantValue(const duckdb::Value& value) {
+  return Own(duckdb::make_uniq<duckdb::BoundConstantExpression>(value));
+}
+
+namespace {
+
+void MoveReferences(Expression& expression, const std::vector<size_t>& columns,
+                    std::vector<bool>& used) {
+  if (expression.GetExpressionClass() == duckdb::ExpressionClass::BOUND_REF) {
+    auto& reference = expression.Cast<duckdb::BoundReferenceExpression>();
+    reference.index = columns.at(reference.index);
+    used.at(reference.index) = true;
+  }
+  duckdb::ExpressionIterator::EnumerateChildren(
+      expression, [&](Expression& child) { MoveReferences(child, columns, used); });
+}
+
+}  // namespace
+
+ExpressionPtr MoveColumns(const ExpressionPtr& expression, const std::vector<size_t>& columns,
+                          std::vector<bool>& used) {
+  auto copy = expression->Copy();
+  MoveReferences(*copy, columns, used);
+  return Own(std::move(copy));
+}
+
+const duckdb::LogicalType& TypeOf(const ExpressionPtr& expression) {
+  return expression->return_type;
+}
+
+std::shared_ptr<PlanNode> Translate(LogicalOperator& root, std::vector<SortKey>& presentation) {
+  LogicalOperator* top = &root;
+  if (top->type == LogicalOperatorType::LOGICAL_ORDER_BY) {
+    for (auto& order : top->Cast<duckdb::LogicalOrder>().orders) {
+      presentation.push_back({CopyOf(*order.expression),
+                              order.type == duckdb::OrderType::DESCENDING,
+                              order.null_order == duckdb::OrderByNullType::NULLS_FIRST});
+    }
+    top = top->children[0].get();
+  } else if (top->type == LogicalOperatorType::LOGICAL_TOP_N) {
+    for (auto& order : top->Cast<duckdb::LogicalTopN>().orders) {
+      presentation.push_back({CopyOf(*order.expression),
+                              order.type == duckdb::OrderType::DESCENDING,
+                              order.null_order == duckdb::OrderByNullType::NULLS_FIRST});
+    }
+  }
+  return Translator().Visit(*top);
+}
+
+}  // namespace weir

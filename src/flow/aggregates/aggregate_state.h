@@ -1,0 +1,50 @@
+// The state of one aggregate call for all groups, in arrays by slot.
+//
+// Closed forms (count, sum, avg by weights; min and max by an ordered multiset, or plainly while
+// input only grows) take rows that go as well as rows that come.  Everything else is DuckDB's own
+// state, which can only take rows that come.  Not thread-safe; owned by the aggregate operator.
+#pragma once
+
+#include <memory>
+
+#include "duck/plan_node.h"
+#include "flow/operator.h"
+#include "flow/state_io.h"
+
+namespace weir {
+
+class AggregateState {
+ public:
+  virtual ~AggregateState() = default;
+  virtual void Grow(size_t slots) = 0;
+  // Row i of `arguments` belongs to slots[i]; weights as in Operator::Push.
+  virtual void Update(duckdb::DataChunk& arguments, const uint32_t* slots,
+                      const int64_t* weights) = 0;
+  virtual void Result(const uint32_t* slots, duckdb::idx_t count, duckdb::Vector& out) = 0;
+  virtual void Clear(uint32_t slot) = 0;
+  virtual size_t Bytes() const = 0;
+  virtual bool CanSave() const { return true; }
+  virtual void Save(StateWriter& writer) const = 0;
+  virtual void Load(StateReader& reader) = 0;
+};
+
+// True when the call can be kept on input from which rows also go.
+bool HasClosedForm(const AggregateCall& call);
+
+// The state of a call without its FILTER; DISTINCT is inside.  `append_only`: no row ever goes.
+std::unique_ptr<AggregateState> MakeAggregateState(const AggregateCall& call, bool append_only);
+
+// The families (each in the file of its name).
+std::unique_ptr<AggregateState> MakeCount(bool count_rows);
+std::unique_ptr<AggregateState> MakeSum(const AggregateCall& call);   // null: not of this family
+std::unique_ptr<AggregateState> MakeExtreme(const AggregateCall& call, bool append_only);
+std::unique_ptr<AggregateState> MakeDistinct(const AggregateCall& call,
+                                             std::unique_ptr<AggregateState> inner);
+// Merges of partial results, by the names kSumOfCounts and kAverageOfParts.
+inline constexpr const char* kSumOfCounts = "sum of counts";
+inline constexpr const char* kAverageOfParts = "average of parts";
+std::unique_ptr<AggregateState> MakeSumOfCounts();
+std::unique_ptr<AggregateState> MakeAverageOfParts(const AggregateCall& call);
+std::unique_ptr<AggregateState> MakeNative(const AggregateCall& call);
+
+}  // namespace weir

@@ -1,0 +1,409 @@
+#include "flow/builder.h"
+
+#include <numeric>
+
+#include "duck/plan_node.h"
+#include "flow/aggregates/aggregate_state.h"
+
+namespace weir {
+namespace {
+
+std::vector<size_t> Identity(size_t count) {
+  std::vector<size_t> columns(count);
+  std::iota(columns.begin(), columns.end(), size_t{0});
+  return columns;
+}
+
+std::string Print(const std::vector<ExpressionPtr>& expressions) {
+  std::string text;
+  for (auto& expression : expressions) text += Fingerprint(*expression) + ";";
+  return text;
+}
+
+std::string Print(const RowTypes& types) {
+  std::string text;
+  for (auto& type : types) text += type.ToString() + ",";
+  return text;
+}
+
+std::string Print(const AggregateCall& call) {
+  std::string text = call.function + (call.distinct ? " distinct(" : "(") + Print(call.arguments) +
+                     ")" + call.type.ToString();
+  if (call.filter) text += " filter " + Fingerprint(*call.filter);
+  bool native = call.call && (call.ordered || !HasClosedForm(call));
+  if (native) text += Fingerprint(*call.call);
+  return text;
+}
+
+}  // namespace
+
+CircuitBuilder::CircuitBuilder(Circuit& circuit, SessionPtr session, std::string scope,
+                               Resolve resolve)
+    : circuit_(circuit),
+      session_(std::move(session)),
+      scope_(std::move(scope)),
+      resolve_(std::move(resolve)) {}
+
+OutputOperator* CircuitBuilder::Build(const std::string& view, const Plan& plan) {
+  try {
+    Built built = Visit(*plan.root);
+    RowTypes types(plan.types.begin(), plan.types.end());
+    Operator* top = Dense(built, types);
+    // Every view has an output of its own, so that it can be dropped by itself.
+    auto* output = Add(std::make_unique<OutputOperator>(types), {top}, "output of " + view, view);
+    return static_cast<OutputOperator*>(output);
+  } catch (const NotIncremental& obstacle) {
+    unsupported_ = obstacle.reason;
+    return nullptr;
+  }
+}
+
+CircuitBuilder::Built CircuitBuilder::Visit(const PlanNode& node) {
+  auto found = visited_.find(&node);
+  if (found != visited_.end()) return found->second;
+  Built built;
+  switch (node.kind) {
+    case PlanNode::Kind::kSource: built = Source(node); break;
+    case PlanNode::Kind::kFilter: built = Filter(node); break;
+    case PlanNode::Kind::kClockFilter: built = ClockFilter(node); break;
+    case PlanNode::Kind::kProject: built = Project(node); break;
+    case PlanNode::Kind::kUnnest: built = Unnest(node); break;
+    case PlanNode::Kind::kUnionAll: built = UnionAll(node); break;
+    case PlanNode::Kind::kAggregate: built = Aggregate(node); break;
+    case PlanNode::Kind::kDistinct: built = Distinct(node); break;
+    case PlanNode::Kind::kTop: built = Top(node); break;
+    case PlanNode::Kind::kConstant: built = Constant(node); break;
+    case PlanNode::Kind::kUnsupported: throw NotIncremental{node.reason};
+  }
+  visited_[&node] = built;
+  return built;
+}
+
+Operator* CircuitBuilder::Add(std::unique_ptr<Operator> op, std::vector<Operator*> inputs,
+                              std::string identity, std::string detail) {
+  std::string fingerprint = scope_ + "|" + op->name() + "|" + identity + "|" + Print(op->types());
+  for (Operator* input : inputs) fingerprint += "(" + input->fingerprint + ")";
+  op->detail = std::move(detail);
+  return circuit_.Add(std::move(op), std::move(inputs), std::move(fingerprint));
+}
+
+// Columns that are used of a source's rows, wherever filters pass them through.
+void CircuitBuilder::MarkRead(Operator* op, const std::vector<bool>& used) {
+  if (auto* source = dynamic_cast<SourceOperator*>(op)) {
+    auto& reads = source->reads();
+    for (size_t i = 0; i < reads.size() && i < used.size(); i++) reads[i] = reads[i] || used[i];
+  } else if (op->name() == "filter" || op->name() == "bucket") {
+    MarkRead(op->inputs[0], used);
+  }
+}
+
+ExpressionPtr CircuitBuilder::Over(const Built& input, const ExpressionPtr& expression) {
+  std::vector<bool> used(input.op->types().size());
+  auto moved = MoveColumns(expression, input.columns, used);
+  MarkRead(input.op, used);
+  return moved;
+}
+
+std::vector<ExpressionPtr> CircuitBuilder::Over(const Built& input,
+                                                const std::vector<ExpressionPtr>& expressions) {
+  std::vector<ExpressionPtr> moved;
+  for (auto& expression : expressions) moved.push_back(Over(input, expression));
+  return moved;
+}
+
+Operator* CircuitBuilder::AddProject(Operator* input, std::vector<ExpressionPtr> expressions,
+                                     std::string detail) {
+  std::string identity = Print(expressions);
+  return Add(MakeProject(session_, std::move(expressions), input->append_only()), {input},
+             std::move(identity), std::move(detail));
+}
+
+// The operator itself when its rows are the node's, otherwise a projection of them.
+Operator* CircuitBuilder::Dense(const Built& built, const RowTypes& types) {
+  if (built.columns == Identity(built.op->types().size())) return built.op;
+  std::vector<ExpressionPtr> expressions;
+  for (size_t i = 0; i < built.columns.size(); i++) {
+    expressions.push_back(Over(built, ColumnReference(i, types[i])));
+  }
+  return AddProject(built.op, std::move(expressions), "");
+}
+
+CircuitBuilder::Built CircuitBuilder::Source(const PlanNode& node) {
+  Built built;
+  Named named = resolve_(node.scan.name);
+  size_t visible;
+  if (named.is_stream) {
+    visible = named.stream_types.size();
+    built.op = Add(std::make_unique<SourceOperator>(named.identity, named.stream_types), {},
+                   named.identity, node.scan.name);
+  } else {
+    auto found = views_.find(node.scan.name);
+    if (found == views_.end()) {
+      Built view = Visit(*named.plan.root);
+      RowTypes types(named.plan.types.begin(), named.plan.types.end());
+      Operator* dense = Dense(view, types);
+      found = views_.emplace(node.scan.name, Built{dense, Identity(types.size())}).first;
+      plans_.push_back(named.plan.root);
+    }
+    built.op = found->second.op;
+    visible = built.op->types().size();
+  }
+  for (size_t column : node.scan.columns) {
+    switch (column) {
+      case kScanOffset: built.columns.push_back(visible); break;
+      case kScanArrivalTime: built.columns.push_back(visible + 1); break;
+      case kScanNothing: built.columns.push_back(0); break;  // nobody looks at it
+      default: built.columns.push_back(column);
+    }
+  }
+  return built;
+}
+
+CircuitBuilder::Built CircuitBuilder::Filter(const PlanNode& node) {
+  Built built = Visit(*node.inputs[0]);
+  // One operator for each predicate: views that share only some of them share those.
+  for (auto& predicate : node.expressions) {
+    auto moved = Over(built, predicate);
+    std::string identity = Fingerprint(*moved);
+    built.op = Add(MakeFilter(session_, {moved}, built.op->types(), built.op->append_only()),
+                   {built.op}, std::move(identity), Describe(predicate));
+  }
+  return built;
+}
+
+CircuitBuilder::Built CircuitBuilder::ClockFilter(const PlanNode& node) {
+  Operator* input = Dense(Visit(*node.inputs[0]), node.inputs[0]->types);
+  ClockFilterSpec spec;
+  spec.predicate = *node.clock;
+  std::string identity = Describe(node) + Fingerprint(*node.clock->row) +
+                         Fingerprint(*node.clock->clock);
+  auto* op = Add(MakeClockFilter(session_, std::move(spec), input->types(), input->append_only()),
+                 {input}, std::move(identity), Describe(node));
+  return {op, Identity(op->types().size())};
+}
+
+CircuitBuilder::Built CircuitBuilder::Project(const PlanNode& node) {
+  Built input = Visit(*node.inputs[0]);
+  auto* op = AddProject(input.op, Over(input, node.expressions), Describe(node));
+  return {op, Identity(op->types().size())};
+}
+
+CircuitBuilder::Built CircuitBuilder::Unnest(const PlanNode& node) {
+  Operator* input = Dense(Visit(*node.inputs[0]), node.inputs[0]->types);
+  std::string identity = Print(node.expressions);
+  auto* op = Add(MakeUnnest(session_, node.expressions, node.types, input->append_only()), {input},
+                 std::move(identity), Describe(node));
+  return {op, Identity(op->types().size())};
+}
+
+CircuitBuilder::Built CircuitBuilder::UnionAll(const PlanNode& node) {
+  std::vector<Operator*> inputs;
+  bool append_only = true;
+  for (auto& child : node.inputs) {
+    inputs.push_back(Dense(Visit(*child), child->types));
+    append_only &= inputs.back()->append_only();
+  }
+  auto* op = Add(MakeUnionAll(node.types, append_only), inputs, "", "");
+  return {op, Identity(op->types().size())};
+}
+
+Operator* CircuitBuilder::AddAggregate(Operator* input, AggregateSpec spec, std::string detail) {
+  for (auto& call : spec.aggregates) {
+    if (input->append_only()) continue;
+    if (call.function == kSumOfCounts || call.function == kAverageOfParts) continue;
+    if (!HasClosedForm(call)) {
+      throw NotIncremental{"the aggregate " + call.function + " over rows that also go away"};
+    }
+  }
+  std::string identity = Print(spec.groups) + (spec.global ? "global" : "") + "/";
+  for (auto& call : spec.aggregates) identity += Print(call) + "/";
+  bool append_only = input->append_only();
+  identity += append_only ? "growing" : "";
+  return Add(MakeAggregate(session_, std::move(spec), append_only), {input}, std::move(identity),
+             std::move(detail));
+}
+
+CircuitBuilder::Built CircuitBuilder::Aggregate(const PlanNode& node) {
+  auto all = Identity(node.groups.size());
+  bool plain = node.grouping_calls.empty() &&
+               (node.grouping_sets.empty() ||
+                (node.grouping_sets.size() == 1 && node.grouping_sets[0] == all));
+  if (plain) {
+    if (auto bucketed = BucketedAggregate(node)) return *bucketed;
+  }
+  Built input = Visit(*node.inputs[0]);
+  if (plain) return GroupingSet(node, input, all);
+  std::vector<Operator*> parts;
+  for (auto& set : node.grouping_sets) parts.push_back(GroupingSet(node, input, set).op);
+  if (parts.size() == 1) return {parts[0], Identity(node.types.size())};
+  auto* op = Add(MakeUnionAll(node.types, false), parts, "", "grouping sets");
+  return {op, Identity(op->types().size())};
+}
+
+// One grouping set; its rows have all the groups (NULL where the set lacks one), the aggregates and
+// the values of GROUPING().
+CircuitBuilder::Built CircuitBuilder::GroupingSet(const PlanNode& node, const Built& input,
+                                                  const std::vector<size_t>& set) {
+  AggregateSpec spec;
+  for (size_t group : set) spec.groups.push_back(Over(input, node.groups[group]));
+  for (auto call : node.aggregates) {
+    call.arguments = Over(input, call.arguments);
+    if (call.filter) call.filter = Over(input, call.filter);
+    spec.aggregates.push_back(std::move(call));
+  }
+  spec.global = set.empty();
+  auto* op = AddAggregate(input.op, std::move(spec), Describe(node));
+  if (set.size() == node.groups.size() && node.grouping_calls.empty()) {
+    return {op, Identity(op->types().size())};
+  }
+  std::vector<ExpressionPtr> columns;
+  for (size_t group = 0; group < node.groups.size(); group++) {
+    auto& type = node.types[group];
+    auto found = std::find(set.begin(), set.end(), group);
+    columns.push_back(found == set.end()
+                          ? ConstantValue(duckdb::Value(type))
+                          : ColumnReference(static_cast<size_t>(found - set.begin()), type));
+  }
+  for (size_t i = 0; i < node.aggregates.size(); i++) {
+    columns.push_back(ColumnReference(set.size() + i, node.aggregates[i].type));
+  }
+  for (auto& call : node.grouping_calls) {
+    int64_t mask = 0;  // as GROUPING(): a bit for each argument, set when it is not in the set
+    for (size_t group : call) {
+      mask = mask * 2 + (std::find(set.begin(), set.end(), group) == set.end());
+    }
+    columns.push_back(ConstantValue(duckdb::Value::BIGINT(mask)));
+  }
+  op = AddProject(op, std::move(columns), "");
+  return {op, Identity(op->types().size())};
+}
+
+// Aggregates over `x >= date_trunc('month', now())` and its like: partial aggregates for each
+// (groups, month), the clock filter over those, and a merge.  State: a row for each group and
+// month instead of each event.
+std::optional<CircuitBuilder::Built> CircuitBuilder::BucketedAggregate(const PlanNode& node) {
+  const PlanNode* below = node.inputs[0].get();
+  const PlanNode* project = nullptr;
+  if (below->kind == PlanNode::Kind::kProject) {
+    project = below;
+    below = below->inputs[0].get();
+  }
+  if (below->kind != PlanNode::Kind::kClockFilter || !below->clock->bucket) return std::nullopt;
+  for (auto& call : node.aggregates) {
+    if (call.distinct || !HasClosedForm(call)) return std::nullopt;
+  }
+
+  Built input = Visit(*below->inputs[0]);
+  auto bucket = Over(input, below->clock->bucket);
+  size_t bucket_column = input.op->types().size();
+  std::string bucket_print = Fingerprint(*bucket);
+  auto* with_bucket = Add(MakeBucket(session_, bucket, input.op->types(), below->clock->coarse,
+                                     input.op->append_only()),
+                          {input.op}, std::move(bucket_print), Describe(below->clock->bucket));
+  Built rows{with_bucket, input.columns};
+  std::vector<ExpressionPtr> columns;
+  if (project) {
+    columns = Over(rows, project->expressions);
+  } else {
+    for (size_t i = 0; i < below->types.size(); i++) {
+      columns.push_back(Over(rows, ColumnReference(i, below->types[i])));
+    }
+  }
+  size_t width = columns.size();
+  columns.push_back(ColumnReference(bucket_column, below->clock->type));
+  auto* projected = AddProject(with_bucket, std::move(columns), "");
+
+  AggregateSpec partial, merge;
+  partial.groups = node.groups;
+  partial.groups.push_back(ColumnReference(width, below->clock->type));
+  size_t group_count = node.groups.size();
+  size_t next = group_count;
+  for (size_t i = 0; i < group_count; i++) {
+    merge.groups.push_back(ColumnReference(i, TypeOf(node.groups[i])));
+  }
+  auto add_part = [&](AggregateCall call, const duckdb::LogicalType& type) {
+    call.type = type;
+    call.call = nullptr;
+    partial.aggregates.push_back(std::move(call));
+    return ColumnReference(next++, type);
+  };
+  for (auto& call : node.aggregates) {
+    AggregateCall merged;
+    merged.type = call.type;
+    if (call.function == "count" || call.function == "count_star") {
+      merged.function = kSumOfCounts;
+      merged.arguments = {add_part(call, duckdb::LogicalType::BIGINT)};
+    } else if (call.function == "avg" || call.function == "mean") {
+      merged.function = kAverageOfParts;
+      auto& type = call.argument_types[0];
+      bool floating = type.IsFloating();
+      auto sum_type = floating ? duckdb::LogicalType::DOUBLE
+                      : type.id() == duckdb::LogicalTypeId::DECIMAL
+                          ? duckdb::LogicalType::DECIMAL(38, duckdb::DecimalType::GetScale(type))
+                          : duckdb::LogicalType::HUGEINT;
+      AggregateCall sum = call, count = call;
+      sum.function = "sum";
+      count.function = "count";
+      merged.arguments = {add_part(sum, sum_type), add_part(count, duckdb::LogicalType::BIGINT)};
+    } else {
+      merged.function = call.function;  // sum of sums, min of mins, max of maxes
+      merged.arguments = {add_part(call, call.type)};
+    }
+    for (auto& argument : merged.arguments) merged.argument_types.push_back(TypeOf(argument));
+    merge.aggregates.push_back(std::move(merged));
+  }
+  merge.global = node.groups.empty();
+  auto* parts = AddAggregate(projected, std::move(partial), "by " + Describe(below->clock->bucket));
+
+  // The bucket stands behind the groups; the clock filter wants it last.
+  std::vector<ExpressionPtr> reordered;
+  for (size_t i = 0; i < parts->types().size(); i++) {
+    if (i != group_count) reordered.push_back(ColumnReference(i, parts->types()[i]));
+  }
+  reordered.push_back(ColumnReference(group_count, parts->types()[group_count]));
+  auto* last = AddProject(parts, std::move(reordered), "");
+  ClockFilterSpec spec;
+  spec.predicate = *below->clock;
+  spec.by_last_column = true;
+  spec.drop_last = true;
+  std::string identity = "last" + Describe(*below) + Fingerprint(*below->clock->clock);
+  auto* current = Add(MakeClockFilter(session_, std::move(spec), last->types(), false), {last},
+                      std::move(identity), Describe(*below));
+  auto* op = AddAggregate(current, std::move(merge), Describe(node));
+  return Built{op, Identity(op->types().size())};
+}
+
+CircuitBuilder::Built CircuitBuilder::Distinct(const PlanNode& node) {
+  Built input = Visit(*node.inputs[0]);
+  AggregateSpec spec;
+  for (size_t i = 0; i < node.types.size(); i++) {
+    spec.groups.push_back(Over(input, ColumnReference(i, node.types[i])));
+  }
+  auto* op = AddAggregate(input.op, std::move(spec), "distinct");
+  return {op, Identity(op->types().size())};
+}
+
+CircuitBuilder::Built CircuitBuilder::Top(const PlanNode& node) {
+  Operator* input = Dense(Visit(*node.inputs[0]), node.inputs[0]->types);
+  std::string identity;
+  for (auto& key : node.order) {
+    identity += Fingerprint(*key.by) + (key.descending ? "d" : "a") + (key.nulls_first ? "f" : "l");
+  }
+  identity += (node.limit ? std::to_string(*node.limit) : "all") + "+" + std::to_string(node.offset);
+  auto* op = Add(MakeTop(session_, node.order, node.limit, node.offset, node.types,
+                         input->append_only()),
+                 {input}, std::move(identity), Describe(node));
+  return {op, Identity(op->types().size())};
+}
+
+CircuitBuilder::Built CircuitBuilder::Constant(const PlanNode& node) {
+  std::string identity;
+  for (auto& row : node.rows) {
+    for (auto& value : row) identity += value.ToSQLString() + ",";
+    identity += ";";
+  }
+  auto* op = Add(MakeConstant(node.types, node.rows), {}, std::move(identity), "");
+  return {op, Identity(op->types().size())};
+}
+
+}  // namespace weir

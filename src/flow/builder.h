@@ -1,0 +1,78 @@
+// A bound plan to operators in a circuit.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+
+#include "duck/plan.h"
+#include "flow/circuit.h"
+
+namespace weir {
+
+class CircuitBuilder {
+ public:
+  // What a source name in a plan stands for.
+  struct Named {
+    bool is_stream = false;
+    RowTypes stream_types;   // of a stream
+    std::string identity;    // tells streams apart that had the same name
+    Plan plan;               // of a materialized view
+  };
+  using Resolve = std::function<Named(const std::string& name)>;
+
+  // `scope` is part of every fingerprint: what, besides the plan, decides what operators compute
+  // (the time zone).
+  CircuitBuilder(Circuit& circuit, SessionPtr session, std::string scope, Resolve resolve);
+
+  // The output of a view, or nothing when some part has no incremental operator: then
+  // unsupported() says which.  Operators made on the way may stay in the circuit unused
+  // (Circuit::KeepOnly).
+  OutputOperator* Build(const std::string& view, const Plan& plan);
+  const std::string& unsupported() const { return unsupported_; }
+
+ private:
+  // An operator and where each column of the plan node stands in its rows.
+  struct Built {
+    Operator* op = nullptr;
+    std::vector<size_t> columns;
+  };
+  struct NotIncremental {
+    std::string reason;
+  };
+
+  Built Visit(const PlanNode& node);
+  Built Source(const PlanNode& node);
+  Built Filter(const PlanNode& node);
+  Built ClockFilter(const PlanNode& node);
+  Built Project(const PlanNode& node);
+  Built Unnest(const PlanNode& node);
+  Built UnionAll(const PlanNode& node);
+  Built Aggregate(const PlanNode& node);
+  Built GroupingSet(const PlanNode& node, const Built& input, const std::vector<size_t>& set);
+  std::optional<Built> BucketedAggregate(const PlanNode& node);
+  Built Distinct(const PlanNode& node);
+  Built Top(const PlanNode& node);
+  Built Constant(const PlanNode& node);
+
+  Operator* Dense(const Built& built, const RowTypes& types);
+  ExpressionPtr Over(const Built& input, const ExpressionPtr& expression);
+  std::vector<ExpressionPtr> Over(const Built& input, const std::vector<ExpressionPtr>& expressions);
+  Operator* Add(std::unique_ptr<Operator> op, std::vector<Operator*> inputs, std::string identity,
+                std::string detail);
+  Operator* AddAggregate(Operator* input, AggregateSpec spec, std::string detail);
+  Operator* AddProject(Operator* input, std::vector<ExpressionPtr> expressions, std::string detail);
+  void MarkRead(Operator* op, const std::vector<bool>& used);
+
+  Circuit& circuit_;
+  SessionPtr session_;
+  std::string scope_;
+  Resolve resolve_;
+  std::map<std::string, Built> views_;          // materialized views built on the way
+  std::map<const PlanNode*, Built> visited_;    // nodes that are the input of several
+  std::vector<std::shared_ptr<PlanNode>> plans_;  // keeps the keys of visited_ alive
+  std::string unsupported_;
+};
+
+}  // namespace weir

@@ -1,0 +1,95 @@
+#include "flow/circuit.h"
+
+#include <algorithm>
+
+namespace weir {
+
+Operator* Circuit::Add(std::unique_ptr<Operator> op, std::vector<Operator*> inputs,
+                       std::string fingerprint) {
+  auto [entry, added] = by_fingerprint_.try_emplace(fingerprint, op.get());
+  if (!added) return entry->second;
+  op->fingerprint = std::move(fingerprint);
+  for (size_t port = 0; port < inputs.size(); port++) {
+    inputs[port]->outputs.push_back({op.get(), port});
+  }
+  op->inputs = std::move(inputs);
+  operators_.push_back(std::move(op));
+  return operators_.back().get();
+}
+
+void Circuit::SetClock(Micros now) {
+  for (auto& op : operators_) op->ReceiveClock(now);
+}
+
+void Circuit::Flush() {
+  for (auto& op : operators_) op->ReceiveFlush();
+}
+
+std::map<Operator*, Operator*> Circuit::Absorb(Circuit other) {
+  std::map<Operator*, Operator*> went;
+  for (auto& op : other.operators_) {
+    auto twin = by_fingerprint_.find(op->fingerprint);
+    if (twin != by_fingerprint_.end()) {
+      went[op.get()] = twin->second;
+      if (auto* source = dynamic_cast<SourceOperator*>(op.get())) {
+        auto& reads = static_cast<SourceOperator*>(twin->second)->reads();
+        for (size_t i = 0; i < reads.size(); i++) reads[i] = reads[i] || source->reads()[i];
+      }
+      continue;
+    }
+    went[op.get()] = op.get();
+    by_fingerprint_[op->fingerprint] = op.get();
+    op->outputs.clear();  // connected again below, by those that stay
+    for (size_t port = 0; port < op->inputs.size(); port++) {
+      op->inputs[port] = went.at(op->inputs[port]);
+      op->inputs[port]->outputs.push_back({op.get(), port});
+    }
+    operators_.push_back(std::move(op));
+  }
+  return went;
+}
+
+std::vector<Operator*> Circuit::Needs(Operator* op) {
+  std::vector<Operator*> needs;
+  std::set<Operator*> seen;
+  auto visit = [&](auto& self, Operator* current) -> void {
+    if (!seen.insert(current).second) return;
+    for (Operator* input : current->inputs) self(self, input);
+    needs.push_back(current);
+  };
+  visit(visit, op);
+  return needs;
+}
+
+void Circuit::KeepOnly(const std::set<Operator*>& outputs) {
+  std::set<Operator*> needed;
+  for (Operator* output : outputs) {
+    for (Operator* op : Needs(output)) needed.insert(op);
+  }
+  for (auto& op : operators_) {
+    std::erase_if(op->outputs, [&](auto& edge) { return !needed.contains(edge.to); });
+    if (!needed.contains(op.get())) by_fingerprint_.erase(op->fingerprint);
+  }
+  std::erase_if(operators_, [&](auto& op) { return !needed.contains(op.get()); });
+}
+
+std::vector<SourceOperator*> Circuit::Sources() const {
+  std::vector<SourceOperator*> sources;
+  for (auto& op : operators_) {
+    if (auto* source = dynamic_cast<SourceOperator*>(op.get())) sources.push_back(source);
+  }
+  return sources;
+}
+
+std::vector<SourceOperator*> Circuit::Sources(const std::string& stream) const {
+  auto sources = Sources();
+  std::erase_if(sources, [&](auto* source) { return source->stream() != stream; });
+  return sources;
+}
+
+bool Circuit::WantsClock() const {
+  return std::any_of(operators_.begin(), operators_.end(),
+                     [](auto& op) { return op->WantsClock(); });
+}
+
+}  // namespace weir

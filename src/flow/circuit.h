@@ -1,0 +1,48 @@
+// Operators of all views that step together, in an order in which each comes after its inputs.
+//
+// Operators are told apart by fingerprint: what computes the same from the same is there once, and
+// feeds all views that need it.  Owned by one engine or one filling; one thread at a time.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "flow/operators/operators.h"
+
+namespace weir {
+
+class Circuit {
+ public:
+  // Takes the operator, connected to its inputs, unless an equal one is there already; returns the
+  // one that stays.
+  Operator* Add(std::unique_ptr<Operator> op, std::vector<Operator*> inputs,
+                std::string fingerprint);
+
+  // One step: SetClock, feed the sources, Flush.
+  void SetClock(Micros now);
+  void Flush();
+
+  // Takes over all operators of `other`, which stands at the same position; what is here already
+  // stays, and users of the twin are connected to it.  Returns where each operator of `other` went.
+  std::map<Operator*, Operator*> Absorb(Circuit other);
+
+  // Drops every operator that none of `outputs` needs.
+  void KeepOnly(const std::set<Operator*>& outputs);
+
+  std::vector<SourceOperator*> Sources(const std::string& stream) const;
+  std::vector<SourceOperator*> Sources() const;
+  bool WantsClock() const;
+  const std::vector<std::unique_ptr<Operator>>& operators() const { return operators_; }
+
+  // `op` and all it needs, each once, inputs first.
+  static std::vector<Operator*> Needs(Operator* op);
+
+ private:
+  std::vector<std::unique_ptr<Operator>> operators_;
+  std::map<std::string, Operator*> by_fingerprint_;
+};
+
+}  // namespace weir

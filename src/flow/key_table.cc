@@ -1,0 +1,283 @@
+#include "flow/key_table.h"
+
+#include "duckdb/common/vector_operations/vector_operations.hpp"
+
+namespace weir {
+namespace {
+
+uint64_t Mix(uint64_t word) {
+  word ^= word >> 32;
+  word *= 0xd6e8feb86659fd93ull;
+  word ^= word >> 32;
+  word *= 0xd6e8feb86659fd93ull;
+  return word ^ (word >> 32);
+}
+
+// Linear probing from hash to slot; slot 0 is stored as 1.  Deletion shifts back, so there are no
+// tombstones and lookups stay short for ever.
+class Index {
+ public:
+  Index() : cells_(64, 0) {}
+
+  // Calls equals(slot) for candidates; returns the slot or adds `fresh()`.
+  template <class Equals, class Fresh>
+  uint32_t FindOrAdd(uint64_t hash, Equals equals, Fresh fresh) {
+    size_t mask = cells_.size() - 1;
+    size_t at = hash & mask;
+    for (; cells_[at]; at = (at + 1) & mask) {
+      if (equals(cells_[at] - 1)) return cells_[at] - 1;
+    }
+    uint32_t slot = fresh();
+    cells_[at] = slot + 1;
+    used_++;
+    return slot;
+  }
+
+  bool NeedsGrowth() const { return used_ * 2 >= cells_.size(); }
+
+  template <class HashOf>
+  void Grow(HashOf hash_of) {
+    std::vector<uint32_t> old(cells_.size() * 2, 0);
+    old.swap(cells_);
+    size_t mask = cells_.size() - 1;
+    for (uint32_t cell : old) {
+      if (!cell) continue;
+      size_t at = hash_of(cell - 1) & mask;
+      while (cells_[at]) at = (at + 1) & mask;
+      cells_[at] = cell;
+    }
+  }
+
+  template <class HashOf>
+  void Remove(uint32_t slot, HashOf hash_of) {
+    size_t mask = cells_.size() - 1;
+    size_t at = hash_of(slot) & mask;
+    while (cells_[at] != slot + 1) at = (at + 1) & mask;
+    size_t hole = at;
+    for (size_t next = (hole + 1) & mask; cells_[next]; next = (next + 1) & mask) {
+      size_t home = hash_of(cells_[next] - 1) & mask;
+      if (((next - home) & mask) >= ((next - hole) & mask)) {
+        cells_[hole] = cells_[next];
+        hole = next;
+      }
+    }
+    cells_[hole] = 0;
+    used_--;
+  }
+
+  size_t Bytes() const { return cells_.capacity() * sizeof(uint32_t); }
+
+ private:
+  std::vector<uint32_t> cells_;
+  size_t used_ = 0;
+};
+
+template <class Key>
+class SlotKeys {
+ public:
+  uint32_t Add(Key key) {
+    if (!free_.empty()) {
+      uint32_t slot = free_.back();
+      free_.pop_back();
+      keys_[slot] = std::move(key);
+      return slot;
+    }
+    keys_.push_back(std::move(key));
+    return static_cast<uint32_t>(keys_.size() - 1);
+  }
+  void Remove(uint32_t slot) {
+    keys_[slot] = Key();
+    free_.push_back(slot);
+  }
+  const Key& operator[](uint32_t slot) const { return keys_[slot]; }
+  size_t size() const { return keys_.size(); }
+  const std::vector<uint32_t>& free() const { return free_; }
+  std::vector<Key> keys_;
+  std::vector<uint32_t> free_;
+};
+
+// A single fixed-width key as one word.  NULL has a slot of its own.
+class WordTable : public KeyTable {
+ public:
+  explicit WordTable(duckdb::PhysicalType type) : type_(type) {}
+
+  static bool Takes(const RowTypes& types) {
+    if (types.size() != 1) return false;
+    switch (types[0].InternalType()) {
+      case duckdb::PhysicalType::BOOL:
+      case duckdb::PhysicalType::INT8:
+      case duckdb::PhysicalType::INT16:
+      case duckdb::PhysicalType::INT32:
+      case duckdb::PhysicalType::INT64:
+      case duckdb::PhysicalType::UINT8:
+      case duckdb::PhysicalType::UINT16:
+      case duckdb::PhysicalType::UINT32:
+      case duckdb::PhysicalType::UINT64: return true;
+      default: return false;  // floats: -0 equals 0 and NaN equals NaN, which words do not know
+    }
+  }
+
+  void Resolve(duckdb::DataChunk& keys, uint32_t* slots) override {
+    switch (duckdb::GetTypeIdSize(type_)) {
+      case 1: return ResolveAs<uint8_t>(keys, slots);
+      case 2: return ResolveAs<uint16_t>(keys, slots);
+      case 4: return ResolveAs<uint32_t>(keys, slots);
+      default: return ResolveAs<uint64_t>(keys, slots);
+    }
+  }
+
+  void Erase(uint32_t slot) override {
+    if (slot == null_slot_) {
+      null_slot_ = kNone;
+    } else {
+      index_.Remove(slot, [&](uint32_t other) { return Mix(keys_[other]); });
+    }
+    last_slot_ = kNone;
+    keys_.Remove(slot);
+  }
+
+  void Key(uint32_t slot, duckdb::DataChunk& rows, duckdb::idx_t row) const override {
+    auto& column = rows.data[0];
+    if (slot == null_slot_) {
+      duckdb::FlatVector::SetNull(column, row, true);
+      return;
+    }
+    size_t width = duckdb::GetTypeIdSize(type_);
+    std::memcpy(duckdb::FlatVector::GetData(column) + row * width, &keys_[slot], width);
+  }
+
+  size_t Slots() const override { return keys_.size(); }
+  size_t Bytes() const override { return index_.Bytes() + keys_.keys_.capacity() * 8; }
+
+  void Save(StateWriter& writer) const override {
+    writer.PutVector(keys_.keys_);
+    writer.PutVector(keys_.free_);
+    writer.Put(null_slot_);
+  }
+
+  void Load(StateReader& reader) override {
+    keys_.keys_ = reader.GetVector<uint64_t>();
+    keys_.free_ = reader.GetVector<uint32_t>();
+    null_slot_ = reader.Get<uint32_t>();
+    std::vector<bool> is_free(keys_.size());
+    for (uint32_t slot : keys_.free_) is_free.at(slot) = true;
+    for (uint32_t slot = 0; slot < keys_.size(); slot++) {
+      if (is_free[slot] || slot == null_slot_) continue;
+      if (index_.NeedsGrowth()) index_.Grow([&](uint32_t s) { return Mix(keys_[s]); });
+      index_.FindOrAdd(Mix(keys_[slot]), [](uint32_t) { return false; }, [&] { return slot; });
+    }
+  }
+
+ private:
+  static constexpr uint32_t kNone = static_cast<uint32_t>(-1);
+
+  template <class Word>
+  void ResolveAs(duckdb::DataChunk& keys, uint32_t* slots) {
+    duckdb::UnifiedVectorFormat format;
+    keys.data[0].ToUnifiedFormat(keys.size(), format);
+    auto* words = duckdb::UnifiedVectorFormat::GetData<Word>(format);
+    bool all_valid = format.validity.AllValid();
+    for (duckdb::idx_t row = 0; row < keys.size(); row++) {
+      auto index = format.sel->get_index(row);
+      if (!all_valid && !format.validity.RowIsValid(index)) {
+        if (null_slot_ == kNone) null_slot_ = keys_.Add(0);
+        slots[row] = null_slot_;
+        continue;
+      }
+      uint64_t word = words[index];
+      // Events come in time order: the key is most often the one before.
+      if (word != last_word_ || last_slot_ == kNone) {
+        last_slot_ = Find(word);
+        last_word_ = word;
+      }
+      slots[row] = last_slot_;
+    }
+  }
+
+  uint32_t Find(uint64_t word) {
+    if (index_.NeedsGrowth()) index_.Grow([&](uint32_t slot) { return Mix(keys_[slot]); });
+    return index_.FindOrAdd(
+        Mix(word), [&](uint32_t slot) { return keys_[slot] == word; },
+        [&] { return keys_.Add(word); });
+  }
+
+  duckdb::PhysicalType type_;
+  Index index_;
+  SlotKeys<uint64_t> keys_;
+  uint32_t null_slot_ = kNone;
+  uint64_t last_word_ = 0;
+  uint32_t last_slot_ = kNone;
+};
+
+class BytesTable : public KeyTable {
+ public:
+  explicit BytesTable(const RowTypes& types) : codec_(types) {}
+
+  void Resolve(duckdb::DataChunk& keys, uint32_t* slots) override {
+    auto& encoded = codec_.Encode(keys);
+    for (duckdb::idx_t row = 0; row < keys.size(); row++) {
+      std::string_view key = encoded[row];
+      if (index_.NeedsGrowth()) index_.Grow([&](uint32_t slot) { return Hash(keys_[slot]); });
+      slots[row] = index_.FindOrAdd(
+          Hash(key), [&](uint32_t slot) { return keys_[slot] == key; },
+          [&] {
+            key_bytes_ += key.size();
+            return keys_.Add(std::string(key));
+          });
+    }
+  }
+
+  void Erase(uint32_t slot) override {
+    index_.Remove(slot, [&](uint32_t other) { return Hash(keys_[other]); });
+    key_bytes_ -= keys_[slot].size();
+    keys_.Remove(slot);
+  }
+
+  void Key(uint32_t slot, duckdb::DataChunk& rows, duckdb::idx_t row) const override {
+    codec_.Decode(keys_[slot], rows, row);
+  }
+
+  size_t Slots() const override { return keys_.size(); }
+  size_t Bytes() const override {
+    return index_.Bytes() + keys_.keys_.capacity() * sizeof(std::string) + key_bytes_;
+  }
+
+  void Save(StateWriter& writer) const override {
+    writer.Put<uint64_t>(keys_.size());
+    for (auto& key : keys_.keys_) writer.PutString(key);
+    writer.PutVector(keys_.free_);
+  }
+
+  void Load(StateReader& reader) override {
+    uint64_t count = reader.Get<uint64_t>();
+    for (uint64_t i = 0; i < count; i++) {
+      keys_.keys_.emplace_back(reader.GetString());
+      key_bytes_ += keys_.keys_.back().size();
+    }
+    keys_.free_ = reader.GetVector<uint32_t>();
+    std::vector<bool> is_free(keys_.size());
+    for (uint32_t slot : keys_.free_) is_free.at(slot) = true;
+    for (uint32_t slot = 0; slot < keys_.size(); slot++) {
+      if (is_free[slot]) continue;
+      if (index_.NeedsGrowth()) index_.Grow([&](uint32_t s) { return Hash(keys_[s]); });
+      index_.FindOrAdd(Hash(keys_[slot]), [](uint32_t) { return false; }, [&] { return slot; });
+    }
+  }
+
+ private:
+  static uint64_t Hash(std::string_view key) { return std::hash<std::string_view>()(key); }
+
+  RowCodec codec_;
+  Index index_;
+  SlotKeys<std::string> keys_;
+  size_t key_bytes_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<KeyTable> KeyTable::Make(const RowTypes& types) {
+  if (WordTable::Takes(types)) return std::make_unique<WordTable>(types[0].InternalType());
+  return std::make_unique<BytesTable>(types);
+}
+
+}  // namespace weir

@@ -1,0 +1,35 @@
+// Group keys to slots: small dense numbers under which operators keep their state in arrays.
+//
+// Open addressing over slots.  A single key of at most 8 bytes is kept as a word; anything else as
+// the bytes of RowCodec.  A slot of an erased key is used again.  Not thread-safe.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "duck/row_codec.h"
+#include "flow/operator.h"
+#include "flow/state_io.h"
+
+namespace weir {
+
+class KeyTable {
+ public:
+  static std::unique_ptr<KeyTable> Make(const RowTypes& types);
+  virtual ~KeyTable() = default;
+
+  // The slot of each row's key, made when it is new.
+  virtual void Resolve(duckdb::DataChunk& keys, uint32_t* slots) = 0;
+  virtual void Erase(uint32_t slot) = 0;
+  // Writes the key of a slot into the first columns of `rows` at `row`.
+  virtual void Key(uint32_t slot, duckdb::DataChunk& rows, duckdb::idx_t row) const = 0;
+  // All slots are below this.
+  virtual size_t Slots() const = 0;
+  virtual size_t Bytes() const = 0;
+  virtual void Save(StateWriter& writer) const = 0;
+  virtual void Load(StateReader& reader) = 0;
+};
+
+}  // namespace weir

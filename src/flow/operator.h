@@ -1,0 +1,92 @@
+// A node of a circuit.  Rows with weights come in (+1 a row came, -1 it went), changes go out.
+//
+// One step of a circuit: SetClock on every operator in order, Push for the rows of the sources,
+// Flush on every operator in order.  Stateless operators answer inside Push; stateful ones collect
+// in Push and emit what changed in Flush, so that a group touched a thousand times changes once.
+//
+// Owned by its Circuit; used by one thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "duckdb/common/types/data_chunk.hpp"
+#include "flow/state_io.h"
+
+namespace weir {
+
+using RowTypes = std::vector<duckdb::LogicalType>;
+
+class Operator {
+ public:
+  struct Statistics {
+    uint64_t rows_in = 0, rows_out = 0;
+    uint64_t nanos = 0;  // in this operator, without those it feeds
+  };
+
+  Operator(std::string name, RowTypes types, bool append_only)
+      : name_(std::move(name)), types_(std::move(types)), append_only_(append_only) {}
+  virtual ~Operator() = default;
+  Operator(const Operator&) = delete;
+
+  // `weights` has one entry for each row; null means +1 each.  Rows are only valid in the call.
+  virtual void Push(size_t port, duckdb::DataChunk& rows, const int64_t* weights) = 0;
+  virtual void SetClock(Micros now) {}
+  virtual void Flush() {}
+
+  // True when an operator's content depends on the clock, so that steps are needed without events.
+  virtual bool WantsClock() const { return false; }
+  virtual bool HasState() const { return false; }
+  virtual size_t StateBytes() const { return 0; }
+  // Writes and reads the state as of the end of a step; false: this operator has to be refilled.
+  virtual bool CanSave() const { return true; }
+  virtual void Save(StateWriter& writer) const {}
+  virtual void Load(StateReader& reader) {}
+
+  const std::string& name() const { return name_; }
+  const RowTypes& types() const { return types_; }
+  // True: only ever emits rows that come, none that go.
+  bool append_only() const { return append_only_; }
+  const Statistics& statistics() const { return statistics_; }
+  const std::string& failure() const { return failure_; }
+
+  // Identity: equal fingerprints at one log position mean equal output and equal state.
+  std::string fingerprint;
+  std::string detail;               // for EXPLAIN
+  std::vector<Operator*> inputs;    // for EXPLAIN and for finding what a view needs
+  struct Edge {
+    Operator* to;
+    size_t port;
+  };
+  std::vector<Edge> outputs;
+
+  // Entry points of the circuit: as the virtual ones, but measured, and a failure parks this
+  // operator (and so all that depends on it) instead of passing to others.
+  void Receive(size_t port, duckdb::DataChunk& rows, const int64_t* weights);
+  void ReceiveClock(Micros now);
+  void ReceiveFlush();
+  void Fail(std::string why) { failure_ = std::move(why); }
+  void SetAppendOnly(bool append_only) { append_only_ = append_only; }
+
+ protected:
+  void Emit(duckdb::DataChunk& rows, const int64_t* weights);
+
+ private:
+  template <class Work>
+  void Measured(Work work);
+
+  std::string name_;
+  RowTypes types_;
+  bool append_only_;
+  Statistics statistics_;
+  std::string failure_;
+};
+
+inline duckdb::vector<duckdb::LogicalType> DuckTypes(const RowTypes& types) {
+  return duckdb::vector<duckdb::LogicalType>(types.begin(), types.end());
+}
+
+}  // namespace weir

@@ -1,0 +1,301 @@
+// GROUP BY: a slot for each group, the aggregates' states in arrays by slot.  A group that a step
+// touches is remembered with the row it showed before; Flush emits the old row as gone and the new
+// one as come.  Cost: by rows in, and by touched groups; state: by groups.
+#include "duck/evaluator.h"
+#include "duckdb/common/vector_operations/vector_operations.hpp"
+#include "flow/aggregates/aggregate_state.h"
+#include "flow/key_table.h"
+#include "flow/operators/operators.h"
+#include "flow/row_buffer.h"
+
+namespace weir {
+namespace {
+
+// Where a call's arguments and filter stand among the evaluated expressions.
+struct Call {
+  std::unique_ptr<AggregateState> state;
+  size_t first_argument = 0, argument_count = 0;
+  std::optional<size_t> filter;
+  std::unique_ptr<duckdb::DataChunk> arguments = std::make_unique<duckdb::DataChunk>();
+};
+
+class Aggregate : public Operator {
+ public:
+  Aggregate(RowTypes types, std::unique_ptr<Evaluator> evaluator, std::unique_ptr<KeyTable> groups,
+            size_t group_count, std::vector<Call> calls, bool global)
+      : Operator("aggregate", std::move(types), false),
+        evaluator_(std::move(evaluator)),
+        groups_(std::move(groups)),
+        group_count_(group_count),
+        calls_(std::move(calls)),
+        global_(global),
+        out_(this->types()) {
+    RowTypes group_types(this->types().begin(), this->types().begin() + group_count);
+    keys_.InitializeEmpty(DuckTypes(group_types));
+    if (group_count) {
+      keys_out_.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(group_types));
+    }
+    old_.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(this->types()));
+    new_.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(this->types()));
+    if (global_) Grow(1);
+  }
+
+  void Push(size_t, duckdb::DataChunk& rows, const int64_t* weights) override {
+    auto& values = evaluator_->Run(rows);
+    if (global_) {
+      std::fill_n(slots_, rows.size(), 0);
+    } else {
+      for (size_t i = 0; i < group_count_; i++) keys_.data[i].Reference(values.data[i]);
+      keys_.SetCardinality(rows.size());
+      groups_->Resolve(keys_, slots_);
+      Grow(groups_->Slots());
+    }
+    Touch(rows.size());
+    if (!global_) {
+      for (duckdb::idx_t i = 0; i < rows.size(); i++) {
+        weight_[slots_[i]] += weights ? weights[i] : 1;
+      }
+    }
+    for (auto& call : calls_) Update(call, values, weights);
+  }
+
+  void Flush() override {
+    if (global_ && !emitted_) TouchOne(0);
+    emitted_ = true;
+    for (size_t start = 0; start < touched_.size(); start += STANDARD_VECTOR_SIZE) {
+      auto count = std::min<size_t>(STANDARD_VECTOR_SIZE, touched_.size() - start);
+      EmitChanges(touched_.data() + start, count, *before_pages_[start / STANDARD_VECTOR_SIZE]);
+    }
+    out_.Flush([&](duckdb::DataChunk& rows, const int64_t* weights) { Emit(rows, weights); });
+    for (uint32_t slot : touched_) {
+      is_touched_[slot] = false;
+      if (!global_ && weight_[slot] == 0) {
+        for (auto& call : calls_) call.state->Clear(slot);
+        groups_->Erase(slot);
+      }
+    }
+    touched_.clear();
+    before_count_ = 0;
+    if (before_pages_.size() > 1) before_pages_.resize(1);
+  }
+
+  bool HasState() const override { return true; }
+  size_t StateBytes() const override {
+    size_t bytes = groups_->Bytes() + weight_.capacity() * 8 + is_touched_.capacity();
+    for (auto& call : calls_) bytes += call.state->Bytes();
+    return bytes;
+  }
+  bool CanSave() const override {
+    return std::all_of(calls_.begin(), calls_.end(),
+                       [](auto& call) { return call.state->CanSave(); });
+  }
+  void Save(StateWriter& writer) const override {
+    groups_->Save(writer);
+    writer.PutVector(weight_);
+    writer.PutVector(shown_);
+    writer.Put(emitted_);
+    for (auto& call : calls_) call.state->Save(writer);
+  }
+  void Load(StateReader& reader) override {
+    groups_->Load(reader);
+    weight_ = reader.GetVector<int64_t>();
+    shown_ = reader.GetVector<uint8_t>();
+    emitted_ = reader.Get<bool>();
+    is_touched_.assign(weight_.size(), false);
+    for (auto& call : calls_) {
+      call.state->Load(reader);
+      call.state->Grow(weight_.size());
+    }
+  }
+
+ private:
+  void Grow(size_t slots) {
+    if (slots <= weight_.size()) return;
+    size_t room = std::max(slots, std::max<size_t>(weight_.size() + weight_.size() / 2, 1));
+    weight_.resize(room);
+    shown_.resize(room);
+    is_touched_.resize(room);
+    for (auto& call : calls_) call.state->Grow(room);
+  }
+
+  // Remembers, for groups not touched in this step yet, what they show.
+  void Touch(duckdb::idx_t count) {
+    if (global_) return TouchOne(0);
+    size_t first = touched_.size();
+    for (duckdb::idx_t i = 0; i < count; i++) {
+      uint32_t slot = slots_[i];
+      if (!is_touched_[slot]) {
+        is_touched_[slot] = true;
+        touched_.push_back(slot);
+      }
+    }
+    if (touched_.size() > first) Remember(first);
+  }
+
+  void TouchOne(uint32_t slot) {
+    if (is_touched_[slot]) return;
+    is_touched_[slot] = true;
+    touched_.push_back(slot);
+    Remember(touched_.size() - 1);
+  }
+
+  // Appends the present rows of touched_[first...] to the pages of old rows.
+  void Remember(size_t first) {
+    size_t count = touched_.size() - first;
+    old_.Reset();
+    Rows(touched_.data() + first, count, old_);
+    for (size_t done = 0; done < count;) {
+      size_t page = before_count_ / STANDARD_VECTOR_SIZE;
+      if (page == before_pages_.size()) {
+        before_pages_.push_back(std::make_unique<duckdb::DataChunk>());
+        before_pages_.back()->Initialize(duckdb::Allocator::DefaultAllocator(),
+                                         DuckTypes(types()));
+      }
+      auto& target = *before_pages_[page];
+      size_t at = before_count_ % STANDARD_VECTOR_SIZE;
+      if (at == 0) target.Reset();
+      size_t some = std::min(count - done, STANDARD_VECTOR_SIZE - at);
+      for (duckdb::idx_t column = 0; column < target.ColumnCount(); column++) {
+        duckdb::VectorOperations::Copy(old_.data[column], target.data[column], done + some, done,
+                                       at);
+      }
+      target.SetCardinality(at + some);
+      before_count_ += some;
+      done += some;
+    }
+  }
+
+  // The present rows of up to 2,048 groups.
+  void Rows(const uint32_t* slots, size_t count, duckdb::DataChunk& rows) {
+    if (group_count_) {
+      keys_out_.Reset();
+      for (size_t i = 0; i < count; i++) groups_->Key(slots[i], keys_out_, i);
+      for (size_t i = 0; i < group_count_; i++) rows.data[i].Reference(keys_out_.data[i]);
+    }
+    for (size_t i = 0; i < calls_.size(); i++) {
+      calls_[i].state->Result(slots, count, rows.data[group_count_ + i]);
+    }
+    rows.SetCardinality(count);
+  }
+
+  void Update(Call& call, duckdb::DataChunk& values, const int64_t* weights) {
+    for (size_t i = 0; i < call.argument_count; i++) {
+      call.arguments->data[i].Reference(values.data[call.first_argument + i]);
+    }
+    call.arguments->SetCardinality(values.size());
+    if (!call.filter) return call.state->Update(*call.arguments, slots_, weights);
+
+    duckdb::UnifiedVectorFormat format;
+    values.data[*call.filter].ToUnifiedFormat(values.size(), format);
+    auto* holds = duckdb::UnifiedVectorFormat::GetData<bool>(format);
+    duckdb::idx_t count = 0;
+    for (duckdb::idx_t row = 0; row < values.size(); row++) {
+      auto index = format.sel->get_index(row);
+      if (!format.validity.RowIsValid(index) || !holds[index]) continue;
+      filtered_.set_index(count, row);
+      filtered_slots_[count] = slots_[row];
+      if (weights) filtered_weights_[count] = weights[row];
+      count++;
+    }
+    if (count == 0) return;
+    if (call.argument_count) {
+      call.arguments->Slice(filtered_, count);
+    } else {
+      call.arguments->SetCardinality(count);
+    }
+    call.state->Update(*call.arguments, filtered_slots_, weights ? filtered_weights_ : nullptr);
+  }
+
+  void EmitChanges(const uint32_t* slots, size_t count, duckdb::DataChunk& old_rows) {
+    new_.Reset();
+    Rows(slots, count, new_);
+    auto emit = [&](duckdb::DataChunk& rows, const int64_t* weights) { Emit(rows, weights); };
+    for (size_t i = 0; i < count; i++) {
+      uint32_t slot = slots[i];
+      bool was = shown_[slot];
+      bool is = global_ || weight_[slot] > 0;
+      if (was && is && SameRow(old_rows, new_, i)) continue;
+      if (was) Copy(old_rows, i, -1, emit);
+      if (is) Copy(new_, i, 1, emit);
+      shown_[slot] = is;
+    }
+  }
+
+  // Compares the aggregates only: the group is the same.
+  bool SameRow(duckdb::DataChunk& a, duckdb::DataChunk& b, duckdb::idx_t row) {
+    for (duckdb::idx_t column = group_count_; column < a.ColumnCount(); column++) {
+      auto& left = a.data[column];
+      auto& right = b.data[column];
+      bool left_null = duckdb::FlatVector::IsNull(left, row);
+      if (left_null != duckdb::FlatVector::IsNull(right, row)) return false;
+      if (left_null) continue;
+      auto type = left.GetType().InternalType();
+      if (!duckdb::TypeIsConstantSize(type)) return false;
+      auto width = duckdb::GetTypeIdSize(type);
+      if (std::memcmp(duckdb::FlatVector::GetData(left) + row * width,
+                      duckdb::FlatVector::GetData(right) + row * width, width) != 0) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  template <class EmitRows>
+  void Copy(duckdb::DataChunk& from, duckdb::idx_t row, int64_t weight, EmitRows emit) {
+    for (duckdb::idx_t column = 0; column < from.ColumnCount(); column++) {
+      duckdb::VectorOperations::Copy(from.data[column], out_.chunk().data[column], row + 1, row,
+                                     out_.next());
+    }
+    out_.Added(weight, emit);
+  }
+
+  std::unique_ptr<Evaluator> evaluator_;
+  std::unique_ptr<KeyTable> groups_;
+  size_t group_count_;
+  std::vector<Call> calls_;
+  bool global_;
+  bool emitted_ = false;
+
+  std::vector<int64_t> weight_;      // rows in the group
+  std::vector<uint8_t> shown_;       // its row is part of the output
+  std::vector<uint8_t> is_touched_;  // in this step
+  std::vector<uint32_t> touched_;
+  std::vector<std::unique_ptr<duckdb::DataChunk>> before_pages_;  // rows of touched_, in its order
+  size_t before_count_ = 0;
+
+  uint32_t slots_[STANDARD_VECTOR_SIZE];
+  duckdb::SelectionVector filtered_{STANDARD_VECTOR_SIZE};
+  uint32_t filtered_slots_[STANDARD_VECTOR_SIZE];
+  int64_t filtered_weights_[STANDARD_VECTOR_SIZE];
+  duckdb::DataChunk keys_, keys_out_, old_, new_;
+  RowBuffer out_;
+};
+
+}  // namespace
+
+std::unique_ptr<Operator> MakeAggregate(SessionPtr session, AggregateSpec spec, bool append_only) {
+  std::vector<ExpressionPtr> expressions = spec.groups;
+  RowTypes types;
+  std::vector<Call> calls;
+  for (auto& call : spec.aggregates) {
+    Call made;
+    made.state = MakeAggregateState(call, append_only);
+    made.first_argument = expressions.size();
+    made.argument_count = call.arguments.size();
+    expressions.insert(expressions.end(), call.arguments.begin(), call.arguments.end());
+    if (call.filter) {
+      made.filter = expressions.size();
+      expressions.push_back(call.filter);
+    }
+    made.arguments->InitializeEmpty(DuckTypes(call.argument_types));
+    calls.push_back(std::move(made));
+  }
+  auto evaluator = std::make_unique<Evaluator>(std::move(session), std::move(expressions));
+  types.assign(evaluator->types().begin(), evaluator->types().begin() + spec.groups.size());
+  auto groups = KeyTable::Make(types);
+  for (auto& call : spec.aggregates) types.push_back(call.type);
+  return std::make_unique<Aggregate>(std::move(types), std::move(evaluator), std::move(groups),
+                                     spec.groups.size(), std::move(calls), spec.global);
+}
+
+}  // namespace weir

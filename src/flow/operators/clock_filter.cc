@@ -1,0 +1,213 @@
+// Rows for which f(row) COMPARISON g(clock) holds, as time goes by.
+//
+// Rows are kept ordered by f(row).  When g moves, the rows between its old and its new value enter
+// or leave; nothing else is looked at, so a step costs by what changes.  This is right whichever
+// way g moves.  When g never goes back (the usual case), rows that have left for good are not
+// kept, and rows that are in for good are not kept either.
+#include <map>
+
+#include "duck/evaluator.h"
+#include "duck/row_codec.h"
+#include "duckdb/common/vector_operations/vector_operations.hpp"
+#include "flow/operators/operators.h"
+#include "flow/row_buffer.h"
+
+namespace weir {
+namespace {
+
+class ClockFilter : public Operator {
+ public:
+  ClockFilter(SessionPtr session, ClockFilterSpec spec, RowTypes input, RowTypes output,
+              bool append_only)
+      : Operator("clock filter", output, append_only),
+        spec_(std::move(spec)),
+        clock_(session, {spec_.predicate.clock}),
+        key_codec_({KeyType()}),
+        row_codec_(output),
+        out_(output) {
+    if (!spec_.by_last_column) {
+      key_evaluator_ = std::make_unique<Evaluator>(session, std::vector{spec_.predicate.row});
+    }
+    keys_.InitializeEmpty(DuckTypes({KeyType()}));
+    rows_.InitializeEmpty(DuckTypes(output));
+    decoded_.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(output), 1);
+  }
+
+  bool WantsClock() const override { return true; }
+
+  void SetClock(Micros now) override {
+    clock_.session().SetClock(now);
+    duckdb::Value value = clock_.RunOnce();
+    std::string bound = value.IsNull() ? std::string() : key_codec_.Encode(value);
+    if (has_clock_ && bound == bound_) return;
+    std::string before = std::exchange(bound_, bound);
+    has_clock_ = true;
+    if (kept_.empty()) return;
+    auto emit = [&](duckdb::DataChunk& rows, const int64_t* weights) { Emit(rows, weights); };
+    // Only keys between the two bounds, inclusive, can change sides.
+    auto from = kept_.lower_bound(std::min(before, bound_));
+    std::string high = std::max(before, bound_);
+    if (spec_.predicate.comparison == Comparison::kNotEqual && (before.empty() || bound_.empty())) {
+      from = kept_.begin();
+      high = kept_.rbegin()->first;
+    }
+    while (from != kept_.end() && from->first <= high) {
+      bool was = Holds(from->first, before);
+      bool is = Holds(from->first, bound_);
+      if (was != is) {
+        for (auto& [row, weight] : from->second) EmitRow(row, is ? weight : -weight, emit);
+      }
+      if (Settled(from->first)) {
+        for (auto& [row, weight] : from->second) bytes_ -= row.size() + kNodeBytes;
+        from = kept_.erase(from);
+      } else {
+        ++from;
+      }
+    }
+    out_.Flush(emit);
+  }
+
+  void Push(size_t, duckdb::DataChunk& rows, const int64_t* weights) override {
+    if (spec_.by_last_column) {
+      keys_.data[0].Reference(rows.data[rows.ColumnCount() - 1]);
+    } else {
+      keys_.data[0].Reference(key_evaluator_->Run(rows).data[0]);
+    }
+    keys_.SetCardinality(rows.size());
+    for (duckdb::idx_t i = 0; i < rows_.ColumnCount(); i++) rows_.data[i].Reference(rows.data[i]);
+    rows_.SetCardinality(rows.size());
+
+    duckdb::UnifiedVectorFormat nulls;
+    keys_.data[0].ToUnifiedFormat(rows.size(), nulls);
+    auto& keys = key_codec_.Encode(keys_);
+    duckdb::SelectionVector visible(rows.size());
+    duckdb::SelectionVector kept(rows.size());
+    duckdb::idx_t visible_count = 0, kept_count = 0;
+    for (duckdb::idx_t i = 0; i < rows.size(); i++) {
+      if (!nulls.validity.RowIsValid(nulls.sel->get_index(i))) continue;  // never true
+      if (Holds(keys[i], bound_)) visible.set_index(visible_count++, i);
+      if (!Settled(keys[i])) kept.set_index(kept_count++, i);
+    }
+    if (kept_count) {
+      auto& encoded = row_codec_.Encode(rows_);
+      for (duckdb::idx_t i = 0; i < kept_count; i++) {
+        auto row = kept.get_index(i);
+        Keep(std::string(keys[row]), std::string(encoded[row]), weights ? weights[row] : 1);
+      }
+    }
+    if (visible_count == 0) return;
+    if (visible_count < rows.size()) rows_.Slice(visible, visible_count);
+    std::vector<int64_t> visible_weights;
+    if (weights) {
+      for (duckdb::idx_t i = 0; i < visible_count; i++) {
+        visible_weights.push_back(weights[visible.get_index(i)]);
+      }
+    }
+    Emit(rows_, weights ? visible_weights.data() : nullptr);
+  }
+
+  bool HasState() const override { return true; }
+  size_t StateBytes() const override { return bytes_; }
+
+  void Save(StateWriter& writer) const override {
+    writer.Put(has_clock_);
+    writer.PutString(bound_);
+    writer.Put<uint64_t>(kept_.size());
+    for (auto& [key, rows] : kept_) {
+      writer.PutString(key);
+      writer.Put<uint64_t>(rows.size());
+      for (auto& [row, weight] : rows) {
+        writer.PutString(row);
+        writer.Put(weight);
+      }
+    }
+  }
+
+  void Load(StateReader& reader) override {
+    has_clock_ = reader.Get<bool>();
+    bound_ = reader.GetString();
+    for (uint64_t keys = reader.Get<uint64_t>(); keys; keys--) {
+      std::string key(reader.GetString());
+      for (uint64_t rows = reader.Get<uint64_t>(); rows; rows--) {
+        std::string row(reader.GetString());
+        Keep(key, std::move(row), reader.Get<int64_t>());
+      }
+    }
+  }
+
+ private:
+  static constexpr size_t kNodeBytes = 160;  // two tree nodes with their strings
+
+  duckdb::LogicalType KeyType() const { return spec_.predicate.type; }
+
+  bool Holds(std::string_view key, std::string_view bound) const {
+    if (bound.empty()) return false;  // before the first clock reading, and NULL
+    switch (spec_.predicate.comparison) {
+      case Comparison::kEqual: return key == bound;
+      case Comparison::kNotEqual: return key != bound;
+      case Comparison::kLess: return key < bound;
+      case Comparison::kLessOrEqual: return key <= bound;
+      case Comparison::kGreater: return key > bound;
+      case Comparison::kGreaterOrEqual: return key >= bound;
+    }
+    return false;
+  }
+
+  // True when no later clock can change on which side the key is.
+  bool Settled(std::string_view key) const {
+    if (!spec_.predicate.never_goes_back || bound_.empty()) return false;
+    switch (spec_.predicate.comparison) {
+      case Comparison::kLessOrEqual: return key <= bound_;
+      default: return key < bound_;
+    }
+  }
+
+  void Keep(std::string key, std::string row, int64_t weight) {
+    auto& rows = kept_[std::move(key)];
+    auto [entry, added] = rows.try_emplace(std::move(row), 0);
+    if (added) bytes_ += entry->first.size() + kNodeBytes;
+    entry->second += weight;
+    if (entry->second == 0) {
+      bytes_ -= entry->first.size() + kNodeBytes;
+      rows.erase(entry);
+    }
+  }
+
+  template <class EmitRows>
+  void EmitRow(const std::string& row, int64_t weight, EmitRows emit) {
+    decoded_.Reset();
+    row_codec_.Decode(row, decoded_, 0);
+    decoded_.SetCardinality(1);
+    for (duckdb::idx_t column = 0; column < decoded_.ColumnCount(); column++) {
+      duckdb::VectorOperations::Copy(decoded_.data[column], out_.chunk().data[column], 1, 0,
+                                     out_.next());
+    }
+    out_.Added(weight, emit);
+  }
+
+  ClockFilterSpec spec_;
+  Evaluator clock_;
+  std::unique_ptr<Evaluator> key_evaluator_;
+  RowCodec key_codec_, row_codec_;
+  bool has_clock_ = false;
+  std::string bound_;
+  std::map<std::string, std::map<std::string, int64_t>, std::less<>> kept_;
+  size_t bytes_ = 0;
+  duckdb::DataChunk keys_, rows_, decoded_;
+  RowBuffer out_;
+};
+
+}  // namespace
+
+std::unique_ptr<Operator> MakeClockFilter(SessionPtr session, ClockFilterSpec spec, RowTypes input,
+                                          bool append_only) {
+  RowTypes output = input;
+  if (spec.drop_last) output.pop_back();
+  auto comparison = spec.predicate.comparison;
+  bool only_enters = spec.predicate.never_goes_back && (comparison == Comparison::kLess ||
+                                                        comparison == Comparison::kLessOrEqual);
+  return std::make_unique<ClockFilter>(std::move(session), std::move(spec), std::move(input),
+                                       std::move(output), append_only && only_enters);
+}
+
+}  // namespace weir

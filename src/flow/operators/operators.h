@@ -1,0 +1,90 @@
+// All operators of a circuit.  One file each; what each does, keeps and costs stands there.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "duck/plan_node.h"
+#include "duck/session.h"
+#include "flow/operator.h"
+
+namespace weir {
+
+using SessionPtr = std::shared_ptr<Session>;
+
+// Where rows of a stream enter: all its columns, then _offset and _arrival_time.  Views that read
+// different columns of a stream share one source, and so the filters above it.
+class SourceOperator : public Operator {
+ public:
+  SourceOperator(std::string stream, RowTypes stream_types);
+  void Push(size_t port, duckdb::DataChunk& rows, const int64_t* weights) override;
+  // `stream_rows` has the stream's columns; those that nobody reads() may be anything.
+  void Feed(duckdb::DataChunk& stream_rows, uint64_t first_offset, Micros arrival_time);
+  // The same, of rows that bring their own hidden columns.
+  void FeedHistory(duckdb::DataChunk& rows) { Receive(0, rows, nullptr); }
+
+  const std::string& stream() const { return stream_; }
+  // Which columns (hidden ones last) some operator above uses.
+  std::vector<bool>& reads() { return reads_; }
+
+ private:
+  std::string stream_;
+  std::vector<bool> reads_;
+  duckdb::DataChunk out_;
+};
+
+std::unique_ptr<Operator> MakeFilter(SessionPtr session, std::vector<ExpressionPtr> predicates,
+                                     RowTypes types, bool append_only);
+std::unique_ptr<Operator> MakeProject(SessionPtr session, std::vector<ExpressionPtr> expressions,
+                                      bool append_only);
+std::unique_ptr<Operator> MakeUnnest(SessionPtr session, std::vector<ExpressionPtr> lists,
+                                     RowTypes types, bool append_only);
+std::unique_ptr<Operator> MakeUnionAll(RowTypes types, bool append_only);
+std::unique_ptr<Operator> MakeConstant(RowTypes types,
+                                       std::vector<std::vector<duckdb::Value>> rows);
+
+// Adds one column: a rounding of a time (see ClockPredicate::bucket).  A chunk whose earliest and
+// latest time fall into one bucket costs two evaluations instead of one a row.
+std::unique_ptr<Operator> MakeBucket(SessionPtr session, ExpressionPtr bucket, RowTypes input,
+                                     bool coarse, bool append_only);
+
+// Rows for which `row` COMPARISON `clock` holds, as time goes by.  Null `row`: the last column.
+// `drop_last`: the last column is not part of the output.
+struct ClockFilterSpec {
+  ClockPredicate predicate;
+  bool by_last_column = false;
+  bool drop_last = false;
+};
+std::unique_ptr<Operator> MakeClockFilter(SessionPtr session, ClockFilterSpec spec, RowTypes input,
+                                          bool append_only);
+
+// GROUP BY `groups`; output: groups, then aggregates.  Without groups there is always one row.
+struct AggregateSpec {
+  std::vector<ExpressionPtr> groups;
+  std::vector<AggregateCall> aggregates;
+  bool global = false;   // no GROUP BY at all: one row even of nothing
+};
+std::unique_ptr<Operator> MakeAggregate(SessionPtr session, AggregateSpec spec, bool append_only);
+
+// ORDER BY with LIMIT and OFFSET; ties are broken by the whole row.
+std::unique_ptr<Operator> MakeTop(SessionPtr session, std::vector<SortKey> order,
+                                  std::optional<uint64_t> limit, uint64_t offset, RowTypes types,
+                                  bool append_only);
+
+// The end of a view: collects the net change of each step, as encoded rows with weights.
+class OutputOperator : public Operator {
+ public:
+  explicit OutputOperator(RowTypes types);
+  ~OutputOperator() override;
+  void Push(size_t port, duckdb::DataChunk& rows, const int64_t* weights) override;
+  // Calls `row` for each row whose weight changed since the last call, with the net change.
+  void Take(const std::function<void(std::string_view key, int64_t weight)>& row);
+  bool HasChanges() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace weir

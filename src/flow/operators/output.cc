@@ -1,0 +1,39 @@
+#include <unordered_map>
+
+#include "duck/row_codec.h"
+#include "flow/operators/operators.h"
+
+namespace weir {
+
+struct OutputOperator::Impl {
+  explicit Impl(const RowTypes& types) : codec(types) {}
+  RowCodec codec;
+  std::unordered_map<std::string, int64_t> changes;
+};
+
+OutputOperator::OutputOperator(RowTypes types)
+    : Operator("output", std::move(types), false), impl_(std::make_unique<Impl>(this->types())) {}
+
+OutputOperator::~OutputOperator() = default;
+
+void OutputOperator::Push(size_t, duckdb::DataChunk& rows, const int64_t* weights) {
+  auto& keys = impl_->codec.Encode(rows);
+  for (duckdb::idx_t i = 0; i < rows.size(); i++) {
+    impl_->changes[std::string(keys[i])] += weights ? weights[i] : 1;
+  }
+}
+
+void OutputOperator::Take(const std::function<void(std::string_view, int64_t)>& row) {
+  for (auto& [key, weight] : impl_->changes) {
+    if (weight != 0) row(key, weight);
+  }
+  if (impl_->changes.bucket_count() > 4096) {
+    std::unordered_map<std::string, int64_t>().swap(impl_->changes);
+  } else {
+    impl_->changes.clear();
+  }
+}
+
+bool OutputOperator::HasChanges() const { return !impl_->changes.empty(); }
+
+}  // namespace weir

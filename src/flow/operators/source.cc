@@ -1,0 +1,43 @@
+#include "flow/operators/operators.h"
+
+namespace weir {
+namespace {
+
+RowTypes WithHiddenColumns(RowTypes types) {
+  types.push_back(duckdb::LogicalType::UBIGINT);
+  types.push_back(duckdb::LogicalType::TIMESTAMP_TZ);
+  return types;
+}
+
+}  // namespace
+
+SourceOperator::SourceOperator(std::string stream, RowTypes stream_types)
+    : Operator("source", WithHiddenColumns(std::move(stream_types)), true),
+      stream_(std::move(stream)),
+      reads_(types().size()) {
+  out_.InitializeEmpty(DuckTypes(types()));
+}
+
+void SourceOperator::Push(size_t, duckdb::DataChunk& rows, const int64_t* weights) {
+  Emit(rows, weights);
+}
+
+void SourceOperator::Feed(duckdb::DataChunk& stream_rows, uint64_t first_offset,
+                          Micros arrival_time) {
+  size_t columns = types().size() - 2;
+  for (size_t i = 0; i < columns; i++) out_.data[i].Reference(stream_rows.data[i]);
+  if (reads_[columns]) {
+    duckdb::Vector offsets(duckdb::LogicalType::UBIGINT);
+    offsets.Sequence(static_cast<int64_t>(first_offset), 1, stream_rows.size());
+    offsets.Flatten(stream_rows.size());
+    out_.data[columns].Reference(offsets);
+  } else {
+    out_.data[columns].Reference(duckdb::Value(duckdb::LogicalType::UBIGINT));
+  }
+  out_.data[columns + 1].Reference(
+      duckdb::Value::TIMESTAMPTZ(duckdb::timestamp_tz_t(arrival_time)));
+  out_.SetCardinality(stream_rows.size());
+  Receive(0, out_, nullptr);
+}
+
+}  // namespace weir

@@ -1,0 +1,174 @@
+// ORDER BY ... LIMIT k OFFSET m: all rows in order, with weights; a step emits the difference
+// between the window it showed and the one it shows now.  While input only grows, rows that can
+// never be among the first m + k are not kept.  Ties are broken by the whole row, so the answer is
+// determined.
+#include <map>
+
+#include "duck/evaluator.h"
+#include "duck/row_codec.h"
+#include "duckdb/common/vector_operations/vector_operations.hpp"
+#include "flow/operators/operators.h"
+#include "flow/row_buffer.h"
+
+namespace weir {
+namespace {
+
+std::vector<RowCodec::Direction> Directions(const std::vector<SortKey>& order) {
+  std::vector<RowCodec::Direction> directions;
+  for (auto& key : order) directions.push_back({key.descending, key.nulls_first});
+  return directions;
+}
+
+std::vector<ExpressionPtr> Expressions(const std::vector<SortKey>& order) {
+  std::vector<ExpressionPtr> expressions;
+  for (auto& key : order) expressions.push_back(key.by);
+  return expressions;
+}
+
+class Top : public Operator {
+ public:
+  Top(SessionPtr session, std::vector<SortKey> order, std::optional<uint64_t> limit,
+      uint64_t offset, RowTypes types, bool append_only)
+      : Operator("top", std::move(types), false),
+        keys_(std::move(session), Expressions(order)),
+        key_codec_(keys_.types(), Directions(order)),
+        row_codec_(this->types()),
+        limit_(limit),
+        offset_(offset),
+        prune_(append_only && limit.has_value()),
+        out_(this->types()) {
+    decoded_.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(this->types()), 1);
+  }
+
+  void Push(size_t, duckdb::DataChunk& rows, const int64_t* weights) override {
+    auto& keys = key_codec_.Encode(keys_.Run(rows));
+    auto& encoded = row_codec_.Encode(rows);
+    for (duckdb::idx_t i = 0; i < rows.size(); i++) {
+      Add({std::string(keys[i]), std::string(encoded[i])}, weights ? weights[i] : 1);
+    }
+    changed_ = true;
+    if (prune_) Prune();
+  }
+
+  void Flush() override {
+    if (!changed_) return;
+    changed_ = false;
+    std::map<std::string, int64_t> now;
+    uint64_t skip = offset_;
+    uint64_t room = limit_.value_or(UINT64_MAX);
+    for (auto& [position, weight] : rows_) {
+      if (room == 0) break;
+      uint64_t copies = weight > 0 ? static_cast<uint64_t>(weight) : 0;
+      uint64_t skipped = std::min(skip, copies);
+      skip -= skipped;
+      uint64_t taken = std::min(room, copies - skipped);
+      room -= taken;
+      if (taken) now[position.row] += static_cast<int64_t>(taken);
+    }
+    auto emit = [&](duckdb::DataChunk& rows, const int64_t* weights) { Emit(rows, weights); };
+    for (auto& [row, weight] : shown_) {
+      auto found = now.find(row);
+      int64_t change = (found == now.end() ? 0 : found->second) - weight;
+      if (change < 0) EmitRow(row, change, emit);
+    }
+    for (auto& [row, weight] : now) {
+      auto found = shown_.find(row);
+      int64_t change = weight - (found == shown_.end() ? 0 : found->second);
+      if (change > 0) EmitRow(row, change, emit);
+    }
+    out_.Flush(emit);
+    shown_ = std::move(now);
+  }
+
+  bool HasState() const override { return true; }
+  size_t StateBytes() const override { return bytes_; }
+
+  void Save(StateWriter& writer) const override {
+    writer.Put<uint64_t>(rows_.size());
+    for (auto& [position, weight] : rows_) {
+      writer.PutString(position.key);
+      writer.PutString(position.row);
+      writer.Put(weight);
+    }
+    writer.Put<uint64_t>(shown_.size());
+    for (auto& [row, weight] : shown_) {
+      writer.PutString(row);
+      writer.Put(weight);
+    }
+  }
+  void Load(StateReader& reader) override {
+    for (uint64_t left = reader.Get<uint64_t>(); left; left--) {
+      std::string key(reader.GetString());
+      std::string row(reader.GetString());
+      Add({std::move(key), std::move(row)}, reader.Get<int64_t>());
+    }
+    for (uint64_t left = reader.Get<uint64_t>(); left; left--) {
+      std::string row(reader.GetString());
+      shown_[std::move(row)] = reader.Get<int64_t>();
+    }
+  }
+
+ private:
+  struct Position {
+    std::string key, row;
+    auto operator<=>(const Position&) const = default;
+  };
+  static constexpr size_t kNodeBytes = 128;
+
+  void Add(Position position, int64_t weight) {
+    auto [entry, added] = rows_.try_emplace(std::move(position), 0);
+    if (added) bytes_ += Size(entry->first);
+    entry->second += weight;
+    if (entry->second == 0) {
+      bytes_ -= Size(entry->first);
+      rows_.erase(entry);
+    }
+  }
+  static size_t Size(const Position& position) {
+    return position.key.size() + position.row.size() + kNodeBytes;
+  }
+
+  // Each entry stands for at least one row, so the first offset + limit entries are enough.
+  void Prune() {
+    while (rows_.size() > offset_ + *limit_) {
+      auto last = std::prev(rows_.end());
+      bytes_ -= Size(last->first);
+      rows_.erase(last);
+    }
+  }
+
+  template <class EmitRows>
+  void EmitRow(const std::string& row, int64_t weight, EmitRows emit) {
+    decoded_.Reset();
+    row_codec_.Decode(row, decoded_, 0);
+    decoded_.SetCardinality(1);
+    for (duckdb::idx_t column = 0; column < decoded_.ColumnCount(); column++) {
+      duckdb::VectorOperations::Copy(decoded_.data[column], out_.chunk().data[column], 1, 0,
+                                     out_.next());
+    }
+    out_.Added(weight, emit);
+  }
+
+  Evaluator keys_;
+  RowCodec key_codec_, row_codec_;
+  std::optional<uint64_t> limit_;
+  uint64_t offset_;
+  bool prune_;
+  bool changed_ = false;
+  std::map<Position, int64_t> rows_;
+  std::map<std::string, int64_t> shown_;
+  size_t bytes_ = 0;
+  duckdb::DataChunk decoded_;
+  RowBuffer out_;
+};
+
+}  // namespace
+
+std::unique_ptr<Operator> MakeTop(SessionPtr session, std::vector<SortKey> order,
+                                  std::optional<uint64_t> limit, uint64_t offset, RowTypes types,
+                                  bool append_only) {
+  return std::make_unique<Top>(std::move(session), std::move(order), limit, offset,
+                               std::move(types), append_only);
+}
+
+}  // namespace weir
