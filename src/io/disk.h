@@ -29,6 +29,11 @@ class File {
   virtual size_t Read(uint64_t position, std::span<char> buffer) = 0;
   virtual void Write(uint64_t position, std::string_view bytes) = 0;
   virtual void Sync() = 0;                 // data and size are on the disk when it returns
+  // Writes the parts one after the other; on the disk when it returns.  The way to append to a log:
+  // nothing is copied that need not be, and a small write costs one trip to the device.
+  virtual void WriteDurably(uint64_t position, std::span<const std::string_view> parts);
+  // Forgets what is cached, so that the next read comes from the disk itself.
+  virtual void DropCached() {}
   virtual uint64_t Size() = 0;
   virtual void Truncate(uint64_t size) = 0;
   // Reserves space, so that later writes inside it do not fail for want of it.

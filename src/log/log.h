@@ -56,11 +56,17 @@ class CommitListener {
   virtual void OnCommit(const CommittedRecords& group) = 0;
 };
 
+class Random;
+
 struct LogOptions {
   std::string directory;
   uint64_t segment_bytes = 64 << 20;
   uint64_t group_bytes_max = 32 << 20;   // one group commit takes at most this much
-  uint64_t queue_bytes_max = 256 << 20;  // waiting appends; above it Append fails with kTooManyRequests
+  uint64_t queue_bytes_max = 256 << 20;  // waiting appends; above it Append throws kTooManyRequests
+  // Called once, on the log's thread, when a write or sync failed for any reason but a full disk:
+  // what is on the disk is then unknown, and only a restart (recovery) finds out.
+  std::function<void(const std::string& message)> on_failure;
+  Random* random = nullptr;              // for the log's identity; the system's when null
 };
 
 // One segment file as another process may read it: whole frames of offsets [first, last].
@@ -96,13 +102,22 @@ class Log {
 
   // Takes the records of one producer as one unit: all become durable or none.  With no records
   // it is a barrier: completes once everything queued before it is durable.
+  //
+  // Throws, and keeps nothing, for a record of 1 GiB or more (kTooLarge), when too much waits
+  // already (kTooManyRequests), and when the log is closed or failed (kUnavailable).  A full disk
+  // is told to `done` as kUnavailable; appends succeed again by themselves when there is space.
   virtual void Append(std::vector<LogRecord> records, AppendDone done) = 0;
+
+  // True from the first failed write or sync until the process ends: nothing more is accepted, and
+  // whether the appends that failed with it were kept is only known after a restart.
+  virtual bool Failed() const = 0;
 
   virtual Offset Begin() const = 0;  // the first offset still held, or End() + 1
   virtual Offset End() const = 0;    // the last durable offset
   virtual const RecoveryReport& Recovery() const = 0;
 
   // Records that hold offsets in (after, up_to]; the first may begin before.  up_to defaults to End().
+  // A record without rows stands between two offsets and is returned with either end.
   virtual std::unique_ptr<LogReader> Read(Offset after, std::optional<Offset> up_to = {}) = 0;
 
   // The files that hold (after, up_to], pinned until the returned handle is gone.
@@ -112,7 +127,7 @@ class Log {
   };
   virtual PinnedSegments Segments(Offset after, Offset up_to) = 0;
 
-  // Forgets whole segments that hold nothing above `up_to` and are not pinned.
+  // Forgets whole segments (never the one being written) that hold nothing above `up_to` and are not pinned.
   virtual void Trim(Offset up_to) = 0;
 
   // Stops the thread after everything queued is durable.  Idempotent.

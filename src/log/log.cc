@@ -1,0 +1,307 @@
+// The log: a queue, one thread that commits what waits in it, and the list of segments.
+#include "log/log.h"
+
+#include <algorithm>
+#include <atomic>
+#include <deque>
+#include <thread>
+
+#include "log/append_queue.h"
+#include "log/crc32c.h"
+#include "log/log_reader.h"
+#include "log/recovery.h"
+
+namespace weir {
+
+namespace {
+
+// So long after a group the log's thread tells the disk that all is durable (a mark), then sleeps.
+constexpr std::chrono::milliseconds kMarkAfter{100};
+
+class DiskLog : public Log {
+ public:
+  DiskLog(Disk& disk, Clock& clock, LogOptions options, std::shared_ptr<void> lock,
+          Recovered recovered);
+  ~DiskLog() override { Close(); }
+
+  void AddListener(CommitListener& listener) override { listeners_.push_back(&listener); }
+  void Append(std::vector<LogRecord> records, AppendDone done) override;
+  bool Failed() const override { return failed_; }
+  Offset Begin() const override;
+  Offset End() const override { return {end_.load()}; }
+  const RecoveryReport& Recovery() const override { return report_; }
+  std::unique_ptr<LogReader> Read(Offset after, std::optional<Offset> up_to) override;
+  PinnedSegments Segments(Offset after, Offset up_to) override;
+  void Trim(Offset up_to) override;
+  void Close() override;
+
+ private:
+  void Run();
+  void Commit(std::vector<AppendUnit>& units);
+  std::vector<SegmentWriter::Entry> Number(std::vector<AppendUnit>& units);
+  void Publish(Offset group_first, uint64_t group_end);
+  void WriteMark();
+  void Complete(std::vector<AppendUnit>& units);
+  static void Refuse(std::vector<AppendUnit>& units, const Error& error);
+  void Fail(const Error& error);
+
+  Disk& disk_;
+  Clock& clock_;
+  const LogOptions options_;
+  const std::shared_ptr<void> lock_;
+  const RecoveryReport report_;
+  std::vector<CommitListener*> listeners_;
+
+  mutable std::mutex mutex_;                        // guards segments_ and what they say
+  std::deque<std::shared_ptr<Segment>> segments_;   // oldest first; the last is written
+  std::mutex trim_mutex_;                           // one Trim at a time; taken before mutex_
+  std::atomic<uint64_t> end_;
+  std::atomic<bool> failed_ = false;
+
+  AppendQueue queue_;
+  SegmentWriter writer_;                            // the log's thread only
+  std::mutex close_mutex_;
+  std::thread thread_;
+};
+
+DiskLog::DiskLog(Disk& disk, Clock& clock, LogOptions options, std::shared_ptr<void> lock,
+                 Recovered recovered)
+    : disk_(disk),
+      clock_(clock),
+      options_(std::move(options)),
+      lock_(std::move(lock)),
+      report_(recovered.report),
+      segments_(recovered.segments.begin(), recovered.segments.end()),
+      end_(recovered.start.tail.next.value - 1),
+      queue_(options_.queue_bytes_max),
+      writer_(disk, options_.directory, options_.segment_bytes, std::move(recovered.start)) {
+  thread_ = std::thread([this] { Run(); });
+}
+
+void DiskLog::Append(std::vector<LogRecord> records, AppendDone done) {
+  AppendUnit unit;
+  unit.done = std::move(done);
+  unit.records.reserve(records.size());
+  for (LogRecord& record : records) {
+    if (record.meta.size() > kFrameBodyMax || record.payload.size() > kFrameBodyMax) {
+      throw Error(ErrorCode::kTooLarge, "a record is larger than 1 GiB",
+                  "Send the rows in several requests.");
+    }
+    auto committed = std::make_shared<CommittedRecord>();
+    committed->record = std::move(record);
+    const LogRecord& kept = committed->record;
+    unit.bytes += kFrameHeaderBytes + kept.meta.size() + kept.payload.size() + 8;
+    // Checked from where the bytes enter, on the producer's thread, to whoever reads them.
+    unit.records.push_back({std::move(committed), Crc32c(kept.meta), Crc32c(kept.payload)});
+  }
+  queue_.Add(std::move(unit));
+}
+
+Offset DiskLog::Begin() const {
+  std::lock_guard lock(mutex_);
+  return segments_.front()->first;
+}
+
+std::unique_ptr<LogReader> DiskLog::Read(Offset after, std::optional<Offset> up_to) {
+  auto pinned = std::make_shared<std::vector<std::shared_ptr<Segment>>>();
+  std::vector<Stretch> stretches;
+  Offset limit;
+  {
+    std::lock_guard lock(mutex_);
+    limit = std::min(up_to.value_or(End()), End());
+    for (const std::shared_ptr<Segment>& segment : segments_) {
+      bool is_wanted = segment->last >= after && segment->first.value <= limit.value + 1;
+      if (is_wanted && segment->end > kSegmentHeaderBytes) {
+        pinned->push_back(segment);
+        stretches.push_back({segment->path, segment->PlaceFor(after), segment->end});
+      }
+    }
+  }
+  return std::make_unique<SegmentsReader>(disk_, std::move(stretches), after, limit,
+                                          std::move(pinned));
+}
+
+Log::PinnedSegments DiskLog::Segments(Offset after, Offset up_to) {
+  PinnedSegments result;
+  auto pinned = std::make_shared<std::vector<std::shared_ptr<Segment>>>();
+  std::lock_guard lock(mutex_);
+  for (const std::shared_ptr<Segment>& segment : segments_) {
+    if (segment->last > after && segment->first <= up_to && segment->last >= segment->first) {
+      pinned->push_back(segment);
+      result.segments.push_back(
+          {disk_.NativePath(segment->path), segment->first, segment->last, segment->end});
+    }
+  }
+  result.pin = std::move(pinned);
+  return result;
+}
+
+void DiskLog::Trim(Offset up_to) {
+  std::lock_guard trimming(trim_mutex_);
+  while (true) {
+    std::shared_ptr<Segment> oldest;
+    {
+      std::lock_guard lock(mutex_);
+      // A pin is a shared pointer made under this mutex, so a count of one cannot grow meanwhile.
+      if (segments_.size() < 2 || segments_.front()->last > up_to ||
+          segments_.front().use_count() > 1) {
+        return;
+      }
+      oldest = std::move(segments_.front());
+      segments_.pop_front();
+    }
+    // Durably one by one: a hole in the middle would look like a lost segment.
+    disk_.Remove(oldest->path);
+    disk_.SyncDirectory(options_.directory);
+  }
+}
+
+void DiskLog::Close() {
+  std::lock_guard closing(close_mutex_);
+  queue_.Close(Error(ErrorCode::kUnavailable, "the log is closed", "The server is stopping."));
+  if (thread_.joinable()) {
+    thread_.join();
+  }
+}
+
+void DiskLog::Run() {
+  bool quiet = true;  // nothing was written since the last mark
+  while (!queue_.ClosedAndEmpty()) {
+    std::optional<std::chrono::milliseconds> patience;
+    if (!quiet && !failed_) {
+      patience = kMarkAfter;
+    }
+    std::vector<AppendUnit> units = queue_.Take(options_.group_bytes_max, patience);
+    if (!units.empty()) {
+      Commit(units);
+      quiet = false;
+    } else if (!quiet) {
+      WriteMark();
+      quiet = true;
+    }
+  }
+  if (!quiet) {
+    WriteMark();
+  }
+}
+
+void DiskLog::Commit(std::vector<AppendUnit>& units) {
+  if (failed_) {
+    Refuse(units, Error(ErrorCode::kUnavailable, "the log has failed",
+                        "The server must be started again."));
+    return;
+  }
+  try {
+    std::vector<SegmentWriter::Entry> group = Number(units);
+    if (!group.empty()) {
+      Offset first = writer_.tail().next;
+      writer_.Write(group);
+      Publish(first, writer_.end());
+    }
+  } catch (const DiskFailure& failure) {
+    Fail(failure);
+    Refuse(units, failure);
+    return;
+  } catch (const Error& error) {  // the disk is full
+    Publish(writer_.tail().next, 0);
+    Refuse(units, error);
+    return;
+  }
+  Complete(units);
+}
+
+std::vector<SegmentWriter::Entry> DiskLog::Number(std::vector<AppendUnit>& units) {
+  std::vector<SegmentWriter::Entry> group;
+  Offset next = writer_.tail().next;
+  Micros now = std::max(clock_.Now(), writer_.tail().append_time);
+  for (AppendUnit& unit : units) {
+    for (AppendUnit::Record& entry : unit.records) {
+      entry.record->first = next;
+      entry.record->append_time = now;
+      next.value += entry.record->record.count;
+      group.push_back({entry.record.get(), entry.meta_crc, entry.payload_crc});
+    }
+  }
+  return group;
+}
+
+// Readers see the group, and the segment it began, from here on.  group_end is 0 when only a new
+// segment may have come.
+void DiskLog::Publish(Offset group_first, uint64_t group_end) {
+  const std::shared_ptr<Segment>& segment = writer_.segment();
+  std::lock_guard lock(mutex_);
+  if (segments_.back() != segment) {
+    segments_.push_back(segment);
+  }
+  if (group_end > 0) {
+    segment->NotePlace(group_first, segment->end);
+    segment->end = group_end;
+    segment->last = {writer_.tail().next.value - 1};
+    end_ = segment->last.value;
+  }
+}
+
+void DiskLog::WriteMark() {
+  if (failed_) {
+    return;
+  }
+  try {
+    writer_.WriteMark();
+  } catch (const DiskFailure& failure) {
+    Fail(failure);
+  } catch (const Error&) {
+    // A full disk: the mark only sharpens what a recovery can tell, so it may be missing.
+  }
+}
+
+void DiskLog::Complete(std::vector<AppendUnit>& units) {
+  CommittedRecords group;
+  for (AppendUnit& unit : units) {
+    for (AppendUnit::Record& entry : unit.records) {
+      group.push_back(entry.record);
+    }
+  }
+  if (!group.empty()) {
+    for (CommitListener* listener : listeners_) {
+      listener->OnCommit(group);
+    }
+  }
+  for (AppendUnit& unit : units) {
+    AppendResult result;
+    result.append_time = writer_.tail().append_time;
+    result.last = unit.records.empty() ? End() : unit.records.back().record->last();
+    unit.done(result);
+  }
+}
+
+void DiskLog::Refuse(std::vector<AppendUnit>& units, const Error& error) {
+  for (AppendUnit& unit : units) {
+    AppendResult result;
+    result.error = std::make_exception_ptr(error);
+    unit.done(result);
+  }
+}
+
+void DiskLog::Fail(const Error& error) {
+  failed_ = true;
+  queue_.Close(Error(ErrorCode::kUnavailable, "the log has failed: " + error.message,
+                     "The server must be started again."));
+  if (options_.on_failure) {
+    options_.on_failure(error.message);
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<Log> Log::Open(Disk& disk, Clock& clock, LogOptions options) {
+  Micros begin = clock.Monotonic();
+  disk.MakeDirectories(options.directory);
+  std::shared_ptr<void> lock = disk.Lock(options.directory + "/LOCK");
+  Recovered recovered =
+      Recover(disk, options.directory, options.random ? *options.random : SystemRandom());
+  recovered.report.took = clock.Monotonic() - begin;
+  return std::make_unique<DiskLog>(disk, clock, std::move(options), std::move(lock),
+                                   std::move(recovered));
+}
+
+}  // namespace weir
