@@ -1,0 +1,66 @@
+// Calls of the server's HTTP API, each one function.  Failures become ApiError with the server's
+// own words; a server that cannot be reached is code "unreachable".
+import type { Catalog, Cell, Failure, Result } from './wire';
+
+export class ApiError extends Error {
+  constructor(
+    readonly failure: Failure,
+    readonly status: number,
+  ) {
+    super(failure.message);
+  }
+}
+
+async function call(path: string, init?: RequestInit): Promise<Response> {
+  let response: Response;
+  try {
+    response = await fetch(path, { cache: 'no-store', ...init });
+  } catch (error) {
+    if (error instanceof DOMException && error.name === 'AbortError') throw error;
+    const hint = 'The page keeps trying; nothing that was acknowledged is lost.';
+    throw new ApiError({ code: 'unreachable', message: 'the server does not answer', hint }, 0);
+  }
+  if (!response.ok) throw new ApiError(await failureOf(response), response.status);
+  return response;
+}
+
+async function failureOf(response: Response): Promise<Failure> {
+  try {
+    const body = (await response.json()) as { error?: Failure };
+    if (body.error) return body.error;
+  } catch {
+    // Not our JSON: a proxy in between answered.  Its status is all there is to say.
+  }
+  return { code: 'http', message: `the server answered ${response.status}` };
+}
+
+export async function fetchCatalog(): Promise<Catalog> {
+  return (await call('/v1/catalog')).json() as Promise<Catalog>;
+}
+
+export async function fetchLayout(): Promise<unknown> {
+  return (await call('/v1/layout')).json();
+}
+
+export async function storeLayout(layout: unknown): Promise<void> {
+  const headers = { 'Content-Type': 'application/json' };
+  await call('/v1/layout', { method: 'PUT', headers, body: JSON.stringify(layout) });
+}
+
+export async function explain(view: string, analyze: boolean): Promise<string> {
+  const query = analyze ? '?analyze=true' : '';
+  const answer = await call(`/v1/views/${encodeURIComponent(view)}/explain${query}`);
+  return ((await answer.json()) as { text: string }).text;
+}
+
+// Cells a double cannot hold arrive as strings, so no digit is ever lost.
+export async function runSql(sql: string, signal?: AbortSignal): Promise<Result> {
+  const headers = { 'Content-Type': 'application/json' };
+  const body = JSON.stringify({ sql, params: [] satisfies Cell[] });
+  const init: RequestInit = { method: 'POST', headers, body };
+  if (signal) init.signal = signal;
+  const answer = (await (await call('/v1/sql?exact=true', init)).json()) as Partial<Result>;
+  return { offset: 0, as_of: '', columns: [], rows: [], ...answer };
+}
+
+export const csvUrl = (view: string) => `/v1/views/${encodeURIComponent(view)}?format=csv`;
