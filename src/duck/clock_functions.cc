@@ -61,9 +61,15 @@ class ClockMarker : public duckdb::LogicalOperatorVisitor {
  protected:
   duckdb::unique_ptr<Expression> VisitReplace(BoundFunctionExpression& expression,
                                               duckdb::unique_ptr<Expression>*) override {
-    if (IsClockFunction(expression)) expression.function.SetVolatile();
+    if (IsClockFunction(expression)) {
+      expression.function.SetVolatile();
+      found = true;
+    }
     return nullptr;
   }
+
+ public:
+  bool found = false;
 };
 
 bool IsConstant(const Expression& expression) {
@@ -84,7 +90,11 @@ bool KeepsOrder(const duckdb::LogicalType& from, const duckdb::LogicalType& to) 
 
 }  // namespace
 
-void MarkClockFunctionsVolatile(duckdb::LogicalOperator& plan) { ClockMarker().VisitOperator(plan); }
+bool MarkClockFunctionsVolatile(duckdb::LogicalOperator& plan) {
+  ClockMarker marker;
+  marker.VisitOperator(plan);
+  return marker.found;
+}
 
 bool UsesClock(const Expression& expression) { return AnyInside(expression, IsClockFunction); }
 

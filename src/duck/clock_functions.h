@@ -10,7 +10,8 @@ namespace weir {
 
 // Marks now(), current_date and their kin VOLATILE in a bound plan, so that the optimizer neither
 // folds them into constants nor moves them; a comparison with one then stays a filter of its own.
-void MarkClockFunctionsVolatile(duckdb::LogicalOperator& plan);
+// Returns whether there were any.
+bool MarkClockFunctionsVolatile(duckdb::LogicalOperator& plan);
 
 bool UsesClock(const duckdb::Expression& expression);
 bool UsesColumns(const duckdb::Expression& expression);

@@ -108,13 +108,13 @@ duckdb::unique_ptr<duckdb::TableRef> ReplaceName(duckdb::ClientContext& context,
 class PlanningScope {
  public:
   PlanningScope(duckdb::ClientContext& context, const Relations& relations)
-      : state_(context.registered_state->GetOrCreate<PlanningState>(PlanningState::kKey)) {
-    state_->relations = &relations;
-  }
-  ~PlanningScope() { state_->relations = nullptr; }
+      : state_(context.registered_state->GetOrCreate<PlanningState>(PlanningState::kKey)),
+        outer_(std::exchange(state_->relations, &relations)) {}
+  ~PlanningScope() { state_->relations = outer_; }
 
  private:
   duckdb::shared_ptr<PlanningState> state_;
+  const Relations* outer_;  // planning a view plans the views it reads
 };
 
 }  // namespace
@@ -150,8 +150,8 @@ Plan PlanQuery(Session& session, const std::string& sql, const Relations& relati
     }
     duckdb::Planner planner(context);
     planner.CreatePlan(std::move(parser.statements[0]));
-    MarkClockFunctionsVolatile(*planner.plan);
     Plan plan;
+    plan.uses_clock = MarkClockFunctionsVolatile(*planner.plan);
     plan.names.assign(planner.names.begin(), planner.names.end());
     plan.types.assign(planner.types.begin(), planner.types.end());
     duckdb::Optimizer optimizer(*planner.binder, context);

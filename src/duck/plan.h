@@ -35,6 +35,7 @@ struct Plan {
   std::shared_ptr<PlanNode> root;
   std::vector<std::string> names;
   std::vector<duckdb::LogicalType> types;
+  bool uses_clock = false;
   // ORDER BY at the top without LIMIT: how readers want the rows, not a part of the content.
   std::vector<SortKey> presentation;
 };

@@ -91,6 +91,8 @@ std::string Describe(const ExpressionPtr& expression);
 
 // The value of a column of the input.
 ExpressionPtr ColumnReference(size_t column, const duckdb::LogicalType& type);
+// The column an expression names, when it is nothing but a column.
+std::optional<size_t> AsColumn(const ExpressionPtr& expression);
 ExpressionPtr ConstantValue(const duckdb::Value& value);
 // The same expression over rows whose columns stand elsewhere: column i is at columns[i].
 // Adds the positions it uses to `used` (sized for them).

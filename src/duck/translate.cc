@@ -367,6 +367,11 @@ ExpressionPtr ColumnReference(size_t column, const duckdb::LogicalType& type) {
   return Own(duckdb::make_uniq<duckdb::BoundReferenceExpression>(type, column));
 }
 
+std::optional<size_t> AsColumn(const ExpressionPtr& expression) {
+  if (expression->GetExpressionClass() != duckdb::ExpressionClass::BOUND_REF) return std::nullopt;
+  return expression->Cast<duckdb::BoundReferenceExpression>().index;
+}
+
 ExpressionPtr ConstantValue(const duckdb::Value& value) {
   return Own(duckdb::make_uniq<duckdb::BoundConstantExpression>(value));
 }

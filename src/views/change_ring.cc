@@ -1,0 +1,62 @@
+#include "views/change_ring.h"
+
+#include <algorithm>
+
+namespace weir {
+namespace {
+uint64_t RowsOf(const ViewChange& change) { return change.added.rows + change.removed.rows; }
+}  // namespace
+
+void ChangeRing::Add(ViewChangePtr change, uint64_t step) {
+  std::lock_guard lock(mutex_);
+  rows_ += RowsOf(*change);
+  entries_.push_back({step, std::move(change)});
+  while (entries_.size() > 1 && (rows_ > kRowsMax || entries_.size() > kChangesMax)) {
+    rows_ -= RowsOf(*entries_.front().change);
+    dropped_ = entries_.front().change->sequence;
+    dropped_offset_ = entries_.front().change->offset;
+    entries_.pop_front();
+  }
+}
+
+void ChangeRing::StartAt(uint64_t sequence, Offset offset) {
+  std::lock_guard lock(mutex_);
+  dropped_ = sequence;
+  dropped_offset_ = offset;
+}
+
+uint64_t ChangeRing::SequenceAtStep(uint64_t step) const {
+  std::lock_guard lock(mutex_);
+  for (auto entry = entries_.rbegin(); entry != entries_.rend(); ++entry) {
+    if (entry->step <= step) return entry->change->sequence;
+  }
+  return dropped_;
+}
+
+std::optional<uint64_t> ChangeRing::SequenceAtOffset(Offset offset) const {
+  std::lock_guard lock(mutex_);
+  if (offset < dropped_offset_) return std::nullopt;
+  for (auto entry = entries_.rbegin(); entry != entries_.rend(); ++entry) {
+    if (entry->change->offset <= offset) return entry->change->sequence;
+  }
+  return dropped_;
+}
+
+std::optional<std::vector<ViewChangePtr>> ChangeRing::Since(uint64_t sequence) const {
+  std::lock_guard lock(mutex_);
+  uint64_t last = entries_.empty() ? dropped_ : entries_.back().change->sequence;
+  if (sequence < dropped_ || sequence > last) return std::nullopt;
+  std::vector<ViewChangePtr> changes;
+  auto first = std::partition_point(entries_.begin(), entries_.end(), [&](const Entry& entry) {
+    return entry.change->sequence <= sequence;
+  });
+  for (; first != entries_.end(); ++first) changes.push_back(first->change);
+  return changes;
+}
+
+uint64_t ChangeRing::Last() const {
+  std::lock_guard lock(mutex_);
+  return entries_.empty() ? dropped_ : entries_.back().change->sequence;
+}
+
+}  // namespace weir

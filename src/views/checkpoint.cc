@@ -1,0 +1,109 @@
+#include "views/checkpoint.h"
+
+#include "duckdb/common/checksum.hpp"
+#include "flow/state_io.h"
+
+namespace weir {
+namespace {
+
+constexpr uint64_t kMagic = 0x31504b4352494557ull;  // "WEIRCKP1"
+
+uint64_t Sum(std::string_view bytes) {
+  return duckdb::Checksum(reinterpret_cast<uint8_t*>(const_cast<char*>(bytes.data())),
+                          bytes.size());
+}
+
+}  // namespace
+
+std::string SaveCheckpoint(const Circuit& circuit, const std::vector<LiveViewPtr>& views,
+                           Offset position, Micros clock) {
+  StateWriter writer;
+  writer.Put(kMagic);
+  writer.Put(position.value);
+  writer.Put(clock);
+  uint64_t count = 0;
+  StateWriter operators;
+  for (auto& op : circuit.operators()) {
+    if (!op->HasState() || !op->CanSave() || !op->failure().empty()) continue;
+    StateWriter state;
+    op->Save(state);
+    operators.PutString(op->fingerprint);
+    operators.PutString(state.bytes());
+    count++;
+  }
+  writer.Put(count);
+  writer.bytes() += operators.bytes();
+  writer.Put<uint64_t>(views.size());
+  for (auto& view : views) {
+    writer.PutString(view->definition->name);
+    writer.Put(view->definition->id);
+    writer.PutString(view->definition->query);
+    StateWriter rows;
+    uint64_t row_count = 0;
+    view->content.ForEach([&](std::string_view row, int64_t copies) {
+      rows.PutString(row);
+      rows.Put(copies);
+      row_count++;
+    });
+    writer.Put(row_count);
+    writer.bytes() += rows.bytes();
+  }
+  writer.Put(Sum(writer.bytes()));
+  return std::move(writer.bytes());
+}
+
+std::optional<Checkpoint> LoadCheckpoint(std::string_view bytes) {
+  if (bytes.size() < 2 * sizeof(uint64_t)) return std::nullopt;
+  auto body = bytes.substr(0, bytes.size() - sizeof(uint64_t));
+  StateReader tail(bytes.substr(body.size()));
+  if (tail.Get<uint64_t>() != Sum(body)) return std::nullopt;
+  StateReader reader(body);
+  if (reader.Get<uint64_t>() != kMagic) return std::nullopt;
+  Checkpoint checkpoint;
+  checkpoint.position.value = reader.Get<uint64_t>();
+  checkpoint.clock = reader.Get<Micros>();
+  for (uint64_t left = reader.Get<uint64_t>(); left; left--) {
+    std::string fingerprint(reader.GetString());
+    checkpoint.operators[std::move(fingerprint)] = reader.GetString();
+  }
+  for (uint64_t left = reader.Get<uint64_t>(); left; left--) {
+    std::string name(reader.GetString());
+    auto& view = checkpoint.views[name];
+    view.id = reader.Get<uint32_t>();
+    view.query = reader.GetString();
+    for (uint64_t rows = reader.Get<uint64_t>(); rows; rows--) {
+      std::string row(reader.GetString());
+      view.rows.emplace_back(std::move(row), reader.Get<int64_t>());
+    }
+  }
+  return checkpoint;
+}
+
+bool Covers(const Checkpoint& checkpoint, const LiveView& view) {
+  auto saved = checkpoint.views.find(view.definition->name);
+  if (saved == checkpoint.views.end() || saved->second.id != view.definition->id ||
+      saved->second.query != view.definition->query) {
+    return false;
+  }
+  return std::all_of(view.operators.begin(), view.operators.end(), [&](Operator* op) {
+    return !op->HasState() || checkpoint.operators.contains(op->fingerprint);
+  });
+}
+
+void Restore(const Checkpoint& checkpoint, Circuit& circuit,
+             const std::vector<LiveViewPtr>& views) {
+  for (auto& op : circuit.operators()) {
+    auto saved = checkpoint.operators.find(op->fingerprint);
+    if (!op->HasState() || saved == checkpoint.operators.end()) continue;
+    StateReader reader(saved->second);
+    op->Load(reader);
+    if (!reader.AtEnd()) throw Error(ErrorCode::kCorruption, "saved operator state is too long");
+  }
+  for (auto& view : views) {
+    for (auto& [row, copies] : checkpoint.views.at(view->definition->name).rows) {
+      view->content.Change(row, copies, 0);
+    }
+  }
+}
+
+}  // namespace weir

@@ -1,0 +1,45 @@
+// The engine behind Views: one thread, one circuit, one step after the other.
+#pragma once
+
+#include <memory>
+
+#include "duck/session.h"
+#include "io/disk.h"
+#include "views/views.h"
+
+namespace weir {
+
+struct EngineOptions {
+  std::string checkpoint_directory;             // "" for none
+  Micros checkpoint_interval = 30'000'000;
+  Micros tick = 100'000;                        // a step this often when a view looks at the clock
+  Micros recompute_interval = 1'000'000;        // at most this often for a view that is recomputed
+  uint64_t step_rows_max = 256 * 1024;
+  uint64_t backlog_bytes_max = 256ull << 20;    // above this the door should say "later"
+};
+
+class Engine : public Views {
+ public:
+  // What the engine borrows; all of it outlives the engine.
+  struct Parts {
+    Kernel& kernel;
+    Catalog& catalog;
+    Log& log;
+    History& history;
+    BatchEngine* batch;   // null: views that cannot be maintained are parked
+    Clock& clock;
+    Disk& disk;
+  };
+  static std::unique_ptr<Engine> Make(Parts parts, EngineOptions options);
+
+  // Loads the last checkpoint, starts filling what it lacks and takes committed blocks from now on:
+  // call before the log accepts the first append.
+  virtual void Start() = 0;
+  // Ends the threads and writes a checkpoint.  Idempotent.
+  virtual void Stop() = 0;
+  virtual bool Behind() const = 0;
+  // Runs one step now, on the caller's thread; only for an engine that was not started (tests).
+  virtual void StepNow() = 0;
+};
+
+}  // namespace weir

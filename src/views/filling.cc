@@ -1,0 +1,52 @@
+#include "views/filling.h"
+
+namespace weir {
+namespace {
+
+// Feeds one source; rows arrive with the columns it reads, and are widened to those it has.
+bool FillSource(SourceOperator& source, const Stream& stream, History& history, Offset after,
+                Offset up_to, const std::function<bool(Offset)>& progress) {
+  std::vector<size_t> projection, places;
+  auto& reads = source.reads();
+  for (size_t i = 0; i < reads.size(); i++) {
+    if (!reads[i]) continue;
+    places.push_back(i);
+    projection.push_back(i < stream.columns.size()    ? i
+                         : i == stream.columns.size() ? kOffsetColumn
+                                                      : kArrivalTimeColumn);
+  }
+  if (projection.empty()) {  // only the number of rows counts
+    places.push_back(stream.columns.size());
+    projection.push_back(kOffsetColumn);
+  }
+  duckdb::DataChunk wide;
+  wide.InitializeEmpty(DuckTypes(source.types()));
+  bool go_on = true;
+  history.Scan(stream, projection, after, up_to, [&](const Columns& rows, Offset last) {
+    for (auto& chunk : rows.chunks) {
+      for (size_t i = 0; i < source.types().size(); i++) {
+        wide.data[i].Reference(duckdb::Value(source.types()[i]));
+      }
+      for (size_t i = 0; i < places.size(); i++) wide.data[places[i]].Reference(chunk->data[i]);
+      wide.SetCardinality(chunk->size());
+      source.FeedHistory(wide);
+    }
+    go_on = progress(last);
+    return go_on;
+  });
+  return go_on;
+}
+
+}  // namespace
+
+void FillUpTo(Filling& filling, History& history, Offset up_to,
+              const std::function<bool(Offset)>& progress) {
+  for (SourceOperator* source : filling.circuit.Sources()) {
+    auto& stream = *filling.streams.at(source->stream());
+    if (!FillSource(*source, stream, history, filling.position, up_to, progress)) return;
+  }
+  filling.circuit.Flush();
+  filling.position = up_to;
+}
+
+}  // namespace weir

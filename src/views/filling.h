@@ -1,0 +1,26 @@
+// Fills a circuit of new views from history, beside the engine and while ingest goes on.
+//
+// The circuit is the filler's alone until it has caught up; then the engine absorbs it between two
+// steps.  One filling at a time; runs on a thread of its own.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "views/live_view.h"
+
+namespace weir {
+
+struct Filling {
+  Circuit circuit;
+  std::vector<LiveViewPtr> views;
+  std::map<std::string, std::shared_ptr<const Stream>> streams;  // by source name
+  Offset position;  // everything up to here is in
+};
+
+// Feeds rows of (filling.position, up_to] to the sources.  `progress` is told the offset reached
+// and returns false to stop.  Views whose operators fail are left to the caller to find.
+void FillUpTo(Filling& filling, History& history, Offset up_to,
+              const std::function<bool(Offset)>& progress);
+
+}  // namespace weir

@@ -1,0 +1,153 @@
+#include "views/live_view.h"
+
+#include <algorithm>
+
+#include "duck/errors.h"
+#include "duckdb/common/vector_operations/vector_operations.hpp"
+
+namespace weir {
+
+RowTypes LiveView::types() const {
+  RowTypes types;
+  for (auto& column : columns) types.push_back(column.type);
+  return types;
+}
+
+void RowWriter::Add(std::string_view row, int64_t copies) {
+  if (!one_) {
+    one_ = std::make_unique<duckdb::DataChunk>();
+    one_->Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(types_), 1);
+  }
+  one_->Reset();
+  codec_.Decode(row, *one_, 0);
+  one_->SetCardinality(1);
+  for (; copies > 0; copies--) {
+    if (columns_.rows % STANDARD_VECTOR_SIZE == 0) {
+      columns_.chunks.push_back(std::make_unique<duckdb::DataChunk>());
+      columns_.chunks.back()->Initialize(duckdb::Allocator::DefaultAllocator(),
+                                         DuckTypes(types_));
+    }
+    auto& chunk = *columns_.chunks.back();
+    for (duckdb::idx_t column = 0; column < chunk.ColumnCount(); column++) {
+      duckdb::VectorOperations::Copy(one_->data[column], chunk.data[column], 1, 0, chunk.size());
+    }
+    chunk.SetCardinality(chunk.size() + 1);
+    columns_.rows++;
+  }
+}
+
+namespace {
+
+// Decides for one row whether all `column = value` hold.
+class EqualityTest {
+ public:
+  EqualityTest(const LiveView& view, const ReadOptions& options) {
+    auto types = view.types();
+    one_.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(types), 1);
+    for (auto& [name, text] : options.equals) {
+      size_t column = Find(view, name);
+      try {
+        tests_.emplace_back(column, duckdb::Value(text).DefaultCastAs(types[column]));
+      } catch (...) {
+        throw Error(ErrorCode::kInvalidRequest, "\"" + text + "\" is no " +
+                                                    types[column].ToString() + " for column \"" +
+                                                    name + "\"");
+      }
+    }
+  }
+  bool any() const { return !tests_.empty(); }
+
+  bool Holds(const RowCodec& codec, std::string_view row) {
+    one_.Reset();
+    codec.Decode(row, one_, 0);
+    one_.SetCardinality(1);
+    return std::all_of(tests_.begin(), tests_.end(), [&](auto& test) {
+      return one_.GetValue(test.first, 0) == test.second;
+    });
+  }
+
+ private:
+  static size_t Find(const LiveView& view, const std::string& name) {
+    std::vector<std::string_view> names;
+    for (size_t i = 0; i < view.columns.size(); i++) {
+      if (duckdb::StringUtil::CIEquals(view.columns[i].name, name)) return i;
+      names.push_back(view.columns[i].name);
+    }
+    auto nearest = NearestName(name, names.data(), names.data() + names.size());
+    throw Error(ErrorCode::kInvalidRequest,
+                "view \"" + view.definition->name + "\" has no column \"" + name + "\"",
+                nearest.empty() ? "" : "Did you mean \"" + nearest + "\"?");
+  }
+  std::vector<std::pair<size_t, duckdb::Value>> tests_;
+  duckdb::DataChunk one_;
+};
+
+struct Row {
+  std::string sort_key, row;
+  int64_t copies;
+};
+
+// Sort keys of encoded rows, by the view's order; rows that tie are ordered by all columns.
+void AddSortKeys(const LiveView& view, const RowCodec& codec, std::vector<Row>& rows) {
+  RowTypes types;
+  std::vector<RowCodec::Direction> directions;
+  for (auto& by : view.order) {
+    types.push_back(view.columns[by.column].type);
+    directions.push_back({by.descending, by.nulls_first});
+  }
+  RowCodec sorter(types, directions);
+  duckdb::DataChunk decoded, keys;
+  decoded.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(view.types()));
+  keys.InitializeEmpty(DuckTypes(types));
+  for (size_t start = 0; start < rows.size(); start += STANDARD_VECTOR_SIZE) {
+    size_t count = std::min<size_t>(STANDARD_VECTOR_SIZE, rows.size() - start);
+    decoded.Reset();
+    for (size_t i = 0; i < count; i++) codec.Decode(rows[start + i].row, decoded, i);
+    decoded.SetCardinality(count);
+    for (size_t i = 0; i < view.order.size(); i++) {
+      keys.data[i].Reference(decoded.data[view.order[i].column]);
+    }
+    keys.SetCardinality(count);
+    auto& encoded = sorter.Encode(keys);
+    for (size_t i = 0; i < count; i++) rows[start + i].sort_key = encoded[i];
+  }
+}
+
+}  // namespace
+
+Snapshot ReadContent(const LiveView& view, const Version& version, const ReadOptions& options) {
+  Snapshot snapshot;
+  snapshot.view = view.definition->name;
+  snapshot.offset = version.offset;
+  snapshot.as_of = version.as_of;
+  snapshot.sequence = view.changes.SequenceAtStep(version.step);
+  snapshot.columns = view.columns;
+  auto types = view.types();
+  RowCodec codec(types);
+  EqualityTest test(view, options);
+  uint64_t limit = options.limit.value_or(UINT64_MAX);
+
+  std::vector<Row> rows;
+  view.content.Scan(version.step, [&](std::string_view row, int64_t copies) {
+    snapshot.total_rows += static_cast<uint64_t>(copies);
+    if (test.any() && !test.Holds(codec, row)) return true;
+    if (view.order.empty() && rows.size() >= limit) return true;
+    rows.push_back({"", std::string(row), copies});
+    return true;
+  });
+  if (!view.order.empty()) AddSortKeys(view, codec, rows);
+  // Without an order of its own a view reads in the order of its columns, the same every time.
+  std::sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) {
+    return std::tie(a.sort_key, a.row) < std::tie(b.sort_key, b.row);
+  });
+  RowWriter writer(types);
+  for (auto& row : rows) {
+    if (writer.rows() >= limit) break;
+    auto room = static_cast<int64_t>(std::min<uint64_t>(limit - writer.rows(), INT64_MAX));
+    writer.Add(row.row, std::min(row.copies, room));
+  }
+  snapshot.rows = writer.Take();
+  return snapshot;
+}
+
+}  // namespace weir

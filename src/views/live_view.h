@@ -1,0 +1,96 @@
+// One materialized view as it is kept: its content, its recent changes and its state.
+//
+// The engine thread writes; content and changes are read by any thread (they say how), everything
+// under `mutex` by holding it.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <set>
+
+#include "duck/row_codec.h"
+#include "flow/circuit.h"
+#include "views/change_ring.h"
+#include "views/content.h"
+#include "views/versions.h"
+#include "views/views.h"
+
+namespace weir {
+
+struct LiveView {
+  struct SortColumn {
+    size_t column;
+    bool descending;
+    bool nulls_first;
+  };
+
+  // Set once, before others see it.
+  std::shared_ptr<const View> definition;
+  std::vector<Column> columns;
+  std::vector<SortColumn> order;
+  std::string not_incremental;       // why it is recomputed; "" when it is not
+  RowTypes types() const;
+
+  // The engine's (or, while filling, the filler's).
+  OutputOperator* output = nullptr;
+  std::vector<Operator*> operators;  // all it needs, inputs first
+
+  ViewContent content;
+  ChangeRing changes;
+
+  mutable std::mutex mutex;
+  ViewStatus status = ViewStatus::kFilling;
+  double progress = 0;
+  std::optional<Error> error;
+  uint64_t changed_rows = 0;
+  size_t state_bytes = 0;
+  Version standing;                  // of a recomputed view: what its content shows
+
+  // Engine: applies rows with net weights as part of a step; returns the change, or null when
+  // nothing changed.
+  template <class ForEachRow>
+  ViewChangePtr Apply(const Version& version, ForEachRow for_each_row);
+};
+using LiveViewPtr = std::shared_ptr<LiveView>;
+
+// Appends encoded rows to columns.
+class RowWriter {
+ public:
+  explicit RowWriter(const RowTypes& types) : codec_(types), types_(types) {}
+  void Add(std::string_view row, int64_t copies);
+  Columns Take() { return std::move(columns_); }
+  uint64_t rows() const { return columns_.rows; }
+
+ private:
+  RowCodec codec_;
+  RowTypes types_;
+  Columns columns_;
+  std::unique_ptr<duckdb::DataChunk> one_;
+};
+
+template <class ForEachRow>
+ViewChangePtr LiveView::Apply(const Version& version, ForEachRow for_each_row) {
+  RowWriter added(types()), removed(types());
+  for_each_row([&](std::string_view row, int64_t weight) {
+    content.Change(row, weight, version.step);
+    (weight > 0 ? added : removed).Add(row, weight > 0 ? weight : -weight);
+  });
+  if (added.rows() + removed.rows() == 0) return nullptr;
+  auto change = std::make_shared<ViewChange>();
+  change->sequence = changes.Last() + 1;
+  change->offset = version.offset;
+  change->as_of = version.as_of;
+  change->added = added.Take();
+  change->removed = removed.Take();
+  {
+    std::lock_guard lock(mutex);
+    changed_rows += change->added.rows + change->removed.rows;
+  }
+  changes.Add(change, version.step);
+  return change;
+}
+
+// The content at a pinned step, filtered, ordered and cut as asked.
+Snapshot ReadContent(const LiveView& view, const Version& version, const ReadOptions& options);
+
+}  // namespace weir

@@ -1,0 +1,81 @@
+#include "views/relations.h"
+
+#include "base/error.h"
+
+namespace weir {
+namespace {
+
+constexpr int kViewsOverViewsMax = 64;
+
+}  // namespace
+
+std::string SourceName(StreamId id) { return std::to_string(id.value); }
+
+std::optional<Relations::Source> CatalogRelations::FindSource(const std::string& name) const {
+  Source source;
+  if (auto stream = state_.FindStream(name)) {
+    source.is_stream = true;
+    for (auto& column : stream->columns) {
+      source.names.push_back(column.name);
+      source.types.push_back(column.type);
+    }
+    return source;
+  }
+  auto view = state_.FindView(name);
+  if (!view || !view->materialized) return std::nullopt;
+  if (++depth_ > kViewsOverViewsMax) {
+    throw Error(ErrorCode::kInvalidSql, "view \"" + name + "\" depends on itself");
+  }
+  CatalogRelations inner(state_, session_);
+  inner.depth_ = depth_;
+  Plan plan = PlanQuery(session_, view->query, inner);
+  depth_--;
+  for (auto& column : ColumnsOf(plan)) {
+    source.names.push_back(column.name);
+    source.types.push_back(column.type);
+  }
+  return source;
+}
+
+std::optional<std::string> CatalogRelations::FindPlainView(const std::string& name) const {
+  auto view = state_.FindView(name);
+  if (!view || view->materialized) return std::nullopt;
+  return view->query;
+}
+
+std::vector<Column> ColumnsOf(const Plan& plan) {
+  std::vector<Column> columns;
+  for (size_t i = 0; i < plan.names.size(); i++) {
+    auto taken = [&](const std::string& name) {
+      return std::any_of(columns.begin(), columns.end(),
+                         [&](const Column& column) { return column.name == name; });
+    };
+    std::string name = plan.names[i];
+    for (int n = 1; taken(name); n++) name = plan.names[i] + "_" + std::to_string(n);
+    columns.push_back({name, plan.types[i]});
+  }
+  return columns;
+}
+
+BuiltView BuildView(Circuit& circuit, const CatalogState& state, SessionPtr session,
+                    const std::string& name, const std::string& query) {
+  CatalogRelations relations(state, *session);
+  BuiltView built;
+  built.plan = PlanQuery(*session, query, relations);
+  CircuitBuilder builder(circuit, session, state.time_zone, [&](const std::string& source) {
+    CircuitBuilder::Named named;
+    if (auto stream = state.FindStream(source)) {
+      named.is_stream = true;
+      named.stream_types = stream->Types();
+      named.identity = SourceName(stream->id);
+    } else {
+      named.plan = PlanQuery(*session, state.GetView(source)->query, relations);
+    }
+    return named;
+  });
+  built.output = builder.Build(name, built.plan);
+  built.unsupported = builder.unsupported();
+  return built;
+}
+
+}  // namespace weir

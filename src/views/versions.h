@@ -1,0 +1,56 @@
+// The steps readers may look at.  The engine publishes one after the other; a reader pins the last
+// one and sees every view as that step left it, while the engine goes on.  Thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <set>
+
+#include "base/ids.h"
+
+namespace weir {
+
+struct Version {
+  uint64_t step = 0;
+  Offset offset;
+  Micros as_of = 0;
+};
+
+class Versions {
+ public:
+  void Publish(const Version& version) {
+    std::lock_guard lock(mutex_);
+    current_ = version;
+  }
+  Version Current() const {
+    std::lock_guard lock(mutex_);
+    return current_;
+  }
+
+  // The current version, which stays readable while the pointer lives.
+  std::shared_ptr<const Version> Pin() {
+    std::lock_guard lock(mutex_);
+    auto place = pinned_.insert(current_.step);
+    return std::shared_ptr<const Version>(new Version(current_), [this, place](const Version* v) {
+      {
+        std::lock_guard lock(mutex_);
+        pinned_.erase(place);
+      }
+      delete v;
+    });
+  }
+
+  // No reader looks at a step before this one.
+  uint64_t Oldest() const {
+    std::lock_guard lock(mutex_);
+    return pinned_.empty() ? current_.step : std::min(*pinned_.begin(), current_.step);
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  Version current_;
+  std::multiset<uint64_t> pinned_;
+};
+
+}  // namespace weir
