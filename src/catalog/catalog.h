@@ -104,6 +104,10 @@ class Catalog {
   CatalogPtr current_;
 };
 
+// A type as written in SQL ("DECIMAL(10,2)", "STRUCT(a INTEGER)[]"); throws Error(kInvalidSql) when
+// there is no such type.
+duckdb::LogicalType ParseColumnType(const std::string& text);
+
 // The catalog file: JSON, one object.  Types are written as DuckDB prints them.
 std::string SaveCatalog(const CatalogState& state);
 CatalogState LoadCatalog(const std::string& text);  // throws Error(kCorruption)

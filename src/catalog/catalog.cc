@@ -1,0 +1,87 @@
+#include "catalog/catalog.h"
+
+#include "base/error.h"
+#include "duckdb/common/string_util.hpp"
+
+namespace weir {
+namespace {
+
+std::string Lower(std::string_view name) { return duckdb::StringUtil::Lower(std::string(name)); }
+
+template <class Map>
+std::string Nearest(const Map& map, std::string_view name) {
+  std::vector<std::string_view> names;
+  for (auto& [key, object] : map) names.push_back(object->name);
+  return NearestName(name, names.data(), names.data() + names.size());
+}
+
+std::string Hint(const std::string& nearest, const char* otherwise) {
+  return nearest.empty() ? otherwise : "Did you mean \"" + nearest + "\"?";
+}
+
+}  // namespace
+
+std::optional<size_t> Stream::Find(std::string_view column) const {
+  for (size_t i = 0; i < columns.size(); i++) {
+    if (duckdb::StringUtil::CIEquals(columns[i].name, std::string(column))) return i;
+  }
+  return std::nullopt;
+}
+
+std::vector<duckdb::LogicalType> Stream::Types() const {
+  std::vector<duckdb::LogicalType> types;
+  for (auto& column : columns) types.push_back(column.type);
+  return types;
+}
+
+std::shared_ptr<const Stream> CatalogState::FindStream(std::string_view name) const {
+  auto found = streams.find(Lower(name));
+  return found == streams.end() ? nullptr : found->second;
+}
+
+std::shared_ptr<const Stream> CatalogState::FindStream(StreamId id) const {
+  for (auto& [name, stream] : streams) {
+    if (stream->id == id) return stream;
+  }
+  return nullptr;
+}
+
+std::shared_ptr<const View> CatalogState::FindView(std::string_view name) const {
+  auto found = views.find(Lower(name));
+  return found == views.end() ? nullptr : found->second;
+}
+
+std::shared_ptr<const Stream> CatalogState::GetStream(std::string_view name) const {
+  if (auto stream = FindStream(name)) return stream;
+  throw Error(ErrorCode::kUnknownStream, "there is no stream \"" + std::string(name) + "\"",
+              Hint(Nearest(streams, name), "SHOW STREAMS lists those there are."));
+}
+
+std::shared_ptr<const View> CatalogState::GetView(std::string_view name) const {
+  if (auto view = FindView(name)) return view;
+  throw Error(ErrorCode::kUnknownView, "there is no view \"" + std::string(name) + "\"",
+              Hint(Nearest(views, name), "SHOW VIEWS lists those there are."));
+}
+
+Catalog::Catalog(CatalogStore& store) : store_(store) {
+  auto text = store_.Load();
+  current_ = std::make_shared<CatalogState>(text.empty() ? CatalogState() : LoadCatalog(text));
+}
+
+CatalogPtr Catalog::Current() const {
+  std::lock_guard lock(mutex_);
+  return current_;
+}
+
+CatalogPtr Catalog::Change(const std::function<void(CatalogState&)>& edit) {
+  std::lock_guard change(change_mutex_);
+  auto next = std::make_shared<CatalogState>(*Current());
+  edit(*next);
+  next->version++;
+  store_.Save(SaveCatalog(*next));
+  std::lock_guard lock(mutex_);
+  current_ = std::move(next);
+  return current_;
+}
+
+}  // namespace weir

@@ -1,0 +1,197 @@
+// The catalog as JSON: one object, written and read with yyjson.
+#include <cstdlib>
+
+#include "base/error.h"
+#include "catalog/catalog.h"
+#include "duckdb/common/string_util.hpp"
+#include "duckdb/common/types.hpp"
+#include "duckdb/parser/parser.hpp"
+#include "yyjson.hpp"
+
+namespace weir {
+namespace {
+
+using namespace duckdb_yyjson;  // NOLINT: a C library in a namespace
+
+constexpr int kFormat = 1;
+
+// ---- writing ------------------------------------------------------------------------------------
+
+class Writer {
+ public:
+  Writer() : document_(yyjson_mut_doc_new(nullptr)) {}
+  ~Writer() { yyjson_mut_doc_free(document_); }
+
+  std::string Write(const CatalogState& state) {
+    auto* root = yyjson_mut_obj(document_);
+    yyjson_mut_doc_set_root(document_, root);
+    Number(root, "format", kFormat);
+    Number(root, "version", state.version);
+    Number(root, "next_id", state.next_id);
+    Text(root, "time_zone", state.time_zone);
+    auto* streams = yyjson_mut_obj_add_arr(document_, root, "streams");
+    for (auto& [name, stream] : state.streams) yyjson_mut_arr_append(streams, Object(*stream));
+    auto* views = yyjson_mut_obj_add_arr(document_, root, "views");
+    for (auto& [name, view] : state.views) yyjson_mut_arr_append(views, Object(*view));
+    size_t size = 0;
+    char* text = yyjson_mut_write(document_, YYJSON_WRITE_PRETTY, &size);
+    std::string result(text, size);
+    free(text);
+    return result;
+  }
+
+ private:
+  void Text(yyjson_mut_val* object, const char* key, const std::string& text) {
+    yyjson_mut_obj_add_strncpy(document_, object, key, text.data(), text.size());
+  }
+  void Number(yyjson_mut_val* object, const char* key, uint64_t number) {
+    yyjson_mut_obj_add_uint(document_, object, key, number);
+  }
+  void Bool(yyjson_mut_val* object, const char* key, bool value) {
+    yyjson_mut_obj_add_bool(document_, object, key, value);
+  }
+
+  yyjson_mut_val* Object(const Stream& stream) {
+    auto* object = yyjson_mut_obj(document_);
+    Number(object, "id", stream.id.value);
+    Text(object, "name", stream.name);
+    Text(object, "sql", stream.sql);
+    Text(object, "comment", stream.comment);
+    Bool(object, "from_project", stream.from_project);
+    Bool(object, "reject_unknown_fields", stream.unknown_fields == UnknownFields::kReject);
+    Text(object, "dedup_key", stream.dedup_key);
+    Number(object, "dedup_window", static_cast<uint64_t>(stream.dedup_window));
+    if (stream.watermark) {
+      Text(object, "watermark_column", stream.watermark->column);
+      Number(object, "watermark_delay", static_cast<uint64_t>(stream.watermark->delay));
+    }
+    auto* columns = yyjson_mut_obj_add_arr(document_, object, "columns");
+    for (auto& column : stream.columns) {
+      auto* entry = yyjson_mut_arr_add_obj(document_, columns);
+      Text(entry, "name", column.name);
+      Text(entry, "type", column.type.ToString());
+      Bool(entry, "not_null", column.not_null);
+      Number(entry, "epoch", static_cast<uint64_t>(column.epoch));
+    }
+    return object;
+  }
+
+  yyjson_mut_val* Object(const View& view) {
+    auto* object = yyjson_mut_obj(document_);
+    Number(object, "id", view.id);
+    Text(object, "name", view.name);
+    Text(object, "query", view.query);
+    Text(object, "sql", view.sql);
+    Text(object, "comment", view.comment);
+    Bool(object, "materialized", view.materialized);
+    Bool(object, "from_project", view.from_project);
+    return object;
+  }
+
+  yyjson_mut_doc* document_;
+};
+
+// ---- reading ------------------------------------------------------------------------------------
+
+[[noreturn]] void Damaged(const std::string& what) {
+  throw Error(ErrorCode::kCorruption, "the catalog file is damaged: " + what);
+}
+
+yyjson_val* Get(yyjson_val* object, const char* key) {
+  auto* value = yyjson_obj_get(object, key);
+  if (!value) Damaged(std::string("\"") + key + "\" is missing");
+  return value;
+}
+std::string Text(yyjson_val* object, const char* key) {
+  auto* value = Get(object, key);
+  if (!yyjson_is_str(value)) Damaged(std::string("\"") + key + "\" is no text");
+  return std::string(yyjson_get_str(value), yyjson_get_len(value));
+}
+uint64_t Number(yyjson_val* object, const char* key) {
+  auto* value = Get(object, key);
+  if (!yyjson_is_uint(value)) Damaged(std::string("\"") + key + "\" is no number");
+  return yyjson_get_uint(value);
+}
+bool Bool(yyjson_val* object, const char* key) { return yyjson_get_bool(Get(object, key)); }
+
+std::shared_ptr<const Stream> ReadStream(yyjson_val* object) {
+  auto stream = std::make_shared<Stream>();
+  stream->id.value = static_cast<uint32_t>(Number(object, "id"));
+  stream->name = Text(object, "name");
+  stream->sql = Text(object, "sql");
+  stream->comment = Text(object, "comment");
+  stream->from_project = Bool(object, "from_project");
+  if (Bool(object, "reject_unknown_fields")) stream->unknown_fields = UnknownFields::kReject;
+  stream->dedup_key = Text(object, "dedup_key");
+  stream->dedup_window = static_cast<Micros>(Number(object, "dedup_window"));
+  if (yyjson_obj_get(object, "watermark_column")) {
+    stream->watermark = Watermark{Text(object, "watermark_column"),
+                                  static_cast<Micros>(Number(object, "watermark_delay"))};
+  }
+  size_t index, count;
+  yyjson_val* entry;
+  yyjson_arr_foreach(Get(object, "columns"), index, count, entry) {
+    Column column;
+    column.name = Text(entry, "name");
+    column.type = ParseColumnType(Text(entry, "type"));
+    column.not_null = Bool(entry, "not_null");
+    column.epoch = static_cast<EpochUnit>(Number(entry, "epoch"));
+    stream->columns.push_back(std::move(column));
+  }
+  return stream;
+}
+
+std::shared_ptr<const View> ReadView(yyjson_val* object) {
+  auto view = std::make_shared<View>();
+  view->id = static_cast<uint32_t>(Number(object, "id"));
+  view->name = Text(object, "name");
+  view->query = Text(object, "query");
+  view->sql = Text(object, "sql");
+  view->comment = Text(object, "comment");
+  view->materialized = Bool(object, "materialized");
+  view->from_project = Bool(object, "from_project");
+  return view;
+}
+
+}  // namespace
+
+duckdb::LogicalType ParseColumnType(const std::string& text) {
+  try {
+    if (duckdb::StringUtil::CIEquals(text, "JSON")) return duckdb::LogicalType::JSON();
+    auto columns = duckdb::Parser::ParseColumnList("x " + text);
+    auto type = columns.GetColumn(duckdb::LogicalIndex(0)).Type();
+    type = duckdb::UnboundType::TryDefaultBind(type);
+    if (!type.IsUnbound()) return type;
+  } catch (const std::exception&) {
+  }
+  throw Error(ErrorCode::kInvalidSql, "there is no type \"" + text + "\"");
+}
+
+std::string SaveCatalog(const CatalogState& state) { return Writer().Write(state); }
+
+CatalogState LoadCatalog(const std::string& text) {
+  std::unique_ptr<yyjson_doc, decltype(&yyjson_doc_free)> document(
+      yyjson_read(text.data(), text.size(), 0), yyjson_doc_free);
+  if (!document) Damaged("it is no JSON");
+  auto* root = yyjson_doc_get_root(document.get());
+  if (Number(root, "format") != kFormat) {
+    throw Error(ErrorCode::kCorruption, "the catalog file is of another version of Weir");
+  }
+  CatalogState state;
+  state.version = Number(root, "version");
+  state.next_id = static_cast<uint32_t>(Number(root, "next_id"));
+  state.time_zone = Text(root, "time_zone");
+  size_t index, count;
+  yyjson_val* entry;
+  yyjson_arr_foreach(Get(root, "streams"), index, count, entry) {
+    auto stream = ReadStream(entry);
+    state.streams[duckdb::StringUtil::Lower(stream->name)] = stream;
+  }
+  yyjson_arr_foreach(Get(root, "views"), index, count, entry) {
+    auto view = ReadView(entry);
+    state.views[duckdb::StringUtil::Lower(view->name)] = view;
+  }
+  return state;
+}
+
+}  // namespace weir
