@@ -7,5 +7,5 @@ add_library(DuckDB::duckdb SHARED IMPORTED GLOBAL)
 set_target_properties(DuckDB::duckdb PROPERTIES
   IMPORTED_LOCATION ${DUCKDB_ROOT}/lib/libduckdb.so
   IMPORTED_NO_SONAME FALSE
-  INTERFACE_SYSTEM_INCLUDE_DIRECTORIES
+  INTERFACE_INCLUDE_DIRECTORIES
     "${DUCKDB_ROOT}/include;${DUCKDB_ROOT}/third_party/yyjson/include;${DUCKDB_ROOT}/third_party/fast_float")
