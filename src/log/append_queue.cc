@@ -22,7 +22,7 @@ void AppendQueue::Add(AppendUnit unit) {
 }
 
 std::vector<AppendUnit> AppendQueue::Take(uint64_t group_bytes_max,
-                                          std::optional<std::chrono::milliseconds> patience) {
+                                          std::optional<std::chrono::microseconds> patience) {
   std::unique_lock lock(mutex_);
   auto ready = [this] { return !waiting_.empty() || closed_; };
   if (patience) {

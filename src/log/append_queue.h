@@ -32,7 +32,7 @@ class AppendQueue {
   // Waits for units and takes the oldest that fit together into `group_bytes_max`, at least one.
   // Returns none when `patience` is over, and none at once when closed and empty.
   std::vector<AppendUnit> Take(uint64_t group_bytes_max,
-                               std::optional<std::chrono::milliseconds> patience);
+                               std::optional<std::chrono::microseconds> patience);
 
   // Add throws `reason` from now on; what waits can still be taken.
   void Close(Error reason);

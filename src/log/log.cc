@@ -15,9 +15,6 @@ namespace weir {
 
 namespace {
 
-// So long after a group the log's thread tells the disk that all is durable (a mark), then sleeps.
-constexpr std::chrono::milliseconds kMarkAfter{100};
-
 class DiskLog : public Log {
  public:
   DiskLog(Disk& disk, Clock& clock, LogOptions options, std::shared_ptr<void> lock,
@@ -167,9 +164,9 @@ void DiskLog::Close() {
 void DiskLog::Run() {
   bool quiet = true;  // nothing was written since the last mark
   while (!queue_.ClosedAndEmpty()) {
-    std::optional<std::chrono::milliseconds> patience;
+    std::optional<std::chrono::microseconds> patience;
     if (!quiet && !failed_) {
-      patience = kMarkAfter;
+      patience.emplace(options_.mark_after);
     }
     std::vector<AppendUnit> units = queue_.Take(options_.group_bytes_max, patience);
     if (!units.empty()) {

@@ -115,8 +115,9 @@ std::vector<Found> OpenSegments(Disk& disk, const std::string& directory,
     Found found;
     found.path = SegmentPath(directory, number);
     found.file = disk.Open(found.path, OpenMode::kReadWrite);
-    if (number == numbers.back()) {
-      // What only the cache holds must not decide anything: a sync may have failed before.
+    if (number + 1 >= numbers.back()) {
+      // What only the cache holds must not decide anything: the last sync may have failed, or never
+      // have come.  It concerns the last file, or the seal of the one before.
       found.file->Sync();
       found.file->DropCached();
     }

@@ -1,0 +1,409 @@
+#include "io/simulated_disk.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+
+namespace weir {
+
+namespace {
+
+constexpr uint64_t kPage = 4096;
+
+std::string FolderOf(const std::string& path) {
+  return std::filesystem::path(path).parent_path().string();
+}
+
+[[noreturn]] void ThrowFull(const std::string& path) {
+  throw Error(ErrorCode::kUnavailable, fmt::format("cannot write \"{}\": no space left", path),
+              "Free some space on the disk, then try again.");
+}
+
+[[noreturn]] void ThrowFailure(const std::string& what) {
+  throw DiskFailure(fmt::format("cannot {}: input/output error", what));
+}
+
+}  // namespace
+
+struct SimulatedDisk::Inode {
+  std::string bytes;             // as programs see them
+  std::string durable;           // as the platter has them
+  std::set<uint64_t> dirty;      // pages of `bytes` that were not synced
+  bool size_dirty = false;
+
+  void Mark(uint64_t from, uint64_t to) {
+    for (uint64_t page = from / kPage; page * kPage < to; page++) {
+      dirty.insert(page);
+    }
+  }
+
+  void Put(uint64_t position, std::string_view data) {
+    if (data.empty()) {
+      return;
+    }
+    Resize(std::max<uint64_t>(bytes.size(), position + data.size()));
+    bytes.replace(position, data.size(), data);
+    Mark(position, position + data.size());
+  }
+
+  void Resize(uint64_t size) {
+    if (size != bytes.size()) {
+      Mark(std::min<uint64_t>(size, bytes.size()), std::max<uint64_t>(size, bytes.size()));
+      bytes.resize(size);
+      size_dirty = true;
+    }
+  }
+
+  void Sync() {
+    durable.resize(bytes.size());
+    for (uint64_t page : dirty) {
+      uint64_t begin = page * kPage;
+      if (begin < bytes.size()) {
+        durable.replace(begin, kPage, bytes, begin, kPage);
+      }
+    }
+    Forget();
+  }
+
+  void Forget() {
+    dirty.clear();
+    size_dirty = false;
+  }
+
+  // The bytes of one un-synced page: old, new, or new up to somewhere.
+  void Settle(std::string& result, uint64_t page, Random& random) const {
+    uint64_t begin = page * kPage;
+    uint64_t end = std::min<uint64_t>({begin + kPage, bytes.size(), result.size()});
+    switch (random.Below(4)) {
+      case 0: break;
+      case 1: end = std::min(end, begin + random.Below(kPage)); [[fallthrough]];
+      default:
+        if (begin < end) {
+          result.replace(begin, end - begin, bytes, begin, end - begin);
+        }
+    }
+  }
+
+  std::shared_ptr<Inode> AfterCrash(Random& random) const {
+    auto after = std::make_shared<Inode>();
+    uint64_t old_size = durable.size();
+    uint64_t size = old_size;
+    if (size_dirty) {
+      uint64_t low = std::min<uint64_t>(old_size, bytes.size());
+      uint64_t high = std::max<uint64_t>(old_size, bytes.size());
+      size = random.OneIn(3)   ? old_size
+             : random.OneIn(2) ? bytes.size()
+                               : low + random.Below(high - low + 1);
+    }
+    after->durable = durable;
+    after->durable.resize(size);
+    for (uint64_t page : dirty) {
+      Settle(after->durable, page, random);
+    }
+    after->bytes = after->durable;
+    return after;
+  }
+};
+
+class SimulatedDisk::SimulatedFile : public File {
+ public:
+  SimulatedFile(SimulatedDisk& disk, std::string path, std::shared_ptr<Inode> inode)
+      : disk_(disk), path_(std::move(path)), inode_(std::move(inode)) {}
+
+  size_t Read(uint64_t position, std::span<char> buffer) override {
+    std::lock_guard lock(disk_.mutex_);
+    if (disk_.reads_fail_) {
+      ThrowFailure("read \"" + path_ + "\"");
+    }
+    if (position >= inode_->bytes.size()) {
+      return 0;
+    }
+    return inode_->bytes.copy(buffer.data(), buffer.size(), position);
+  }
+
+  void Write(uint64_t position, std::string_view bytes) override {
+    std::lock_guard lock(disk_.mutex_);
+    bool power_was_cut = disk_.power_is_cut_;
+    std::optional<Fault> fault = disk_.NextCall();
+    if (fault) {
+      if (!power_was_cut) {
+        inode_->Put(position, bytes.substr(0, bytes.size() / 2));
+      }
+      if (*fault == Fault::kNoSpace) {
+        ThrowFull(path_);
+      }
+      ThrowFailure("write \"" + path_ + "\"");
+    }
+    uint64_t end = position + bytes.size();
+    disk_.CheckSpace(end - std::min<uint64_t>(end, inode_->bytes.size()), path_);
+    inode_->Put(position, bytes);
+  }
+
+  void Sync() override {
+    std::lock_guard lock(disk_.mutex_);
+    std::optional<Fault> fault = disk_.NextCall();
+    if (fault) {
+      if (*fault != Fault::kPowerCut) {
+        inode_->Forget();
+      }
+      ThrowFailure("sync \"" + path_ + "\"");
+    }
+    inode_->Sync();
+  }
+
+  uint64_t Size() override {
+    std::lock_guard lock(disk_.mutex_);
+    return inode_->bytes.size();
+  }
+
+  void Truncate(uint64_t size) override {
+    std::lock_guard lock(disk_.mutex_);
+    disk_.NextCallOrThrow("truncate \"" + path_ + "\"");
+    inode_->Resize(size);
+  }
+
+  void Allocate(uint64_t size) override {
+    std::lock_guard lock(disk_.mutex_);
+    disk_.NextCallOrThrow("reserve space for \"" + path_ + "\"");
+    if (size > inode_->bytes.size()) {
+      disk_.CheckSpace(size - inode_->bytes.size(), path_);
+      inode_->Resize(size);
+    }
+  }
+
+ private:
+  SimulatedDisk& disk_;
+  std::string path_;
+  std::shared_ptr<Inode> inode_;
+};
+
+SimulatedDisk::SimulatedDisk() : locks_(std::make_shared<std::set<std::string>>()) {}
+SimulatedDisk::~SimulatedDisk() = default;
+
+std::unique_ptr<File> SimulatedDisk::Open(const std::string& path, OpenMode mode) {
+  std::lock_guard lock(mutex_);
+  auto entry = names_.find(path);
+  if (mode == OpenMode::kCreate) {
+    if (entry != names_.end()) {
+      throw DiskFailure("cannot create \"" + path + "\": it exists");
+    }
+    NextCallOrThrow("create \"" + path + "\"");
+    auto inode = std::make_shared<Inode>();
+    Change(FolderOf(path), {"", path, inode});
+    return std::make_unique<SimulatedFile>(*this, path, inode);
+  }
+  if (entry == names_.end()) {
+    throw DiskFailure("cannot open \"" + path + "\": there is no such file");
+  }
+  return std::make_unique<SimulatedFile>(*this, path, entry->second);
+}
+
+bool SimulatedDisk::Exists(const std::string& path) {
+  std::lock_guard lock(mutex_);
+  return names_.contains(path) || directories_.contains(path);
+}
+
+std::vector<std::string> SimulatedDisk::List(const std::string& directory) {
+  std::lock_guard lock(mutex_);
+  std::vector<std::string> names;
+  for (const auto& [path, inode] : names_) {
+    if (FolderOf(path) == directory) {
+      names.push_back(std::filesystem::path(path).filename().string());
+    }
+  }
+  for (const std::string& path : directories_) {
+    if (FolderOf(path) == directory && path != directory) {
+      names.push_back(std::filesystem::path(path).filename().string());
+    }
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+void SimulatedDisk::MakeDirectories(const std::string& path) {
+  std::lock_guard lock(mutex_);
+  for (std::string p = path; !p.empty() && directories_.insert(p).second; p = FolderOf(p)) {
+  }
+}
+
+void SimulatedDisk::Rename(const std::string& from, const std::string& to) {
+  std::lock_guard lock(mutex_);
+  NextCallOrThrow("rename \"" + from + "\"");
+  auto entry = names_.find(from);
+  if (entry == names_.end()) {
+    throw DiskFailure("cannot rename \"" + from + "\": there is no such file");
+  }
+  Change(FolderOf(to), {from, to, entry->second});
+}
+
+void SimulatedDisk::Remove(const std::string& path) {
+  std::lock_guard lock(mutex_);
+  NextCallOrThrow("remove \"" + path + "\"");
+  if (!names_.contains(path)) {
+    throw DiskFailure("cannot remove \"" + path + "\": there is no such file");
+  }
+  Change(FolderOf(path), {path, "", nullptr});
+}
+
+namespace {
+
+template <typename Names, typename Change>
+void Apply(Names& names, const Change& change) {
+  names.erase(change.remove);
+  if (!change.add.empty()) {
+    names[change.add] = change.inode;
+  }
+}
+
+}  // namespace
+
+void SimulatedDisk::Change(const std::string& directory, NameChange change) {
+  Apply(names_, change);
+  changes_[directory].push_back(std::move(change));
+}
+
+void SimulatedDisk::SyncDirectory(const std::string& path) {
+  std::lock_guard lock(mutex_);
+  if (NextCall()) {
+    ThrowFailure("sync \"" + path + "\"");
+  }
+  for (const NameChange& change : changes_[path]) {
+    Apply(durable_names_, change);
+  }
+  changes_.erase(path);
+}
+
+std::shared_ptr<void> SimulatedDisk::Lock(const std::string& path) {
+  std::lock_guard lock(mutex_);
+  if (!locks_->insert(path).second) {
+    throw Error(ErrorCode::kUnavailable, "\"" + path + "\" is held by process 1",
+                "Stop that process, or use another data folder.");
+  }
+  return {nullptr, [locks = locks_, path](void*) { locks->erase(path); }};
+}
+
+std::unique_ptr<SimulatedDisk> SimulatedDisk::CrashState(Random& random) const {
+  std::lock_guard lock(mutex_);
+  Names names = durable_names_;
+  for (const auto& [directory, changes] : changes_) {
+    // A journal keeps their order and loses the end; other file systems lose any of them.
+    bool in_order = random.OneIn(2);
+    size_t kept = random.Below(changes.size() + 1);
+    for (size_t i = 0; i < changes.size(); i++) {
+      if (in_order ? i < kept : random.OneIn(2)) {
+        Apply(names, changes[i]);
+      }
+    }
+  }
+  auto after = std::make_unique<SimulatedDisk>();
+  after->directories_ = directories_;
+  std::map<const Inode*, std::shared_ptr<Inode>> settled;
+  for (const auto& [path, inode] : names) {
+    std::shared_ptr<Inode>& copy = settled[inode.get()];
+    if (!copy) {
+      copy = inode->AfterCrash(random);
+    }
+    after->names_[path] = copy;
+  }
+  after->durable_names_ = after->names_;
+  return after;
+}
+
+std::unique_ptr<SimulatedDisk> SimulatedDisk::KillState() const {
+  std::lock_guard lock(mutex_);
+  auto after = std::make_unique<SimulatedDisk>();
+  after->directories_ = directories_;
+  std::map<const Inode*, std::shared_ptr<Inode>> copies;
+  auto copy = [&](const std::shared_ptr<Inode>& inode) {
+    std::shared_ptr<Inode>& c = copies[inode.get()];
+    if (!c && inode) {
+      c = std::make_shared<Inode>(*inode);
+    }
+    return c;
+  };
+  for (const auto& [path, inode] : names_) {
+    after->names_[path] = copy(inode);
+  }
+  for (const auto& [path, inode] : durable_names_) {
+    after->durable_names_[path] = copy(inode);
+  }
+  for (const auto& [directory, changes] : changes_) {
+    for (const NameChange& change : changes) {
+      after->changes_[directory].push_back({change.remove, change.add, copy(change.inode)});
+    }
+  }
+  return after;
+}
+
+void SimulatedDisk::FailCall(uint64_t n, Fault fault) {
+  std::lock_guard lock(mutex_);
+  fault_call_ = calls_ + n;
+  fault_ = fault;
+}
+
+uint64_t SimulatedDisk::Calls() const {
+  std::lock_guard lock(mutex_);
+  return calls_;
+}
+
+void SimulatedDisk::FailReads(bool fail) {
+  std::lock_guard lock(mutex_);
+  reads_fail_ = fail;
+}
+
+void SimulatedDisk::SetCapacity(uint64_t bytes) {
+  std::lock_guard lock(mutex_);
+  capacity_ = bytes;
+}
+
+void SimulatedDisk::FlipByte(const std::string& path, uint64_t position, uint8_t mask) {
+  std::lock_guard lock(mutex_);
+  Inode& inode = *names_.at(path);
+  inode.bytes.at(position) ^= mask;
+  if (position < inode.durable.size()) {
+    inode.durable[position] ^= mask;
+  }
+}
+
+uint64_t SimulatedDisk::FileSize(const std::string& path) const {
+  std::lock_guard lock(mutex_);
+  return names_.at(path)->bytes.size();
+}
+
+std::optional<SimulatedDisk::Fault> SimulatedDisk::NextCall() {
+  calls_++;
+  if (power_is_cut_) {
+    return Fault::kPowerCut;
+  }
+  if (calls_ != fault_call_) {
+    return {};
+  }
+  power_is_cut_ = fault_ == Fault::kPowerCut;
+  return fault_;
+}
+
+void SimulatedDisk::NextCallOrThrow(const std::string& what) {
+  if (std::optional<Fault> fault = NextCall()) {
+    if (*fault == Fault::kNoSpace) {
+      ThrowFull(what);
+    }
+    ThrowFailure(what);
+  }
+}
+
+void SimulatedDisk::CheckSpace(uint64_t more, const std::string& path) const {
+  if (more > 0 && UsedBytes() + more > capacity_) {
+    ThrowFull(path);
+  }
+}
+
+uint64_t SimulatedDisk::UsedBytes() const {
+  uint64_t used = 0;
+  for (const auto& [path, inode] : names_) {
+    used += inode->bytes.size();
+  }
+  return used;
+}
+
+}  // namespace weir

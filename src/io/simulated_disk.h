@@ -1,0 +1,91 @@
+// A disk in memory that is as unkind as a real one may be, for tests.
+//
+// Bytes live twice: as programs see them, and as the platter has them.  Only a successful sync
+// carries pages over; only SyncDirectory carries names over (create, rename, remove).  CrashState
+// gives the disk as it could be found after the power went: of what was not synced, each page is
+// there, missing or torn, each name change happened or not, sizes are anything in between.
+// Faults strike at chosen calls; calls that change something are counted.
+// Thread-safe.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+
+#include "io/disk.h"
+#include "io/random.h"
+
+namespace weir {
+
+class SimulatedDisk : public Disk {
+ public:
+  enum class Fault {
+    kNoSpace,   // the call fails for want of space; a write may have done a part
+    kIoError,   // the call fails; a write may have done a part.  A sync that fails loses its pages
+                // for good, and says nothing of it the next time: as Linux does
+    kPowerCut,  // this call and all later ones fail; a write may have done a part
+  };
+
+  SimulatedDisk();
+  ~SimulatedDisk() override;
+
+  std::unique_ptr<File> Open(const std::string& path, OpenMode mode) override;
+  bool Exists(const std::string& path) override;
+  std::vector<std::string> List(const std::string& directory) override;
+  void MakeDirectories(const std::string& path) override;
+  void Rename(const std::string& from, const std::string& to) override;
+  void Remove(const std::string& path) override;
+  void SyncDirectory(const std::string& path) override;
+  std::shared_ptr<void> Lock(const std::string& path) override;
+  std::string NativePath(const std::string& path) override { return path; }
+
+  // How the disk may look after the power went off now, or after SIGKILL (nothing is lost).  A new
+  // disk without faults; this one is left as it is.
+  std::unique_ptr<SimulatedDisk> CrashState(Random& random) const;
+  std::unique_ptr<SimulatedDisk> KillState() const;
+
+  // The n-th call from now on that changes something (1 is the next) meets the fault; once, except
+  // for kPowerCut.
+  void FailCall(uint64_t n, Fault fault);
+  uint64_t Calls() const;               // made so far
+  void FailReads(bool fail);            // every read is an EIO
+  // Bytes that files may take in all; more is ENOSPC.
+  void SetCapacity(uint64_t bytes);
+
+  // Bit rot: one byte of the file, as programs and platter have it.
+  void FlipByte(const std::string& path, uint64_t position, uint8_t mask);
+  uint64_t FileSize(const std::string& path) const;
+
+ private:
+  class SimulatedFile;
+  struct Inode;
+  using Names = std::map<std::string, std::shared_ptr<Inode>>;
+  struct NameChange {
+    std::string remove, add;            // either may be empty
+    std::shared_ptr<Inode> inode;
+  };
+
+  std::optional<Fault> NextCall();
+  void NextCallOrThrow(const std::string& what);
+  void CheckSpace(uint64_t more, const std::string& path) const;
+  uint64_t UsedBytes() const;
+  void Change(const std::string& directory, NameChange change);
+
+  mutable std::mutex mutex_;
+  Names names_;                                            // as programs see them
+  Names durable_names_;
+  std::map<std::string, std::vector<NameChange>> changes_; // not synced, by directory, in order
+  std::set<std::string> directories_;
+  std::shared_ptr<std::set<std::string>> locks_;
+
+  uint64_t calls_ = 0;
+  uint64_t fault_call_ = 0;
+  Fault fault_ = Fault::kIoError;
+  bool power_is_cut_ = false;
+  bool reads_fail_ = false;
+  uint64_t capacity_ = UINT64_MAX;
+};
+
+}  // namespace weir
