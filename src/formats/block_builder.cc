@@ -1,0 +1,65 @@
+#include "formats/block_builder.h"
+
+#include <algorithm>
+
+namespace weir {
+namespace {
+constexpr size_t kErrorsKept = 1000;
+constexpr size_t kValueBytesKept = 200;
+}  // namespace
+
+BlockBuilder::BlockBuilder(const Stream& stream) {
+  for (auto& column : stream.columns) {
+    types_.push_back(column.type);
+    columns_.emplace_back(column);
+  }
+}
+
+void BlockBuilder::Begin(size_t rows_expected) {
+  parsed_ = ParsedRows();
+  parsed_.columns = std::make_shared<Columns>();
+  rows_expected_ = rows_expected;
+  OpenChunk();
+}
+
+void BlockBuilder::OpenChunk() {
+  // Small bodies take small vectors; most bodies of any size fill whole ones.
+  size_t left = rows_expected_ > parsed_.columns->rows ? rows_expected_ - parsed_.columns->rows : 16;
+  capacity_ = std::clamp<duckdb::idx_t>(left, 4, STANDARD_VECTOR_SIZE);
+  auto chunk = std::make_unique<duckdb::DataChunk>();
+  chunk->Initialize(duckdb::Allocator::DefaultAllocator(), types_, capacity_);
+  for (size_t i = 0; i < columns_.size(); i++) columns_[i].Open(chunk->data[i]);
+  parsed_.columns->chunks.push_back(std::move(chunk));
+  row_ = 0;
+}
+
+void BlockBuilder::KeepRow() {
+  parsed_.columns->rows++;
+  if (++row_ < capacity_) return;
+  parsed_.columns->chunks.back()->SetCardinality(row_);
+  OpenChunk();
+}
+
+void BlockBuilder::RefuseRow(RowError error) {
+  parsed_.error_count++;
+  if (parsed_.errors.size() >= kErrorsKept) return;
+  if (error.value.size() > kValueBytesKept) {
+    size_t cut = kValueBytesKept;
+    while (cut > 0 && (static_cast<unsigned char>(error.value[cut]) & 0xc0) == 0x80) cut--;
+    error.value.resize(cut);
+    error.value += "...";
+  }
+  parsed_.errors.push_back(std::move(error));
+}
+
+ParsedRows BlockBuilder::Finish() {
+  auto& chunks = parsed_.columns->chunks;
+  if (row_ == 0) {
+    chunks.pop_back();
+  } else {
+    chunks.back()->SetCardinality(row_);
+  }
+  return std::move(parsed_);
+}
+
+}  // namespace weir

@@ -1,0 +1,39 @@
+// The block being built from one body: rows are written in place and kept or given up one by one.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "formats/column_writer.h"
+#include "formats/rows.h"
+
+namespace weir {
+
+class BlockBuilder {
+ public:
+  explicit BlockBuilder(const Stream& stream);
+
+  // Starts a block of about so many rows.
+  void Begin(size_t rows_expected);
+
+  std::vector<ColumnWriter>& columns() { return columns_; }
+  duckdb::idx_t row() const { return row_; }  // where the present row is written
+  void KeepRow();
+  // The present row is not kept: its place is written again.
+  void RefuseRow(RowError error);
+
+  ParsedRows Finish();
+
+ private:
+  void OpenChunk();
+
+  duckdb::vector<duckdb::LogicalType> types_;
+  std::vector<ColumnWriter> columns_;
+  ParsedRows parsed_;
+  duckdb::idx_t row_ = 0;
+  duckdb::idx_t capacity_ = 0;
+  size_t rows_expected_ = 0;
+};
+
+}  // namespace weir

@@ -1,0 +1,167 @@
+#include "formats/column_writer.h"
+
+#include <charconv>
+#include <cmath>
+
+#include "duckdb/common/types/value.hpp"
+#include "fast_float/fast_float.h"
+#include "formats/json_value.h"
+#include "formats/text_scan.h"
+
+namespace weir {
+
+using duckdb::LogicalTypeId;
+
+ColumnWriter::ColumnWriter(const Column& column) : column_(column), reader_(ReaderFor(column)) {}
+
+ColumnWriter::Reader ColumnWriter::ReaderFor(const Column& column) {
+  if (column.type.IsJSONType()) return Reader::kJson;
+  switch (column.type.id()) {
+    case LogicalTypeId::VARCHAR: return Reader::kText;
+    case LogicalTypeId::UUID: return Reader::kUuid;
+    case LogicalTypeId::TIMESTAMP: return Reader::kTimestamp;
+    case LogicalTypeId::TIMESTAMP_TZ: return Reader::kTimestampTz;
+    case LogicalTypeId::BOOLEAN: return Reader::kBoolean;
+    case LogicalTypeId::BIGINT: return Reader::kInt64;
+    case LogicalTypeId::INTEGER: return Reader::kInt32;
+    case LogicalTypeId::SMALLINT: return Reader::kInt16;
+    case LogicalTypeId::TINYINT: return Reader::kInt8;
+    case LogicalTypeId::UBIGINT: return Reader::kUint64;
+    case LogicalTypeId::UINTEGER: return Reader::kUint32;
+    case LogicalTypeId::USMALLINT: return Reader::kUint16;
+    case LogicalTypeId::UTINYINT: return Reader::kUint8;
+    case LogicalTypeId::DOUBLE: return Reader::kDouble;
+    case LogicalTypeId::LIST:
+    case LogicalTypeId::STRUCT:
+    case LogicalTypeId::MAP:
+    case LogicalTypeId::ARRAY: return Reader::kNested;
+    default: return Reader::kCast;
+  }
+}
+
+std::string ColumnWriter::NoValue() const { return "not a " + column_.type.ToString(); }
+
+std::string ColumnWriter::WriteNull(duckdb::idx_t row) {
+  if (column_.not_null) return "must not be NULL";
+  duckdb::FlatVector::SetNull(*vector_, row, true);
+  return "";
+}
+
+std::string ColumnWriter::Write(duckdb::idx_t row, TokenKind kind, std::string_view text) {
+  if (kind == TokenKind::kNull) return WriteNull(row);
+  switch (reader_) {
+    case Reader::kText: return WriteText(row, text);
+    case Reader::kUuid: {
+      auto uuid = kind == TokenKind::kString ? ReadUuid(text) : std::nullopt;
+      if (!uuid) return WriteCast(row, kind, text);
+      Put(row, *uuid);
+      return "";
+    }
+    case Reader::kTimestamp:
+    case Reader::kTimestampTz: return WriteTime(row, kind, text);
+    case Reader::kBoolean:
+      if (kind != TokenKind::kTrue && kind != TokenKind::kFalse) return WriteCast(row, kind, text);
+      Put(row, kind == TokenKind::kTrue);
+      return "";
+    case Reader::kInt64: return WriteInteger<int64_t>(row, kind, text);
+    case Reader::kInt32: return WriteInteger<int32_t>(row, kind, text);
+    case Reader::kInt16: return WriteInteger<int16_t>(row, kind, text);
+    case Reader::kInt8: return WriteInteger<int8_t>(row, kind, text);
+    case Reader::kUint64: return WriteInteger<uint64_t>(row, kind, text);
+    case Reader::kUint32: return WriteInteger<uint32_t>(row, kind, text);
+    case Reader::kUint16: return WriteInteger<uint16_t>(row, kind, text);
+    case Reader::kUint8: return WriteInteger<uint8_t>(row, kind, text);
+    case Reader::kDouble: {
+      double value;
+      auto parsed = duckdb_fast_float::from_chars(text.data(), text.data() + text.size(), value);
+      bool whole = parsed.ec == std::errc() && parsed.ptr == text.data() + text.size();
+      if (kind == TokenKind::kNumber && whole && std::isfinite(value)) {
+        Put(row, value);
+        return "";
+      }
+      if (kind == TokenKind::kNumber) return "out of range for DOUBLE";
+      return WriteCast(row, kind, text);
+    }
+    case Reader::kJson: {
+      if (kind != TokenKind::kString) return WriteText(row, text);
+      return WriteText(row, QuoteJson(text));
+    }
+    case Reader::kNested: return WriteNested(row, kind, text);
+    case Reader::kCast: return WriteCast(row, kind, text);
+  }
+  return NoValue();
+}
+
+template <class Int>
+std::string ColumnWriter::WriteInteger(duckdb::idx_t row, TokenKind kind, std::string_view text) {
+  Int value;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error == std::errc() && end == text.data() + text.size()) {
+    Put(row, value);
+    return "";
+  }
+  if (error == std::errc::result_out_of_range) return "out of range for " + column_.type.ToString();
+  return WriteCast(row, kind, text);
+}
+
+std::string ColumnWriter::WriteText(duckdb::idx_t row, std::string_view text) {
+  Put(row, duckdb::StringVector::AddString(*vector_, text.data(), text.size()));
+  return "";
+}
+
+std::string ColumnWriter::WriteTime(duckdb::idx_t row, TokenKind kind, std::string_view text) {
+  Micros micros;
+  if (kind == TokenKind::kString) {
+    auto time = ReadTime(text);
+    if (!time) {
+      if (column_.epoch == EpochUnit::kNone) return WriteCast(row, kind, text);
+      kind = TokenKind::kNumber;  // an epoch may come quoted
+    } else {
+      Put(row, time->micros);
+      return "";
+    }
+  }
+  if (kind != TokenKind::kNumber) return NoValue();
+  if (column_.epoch == EpochUnit::kNone) {
+    return "a number, but the column does not say in which unit; declare it, for example "
+           "TIMESTAMP WITH (epoch = 'ms')";
+  }
+  Micros unit = column_.epoch == EpochUnit::kSeconds  ? 1'000'000
+                : column_.epoch == EpochUnit::kMillis ? 1'000
+                                                      : 1;
+  if (auto whole = ReadInteger(text)) {
+    if (__builtin_mul_overflow(*whole, unit, &micros)) return "out of range for a time";
+  } else {
+    long double value;
+    auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size()) return NoValue();
+    value = std::floor(value * static_cast<long double>(unit) + 0.5L);
+    if (!(std::abs(value) < 9.2e18L)) return "out of range for a time";
+    micros = static_cast<Micros>(value);
+  }
+  Put(row, micros);
+  return "";
+}
+
+// As DuckDB casts text: whatever it takes, we take.
+std::string ColumnWriter::WriteCast(duckdb::idx_t row, TokenKind kind, std::string_view text) {
+  if (kind == TokenKind::kArray || kind == TokenKind::kObject) return NoValue();
+  duckdb::Value value;
+  std::string message;
+  if (!duckdb::Value(std::string(text)).DefaultTryCastAs(column_.type, value, &message, true)) {
+    return NoValue();
+  }
+  vector_->SetValue(row, value);
+  return "";
+}
+
+std::string ColumnWriter::WriteNested(duckdb::idx_t row, TokenKind kind, std::string_view text) {
+  if (kind == TokenKind::kString) return WriteCast(row, kind, text);
+  duckdb::Value value;
+  std::string reason = JsonToValue(text, column_.type, value);
+  if (!reason.empty()) return reason;
+  vector_->SetValue(row, value);
+  return "";
+}
+
+}  // namespace weir

@@ -1,0 +1,154 @@
+#include "formats/json_value.h"
+
+#include <memory>
+
+#include "yyjson.hpp"
+
+namespace weir {
+namespace {
+
+using namespace duckdb_yyjson;  // NOLINT: a C library in a namespace
+using duckdb::LogicalTypeId;
+using duckdb::Value;
+
+std::string Read(yyjson_val* json, const duckdb::LogicalType& type, Value& value);
+
+std::string TextOf(yyjson_val* json) {
+  if (yyjson_is_str(json)) return std::string(yyjson_get_str(json), yyjson_get_len(json));
+  size_t size = 0;
+  std::unique_ptr<char, decltype(&free)> text(
+      yyjson_val_write(json, YYJSON_WRITE_NOFLAG, &size), free);
+  return std::string(text.get(), size);
+}
+
+std::string ReadElements(yyjson_val* json, const duckdb::LogicalType& element,
+                         duckdb::vector<Value>& values) {
+  size_t index, count;
+  yyjson_val* entry;
+  yyjson_arr_foreach(json, index, count, entry) {
+    Value value;
+    auto reason = Read(entry, element, value);
+    if (!reason.empty()) return "element " + std::to_string(index + 1) + ": " + reason;
+    values.push_back(std::move(value));
+  }
+  return "";
+}
+
+std::string ReadStruct(yyjson_val* json, const duckdb::LogicalType& type, Value& value) {
+  duckdb::child_list_t<Value> fields;
+  for (auto& [name, field_type] : duckdb::StructType::GetChildTypes(type)) {
+    Value field{field_type};
+    if (auto* entry = yyjson_obj_getn(json, name.data(), name.size())) {
+      auto reason = Read(entry, field_type, field);
+      if (!reason.empty()) return "field \"" + name + "\": " + reason;
+    }
+    fields.emplace_back(name, std::move(field));
+  }
+  value = Value::STRUCT(std::move(fields));
+  return "";
+}
+
+std::string ReadMap(yyjson_val* json, const duckdb::LogicalType& type, Value& value) {
+  auto& key_type = duckdb::MapType::KeyType(type);
+  auto& value_type = duckdb::MapType::ValueType(type);
+  duckdb::vector<Value> keys, values;
+  size_t index, count;
+  yyjson_val *key, *entry;
+  yyjson_obj_foreach(json, index, count, key, entry) {
+    Value map_key, map_value;
+    auto reason = Read(key, key_type, map_key);
+    if (reason.empty()) reason = Read(entry, value_type, map_value);
+    if (!reason.empty()) return "key \"" + TextOf(key) + "\": " + reason;
+    keys.push_back(std::move(map_key));
+    values.push_back(std::move(map_value));
+  }
+  value = Value::MAP(key_type, value_type, std::move(keys), std::move(values));
+  return "";
+}
+
+std::string Read(yyjson_val* json, const duckdb::LogicalType& type, Value& value) {
+  if (yyjson_is_null(json)) {
+    value = Value(type);
+    return "";
+  }
+  if (type.IsJSONType()) {
+    size_t size = 0;
+    std::unique_ptr<char, decltype(&free)> text(
+        yyjson_val_write(json, YYJSON_WRITE_NOFLAG, &size), free);
+    value = Value(std::string(text.get(), size)).DefaultCastAs(duckdb::LogicalType::VARCHAR);
+    value.Reinterpret(type);
+    return "";
+  }
+  std::string mismatch = "not a " + type.ToString();
+  duckdb::vector<Value> elements;
+  switch (type.id()) {
+    case LogicalTypeId::LIST: {
+      if (!yyjson_is_arr(json)) return mismatch;
+      auto& element = duckdb::ListType::GetChildType(type);
+      auto reason = ReadElements(json, element, elements);
+      if (reason.empty()) value = Value::LIST(element, std::move(elements));
+      return reason;
+    }
+    case LogicalTypeId::ARRAY: {
+      if (!yyjson_is_arr(json)) return mismatch;
+      if (yyjson_arr_size(json) != duckdb::ArrayType::GetSize(type)) return mismatch;
+      auto& element = duckdb::ArrayType::GetChildType(type);
+      auto reason = ReadElements(json, element, elements);
+      if (reason.empty()) value = Value::ARRAY(element, std::move(elements));
+      return reason;
+    }
+    case LogicalTypeId::STRUCT:
+      return yyjson_is_obj(json) ? ReadStruct(json, type, value) : mismatch;
+    case LogicalTypeId::MAP: return yyjson_is_obj(json) ? ReadMap(json, type, value) : mismatch;
+    default: {
+      bool nested = yyjson_is_arr(json) || yyjson_is_obj(json);
+      if (nested && type.id() != LogicalTypeId::VARCHAR) return mismatch;
+      std::string message;
+      return Value(TextOf(json)).DefaultTryCastAs(type, value, &message, true) ? "" : mismatch;
+    }
+  }
+}
+
+}  // namespace
+
+std::string JsonToValue(std::string_view json, const duckdb::LogicalType& type, Value& value) {
+  std::unique_ptr<yyjson_doc, decltype(&yyjson_doc_free)> document(
+      yyjson_read(json.data(), json.size(), YYJSON_READ_BIGNUM_AS_RAW), yyjson_doc_free);
+  if (!document) return "not JSON";
+  return Read(yyjson_doc_get_root(document.get()), type, value);
+}
+
+void AppendQuotedJson(std::string& out, std::string_view text) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  out += '"';
+  size_t plain = 0;
+  for (size_t i = 0; i < text.size(); i++) {
+    auto c = static_cast<unsigned char>(text[i]);
+    if (c >= 0x20 && c != '"' && c != '\\') continue;
+    out.append(text, plain, i - plain);
+    plain = i + 1;
+    switch (c) {
+      case '"': out += "\\\""; break;
+      case '\\': out += "\\\\"; break;
+      case '\n': out += "\\n"; break;
+      case '\r': out += "\\r"; break;
+      case '\t': out += "\\t"; break;
+      case '\b': out += "\\b"; break;
+      case '\f': out += "\\f"; break;
+      default:
+        out += "\\u00";
+        out += kHex[c >> 4];
+        out += kHex[c & 15];
+    }
+  }
+  out.append(text, plain, text.size() - plain);
+  out += '"';
+}
+
+std::string QuoteJson(std::string_view text) {
+  std::string out;
+  AppendQuotedJson(out, text);
+  return out;
+}
+
+}  // namespace weir
