@@ -10,6 +10,11 @@ namespace {
 
 // The file grows ahead of the writes, so that most of them change no metadata.
 constexpr uint64_t kGrowBytes = 8 << 20;
+// The first write into reserved space costs a journal commit (145 us where the next costs 95), so a
+// small group brings zeros for those that follow.
+constexpr uint64_t kZeroAheadBytes = 64 << 10;
+constexpr uint64_t kSmallGroupBytes = 16 << 10;
+constexpr char kZeros[kZeroAheadBytes] = {};
 // A smaller body is copied beside its header; a larger one is written from where it lies.
 constexpr size_t kStageMax = 2048;
 
@@ -106,7 +111,7 @@ void SegmentWriter::Write(const std::vector<Entry>& group) {
   }
   gather.PadTo(kPageBytes);
   gather.Flush();
-  WriteOrUndo(parts_);
+  WriteOrUndo(bytes);
   tail_ = tail;
   end_ += bytes;
   marked_ = false;
@@ -138,8 +143,8 @@ void SegmentWriter::WriteMark() {
   FrameHeader mark = MakeSeal(tail_, log_id_.low);
   mark.flags &= ~kSeal;
   std::string page = PageOf(Encode(mark, log_id_.low));
-  std::string_view parts[] = {page};
-  WriteOrUndo(parts);
+  parts_.assign({page});
+  WriteOrUndo(kPageBytes);
   tail_.Add(mark);
   end_ += kPageBytes;
   marked_ = true;
@@ -154,8 +159,8 @@ void SegmentWriter::Roll() {
   Reserve(end_ + kPageBytes);
   FrameHeader seal = MakeSeal(tail_, log_id_.low);
   std::string page = PageOf(Encode(seal, log_id_.low));
-  std::string_view parts[] = {page};
-  WriteOrUndo(parts);
+  parts_.assign({page});
+  WriteOrUndo(kPageBytes);
   file_->Truncate(end_ + kPageBytes);  // gives back what was reserved; need not be durable
 
   tail_.Add(seal);
@@ -163,6 +168,7 @@ void SegmentWriter::Roll() {
   segment_ = std::move(next_->segment);
   next_.reset();
   end_ = allocated_ = kSegmentHeaderBytes;
+  zeroed_ = 0;
 }
 
 void SegmentWriter::BeginNext() {
@@ -203,9 +209,16 @@ void SegmentWriter::Reserve(uint64_t bytes) {
   }
 }
 
-void SegmentWriter::WriteOrUndo(std::span<const std::string_view> parts) {
+void SegmentWriter::WriteOrUndo(uint64_t bytes) {
+  uint64_t written_to = end_ + bytes;
+  if (bytes <= kSmallGroupBytes && written_to > zeroed_) {
+    uint64_t ahead = std::min(allocated_ - written_to, kZeroAheadBytes - bytes);
+    parts_.emplace_back(kZeros, ahead);
+    written_to += ahead;
+  }
   try {
-    file_->WriteDurably(end_, parts);
+    file_->WriteDurably(end_, parts_);
+    zeroed_ = std::max(zeroed_, written_to);
   } catch (const DiskFailure&) {
     throw;
   } catch (const Error& full) {
@@ -216,7 +229,7 @@ void SegmentWriter::WriteOrUndo(std::span<const std::string_view> parts) {
     } catch (const Error& error) {
       throw DiskFailure(error.message);
     }
-    allocated_ = end_;
+    allocated_ = zeroed_ = end_;
     throw;
   }
 }

@@ -49,7 +49,8 @@ class SegmentWriter {
   void Roll();
   void BeginNext();
   void Reserve(uint64_t bytes);
-  void WriteOrUndo(std::span<const std::string_view> parts);
+  // Writes parts_, `bytes` long, at end_.
+  void WriteOrUndo(uint64_t bytes);
   FrameHeader HeaderOf(const Entry& entry, const Tail& tail) const;
 
   Disk& disk_;
@@ -61,6 +62,7 @@ class SegmentWriter {
   std::shared_ptr<Segment> segment_;
   uint64_t end_;
   uint64_t allocated_;
+  uint64_t zeroed_ = 0;                  // up to here the disk holds zeros, not just a reservation
   Tail tail_;
   bool marked_ = false;
 
