@@ -12,7 +12,7 @@ const shots = [
   { name: 'light', width: 1440, height: 900, scheme: 'light' },
   { name: 'phone', width: 390, height: 844, scheme: 'dark', mobile: true },
   { name: 'wall', width: 1920, height: 1080, scheme: 'dark', path: '/?tv' },
-  { name: 'arrange', width: 1440, height: 900, scheme: 'light', act: (page) => page.getByRole('button', { name: 'Arrange' }).click() },
+  { name: 'arrange', width: 1440, height: 900, scheme: 'light', act: (page) => page.getByLabel('Arrange tiles').click() },
   { name: 'menu', width: 1440, height: 900, scheme: 'dark', act: (page) => page.getByLabel('Menu of Users so far').click() },
   { name: 'hover', width: 1440, height: 900, scheme: 'dark', act: (page) => page.mouse.move(600, 560) },
   { name: 'sql', width: 1440, height: 900, scheme: 'dark', path: '/sql?q=SELECT%20*%0AFROM%20signups_by_hour%0AWHERE%20signups%20%3E%20100%20--%20busy%20hours', act: (page) => page.getByRole('button', { name: 'Run' }).click() },

@@ -21,6 +21,7 @@ export class Board {
   places: Place[] = $state.raw([]);
   choices: Record<string, Choice> = $state.raw({});
   arranged = $state(false); // somebody moved something; until then the layout follows the catalog
+  arranging = $state(false);
   loaded = $state(false);
   failed: string | null = $state(null);
   private timer: ReturnType<typeof setTimeout> | undefined;

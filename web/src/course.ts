@@ -8,9 +8,17 @@ export interface Point {
   value: Cell;
 }
 
+// Paths of an SVG: the course, the area under it, and the time before this page was open.
+export interface Drawing {
+  line: string;
+  area: string;
+  before: string;
+}
+
 const span_ms = 10 * 60_000;
 const capacity = 300;
-const shortest_ms = 60_000;
+const shortest_ms = 30_000;
+const margin = 8; // under the lowest value
 
 export class Course {
   points: Point[] = [];
@@ -37,7 +45,7 @@ export class Course {
   }
 
   // A line from the first point to now, for a box of the given size, and the area under it.
-  path(width: number, height: number, now: number): { line: string; area: string } | null {
+  path(width: number, height: number, now: number): Drawing | null {
     const points = this.points
       .map((point) => ({ at: point.at, value: toNumber(point.value) }))
       .filter((point): point is { at: number; value: number } => point.value !== null);
@@ -49,13 +57,15 @@ export class Course {
     let high = Math.max(...points.map((point) => point.value));
     if (low === high) [low, high] = [low - 1, high + 1];
     const x = (at: number) => ((Math.max(at, from) - from) / (to - from)) * width;
-    const y = (value: number) => height - ((value - low) / (high - low)) * height;
+    const base = height - margin;
+    const y = (value: number) => base - ((value - low) / (high - low)) * base;
     const round = (value: number) => Number(value.toFixed(1));
-    const corners = points.map((point) => `${round(x(point.at))},${round(y(point.value))}`);
-    corners.push(`${round(width)},${round(y(points.at(-1)!.value))}`);
-    const line = `M${corners.join('L')}`;
-    const area = `${line}L${width},${height}L${corners[0]!.split(',')[0]},${height}Z`;
-    return { line, area };
+    const start = { x: round(x(points[0]!.at)), y: round(y(points[0]!.value)) };
+    // A value holds until the next one comes.
+    const steps = points.slice(1).map(({ at, value }) => `H${round(x(at))}V${round(y(value))}`);
+    const line = `M${start.x},${start.y}${steps.join('')}H${width}`;
+    const area = `${line}V${height}H${start.x}Z`;
+    return { line, area, before: `M0,${start.y}H${start.x}` };
   }
 }
 

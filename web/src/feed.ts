@@ -73,7 +73,7 @@ export class Feed {
     if (!this.lost_since) this.handlers.connection({ state: 'connecting' });
     this.receive(abort).then(
       () => this.lost(abort, 'the server closed the connection'),
-      (error: unknown) => this.lost(abort, error instanceof Error ? error.message : String(error)),
+      (error: unknown) => this.lost(abort, reasonOf(error)),
     );
   }
 
@@ -82,7 +82,9 @@ export class Feed {
     const url = `/v1/live?views=${this.views.map(encodeURIComponent).join(',')}&exact=true`;
     const headers = { Accept: 'text/event-stream' };
     const options: RequestInit = { signal: abort.signal, headers, cache: 'no-store' };
-    const response = await this.fetcher(url, options);
+    const response = await this.fetcher(url, options).catch(() => {
+      throw new Error('the server does not answer');
+    });
     if (!response.ok || !response.body) throw new Error(`the server answered ${response.status}`);
     this.opened(response);
     const parser = new SseParser((event) => abort.signal.aborted || this.dispatch(event));
@@ -135,4 +137,10 @@ export class Feed {
     });
     this.retry = setTimeout(() => this.connect(), wait);
   }
+}
+
+// Browsers say "network error" in many words when a stream breaks off; our own errors say why.
+function reasonOf(error: unknown): string {
+  const ours = error instanceof Error && error.message.startsWith('the server');
+  return ours ? error.message : 'the connection broke off';
 }

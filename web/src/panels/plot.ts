@@ -35,8 +35,12 @@ export function readPalette(element: Element): Palette {
   };
 }
 
+// A bar stands in the middle of its bucket, so that pointing at it finds it.
+const middle = (chart: Chart) => (chart.bars && chart.step ? chart.step / 2 : 0);
+export const place = (chart: Chart, index: number) => chart.times[index]! + middle(chart);
+
 export const toData = (chart: Chart): uPlot.AlignedData => [
-  chart.times,
+  chart.times.map((at) => at + middle(chart)),
   ...chart.series.map((series) => series.values),
 ];
 
@@ -49,7 +53,7 @@ export function createPlot(
   options: PlotOptions,
 ): uPlot {
   const { time_zone, hover } = options;
-  const step = chart.bars && chart.step ? chart.step : 0;
+  const half = middle(chart);
   const settings: uPlot.Options = {
     width: options.width,
     height: options.height,
@@ -69,8 +73,7 @@ export function createPlot(
       },
     },
     scales: {
-      // A bar begins at its time and ends where the next begins: room for the last one.
-      x: { time: true, range: (_, from, to) => [from, to + step] },
+      x: { time: true, range: (_, from, to) => [from - half, to + half] },
       y: { range: (_, low, high) => valueRange(low, high, chart) },
     },
     axes: [
@@ -122,7 +125,6 @@ function seriesOptions(chart: Chart, i: number, palette: Palette): uPlot.Series 
       paths: uPlot.paths.bars!({
         size: [0.76, 60],
         radius: [0.22, 0],
-        align: 1,
         disp: {
           // The bucket that still grows stands out from those that are complete.
           fill: {
