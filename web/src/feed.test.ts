@@ -95,7 +95,7 @@ describe('the feed', () => {
     expect(state()).toBe('lost');
     const tries = wire.urls.length;
     expect(tries).toBeGreaterThan(5);
-    expect(tries).toBeLessThan(12);
+    expect(tries).toBeLessThan(16);
     wire.refuse = false;
     await vi.advanceTimersByTimeAsync(10_000);
     expect(state()).toBe('open');

@@ -20,7 +20,7 @@ export type Connection =
   | { state: 'lost'; since: number; retry_at: number; reason: string };
 
 const first_retry_ms = 250;
-const last_retry_ms = 10_000;
+const last_retry_ms = 5_000;
 // The server sends a status every second; this much silence means the line is dead.
 export const silence_ms = 5_000;
 // HTTP's Date header has whole seconds: a smaller difference than this says nothing.

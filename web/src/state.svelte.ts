@@ -174,9 +174,10 @@ export class Live {
     if (connection.state === 'open') {
       this.skew_ms = connection.clock_skew_ms;
       for (const view of this.views) view.received = false;
-      // A restarted server may have other views than the one we knew.
-      if (this.connection.state === 'lost') void this.loadCatalog();
     }
+    // The server may come back with other views; asking for one it no longer has would fail for ever.
+    const regained = connection.state === 'open' && this.connection.state === 'lost';
+    if (regained || connection.state === 'lost') void this.loadCatalog();
     this.connection = connection;
   }
 

@@ -22,6 +22,7 @@ export interface Palette {
   grid: string;
   surface: string;
   series: string[];
+  font_px: number;
 }
 
 export function readPalette(element: Element): Palette {
@@ -32,6 +33,7 @@ export function readPalette(element: Element): Palette {
     grid: read('--grid'),
     surface: read('--surface'),
     series: read('--series').split(/,\s*/),
+    font_px: parseFloat(read('--chart-font')) || 11,
   };
 }
 
@@ -44,8 +46,6 @@ export const toData = (chart: Chart): uPlot.AlignedData => [
   ...chart.series.map((series) => series.values),
 ];
 
-const font = '500 11px Inter, system-ui, sans-serif';
-
 export function createPlot(
   target: HTMLElement,
   chart: Chart,
@@ -54,10 +54,11 @@ export function createPlot(
 ): uPlot {
   const { time_zone, hover } = options;
   const half = middle(chart);
+  const font = `500 ${palette.font_px}px Inter, system-ui, sans-serif`;
   const settings: uPlot.Options = {
     width: options.width,
     height: options.height,
-    padding: [10, 12, 0, 4],
+    padding: [10, chart.bars ? 12 : 26, 0, 4],
     tzDate: (at) => uPlot.tzDate(new Date(at * 1000), time_zone),
     legend: { show: false },
     cursor: {
@@ -81,8 +82,8 @@ export function createPlot(
         stroke: palette.ink,
         font,
         gap: 7,
-        size: 34,
-        space: 68,
+        size: palette.font_px * 3.1,
+        space: palette.font_px * 6.2,
         grid: { show: false },
         ticks: { show: false },
         values: (_, splits, __, ___, increment) => timeLabels(splits, increment, time_zone),
@@ -91,8 +92,9 @@ export function createPlot(
         stroke: palette.ink,
         font,
         gap: 8,
-        size: axisSize,
-        space: 44,
+        size: (plot, labels, axis, cycle) =>
+          axisSize(plot, labels, axis, cycle, palette.font_px),
+        space: palette.font_px * 4,
         grid: { stroke: palette.grid, width: 1 },
         ticks: { show: false },
         values: (_, splits) => splits.map((value) => short(value)),
@@ -173,11 +175,17 @@ function valueRange(low: number | null, high: number | null, chart: Chart): [num
   return [bottom, high + (high - bottom) * 0.07];
 }
 
-function axisSize(plot: uPlot, labels: string[] | null, axis: number, cycle: number): number {
+function axisSize(
+  plot: uPlot,
+  labels: string[] | null,
+  axis: number,
+  cycle: number,
+  font_px: number,
+): number {
   const settings = plot.axes[axis]! as uPlot.Axis & { _size?: number };
   if (cycle > 1) return settings._size ?? 40;
   const longest = (labels ?? []).reduce((most, label) => Math.max(most, label.length), 0);
-  return 18 + longest * 6.6;
+  return 18 + longest * font_px * 0.6;
 }
 
 // Hours where the grid is finer than a day, days where it is finer than a month; the date is said
