@@ -22,8 +22,8 @@ export interface Drawing {
   height: number;
 }
 
-export const node = { width: 210, height: 52 };
-const gap = { x: 110, y: 16 };
+export const node = { width: 196, height: 52 };
+const gap = { x: 90, y: 16 };
 
 // The catalog names what exists; a query's identifiers say which of it is read.
 export function sourcesOf(query: string, names: Set<string>): string[] {
