@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <utility>
@@ -19,10 +18,6 @@
 namespace weir {
 
 namespace {
-
-constexpr size_t kBlock = 4096;
-// Up to here one copy into an aligned buffer is cheaper than a second trip to the device.
-constexpr size_t kDirectMax = 128 << 10;
 
 std::string Describe(std::string_view action, std::string_view path, int error) {
   return fmt::format("cannot {} \"{}\": {}", action, path, strerror(error));
@@ -63,10 +58,6 @@ class Descriptor {
   int fd_;
 };
 
-struct FreeDeleter {
-  void operator()(char* bytes) const { std::free(bytes); }
-};
-
 class RealFile : public File {
  public:
   RealFile(Descriptor fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
@@ -87,7 +78,15 @@ class RealFile : public File {
   }
 
   void Write(uint64_t position, std::string_view bytes) override {
-    WriteTo(fd_.get(), position, bytes);
+    while (!bytes.empty()) {
+      ssize_t n = pwrite(fd_.get(), bytes.data(), bytes.size(), position);
+      if (n < 0 && errno != EINTR) {
+        Fail("write", path_);
+      }
+      n = std::max<ssize_t>(n, 0);
+      bytes.remove_prefix(n);
+      position += n;
+    }
   }
 
   void Sync() override {
@@ -97,14 +96,8 @@ class RealFile : public File {
   }
 
   void WriteDurably(uint64_t position, std::span<const std::string_view> parts) override {
-    size_t total = 0;
-    for (std::string_view part : parts) {
-      total += part.size();
-    }
-    if (total <= kDirectMax && total % kBlock == 0 && position % kBlock == 0 && OpenDirect()) {
-      WriteDirect(position, parts);
-      return;
-    }
+    // O_DIRECT and O_DSYNC were measured: no faster into space that was written before, and no
+    // kinder to readers, who want the bytes cached.
     WriteScattered(position, parts);
     Sync();
   }
@@ -134,18 +127,6 @@ class RealFile : public File {
   }
 
  private:
-  void WriteTo(int fd, uint64_t position, std::string_view bytes) {
-    while (!bytes.empty()) {
-      ssize_t n = pwrite(fd, bytes.data(), bytes.size(), position);
-      if (n < 0 && errno != EINTR) {
-        Fail("write", path_);
-      }
-      n = std::max<ssize_t>(n, 0);
-      bytes.remove_prefix(n);
-      position += n;
-    }
-  }
-
   void WriteScattered(uint64_t position, std::span<const std::string_view> parts) {
     constexpr size_t kVectorMax = 512;
     iovec vectors[kVectorMax];
@@ -170,32 +151,8 @@ class RealFile : public File {
     }
   }
 
-  // A second descriptor that writes past the page cache and returns when the device has the bytes.
-  bool OpenDirect() {
-    if (!direct_tried_) {
-      direct_tried_ = true;
-      std::string self = fmt::format("/proc/self/fd/{}", fd_.get());  // right after a rename, too
-      direct_ = Descriptor(open(self.c_str(), O_WRONLY | O_DIRECT | O_DSYNC | O_CLOEXEC));
-      if (direct_) {
-        bounce_.reset(static_cast<char*>(std::aligned_alloc(kBlock, kDirectMax)));
-      }
-    }
-    return bool(direct_);
-  }
-
-  void WriteDirect(uint64_t position, std::span<const std::string_view> parts) {
-    char* end = bounce_.get();
-    for (std::string_view part : parts) {
-      end = std::copy(part.begin(), part.end(), end);
-    }
-    WriteTo(direct_.get(), position, {bounce_.get(), size_t(end - bounce_.get())});
-  }
-
   Descriptor fd_;
   std::string path_;
-  bool direct_tried_ = false;
-  Descriptor direct_;
-  std::unique_ptr<char, FreeDeleter> bounce_;
 };
 
 class RealDisk : public Disk {
