@@ -113,7 +113,9 @@ struct World {
       }
       EXPECT_GE(last, reached);
       reached = last;
-      if (!result.empty()) EXPECT_GE(last.value, result.back().first);
+      if (!result.empty()) {
+        EXPECT_GE(last.value, result.back().first);
+      }
       return true;
     });
     EXPECT_EQ(reached, up_to.value_or(log->End()));

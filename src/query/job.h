@@ -1,0 +1,47 @@
+// One query on its way through the pool, and the handle by which it is cancelled.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "base/error.h"
+#include "base/ids.h"
+#include "io/child_process.h"
+#include "query/messages.h"
+
+namespace weir {
+
+struct QueryJob {
+  QueryMessage message;             // without the catalog, which is taken when it runs
+  std::optional<Offset> at;
+  std::optional<Micros> as_of;
+  Micros timeout = 0;
+  std::function<void(std::string)> body;
+  std::function<void(std::optional<Error>)> done;  // called exactly once
+
+  // Ends the query wherever it is; it is done with an error.
+  void Cancel() {
+    std::lock_guard lock(mutex_);
+    cancelled_ = true;
+    if (worker_) worker_->Kill();
+  }
+  bool cancelled() const { return cancelled_; }
+
+  // The worker that a cancellation must stop, while it runs.  False when it is cancelled already.
+  bool Attach(ChildProcess* worker) {
+    std::lock_guard lock(mutex_);
+    worker_ = worker;
+    return !cancelled_;
+  }
+
+ private:
+  std::mutex mutex_;
+  ChildProcess* worker_ = nullptr;
+  std::atomic<bool> cancelled_{false};
+};
+
+}  // namespace weir

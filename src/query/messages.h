@@ -1,0 +1,98 @@
+// What Weir and its query workers say to each other.
+//
+//   Weir -> worker   kHello (once), kQuery, kData
+//   worker -> Weir   kNeed, kBody..., kDone   (an error may be Done before Need)
+//
+// Every message is one of these structs as bytes; a worker's bytes are not trusted: Read throws
+// Error(kInvalidData) on anything that does not fit.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "base/ids.h"
+#include "log/log.h"
+#include "query/query.h"
+
+namespace weir {
+
+enum class MessageKind : uint8_t { kHello = 1, kQuery, kData, kNeed, kBody, kDone };
+
+// How a worker answers: one of the public formats, or blocks for the engine itself.
+enum class AnswerFormat : uint8_t { kJson, kNdjson, kCsv, kArrow, kParquet, kBlocks };
+
+struct HelloMessage {
+  std::vector<std::string> readable;   // folders of the lake and the log
+  std::string time_zone;
+  uint64_t memory_bytes = 0;
+  uint32_t threads = 1;
+};
+
+struct QueryMessage {
+  std::string catalog;                 // as catalog/ saves it
+  std::string sql;
+  std::string params_json;
+  AnswerFormat format = AnswerFormat::kJson;
+  bool exact = false;
+  bool expand_views = false;           // kept answers are computed from the streams instead
+  uint64_t rows_max = 0;
+  uint64_t bytes_max = 0;
+  Micros timeout = 0;
+};
+
+struct NeedMessage {
+  std::vector<std::string> streams, views;
+};
+
+struct StreamData {
+  std::string name;
+  std::vector<std::string> whole_files;    // every row is wanted
+  std::vector<std::string> partial_files;  // only rows up to the position
+};
+
+struct ViewData {
+  std::string name;
+  std::vector<std::string> names, types;
+  std::string block;
+  uint64_t rows = 0;
+};
+
+struct DataMessage {
+  Offset at;
+  Offset landed;
+  Micros as_of = 0;
+  std::vector<StreamData> streams;
+  std::vector<SegmentInfo> segments;
+  std::vector<ViewData> views;
+};
+
+// A piece of a kBlocks answer travels as a kBody of its own.
+struct BlockMessage {
+  std::vector<std::string> names, types;
+  uint64_t rows = 0;
+  std::string block;
+};
+
+struct DoneMessage {
+  std::optional<Error> error;
+};
+
+std::string Write(const HelloMessage& message);
+std::string Write(const QueryMessage& message);
+std::string Write(const NeedMessage& message);
+std::string Write(const DataMessage& message);
+std::string Write(const BlockMessage& message);
+std::string Write(const DoneMessage& message);
+
+void Read(std::string_view bytes, HelloMessage& message);
+void Read(std::string_view bytes, QueryMessage& message);
+void Read(std::string_view bytes, NeedMessage& message);
+void Read(std::string_view bytes, DataMessage& message);
+void Read(std::string_view bytes, BlockMessage& message);
+void Read(std::string_view bytes, DoneMessage& message);
+
+}  // namespace weir

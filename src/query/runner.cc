@@ -1,0 +1,204 @@
+#include "query/runner.h"
+
+#include <chrono>
+#include <future>
+
+#include "duck/errors.h"
+#include "query/view_rows.h"
+
+namespace weir {
+namespace {
+
+// More than any honest message of a worker.
+constexpr uint64_t kWorkerMessageMax = 256 << 20;
+
+Micros MonotonicNow() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+template <typename M>
+bool Send(ChildProcess& worker, MessageKind kind, const M& message, Micros deadline) {
+  return worker.socket().Send(static_cast<uint8_t>(kind), Write(message), deadline);
+}
+
+}  // namespace
+
+QueryRunner::QueryRunner(Queries& queries) : queries_(queries), thread_([this] { Loop(); }) {}
+
+QueryRunner::~QueryRunner() { thread_.join(); }
+
+void QueryRunner::CancelCurrent() {
+  std::lock_guard lock(current_mutex_);
+  if (current_) current_->Cancel();
+}
+
+void QueryRunner::Loop() {
+  for (;;) {
+    auto job = queries_.Take(worker_ ? queries_.options_.idle : 0);
+    if (!job) {
+      EndWorker();
+      if (queries_.stopping()) return;
+      continue;
+    }
+    {
+      std::lock_guard lock(current_mutex_);
+      current_ = job;
+    }
+    if (queries_.stopping()) job->Cancel();
+    queries_.queries_++;
+    auto error = RunJob(*job);
+    if (error) queries_.failed_++;
+    {
+      std::lock_guard lock(current_mutex_);
+      current_.reset();
+    }
+    job->done(std::move(error));
+  }
+}
+
+void QueryRunner::StartWorker(const std::string& time_zone, Micros deadline) {
+  if (worker_ && worker_zone_ == time_zone) return;
+  EndWorker();
+  auto& options = queries_.options_;
+  worker_ = std::make_unique<ChildProcess>(options.program, options.arguments);
+  worker_zone_ = time_zone;
+  queries_.workers_started_++;
+  queries_.workers_++;
+  HelloMessage hello;
+  hello.readable = options.readable;
+  hello.time_zone = time_zone;
+  hello.memory_bytes = options.memory_bytes;
+  hello.threads = options.threads;
+  Send(*worker_, MessageKind::kHello, hello, deadline);  // a failure shows at the next receive
+}
+
+void QueryRunner::EndWorker() {
+  if (!worker_) return;
+  worker_.reset();
+  queries_.workers_--;
+}
+
+std::optional<Error> QueryRunner::RunJob(QueryJob& job) {
+  Micros deadline = MonotonicNow() + job.timeout;
+  std::optional<Error> error;
+  try {
+    error = Converse(job, deadline);
+  } catch (...) {
+    // The conversation stopped half-way: the worker waits for something that will not come.
+    error = CurrentError();
+    job.Attach(nullptr);
+    EndWorker();
+  }
+  return error;
+}
+
+Error QueryRunner::Silence(const QueryJob& job, Micros deadline) const {
+  if (job.cancelled()) return Error(ErrorCode::kUnavailable, "the query was cancelled");
+  if (MonotonicNow() >= deadline) {
+    return Error(ErrorCode::kTimeout,
+                 "the query took longer than " + std::to_string(job.timeout / 1000) + " ms",
+                 "Ask for less, or keep the answer as a materialized view.");
+  }
+  return Error(ErrorCode::kQueryFailed, "the query's process died",
+               "It ran out of memory or hit a bug of the batch engine; nothing else is harmed.");
+}
+
+std::optional<Error> QueryRunner::Converse(QueryJob& job, Micros deadline) {
+  auto catalog = queries_.catalog_.Current();
+  if (job.cancelled()) return Silence(job, deadline);
+  StartWorker(catalog->time_zone, deadline);
+  if (!job.Attach(worker_.get())) {
+    job.Attach(nullptr);
+    return Silence(job, deadline);
+  }
+  job.message.catalog = SaveCatalog(*catalog);
+  bool sent = Send(*worker_, MessageKind::kQuery, job.message, deadline);
+  std::shared_ptr<void> pin;
+  while (sent) {
+    auto message = worker_->socket().Receive(kWorkerMessageMax, deadline);
+    if (!message) break;
+    if (message->kind == static_cast<uint8_t>(MessageKind::kBody)) {
+      job.body(std::move(message->body));
+    } else if (message->kind == static_cast<uint8_t>(MessageKind::kNeed)) {
+      NeedMessage need;
+      Read(message->body, need);
+      auto prepared = Prepare(job, *catalog, need, deadline);
+      pin = std::move(prepared.pin);
+      sent = Send(*worker_, MessageKind::kData, prepared.data, deadline);
+    } else if (message->kind == static_cast<uint8_t>(MessageKind::kDone)) {
+      DoneMessage done;
+      Read(message->body, done);
+      job.Attach(nullptr);
+      if (job.cancelled()) EndWorker();  // it is being killed
+      return done.error;
+    } else {
+      break;
+    }
+  }
+  job.Attach(nullptr);
+  Error error = Silence(job, deadline);
+  if (error.code == ErrorCode::kQueryFailed) queries_.workers_lost_++;
+  EndWorker();
+  return error;
+}
+
+QueryRunner::Prepared QueryRunner::Prepare(const QueryJob& job, const CatalogState& catalog,
+                                           const NeedMessage& need, Micros deadline) {
+  Prepared prepared;
+  DataMessage& data = prepared.data;
+  if (!need.views.empty()) {
+    ReadViews(need.views, deadline, data);
+  } else {
+    Views* views = queries_.views_;
+    data.at = job.at.value_or(queries_.log_.End());
+    data.as_of = job.as_of.value_or(
+        std::max(queries_.clock_.Now(), views ? views->Info().as_of : Micros{0}));
+  }
+  if (data.at > queries_.log_.End()) {
+    throw Error(ErrorCode::kInvalidRequest,
+                "offset " + std::to_string(data.at.value) + " is not reached yet",
+                "The log ends at " + std::to_string(queries_.log_.End().value) + ".");
+  }
+  std::vector<StreamId> streams;
+  for (auto& name : need.streams) streams.push_back(catalog.GetStream(name)->id);
+  if (streams.empty()) return prepared;
+  auto pinned = queries_.lake_.Pin(streams, data.at);
+  data.landed = pinned.landed;
+  data.segments = std::move(pinned.segments);
+  for (size_t i = 0; i < streams.size(); i++) {
+    StreamData stream;
+    stream.name = need.streams[i];
+    for (auto& file : pinned.files[i]) {
+      (file.last <= data.at ? stream.whole_files : stream.partial_files).push_back(file.path);
+    }
+    data.streams.push_back(std::move(stream));
+  }
+  prepared.pin = std::move(pinned.pin);
+  return prepared;
+}
+
+void QueryRunner::ReadViews(const std::vector<std::string>& names, Micros deadline,
+                            DataMessage& data) {
+  Views* views = queries_.views_;
+  if (!views) throw Error(ErrorCode::kUnavailable, "the views are not ready yet");
+  // What was acknowledged before the query came must be in its answer.
+  auto reached = std::make_shared<std::promise<bool>>();
+  auto waiting = reached->get_future();
+  Micros left = std::max<Micros>(deadline - MonotonicNow(), 0);
+  views->WaitFor(queries_.log_.End(), queries_.clock_.Monotonic() + left,
+                 [reached](bool ok) { reached->set_value(ok); });
+  if (!waiting.get()) {
+    throw Error(ErrorCode::kTimeout, "the views did not reach the last event in time",
+                "The engine is behind; try again.");
+  }
+  for (auto& snapshot : views->Read(names)) {
+    data.at = snapshot.offset;
+    data.as_of = snapshot.as_of;
+    std::string key = names[data.views.size()];
+    data.views.push_back(PackView(key, snapshot.columns, snapshot.rows));
+  }
+}
+
+}  // namespace weir

@@ -1,0 +1,90 @@
+// One-off SQL through worker processes, and the batch runs of views that nothing else can keep.
+//
+// A few runner threads each own at most one worker process: started when a query comes, kept warm
+// for the next one, ended when it idles, crashes or overruns.  A query reads at one log position:
+// lake files and log segments are pinned for it, kept answers are read at one step.
+// Thread-safe.  Owned by main; built before Views (which needs the batch engine), connected after.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "catalog/catalog.h"
+#include "io/clock.h"
+#include "lake/lake.h"
+#include "log/log.h"
+#include "query/messages.h"
+#include "query/query.h"
+#include "views/views.h"
+
+namespace weir {
+
+struct QueryOptions {
+  std::string program;                       // default: this program itself
+  std::vector<std::string> arguments = {"query-worker"};
+  std::vector<std::string> readable;         // native folders of the lake and the log
+  size_t workers = 2;
+  size_t waiting_max = 64;                   // requests that may wait for a worker
+  uint32_t threads = 2;                      // of one query
+  uint64_t memory_bytes = uint64_t{1} << 30; // of one query
+  Micros timeout = 60'000'000;
+  Micros timeout_max = 600'000'000;
+  uint64_t rows_max = 1'000'000;
+  uint64_t bytes_max = uint64_t{1} << 30;    // of one answer
+  Micros idle = 5'000'000;                   // a worker without work ends after this
+};
+
+class QueryRunner;
+struct QueryJob;
+
+class Queries : public QueryService, public BatchEngine {
+ public:
+  Queries(Catalog& catalog, Log& log, Lake& lake, Clock& clock, QueryOptions options);
+  ~Queries() override;
+
+  // Before the first query that reads a view.  `views` outlives this object's last query: call
+  // Stop before it goes.
+  void Connect(Views& views);
+  // Cancels everything; later requests fail with kUnavailable.  Idempotent.
+  void Stop();
+
+  std::shared_ptr<void> Run(QueryRequest request, std::shared_ptr<QuerySink> sink) override;
+  void Run(BatchRequest request, std::function<void(BatchResult)> done) override;
+
+  struct Counts {
+    uint64_t queries = 0, failed = 0, workers_started = 0, workers_lost = 0;
+    size_t workers = 0, waiting = 0;
+  };
+  Counts Info() const;
+
+ private:
+  friend class QueryRunner;
+
+  void Enqueue(std::shared_ptr<QueryJob> job, bool bounded);
+  // Waits for the next job; null after `idle` without one, or at the end.
+  std::shared_ptr<QueryJob> Take(Micros idle);
+  bool stopping() const;
+
+  Catalog& catalog_;
+  Log& log_;
+  Lake& lake_;
+  Clock& clock_;
+  const QueryOptions options_;
+  std::atomic<Views*> views_{nullptr};
+
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<std::shared_ptr<QueryJob>> waiting_;
+  bool stopping_ = false;
+  std::atomic<uint64_t> queries_{0}, failed_{0}, workers_started_{0}, workers_lost_{0};
+  std::atomic<size_t> workers_{0};
+  std::vector<std::unique_ptr<QueryRunner>> runners_;
+};
+
+}  // namespace weir

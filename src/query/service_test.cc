@@ -1,0 +1,413 @@
+// Real worker processes: the test program is its own `weir query-worker`.
+#include "query/service.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <future>
+
+#include "formats/block.h"
+#include "io/manual_clock.h"
+#include "log/test_log.h"
+#include "query/worker.h"
+
+namespace weir {
+namespace {
+
+using duckdb::LogicalType;
+
+class MemoryStore : public CatalogStore {
+ public:
+  std::string Load() override { return text_; }
+  void Save(const std::string& text) override { text_ = text; }
+
+ private:
+  std::string text_;
+};
+
+// What a query said, once it is done.
+struct Answer {
+  std::string body;
+  std::optional<Error> error;
+};
+
+class CollectingSink : public QuerySink {
+ public:
+  void Write(std::string bytes) override { answer_.body += bytes; }
+  void Done(const std::optional<Error>& error) override {
+    answer_.error = error;
+    done_.set_value();
+  }
+  Answer Wait() {
+    done_.get_future().wait();
+    std::erase(answer_.body, '\r');  // CSV ends its lines as the standard says
+    return answer_;
+  }
+
+ private:
+  Answer answer_;
+  std::promise<void> done_;
+};
+
+class QueriesTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = std::filesystem::temp_directory_path() /
+              ("weir_query_test_" + std::to_string(getpid()));
+    std::filesystem::remove_all(folder_);
+    std::filesystem::create_directories(folder_);
+    disk_ = MakeRealDisk();
+    events_ = std::make_shared<Stream>();
+    events_->id = {1};
+    events_->name = "events";
+    events_->columns = {{"id", LogicalType::BIGINT}, {"name", LogicalType::VARCHAR}};
+    catalog_.Change([&](CatalogState& state) { state.streams["events"] = events_; });
+    LogOptions log_options;
+    log_options.directory = folder_ / "log";
+    log_ = Log::Open(*disk_, clock_, log_options);
+    LakeOptions lake_options;
+    lake_options.directory = folder_ / "lake";
+    lake_ = Lake::Open(*disk_, clock_, catalog_, *log_, lake_options);
+    std::ofstream(folder_ / "secret.csv") << "a,b\n1,2\n";
+    std::ofstream(folder_ / "log" / "secret.csv") << "a,b\n1,2\n";
+  }
+
+  void TearDown() override {
+    queries_.reset();
+    lake_.reset();
+    log_->Close();
+    log_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+
+  Queries& Service() {
+    if (!queries_) {
+      options_.readable = {folder_ / "lake", folder_ / "log"};
+      queries_ = std::make_unique<Queries>(catalog_, *log_, *lake_, clock_, options_);
+    }
+    return *queries_;
+  }
+
+  void AppendEvents(size_t count) {
+    duckdb::vector<LogicalType> types = {LogicalType::BIGINT, LogicalType::VARCHAR};
+    Columns rows;
+    for (size_t done = 0; done < count;) {
+      auto chunk = std::make_unique<duckdb::DataChunk>();
+      chunk->Initialize(duckdb::Allocator::DefaultAllocator(), types);
+      size_t size = std::min<size_t>(count - done, STANDARD_VECTOR_SIZE);
+      for (size_t i = 0; i < size; i++) {
+        auto id = static_cast<int64_t>(log_->End().value + done + i + 1);
+        chunk->SetValue(0, i, duckdb::Value::BIGINT(id));
+        chunk->SetValue(1, i, duckdb::Value(id % 2 ? "odd" : "even"));
+      }
+      chunk->SetCardinality(size);
+      rows.rows += size;
+      rows.chunks.push_back(std::move(chunk));
+      done += size;
+    }
+    AppendAndWait(*log_, Unit(MakeRecord(EncodeBlock(rows, events_->Types()),
+                                         static_cast<uint32_t>(count), "", 1)));
+  }
+
+  Answer Ask(QueryRequest request) {
+    auto sink = std::make_shared<CollectingSink>();
+    auto handle = Service().Run(std::move(request), sink);
+    return sink->Wait();
+  }
+
+  Answer Ask(const std::string& sql, ResultFormat format = ResultFormat::kCsv) {
+    QueryRequest request;
+    request.sql = sql;
+    request.format = format;
+    return Ask(request);
+  }
+
+  // The body of an answer that must be fine.
+  std::string Body(const std::string& sql) {
+    Answer answer = Ask(sql);
+    EXPECT_FALSE(answer.error) << answer.error->message << "\n" << answer.error->hint;
+    return answer.body;
+  }
+
+  std::optional<ErrorCode> Code(const std::string& sql) {
+    Answer answer = Ask(sql);
+    if (!answer.error) return std::nullopt;
+    return answer.error->code;
+  }
+
+  void DefineView(const std::string& name, const std::string& query, bool materialized) {
+    auto view = std::make_shared<View>();
+    view->id = static_cast<uint32_t>(10 + catalog_.Current()->views.size());
+    view->name = name;
+    view->query = query;
+    view->materialized = materialized;
+    catalog_.Change([&](CatalogState& state) { state.views[name] = view; });
+  }
+
+  std::filesystem::path folder_;
+  ManualClock clock_{1'700'000'000'000'000};  // 2023-11-14 22:13:20 UTC
+  MemoryStore store_;
+  Catalog catalog_{store_};
+  std::unique_ptr<Disk> disk_;
+  std::shared_ptr<Stream> events_;
+  std::unique_ptr<Log> log_;
+  std::unique_ptr<Lake> lake_;
+  QueryOptions options_;
+  std::unique_ptr<Queries> queries_;
+};
+
+TEST_F(QueriesTest, AQueryReadsTheTailAndTheLakeAsOne) {
+  AppendEvents(5000);
+  EXPECT_EQ(Body("SELECT count(*), sum(id) FROM events"), "count_star(),sum(id)\n5000,12502500\n");
+  lake_->LandNow();
+  EXPECT_EQ(Body("SELECT count(*), sum(id) FROM events"), "count_star(),sum(id)\n5000,12502500\n");
+  AppendEvents(3);
+  EXPECT_EQ(Body("SELECT count(*), max(id) AS m FROM events"), "count_star(),m\n5003,5003\n");
+  EXPECT_EQ(Body("FROM events WHERE id = 5002"), "id,name\n5002,even\n");
+}
+
+TEST_F(QueriesTest, AnEmptyStreamHasNoRows) {
+  EXPECT_EQ(Body("SELECT count(*) AS n FROM events"), "n\n0\n");
+}
+
+TEST_F(QueriesTest, APositionInThePastSeesNothingAfterIt) {
+  AppendEvents(1000);
+  lake_->LandNow();
+  AppendEvents(1000);
+  for (uint64_t at : {1, 700, 1000, 1500}) {
+    QueryRequest request;
+    request.sql = "SELECT count(*) AS n, max(id) AS m FROM events";
+    request.format = ResultFormat::kCsv;
+    request.at = Offset{at};
+    EXPECT_EQ(Ask(request).body, "n,m\n" + std::to_string(at) + "," + std::to_string(at) + "\n");
+  }
+}
+
+TEST_F(QueriesTest, HiddenColumnsAreSeenOnlyByName) {
+  AppendEvents(2);
+  EXPECT_EQ(Body("SELECT * FROM events LIMIT 1"), "id,name\n1,odd\n");
+  EXPECT_EQ(Body("SELECT id, _offset, _arrival_time FROM events WHERE _offset = 2"),
+            "id,_offset,_arrival_time\n2,2,2023-11-14 22:13:20+00\n");
+}
+
+TEST_F(QueriesTest, TheClockIsTheEnginesInTheProjectsTimeZone) {
+  EXPECT_EQ(Body("SELECT now() AS t, current_date AS d"), "t,d\n2023-11-14 22:13:20+00,2023-11-14\n");
+  catalog_.Change([](CatalogState& state) { state.time_zone = "Asia/Tokyo"; });
+  EXPECT_EQ(Body("SELECT now() AS t, current_date AS d, date_trunc('day', now()) AS day"),
+            "t,d,day\n2023-11-14 22:13:20+00,2023-11-15,2023-11-14 15:00:00+00\n");
+}
+
+TEST_F(QueriesTest, ParametersArriveWithTheirTypes) {
+  AppendEvents(10);
+  QueryRequest request;
+  request.sql = "SELECT count(*) AS n FROM events WHERE id > $1 AND name = $2";
+  request.params_json = R"([4, "odd"])";
+  request.format = ResultFormat::kCsv;
+  EXPECT_EQ(Ask(request).body, "n\n3\n");
+  request.params_json = "[4]";
+  EXPECT_EQ(Ask(request).error->code, ErrorCode::kInvalidRequest);
+}
+
+TEST_F(QueriesTest, PlainViewsAreTheirQueries) {
+  AppendEvents(10);
+  DefineView("odd_events", "SELECT * FROM events WHERE name = 'odd'", false);
+  DefineView("odd_count", "SELECT count(*) AS n FROM odd_events", false);
+  EXPECT_EQ(Body("SELECT n FROM odd_count"), "n\n5\n");
+}
+
+TEST_F(QueriesTest, ABatchRunExpandsKeptViewsAtItsPosition) {
+  AppendEvents(10);
+  DefineView("totals", "SELECT name, count(*) AS n FROM events GROUP BY name", true);
+  std::promise<BatchResult> promise;
+  Service().Run(BatchRequest{"SELECT sum(n) AS s, now() AS t FROM totals", Offset{7}, 123'000'000},
+                [&](BatchResult result) { promise.set_value(std::move(result)); });
+  BatchResult result = promise.get_future().get();
+  ASSERT_FALSE(result.error);
+  ASSERT_EQ(result.rows.rows, 1u);
+  EXPECT_EQ(result.columns[0].name, "s");
+  EXPECT_EQ(result.rows.chunks[0]->GetValue(0, 0).ToString(), "7");
+  EXPECT_EQ(result.rows.chunks[0]->GetValue(1, 0).ToString(), "1970-01-01 00:02:03+00");
+}
+
+TEST_F(QueriesTest, ErrorsOfTheQuerySayWhere) {
+  Answer answer = Ask("SELECT idd FROM events");
+  ASSERT_TRUE(answer.error);
+  EXPECT_EQ(answer.error->code, ErrorCode::kInvalidSql);
+  EXPECT_NE(answer.error->hint.find("^"), std::string::npos);
+  EXPECT_EQ(Code("SELEC 1"), ErrorCode::kInvalidSql);
+  EXPECT_EQ(Code("SELECT 1; SELECT 2"), ErrorCode::kInvalidSql);
+  EXPECT_EQ(Code(""), ErrorCode::kInvalidSql);
+  EXPECT_EQ(Code("SELECT CAST(name AS INTEGER) FROM (VALUES ('x')) v(name)"),
+            ErrorCode::kQueryFailed);
+  Answer unknown = Ask("SELECT * FROM evnts");
+  ASSERT_TRUE(unknown.error);
+  EXPECT_EQ(unknown.error->hint, "Did you mean \"events\"?");
+}
+
+TEST_F(QueriesTest, ACteMayHaveAStreamsName) {
+  AppendEvents(4);
+  EXPECT_EQ(Body("WITH e AS (SELECT * FROM events WHERE id > 2) SELECT count(*) AS n FROM e"),
+            "n\n2\n");
+  EXPECT_EQ(Body("WITH events AS (SELECT 1 AS id) SELECT count(*) AS n FROM events"), "n\n1\n");
+}
+
+TEST_F(QueriesTest, AttacksAreRefusedAndTheNextQueryWorks) {
+  AppendEvents(3);
+  std::string file = (folder_ / "secret.csv").string();
+  std::string inside = (folder_ / "log" / "secret.csv").string();
+  std::string out = (folder_ / "lake" / "out.csv").string();
+  for (auto& sql : std::vector<std::string>{
+           "SELECT * FROM '" + file + "'",
+           "SELECT * FROM '" + inside + "'",
+           "SELECT * FROM read_csv('" + inside + "')",
+           "SELECT * FROM read_csv_auto('/etc/passwd')",
+           "SELECT * FROM read_text('/etc/passwd')",
+           "SELECT * FROM read_blob('/etc/passwd')",
+           "SELECT * FROM read_json('/etc/passwd')",
+           "SELECT * FROM read_parquet('" + (folder_ / "lake/**").string() + "')",
+           "SELECT * FROM parquet_metadata('/x')",
+           "SELECT * FROM glob('/*')",
+           "SELECT * FROM sniff_csv('/etc/passwd')",
+           "SELECT * FROM query('SELECT 1')",
+           "SELECT * FROM query_table('events')",
+           "SELECT * FROM weir_rows('stream events')",
+           "SELECT * FROM duckdb_settings()",
+           "SELECT * FROM duckdb_secrets()",
+           "SELECT * FROM duckdb_settings",
+           "SELECT * FROM information_schema.tables",
+           "SELECT * FROM pg_catalog.pg_class",
+           "SELECT * FROM sqlite_master",
+           "SELECT (SELECT count(*) FROM glob('/*'))",
+           "WITH g AS (SELECT * FROM glob('/*')) SELECT * FROM g",
+           "SELECT * FROM events WHERE id IN (SELECT 1 FROM read_text('/etc/passwd'))",
+           "SELECT * FROM (PIVOT (SELECT * FROM glob('/*')) ON file USING count(*))",
+           "FROM events POSITIONAL JOIN glob('/*')",
+           "DESCRIBE SELECT * FROM read_csv('/etc/passwd')",
+           "SUMMARIZE '" + file + "'",
+           "SHOW TABLES",
+           "SHOW ALL TABLES",
+           "SELECT getenv('HOME')",
+           "SELECT current_setting('allowed_directories')",
+           "SELECT json_serialize_plan('SELECT * FROM read_csv(''/etc/passwd'')')",
+           "COPY events TO '" + out + "'",
+           "COPY (SELECT 1) TO '" + out + "'",
+           "COPY events FROM '/etc/passwd'",
+           "EXPORT DATABASE '" + out + "'",
+           "ATTACH '" + out + "'",
+           "INSTALL httpfs",
+           "LOAD httpfs",
+           "SET memory_limit = '100GB'",
+           "RESET lock_configuration",
+           "PRAGMA database_list",
+           "CALL enable_logging(storage='file', storage_config={'path':'" + out + "'})",
+           "CREATE TABLE t (x INT)",
+           "CREATE SECRET s (TYPE s3)",
+           "INSERT INTO events VALUES (1, 'x')",
+           "UPDATE events SET id = 1",
+           "DELETE FROM events",
+           "DROP VIEW events",
+           "VACUUM",
+           "CHECKPOINT",
+           "BEGIN",
+           "PREPARE p AS SELECT 1",
+           "EXECUTE p",
+           "USE temp",
+           "SELECT * FROM 'https://example.com/x.parquet'",
+       }) {
+    SCOPED_TRACE(sql);
+    Answer answer = Ask(sql);
+    ASSERT_TRUE(answer.error);
+    EXPECT_TRUE(answer.error->code == ErrorCode::kForbidden ||
+                answer.error->code == ErrorCode::kInvalidSql)
+        << answer.error->message;
+    EXPECT_TRUE(answer.body.empty());
+  }
+  EXPECT_FALSE(std::filesystem::exists(out));
+  EXPECT_EQ(Body("SELECT count(*) AS n FROM events"), "n\n3\n");
+  EXPECT_EQ(Service().Info().workers_lost, 0u);
+}
+
+TEST_F(QueriesTest, AQueryThatTakesTooLongEndsAndTheNextOneWorks) {
+  QueryRequest request;
+  request.sql = "SELECT count(*) FROM range(1000000) a, range(1000000) b, range(1000) c";
+  request.timeout = 300'000;
+  Answer answer = Ask(request);
+  ASSERT_TRUE(answer.error);
+  EXPECT_EQ(answer.error->code, ErrorCode::kTimeout);
+  EXPECT_EQ(Body("SELECT 42 AS x"), "x\n42\n");
+}
+
+TEST_F(QueriesTest, MemoryAndRowsAndBytesHaveLimits) {
+  options_.memory_bytes = 64 << 20;
+  options_.rows_max = 1000;
+  options_.bytes_max = 1 << 20;
+  EXPECT_EQ(Code("SELECT list(i) FROM range(100000000) t(i)"), ErrorCode::kLimitExceeded);
+  EXPECT_EQ(Code("SELECT * FROM range(1001)"), ErrorCode::kLimitExceeded);
+  EXPECT_EQ(Code("SELECT repeat('x', 2000) FROM range(900)"), ErrorCode::kLimitExceeded);
+  EXPECT_EQ(Body("SELECT count(*) AS n FROM range(1000)"), "n\n1000\n");
+}
+
+TEST_F(QueriesTest, ADeepTextCostsAtMostItsOwnWorker) {
+  std::string deep(100'000, '[');
+  QueryRequest request;
+  request.sql = "SELECT json_structure($1)";
+  request.params_json = "[\"" + deep + std::string(100'000, ']') + "\"]";
+  Answer answer = Ask(request);
+  ASSERT_TRUE(answer.error);
+  EXPECT_EQ(Body("SELECT 42 AS x"), "x\n42\n");
+}
+
+TEST_F(QueriesTest, ACancelledQueryStops) {
+  QueryRequest request;
+  request.sql = "SELECT count(*) FROM range(1000000) a, range(1000000) b, range(1000) c";
+  auto sink = std::make_shared<CollectingSink>();
+  auto handle = Service().Run(request, sink);
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  handle.reset();
+  EXPECT_TRUE(sink->Wait().error);
+  EXPECT_EQ(Body("SELECT 42 AS x"), "x\n42\n");
+}
+
+TEST_F(QueriesTest, ManyQueriesAtOnceAreAllAnsweredAndTooManyRefused) {
+  AppendEvents(1000);
+  options_.waiting_max = 8;
+  std::vector<std::shared_ptr<CollectingSink>> sinks;
+  std::vector<std::shared_ptr<void>> handles;
+  size_t refused = 0;
+  for (int i = 0; i < 40; i++) {
+    QueryRequest request;
+    request.sql = "SELECT sum(id) AS s FROM events";
+    request.format = ResultFormat::kCsv;
+    auto sink = std::make_shared<CollectingSink>();
+    try {
+      handles.push_back(Service().Run(request, sink));
+      sinks.push_back(sink);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code, ErrorCode::kTooManyRequests);
+      refused++;
+    }
+  }
+  EXPECT_GE(refused, 1u);
+  for (auto& sink : sinks) EXPECT_EQ(sink->Wait().body, "s\n500500\n");
+}
+
+TEST_F(QueriesTest, AWorkerWithoutWorkEnds) {
+  options_.idle = 100'000;
+  Body("SELECT 1");
+  EXPECT_EQ(Service().Info().workers, 1u);
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  EXPECT_EQ(Service().Info().workers, 0u);
+  EXPECT_EQ(Body("SELECT 42 AS x"), "x\n42\n");
+}
+
+}  // namespace
+}  // namespace weir
+
+int main(int argc, char** argv) {
+  if (argc == 2 && std::string_view(argv[1]) == "query-worker") return weir::RunQueryWorker(3);
+  testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}

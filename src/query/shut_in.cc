@@ -1,0 +1,216 @@
+#include "query/shut_in.h"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "base/error.h"
+#include "duck/errors.h"
+#include "duckdb/common/string_util.hpp"
+#include "duckdb/main/connection.hpp"
+#include "duckdb/parser/expression/columnref_expression.hpp"
+#include "duckdb/parser/expression/function_expression.hpp"
+#include "duckdb/parser/expression/star_expression.hpp"
+#include "duckdb/parser/expression/subquery_expression.hpp"
+#include "duckdb/parser/parsed_expression_iterator.hpp"
+#include "duckdb/parser/query_node.hpp"
+#include "duckdb/parser/query_node/recursive_cte_node.hpp"
+#include "duckdb/parser/statement/select_statement.hpp"
+#include "duckdb/parser/tableref/basetableref.hpp"
+#include "duckdb/parser/tableref/pivotref.hpp"
+#include "duckdb/parser/tableref/showref.hpp"
+#include "duckdb/parser/tableref/subqueryref.hpp"
+#include "duckdb/parser/tableref/table_function_ref.hpp"
+#include "lake/storage.h"
+
+namespace weir {
+namespace {
+
+// Table functions that make rows out of their arguments alone.
+constexpr std::array<std::string_view, 8> kTableFunctions = {
+    "generate_series", "json_each", "json_tree", "pg_timezone_names",
+    "range",           "repeat",    "repeat_row", "unnest"};
+
+// Scalar functions that look at the process, its settings or its files, or bind SQL from text.
+constexpr std::array<std::string_view, 13> kForbiddenScalars = {
+    "current_setting", "currval",           "getenv",
+    "getvariable",     "json_deserialize_sql", "json_serialize_plan",
+    "json_serialize_sql", "nextval",        "query",
+    "query_table",     "read_blob",         "read_text",
+    "write_log"};
+
+template <size_t N>
+bool Contains(const std::array<std::string_view, N>& list, std::string_view name) {
+  return std::find(list.begin(), list.end(), name) != list.end();
+}
+
+std::string Lower(const std::string& text) { return duckdb::StringUtil::Lower(text); }
+
+class Walker {
+ public:
+  explicit Walker(ShutInQuery& query) : query_(query) {}
+
+  void Statement(duckdb::SelectStatement& statement) { Node(*statement.node); }
+ private:
+  void Node(duckdb::QueryNode& node) {
+    for (auto& cte : node.cte_map.map) query_.ctes.insert(Lower(cte.first));
+    if (node.type == duckdb::QueryNodeType::RECURSIVE_CTE_NODE) {
+      query_.ctes.insert(Lower(node.Cast<duckdb::RecursiveCTENode>().ctename));
+    }
+    duckdb::ParsedExpressionIterator::EnumerateQueryNodeChildren(
+        node, [&](duckdb::unique_ptr<duckdb::ParsedExpression>& child) { Expression(*child); },
+        [&](duckdb::TableRef& ref) { Table(ref); });
+    for (auto& cte : node.cte_map.map) CteNames(*cte.second->query->node);
+  }
+
+  // The iterator goes into subqueries by itself; only the names they define are left.
+  void CteNames(duckdb::QueryNode& node) {
+    for (auto& cte : node.cte_map.map) {
+      query_.ctes.insert(Lower(cte.first));
+      CteNames(*cte.second->query->node);
+    }
+  }
+
+  void Expression(duckdb::ParsedExpression& expression) {
+    using duckdb::ExpressionClass;
+    switch (expression.GetExpressionClass()) {
+      case ExpressionClass::SUBQUERY:
+        Statement(*expression.Cast<duckdb::SubqueryExpression>().subquery);
+        break;
+      case ExpressionClass::FUNCTION: {
+        auto name = Lower(expression.Cast<duckdb::FunctionExpression>().function_name);
+        if (Contains(kForbiddenScalars, name)) Forbid("function", name);
+        break;
+      }
+      case ExpressionClass::COLUMN_REF:
+        Column(expression.Cast<duckdb::ColumnRefExpression>());
+        break;
+      default:
+        break;
+    }
+    duckdb::ParsedExpressionIterator::EnumerateChildren(
+        expression,
+        [&](duckdb::unique_ptr<duckdb::ParsedExpression>& child) { Expression(*child); });
+  }
+
+  void Column(duckdb::ColumnRefExpression& column) {
+    auto name = Lower(column.GetColumnName());
+    if (name == kOffsetName || name == kArrivalTimeName) query_.hidden_columns = true;
+  }
+
+  void Table(duckdb::TableRef& ref) {
+    using duckdb::TableReferenceType;
+    switch (ref.type) {
+      case TableReferenceType::BASE_TABLE: {
+        auto& base = ref.Cast<duckdb::BaseTableRef>();
+        Relation(base.catalog_name, base.schema_name, base.table_name);
+        break;
+      }
+      case TableReferenceType::TABLE_FUNCTION: {
+        auto& function =
+            ref.Cast<duckdb::TableFunctionRef>().function->Cast<duckdb::FunctionExpression>();
+        auto name = Lower(function.function_name);
+        if (!Contains(kTableFunctions, name)) Forbid("table function", name);
+        break;
+      }
+      case TableReferenceType::SHOW_REF:
+        Show(ref.Cast<duckdb::ShowRef>());
+        break;
+      case TableReferenceType::PIVOT:
+        Pivot(ref.Cast<duckdb::PivotRef>());
+        break;
+      case TableReferenceType::SUBQUERY: {
+        auto& node = *ref.Cast<duckdb::SubqueryRef>().subquery->node;
+        for (auto& cte : node.cte_map.map) query_.ctes.insert(Lower(cte.first));
+        CteNames(node);
+        break;
+      }
+      default:
+        break;
+    }
+  }
+
+  void Relation(const std::string& catalog, const std::string& schema, const std::string& name) {
+    if (!catalog.empty() || (!schema.empty() && Lower(schema) != "main")) {
+      throw Error(ErrorCode::kForbidden,
+                  "a query may not read \"" + (catalog.empty() ? "" : catalog + ".") + schema +
+                      "." + name + "\"",
+                  "Streams and views are named without a schema; SHOW TABLES lists them.");
+    }
+    query_.relations.insert(Lower(name));
+  }
+
+  void Show(duckdb::ShowRef& show) {
+    if (show.query) {
+      Node(*show.query);
+    } else if (show.show_type == duckdb::ShowType::DESCRIBE ||
+               show.show_type == duckdb::ShowType::SUMMARY) {
+      Relation(show.catalog_name, show.schema_name, show.table_name);
+    } else {
+      throw Error(ErrorCode::kForbidden, "a query may not list the tables of the batch engine",
+                  "SHOW STREAMS and SHOW VIEWS are statements of their own.");
+    }
+  }
+
+  // What the iterator leaves out of PIVOT and UNPIVOT.
+  void Pivot(duckdb::PivotRef& pivot) {
+    for (auto& column : pivot.pivots) {
+      for (auto& expression : column.pivot_expressions) Expression(*expression);
+      for (auto& entry : column.entries) {
+        if (entry.expr) Expression(*entry.expr);
+      }
+      if (column.subquery) Node(*column.subquery);
+    }
+  }
+
+  [[noreturn]] static void Forbid(const std::string& kind, const std::string& name) {
+    throw Error(ErrorCode::kForbidden, "a query may not use the " + kind + " \"" + name + "\"",
+                "Queries read streams and views only: no files, settings or other processes.");
+  }
+
+  ShutInQuery& query_;
+};
+
+std::vector<duckdb::unique_ptr<duckdb::SQLStatement>> Parse(duckdb::Connection& connection,
+                                                            const std::string& sql) {
+  try {
+    auto statements = connection.ExtractStatements(sql);
+    return {std::make_move_iterator(statements.begin()), std::make_move_iterator(statements.end())};
+  } catch (...) {
+    throw SqlErrorFromDuck(sql);
+  }
+}
+
+}  // namespace
+
+ShutInQuery ParseShutIn(duckdb::Connection& connection, const std::string& sql) {
+  auto statements = Parse(connection, sql);
+  if (statements.empty()) throw Error(ErrorCode::kInvalidSql, "there is no statement to run");
+  if (statements.size() > 1) {
+    throw Error(ErrorCode::kInvalidSql,
+                "one request runs one query, this one has " + std::to_string(statements.size()),
+                "Send each statement in a request of its own.");
+  }
+  if (statements[0]->type != duckdb::StatementType::SELECT_STATEMENT) {
+    throw Error(ErrorCode::kForbidden,
+                "a query may not " +
+                    duckdb::StringUtil::Lower(
+                        duckdb::StringUtil::Split(sql.substr(sql.find_first_not_of(" \t\r\n(;")),
+                                                  ' ')[0]),
+                "Queries are read-only: SELECT, WITH, FROM, VALUES, DESCRIBE or SUMMARIZE.");
+  }
+  ShutInQuery query;
+  auto* select = static_cast<duckdb::SelectStatement*>(statements[0].release());
+  query.statement.reset(select);
+  Walker walker(query);
+  try {
+    walker.Statement(*select);
+  } catch (const Error&) {
+    throw;
+  } catch (...) {
+    throw SqlErrorFromDuck(sql);  // a kind of node the iterator does not know
+  }
+  return query;
+}
+
+}  // namespace weir

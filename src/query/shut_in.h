@@ -1,0 +1,32 @@
+// What a one-off query may say.  Checked on the parsed tree, before anything is bound or run: only
+// one SELECT, only streams and views by name, only table functions from a short list.
+//
+// One of several walls (io/sandbox.h, DuckDB's own settings): each is enough on its own for what
+// it is for.
+#pragma once
+
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace duckdb {
+class Connection;
+class SelectStatement;
+}  // namespace duckdb
+
+namespace weir {
+
+struct ShutInQuery {
+  std::unique_ptr<duckdb::SelectStatement> statement;
+  // Lower-case names that FROM and DESCRIBE mention, and names that WITH gives.  Where a CTE shadows
+  // a stream depends on the place; taking a name for both does no harm.
+  std::set<std::string> relations, ctes;
+  bool hidden_columns = false;       // mentions _offset or _arrival_time
+};
+
+// Throws Error(kInvalidSql) for what does not parse and for more than one statement,
+// Error(kForbidden) for what a query may not do.
+ShutInQuery ParseShutIn(duckdb::Connection& connection, const std::string& sql);
+
+}  // namespace weir

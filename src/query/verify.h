@@ -1,0 +1,54 @@
+// Is each view what its query says?  A view's content at one step against the same SQL run from
+// scratch over every event up to that step's position, with `now()` standing at that step's clock.
+// Thread-safe; a run blocks its thread until the batch query is done.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "catalog/catalog.h"
+#include "views/views.h"
+
+namespace weir {
+
+struct ViewVerdict {
+  std::string name;
+  bool equal = false;
+  Offset offset;
+  Micros as_of = 0;
+  uint64_t rows = 0;                     // of the view
+  std::vector<Column> columns;
+  // Rows as text, NULL as nothing; the first of each kind.  Missing: the query says so, the view
+  // has no such row.
+  using Row = std::vector<std::optional<std::string>>;
+  std::vector<Row> missing, unexpected;
+  uint64_t missing_rows = 0, unexpected_rows = 0;
+  std::optional<Error> error;            // it could not be checked
+};
+
+struct VerifyReport {
+  std::vector<ViewVerdict> views;
+  bool equal = true;
+};
+
+class Verify {
+ public:
+  Verify(Catalog& catalog, Views& views, BatchEngine& batch)
+      : catalog_(catalog), views_(views), batch_(batch) {}
+
+  // One view, or all materialized ones when `view` is empty.  Throws kUnknownView.
+  VerifyReport Run(const std::string& view = "");
+
+ private:
+  ViewVerdict Check(const View& view);
+
+  Catalog& catalog_;
+  Views& views_;
+  BatchEngine& batch_;
+};
+
+// {"equal": true, "views": [{"name", "equal", "rows", "offset", "as_of", "columns", "missing", ...}]}
+std::string ToJson(const VerifyReport& report);
+
+}  // namespace weir

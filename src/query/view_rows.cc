@@ -1,0 +1,95 @@
+#include "query/view_rows.h"
+
+#include <numeric>
+
+#include "duckdb/common/serializer/binary_deserializer.hpp"
+#include "duckdb/common/serializer/binary_serializer.hpp"
+#include "duckdb/common/serializer/memory_stream.hpp"
+#include "duckdb/common/types.hpp"
+#include "formats/block.h"
+
+namespace weir {
+namespace {
+
+class ViewCursor : public RowCursor {
+ public:
+  ViewCursor(std::shared_ptr<const Columns> rows, std::vector<size_t> columns)
+      : rows_(std::move(rows)), columns_(std::move(columns)) {}
+
+  void Next(duckdb::DataChunk& out) override {
+    if (next_ == rows_->chunks.size()) return;
+    auto& chunk = *rows_->chunks[next_++];
+    for (size_t i = 0; i < columns_.size(); i++) out.data[i].Reference(chunk.data[columns_[i]]);
+    out.SetCardinality(chunk.size());
+  }
+
+ private:
+  std::shared_ptr<const Columns> rows_;
+  std::vector<size_t> columns_;
+  size_t next_ = 0;
+};
+
+class ViewRows : public RowSource {
+ public:
+  ViewRows(std::vector<std::string> names, std::vector<duckdb::LogicalType> types,
+           std::shared_ptr<const Columns> rows)
+      : names_(std::move(names)), types_(std::move(types)), rows_(std::move(rows)) {}
+  const std::vector<std::string>& Names() const override { return names_; }
+  const std::vector<duckdb::LogicalType>& Types() const override { return types_; }
+  uint64_t EstimatedRows() const override { return rows_->rows; }
+  std::unique_ptr<RowCursor> Scan(std::vector<size_t> columns) override {
+    return std::make_unique<ViewCursor>(rows_, std::move(columns));
+  }
+
+ private:
+  std::vector<std::string> names_;
+  std::vector<duckdb::LogicalType> types_;
+  std::shared_ptr<const Columns> rows_;
+};
+
+}  // namespace
+
+std::string SaveType(const duckdb::LogicalType& type) {
+  duckdb::MemoryStream stream;
+  duckdb::BinarySerializer::Serialize(type, stream);
+  return {reinterpret_cast<const char*>(stream.GetData()), stream.GetPosition()};
+}
+
+duckdb::LogicalType LoadType(const std::string& bytes) {
+  std::string copy = bytes;  // the stream wants to be able to write
+  duckdb::MemoryStream stream(reinterpret_cast<duckdb::data_ptr_t>(copy.data()), copy.size());
+  duckdb::BinaryDeserializer deserializer(stream);
+  deserializer.Begin();
+  auto type = duckdb::LogicalType::Deserialize(deserializer);
+  deserializer.End();
+  return type;
+}
+
+ViewData PackView(const std::string& name, const std::vector<Column>& columns,
+                  const Columns& rows) {
+  ViewData data;
+  data.name = name;
+  std::vector<duckdb::LogicalType> types;
+  for (auto& column : columns) {
+    data.names.push_back(column.name);
+    data.types.push_back(SaveType(column.type));
+    types.push_back(column.type);
+  }
+  data.rows = rows.rows;
+  if (rows.rows > 0) data.block = EncodeBlock(rows, types);
+  return data;
+}
+
+std::shared_ptr<RowSource> MakeViewRows(const ViewData& view) {
+  std::vector<duckdb::LogicalType> types;
+  for (auto& type : view.types) types.push_back(LoadType(type));
+  auto rows = std::make_shared<Columns>();
+  if (view.rows > 0) {
+    std::vector<size_t> all(types.size());
+    std::iota(all.begin(), all.end(), size_t{0});
+    *rows = DecodeBlock(view.block, types, all);
+  }
+  return std::make_shared<ViewRows>(view.names, std::move(types), std::move(rows));
+}
+
+}  // namespace weir

@@ -1,0 +1,83 @@
+#include "query/worker.h"
+
+#include <memory>
+#include <optional>
+
+#include "duck/errors.h"
+#include "io/child_process.h"
+#include "io/sandbox.h"
+#include "query/messages.h"
+#include "query/worker_query.h"
+
+namespace weir {
+namespace {
+
+// Weir is trusted, but a length that makes no sense is still a bug worth stopping at.
+constexpr uint64_t kMessageMax = uint64_t{4} << 30;
+
+void Send(MessageSocket& socket, MessageKind kind, std::string_view body) {
+  if (!socket.Send(static_cast<uint8_t>(kind), body)) {
+    throw Error(ErrorCode::kUnavailable, "nobody waits for this answer any more");
+  }
+}
+
+template <typename M>
+std::optional<M> Receive(MessageSocket& socket, MessageKind kind) {
+  auto message = socket.Receive(kMessageMax);
+  if (!message || message->kind != static_cast<uint8_t>(kind)) return std::nullopt;
+  M body;
+  Read(message->body, body);
+  return body;
+}
+
+// Anything a query needs beyond its own memory limit: code, stacks, what DuckDB does not count.
+constexpr uint64_t kAddressSpaceBeside = uint64_t{3} << 30;
+
+std::unique_ptr<WorkerEngine> OpenEngine(const HelloMessage& hello) {
+  SandboxRules rules;
+  rules.readable = hello.readable;
+  rules.address_space = 2 * hello.memory_bytes + kAddressSpaceBeside;
+  auto engine = std::make_unique<WorkerEngine>(hello);
+  EnterSandbox(rules);
+  engine->ShutIn(hello);
+  return engine;
+}
+
+// False when Weir is gone.
+bool Answer(MessageSocket& socket, WorkerEngine& engine, QueryMessage message) {
+  LimitCpuTime(static_cast<uint64_t>(message.timeout / 1'000'000 + 1) * 4);
+  DoneMessage done;
+  try {
+    WorkerQuery query(engine, std::move(message));
+    Send(socket, MessageKind::kNeed, Write(query.need()));
+    auto data = Receive<DataMessage>(socket, MessageKind::kData);
+    if (!data) return false;
+    query.Run(*data, [&](std::string bytes) { Send(socket, MessageKind::kBody, bytes); });
+  } catch (...) {
+    done.error = CurrentError();
+  }
+  return socket.Send(static_cast<uint8_t>(MessageKind::kDone), Write(done));
+}
+
+}  // namespace
+
+int RunQueryWorker(int socket_fd) {
+  BecomeChild();
+  MessageSocket socket(socket_fd);
+  try {
+    auto hello = Receive<HelloMessage>(socket, MessageKind::kHello);
+    if (!hello) return 0;
+    auto engine = OpenEngine(*hello);
+    while (auto query = Receive<QueryMessage>(socket, MessageKind::kQuery)) {
+      if (!Answer(socket, *engine, std::move(*query))) break;
+    }
+    return 0;
+  } catch (...) {
+    DoneMessage done;
+    done.error = CurrentError();
+    socket.Send(static_cast<uint8_t>(MessageKind::kDone), Write(done));
+    return 1;
+  }
+}
+
+}  // namespace weir

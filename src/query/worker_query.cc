@@ -1,0 +1,296 @@
+#include "query/worker_query.h"
+
+#include <algorithm>
+
+#include "duck/errors.h"
+#include "duck/transaction_time.h"
+#include "duckdb/common/error_data.hpp"
+#include "duckdb/main/client_context.hpp"
+#include "duckdb/main/config.hpp"
+#include "duckdb/main/connection.hpp"
+#include "duckdb/main/database.hpp"
+#include "duckdb/main/prepared_statement.hpp"
+#include "duckdb/parser/parsed_data/copy_info.hpp"
+#include "duckdb/parser/query_node.hpp"
+#include "duckdb/parser/statement/copy_statement.hpp"
+#include "duckdb/parser/statement/select_statement.hpp"
+#include "lake/storage.h"
+#include "lake/tail.h"
+#include "query/answer_file.h"
+#include "query/params.h"
+#include "query/view_rows.h"
+
+namespace weir {
+namespace {
+
+// Views over views deeper than this are a mistake, or a cycle.
+constexpr int kViewDepth = 64;
+
+std::string Lower(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
+}
+
+std::string UnknownRelation(const CatalogState& catalog, const std::string& name,
+                            std::string& hint) {
+  std::vector<std::string_view> known;
+  for (auto& [key, stream] : catalog.streams) known.push_back(stream->name);
+  for (auto& [key, view] : catalog.views) known.push_back(view->name);
+  std::string nearest = NearestName(name, known.data(), known.data() + known.size());
+  if (!nearest.empty()) hint = "Did you mean \"" + nearest + "\"?";
+  return "there is no stream or view \"" + name + "\"";
+}
+
+// A query that does not bind.  By now DuckDB has put the place into the text of its message, as
+// "LINE 1: ..." with a caret below: that is our hint.
+Error PlaceOf(duckdb::ErrorData& data) {
+  std::string place;
+  auto line = data.RawMessage().find("\n\nLINE ");
+  if (line != std::string::npos) place = data.RawMessage().substr(line + 2);
+  try {
+    data.Throw();
+  } catch (...) {
+    Error error = CurrentError();
+    if (!place.empty()) error.hint = std::move(place);
+    return error;
+  }
+}
+
+// Reads the segments one after the other.
+NextRecord ReadSegments(std::shared_ptr<const std::vector<SegmentInfo>> segments, Offset after,
+                        Offset up_to) {
+  return [segments, after, up_to, next = size_t{0},
+          reader = std::shared_ptr<LogReader>()]() mutable
+             -> std::shared_ptr<const CommittedRecord> {
+    for (;;) {
+      if (reader) {
+        if (auto record = reader->Next()) return record;
+      }
+      if (next == segments->size()) return nullptr;
+      reader = ReadSegmentFile((*segments)[next++], after, up_to);
+    }
+  };
+}
+
+}  // namespace
+
+WorkerEngine::WorkerEngine(const HelloMessage& hello)
+    : answer_file_(std::make_unique<AnswerFile>()) {
+  duckdb::DBConfig config;
+  config.SetOptionByName("threads", duckdb::Value::INTEGER(1));
+  config.SetOptionByName("memory_limit",
+                         duckdb::Value(std::to_string(hello.memory_bytes >> 20) + "MiB"));
+  config.SetOptionByName("autoinstall_known_extensions", duckdb::Value::BOOLEAN(false));
+  config.SetOptionByName("autoload_known_extensions", duckdb::Value::BOOLEAN(false));
+  config.SetOptionByName("temp_directory", duckdb::Value(""));
+  database_ = std::make_unique<duckdb::DuckDB>(nullptr, &config);
+  database_->GetFileSystem().RegisterSubSystem(answer_file_->MakeFileSystem());
+  auto& settings = duckdb::DBConfig::GetConfig(*database_->instance);
+  settings.replacement_scans.clear();  // FROM 'file' is never a file
+}
+
+void WorkerEngine::ShutIn(const HelloMessage& hello) {
+  duckdb::Connection connection(*database_);
+  RegisterRowSources(*connection.context, sources_);
+  std::string folders;
+  for (auto& folder : hello.readable) {
+    folders += (folders.empty() ? "" : ", ") + QuotedText(folder + "/");
+  }
+  for (auto& statement :
+       {"SET threads = " + std::to_string(hello.threads),
+        "SET GLOBAL TimeZone = " + QuotedText(hello.time_zone),
+        std::string("SET GLOBAL parquet_metadata_cache = true"),
+        "SET allowed_directories = [" + folders + "]",
+        "SET allowed_paths = [" + QuotedText(kAnswerPath) + "]",
+        std::string("SET enable_external_access = false"),
+        std::string("SET lock_configuration = true")}) {
+    auto result = connection.Query(statement);
+    if (result->HasError()) {
+      throw Error(ErrorCode::kInternal, "a query worker could not set itself up: " +
+                                            result->GetError());
+    }
+  }
+}
+
+WorkerEngine::~WorkerEngine() = default;
+
+WorkerQuery::WorkerQuery(WorkerEngine& engine, QueryMessage query)
+    : engine_(engine), query_(std::move(query)), catalog_(LoadCatalog(query_.catalog)) {
+  connection_ = std::make_unique<duckdb::Connection>(engine_.database());
+  parsed_ = ParseShutIn(*connection_, query_.sql);
+  Resolve(parsed_, 0);
+}
+
+WorkerQuery::~WorkerQuery() {
+  connection_.reset();
+  engine_.sources().Clear();
+  engine_.answer_file().Direct(nullptr);
+}
+
+// Finds the streams and kept answers the query stands on, through views.
+void WorkerQuery::Resolve(const ShutInQuery& query, int depth) {
+  if (depth > kViewDepth) throw Error(ErrorCode::kInvalidSql, "views are nested too deeply");
+  hidden_columns_ |= query.hidden_columns;
+  auto add = [](std::vector<std::string>& list, const std::string& name) {
+    if (std::find(list.begin(), list.end(), name) == list.end()) list.push_back(name);
+  };
+  for (auto& name : query.relations) {
+    if (auto stream = catalog_.FindStream(name)) {
+      add(need_.streams, Lower(stream->name));
+    } else if (auto view = catalog_.FindView(name)) {
+      std::string key = Lower(view->name);
+      if (std::find(views_.begin(), views_.end(), key) != views_.end()) continue;
+      if (view->materialized && !query_.expand_views) {
+        add(need_.views, key);
+      } else {
+        Resolve(ParseShutIn(*connection_, view->query), depth + 1);
+      }
+      views_.push_back(key);
+    } else if (!query.ctes.contains(name)) {
+      std::string hint;
+      std::string message = UnknownRelation(catalog_, name, hint);
+      throw Error(ErrorCode::kInvalidSql, std::move(message), std::move(hint));
+    }
+  }
+}
+
+void WorkerQuery::Define(const std::string& name, const std::string& select) {
+  auto result = connection_->Query("CREATE VIEW " + QuotedName(name) + " AS " + select);
+  if (!result->HasError()) return;
+  try {
+    result->ThrowError();
+  } catch (...) {
+    Error error = CurrentError();
+    error.message = "\"" + name + "\": " + error.message;
+    throw error;
+  }
+}
+
+// Lake files and the log's tail as one relation.  A part with nothing in it is left out, so that
+// the batch engine sees plain Parquet wherever it can.
+void WorkerQuery::DefineStream(const weir::Stream& stream, const DataMessage& data) {
+  std::string key = Lower(stream.name);
+  std::vector<size_t> columns(stream.columns.size() + (hidden_columns_ ? 2 : 0));
+  for (size_t i = 0; i < columns.size(); i++) columns[i] = i;
+  std::string list = ReadList(stream, columns);
+  std::vector<std::string> parts;
+  for (auto& files : data.streams) {
+    if (files.name != key) continue;
+    if (!files.whole_files.empty()) {
+      parts.push_back("SELECT " + list + " FROM " + ReadParquet(files.whole_files));
+    }
+    if (!files.partial_files.empty()) {
+      parts.push_back("SELECT " + list + " FROM " + ReadParquet(files.partial_files) +
+                      " WHERE _offset <= " + std::to_string(data.at.value));
+    }
+  }
+  if (!data.segments.empty() || parts.empty()) {
+    auto segments = std::make_shared<const std::vector<SegmentInfo>>(data.segments);
+    uint64_t most = data.at.value - std::min(data.landed, data.at).value;
+    auto source = std::make_shared<TailSource>(
+        std::make_shared<const weir::Stream>(stream), data.landed, data.at, most,
+        [segments, after = data.landed, up_to = data.at] {
+          return ReadSegments(segments, after, up_to);
+        });
+    engine_.sources().Set("stream " + key, source);
+    std::string names;
+    for (size_t column : columns) {
+      names += (names.empty() ? "" : ", ") + QuotedName(source->Names()[column]);
+    }
+    parts.push_back("SELECT " + names + " FROM weir_rows(" + QuotedText("stream " + key) + ")");
+  }
+  std::string select;
+  for (auto& part : parts) select += (select.empty() ? "" : " UNION ALL ") + part;
+  Define(stream.name, select);
+}
+
+void WorkerQuery::DefineView(const View& view, const DataMessage& data) {
+  std::string key = Lower(view.name);
+  for (auto& content : data.views) {
+    if (content.name != key) continue;
+    engine_.sources().Set("view " + key, MakeViewRows(content));
+    Define(view.name, "SELECT * FROM weir_rows(" + QuotedText("view " + key) + ")");
+    return;
+  }
+  Define(view.name, view.query);
+}
+
+std::unique_ptr<duckdb::QueryResult> WorkerQuery::Start() {
+  duckdb::unique_ptr<duckdb::SQLStatement> statement(parsed_.statement.release());
+  if (query_.format == AnswerFormat::kParquet) {
+    auto copy = duckdb::make_uniq<duckdb::CopyStatement>();
+    copy->info->is_from = false;
+    copy->info->file_path = kAnswerPath;
+    copy->info->format = "parquet";
+    copy->info->options["use_tmp_file"] = {duckdb::Value::BOOLEAN(false)};
+    copy->info->options["compression"] = {duckdb::Value("zstd")};
+    copy->info->select_statement =
+        std::move(static_cast<duckdb::SelectStatement&>(*statement).node);
+    copy->named_param_map = statement->named_param_map;
+    statement = std::move(copy);
+  }
+  auto prepared = connection_->Prepare(std::move(statement));
+  if (prepared->HasError()) throw PlaceOf(prepared->error);
+  auto values = ParseParams(query_.params_json);
+  if (values.size() != prepared->named_param_map.size()) {
+    throw Error(ErrorCode::kInvalidRequest,
+                "the query has " + std::to_string(prepared->named_param_map.size()) +
+                    " parameters but " + std::to_string(values.size()) + " values came with it");
+  }
+  return prepared->Execute(values, true);
+}
+
+void WorkerQuery::Run(const DataMessage& data, const AnswerOut& out) {
+  connection_->BeginTransaction();
+  SetTransactionTime(*connection_->context, data.as_of);
+  for (auto& name : need_.streams) DefineStream(*catalog_.GetStream(name), data);
+  for (auto& name : views_) DefineView(*catalog_.GetView(name), data);
+  uint64_t sent = 0;
+  AnswerOut counted = [&](std::string bytes) {
+    sent += bytes.size();
+    if (sent > query_.bytes_max) {
+      throw Error(ErrorCode::kLimitExceeded,
+                  "the answer is larger than " + std::to_string(query_.bytes_max) + " bytes",
+                  "Aggregate, choose fewer columns, or add a LIMIT.");
+    }
+    out(std::move(bytes));
+  };
+  engine_.answer_file().Direct(counted);
+  auto result = Start();
+  if (result->HasError()) result->ThrowError();
+  if (query_.format == AnswerFormat::kParquet) {
+    while (result->Fetch()) {
+    }
+    if (result->HasError()) result->ThrowError();
+    engine_.answer_file().Flush();
+  } else {
+    Stream(*result, data, counted);
+  }
+}
+
+void WorkerQuery::Stream(duckdb::QueryResult& result, const DataMessage& data,
+                         const AnswerOut& out) {
+  std::vector<Column> columns;
+  for (size_t i = 0; i < result.names.size(); i++) {
+    columns.push_back({result.names[i], result.types[i]});
+  }
+  auto writer = MakeAnswerWriter(query_.format, {data.at, data.as_of, query_.exact},
+                                 *connection_->context, out);
+  writer->Begin(columns);
+  uint64_t rows = 0;
+  for (;;) {
+    auto chunk = result.Fetch();
+    if (result.HasError()) result.ThrowError();
+    if (!chunk || chunk->size() == 0) break;
+    rows += chunk->size();
+    if (rows > query_.rows_max) {
+      throw Error(ErrorCode::kLimitExceeded,
+                  "the answer has more than " + std::to_string(query_.rows_max) + " rows",
+                  "Aggregate, or add a LIMIT.");
+    }
+    writer->Rows(*chunk);
+  }
+  writer->End();
+}
+
+}  // namespace weir

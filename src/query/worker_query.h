@@ -1,0 +1,73 @@
+// The batch engine inside a query worker, and one query's way through it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "catalog/catalog.h"
+#include "duck/row_source.h"
+#include "query/answer.h"
+#include "query/messages.h"
+#include "query/shut_in.h"
+
+namespace duckdb {
+class Connection;
+class DuckDB;
+class FileSystem;
+class QueryResult;
+}  // namespace duckdb
+
+namespace weir {
+
+class AnswerFile;
+
+// One DuckDB for the worker's life.
+class WorkerEngine {
+ public:
+  // Looks at the machine (memory, cgroups) and starts no threads: the process can still be shut in.
+  explicit WorkerEngine(const HelloMessage& hello);
+  // From here on without rights: no files but those below `readable`, no settings, no extensions.
+  void ShutIn(const HelloMessage& hello);
+  ~WorkerEngine();
+
+  duckdb::DuckDB& database() { return *database_; }
+  RowSources& sources() { return sources_; }
+  AnswerFile& answer_file() { return *answer_file_; }
+
+ private:
+  RowSources sources_;
+  std::unique_ptr<AnswerFile> answer_file_;
+  std::unique_ptr<duckdb::DuckDB> database_;
+};
+
+class WorkerQuery {
+ public:
+  // Parses and finds out what must be there to run it.  Throws Error.
+  WorkerQuery(WorkerEngine& engine, QueryMessage query);
+  ~WorkerQuery();
+
+  const NeedMessage& need() const { return need_; }
+  // Runs on the data; the answer goes to `out` in pieces.  Throws Error.
+  void Run(const DataMessage& data, const AnswerOut& out);
+
+ private:
+  void Resolve(const ShutInQuery& query, int depth);
+  void DefineStream(const Stream& stream, const DataMessage& data);
+  void DefineView(const View& view, const DataMessage& data);
+  void Define(const std::string& name, const std::string& select);
+  std::unique_ptr<duckdb::QueryResult> Start();
+  void Stream(duckdb::QueryResult& result, const DataMessage& data, const AnswerOut& out);
+
+  WorkerEngine& engine_;
+  QueryMessage query_;
+  CatalogState catalog_;
+  std::unique_ptr<duckdb::Connection> connection_;
+  ShutInQuery parsed_;
+  NeedMessage need_;
+  std::vector<std::string> views_;   // to define, those that others read first
+  bool hidden_columns_ = false;
+};
+
+}  // namespace weir
