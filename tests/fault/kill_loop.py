@@ -1,0 +1,357 @@
+#!/usr/bin/env python3
+"""Kills `weir serve` under load, again and again, and looks for lost or doubled events.
+
+Writers post events with ids of their own and an Idempotency-Key; a request that was not answered is
+sent again with the same key after the restart.  So is the last one that was, and now and then a
+writer hangs up before it has read the answer: all of these must count once.  The server is killed
+(SIGKILL) at random moments.
+In the end every acknowledged event must be there exactly once, no event twice, and each view must
+equal its batch query (`weir verify`).
+
+    tests/fault/kill_loop.py --weir build/weir --cycles 200
+"""
+
+import argparse
+import collections
+import http.client
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+PROJECT_SQL = """\
+CREATE STREAM events (
+  event_id   VARCHAR NOT NULL,
+  event_time TIMESTAMP,
+  event_name VARCHAR,
+  writer     INTEGER,
+  number     BIGINT
+);
+
+CREATE MATERIALIZED VIEW total AS SELECT count(*) AS events, sum(number) AS numbers FROM events;
+
+CREATE MATERIALIZED VIEW by_name AS
+SELECT event_name, count(*) AS events, max(number) AS latest FROM events GROUP BY event_name;
+
+CREATE MATERIALIZED VIEW by_minute AS
+SELECT date_trunc('minute', event_time) AS minute, count(*) AS events
+FROM events WHERE event_name = 'sign_up' GROUP BY minute;
+"""
+
+NAMES = ["sign_up", "sign_in", "page_view", "purchase"]
+STARTED = "listening on http://"
+
+
+class Server:
+    """One life of the server at a time."""
+
+    def __init__(self, weir, project, data, start_timeout):
+        self.command = [weir, "serve", project, "--data", data, "--listen", "127.0.0.1:0"]
+        self.start_timeout = start_timeout
+        self.process = None
+        self.address = None  # (host, port) while it runs, else None
+        self.lines = collections.deque(maxlen=40)
+
+    def start(self):
+        began = time.monotonic()
+        self.process = subprocess.Popen(
+            self.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        ready = threading.Event()
+        reader = threading.Thread(target=self._read, args=(self.process, ready), daemon=True)
+        reader.start()
+        if not ready.wait(self.start_timeout) or self.address is None:
+            self.kill()
+            raise SystemExit("the server did not start:\n" + "".join(self.lines))
+        return time.monotonic() - began
+
+    def _read(self, process, ready):
+        for line in process.stdout:
+            self.lines.append(line)
+            at = line.find(STARTED)
+            if at >= 0 and not ready.is_set():
+                host, port = line[at + len(STARTED) :].split()[0].rstrip("/").rsplit(":", 1)
+                self.address = (host, int(port))
+                ready.set()
+        ready.set()  # it ended
+
+    def kill(self):
+        self.address = None
+        if self.process is not None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.wait()
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return "no end within 30 s"
+
+    @property
+    def url(self):
+        return "http://%s:%d" % self.address
+
+
+def request(address, method, path, body=None, headers=None, timeout=30):
+    connection = http.client.HTTPConnection(*address, timeout=timeout)
+    try:
+        connection.request(method, path, body, headers or {})
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+class Writer(threading.Thread):
+    """Posts bodies one after the other and never gives one up before it was answered."""
+
+    def __init__(self, index, server, seed, stop):
+        super().__init__(daemon=True)
+        self.index = index
+        self.server = server
+        self.random = random.Random(seed)
+        self.stop = stop
+        self.connection = None
+        self.connected_to = None
+        self.last = None  # the latest request that was answered
+        self.sent = 0
+        self.acknowledged = 0  # events with numbers below this
+        self.refused = 0       # answers other than 200, all tried again
+        self.repeats = 0       # requests sent more than once
+        self.problem = None
+
+    def run(self):
+        try:
+            while not self.stop.is_set():
+                if self.last and self.server.address not in (None, self.connected_to):
+                    self.repeats += 1
+                    self.post(self.last)  # a new life must know it from before
+                self.last = self.body()
+                self.post(self.last)
+        except Exception as problem:  # shown by main: it must not be lost with the thread
+            self.problem = repr(problem)
+            self.stop.set()
+
+    def body(self):
+        rows = 1 if self.random.random() < 0.5 else self.random.randint(2, 400)
+        first, self.sent = self.sent, self.sent + rows
+        now = time.time()
+        lines = []
+        for number in range(first, self.sent):
+            stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(now - self.random.random() * 600))
+            lines.append(
+                '{"event_id":"%d-%d","event_time":"%s","event_name":"%s","writer":%d,"number":%d}\n'
+                % (self.index, number, stamp, self.random.choice(NAMES), self.index, number)
+            )
+        return first, rows, "".join(lines).encode()
+
+    def post(self, body):
+        first, rows, data = body
+        key = "%d-%d" % (self.index, first)
+        attempts = 0
+        while not self.stop.is_set():
+            address = self.server.address
+            if address is None:
+                time.sleep(0.002)
+                continue
+            attempts += 1
+            self.repeats += attempts == 2
+            status, answer = self.try_post(address, key, data)
+            if status == 200:
+                accepted = json.loads(answer)["accepted"]
+                if accepted != rows:
+                    raise ValueError("key %s: %d rows accepted of %d" % (key, accepted, rows))
+                self.acknowledged = max(self.acknowledged, first + rows)
+                return
+            if status is not None:
+                if status not in (429, 503):
+                    raise ValueError("key %s: answer %d %s" % (key, status, answer[:300]))
+                self.refused += 1
+            time.sleep(0.005)
+
+    def try_post(self, address, key, data):
+        try:
+            if self.connection is None or self.connected_to != address:
+                self.connection = http.client.HTTPConnection(*address, timeout=30)
+                self.connected_to = address
+            self.connection.request(
+                "POST",
+                "/v1/streams/events/events",
+                data,
+                {"Content-Type": "application/x-ndjson", "Idempotency-Key": key},
+            )
+            if self.random.random() < 0.01:
+                time.sleep(self.random.random() * 0.003)
+                self.connection.close()
+                self.connection = None
+                return None, b""
+            response = self.connection.getresponse()
+            return response.status, response.read()
+        except (OSError, http.client.HTTPException):
+            self.connection = None
+            return None, b""
+
+
+def query(server, sql):
+    status, body = request(
+        server.address, "POST", "/v1/sql", sql.encode(), {"Content-Type": "text/plain"}, 120
+    )
+    if status != 200:
+        raise SystemExit("query failed: %d %s\n%s" % (status, body[:500], sql))
+    return json.loads(body)["rows"]
+
+
+def check(server, writers, sent):
+    """The problems found, as lines.  `sent`: the last event each writer may have got in."""
+    problems = []
+    rows = query(
+        server,
+        "SELECT writer, count(*), count(DISTINCT number), min(number), max(number) "
+        "FROM events GROUP BY writer ORDER BY writer",
+    )
+    found = {int(row[0]): [int(value) for value in row[1:]] for row in rows}
+    for writer in writers:
+        count, distinct, low, high = found.pop(writer.index, [0, 0, 0, -1])
+        name = "writer %d" % writer.index
+        if count != distinct:
+            problems.append("%s: %d events doubled" % (name, count - distinct))
+        if high >= sent[writer.index]:
+            problems.append("%s: an event that was never sent" % name)
+        if distinct and (low != 0 or high - low + 1 != distinct):
+            problems.append("%s: %d events missing" % (name, high + 1 - distinct))
+        if high + 1 < writer.acknowledged:
+            problems.append(
+                "%s: the last %d acknowledged events are lost" % (name, writer.acknowledged - high - 1)
+            )
+    for index in found:
+        problems.append("events of an unknown writer %d" % index)
+    wrong = query(server, "SELECT count(*) FROM events WHERE event_id <> writer || '-' || number")
+    if int(wrong[0][0]) != 0:
+        problems.append("%s events with the wrong content" % wrong[0][0])
+    return problems
+
+
+def verify(weir, server):
+    done = subprocess.run(
+        [weir, "verify", "--url", server.url], capture_output=True, text=True, timeout=600
+    )
+    if done.returncode == 0:
+        return []
+    return ["weir verify: exit code %d\n%s%s" % (done.returncode, done.stdout, done.stderr)]
+
+
+def report(problems, server, data):
+    if problems:
+        print("\n".join(problems))
+        print("the last lines of the server:\n" + "".join(server.lines), end="")
+        print("data folder kept: " + data)
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--weir", default="build/weir")
+    parser.add_argument("--cycles", type=int, default=5)
+    parser.add_argument("--writers", type=int, default=4)
+    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--life", type=float, default=0.6, help="longest life in seconds")
+    parser.add_argument("--check-every", type=int, default=10, help="cycles between checks")
+    parser.add_argument("--start-timeout", type=float, default=60)
+    return parser.parse_args()
+
+
+def main():
+    arguments = parse_arguments()
+    seed = arguments.seed if arguments.seed is not None else random.randrange(1 << 32)
+    print("seed %d" % seed, flush=True)
+    dice = random.Random(seed)
+    folder = tempfile.mkdtemp(prefix="weir-kill-")
+    project, data = os.path.join(folder, "project"), os.path.join(folder, "data")
+    os.makedirs(project)
+    with open(os.path.join(project, "views.sql"), "w") as file:
+        file.write(PROJECT_SQL)
+
+    server = Server(os.path.abspath(arguments.weir), project, data, arguments.start_timeout)
+    stop = threading.Event()
+    writers = [Writer(i, server, dice.random(), stop) for i in range(arguments.writers)]
+    problems = []
+    slowest_start = 0.0
+    began = time.monotonic()
+    try:
+        slowest_start = server.start()
+        for writer in writers:
+            writer.start()
+        for cycle in range(1, arguments.cycles + 1):
+            time.sleep(dice.random() * arguments.life)
+            server.kill()
+            slowest_start = max(slowest_start, server.start())
+            if cycle % arguments.check_every == 0:
+                # Beside the writers: what is acknowledged before the question must be in the answer.
+                problems = check_while_writing(server, writers)
+            print(
+                "cycle %d of %d: %d events acknowledged, %d requests sent again"
+                % (
+                    cycle,
+                    arguments.cycles,
+                    sum(writer.acknowledged for writer in writers),
+                    sum(writer.repeats for writer in writers),
+                ),
+                flush=True,
+            )
+            if problems or stop.is_set():
+                break
+        time.sleep(0.2)
+        stop.set()
+        for writer in writers:
+            writer.join()
+        problems += [writer.problem for writer in writers if writer.problem]
+        problems += check(server, writers, {writer.index: writer.sent for writer in writers})
+        problems += verify(server.command[0], server)
+        ended = server.stop()
+        if ended != 0:
+            problems.append("the server ended with %s after SIGTERM" % ended)
+    finally:
+        stop.set()
+        server.kill()
+    report(problems, server, data)
+    events = sum(writer.acknowledged for writer in writers)
+    print(
+        "%s: %d cycles, %d events acknowledged, %d requests sent again, slowest start %.2f s, "
+        "%.0f s in all, seed %d"
+        % (
+            "FAILED" if problems else "nothing lost, nothing doubled, views equal batch",
+            arguments.cycles,
+            events,
+            sum(writer.repeats for writer in writers),
+            slowest_start,
+            time.monotonic() - began,
+            seed,
+        )
+    )
+    if not problems:
+        shutil.rmtree(folder)
+    return 1 if problems else 0
+
+
+class Snapshot:
+    """What a writer had been promised at one moment."""
+
+    def __init__(self, writer):
+        self.index = writer.index
+        self.acknowledged = writer.acknowledged
+
+
+def check_while_writing(server, writers):
+    promised = [Snapshot(writer) for writer in writers]
+    return check(server, promised, collections.defaultdict(lambda: 1 << 62))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
