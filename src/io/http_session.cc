@@ -1,0 +1,456 @@
+#include "io/http_session.h"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/read.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/http/read.hpp>
+#include <charconv>
+#include <deque>
+
+#include "io/url.h"
+
+namespace weir {
+namespace {
+
+namespace asio = boost::asio;
+namespace http = boost::beast::http;
+constexpr auto kUse = asio::as_tuple(asio::use_awaitable);
+
+std::string_view Reason(int status) {
+  auto reason = http::obsolete_reason(static_cast<http::status>(status));
+  return std::string_view(reason.data(), reason.size());
+}
+
+std::string Head(int status, const std::vector<std::pair<std::string, std::string>>& headers) {
+  std::string head = "HTTP/1.1 " + std::to_string(status) + " ";
+  head += Reason(status);
+  head += "\r\n";
+  for (auto& [name, value] : headers) {
+    head += name + ": ";
+    for (char c : value) head += c == '\r' || c == '\n' ? ' ' : c;
+    head += "\r\n";
+  }
+  return head;
+}
+
+}  // namespace
+
+// ---- streams ------------------------------------------------------------------------------------
+
+class HttpSession::Stream : public HttpStream {
+ public:
+  explicit Stream(std::weak_ptr<HttpSession> session) : session_(std::move(session)) {}
+
+  void Write(std::shared_ptr<const std::string> bytes) override {
+    if (bytes->empty()) return;
+    bool wake;
+    {
+      std::lock_guard lock(mutex_);
+      if (closed_) return;
+      wake = queue_.empty() && !writing_;
+      pending_ += bytes->size();
+      queue_.push_back(std::move(bytes));
+    }
+    if (wake) WakeSession();
+  }
+  void Close() override {
+    {
+      std::lock_guard lock(mutex_);
+      closed_ = true;
+    }
+    WakeSession();
+  }
+  size_t Pending() const override {
+    std::lock_guard lock(mutex_);
+    return pending_;
+  }
+  bool Closed() const override {
+    std::lock_guard lock(mutex_);
+    return closed_;
+  }
+  void OnDrained(std::function<void()> callback) override {
+    std::lock_guard lock(mutex_);
+    drained_ = std::move(callback);
+  }
+
+  // The session's side.
+  std::deque<std::shared_ptr<const std::string>> Take() {
+    std::lock_guard lock(mutex_);
+    writing_ = !queue_.empty();
+    return std::exchange(queue_, {});
+  }
+  void Taken(size_t bytes) {
+    std::function<void()> drained;
+    {
+      std::lock_guard lock(mutex_);
+      pending_ -= bytes;
+      writing_ = false;
+      if (queue_.empty()) drained = drained_;
+    }
+    if (drained) drained();
+  }
+  void Gone() {
+    std::function<void()> drained;
+    {
+      std::lock_guard lock(mutex_);
+      closed_ = true;
+      queue_.clear();
+      pending_ = 0;
+      drained = std::exchange(drained_, nullptr);
+    }
+    if (drained) drained();
+  }
+  bool Finished() const {
+    std::lock_guard lock(mutex_);
+    return closed_ && queue_.empty();
+  }
+
+  int status = 200;
+  std::vector<std::pair<std::string, std::string>> headers;
+
+ private:
+  void WakeSession() {
+    if (auto session = session_.lock()) {
+      asio::post(session->socket_.get_executor(), [session] { session->Wake(); });
+    }
+  }
+
+  std::weak_ptr<HttpSession> session_;
+  mutable std::mutex mutex_;
+  std::deque<std::shared_ptr<const std::string>> queue_;
+  size_t pending_ = 0;
+  bool writing_ = false, closed_ = false;
+  std::function<void()> drained_;
+};
+
+class HttpSession::Exchange : public HttpExchange {
+ public:
+  explicit Exchange(std::weak_ptr<HttpSession> session) : session_(std::move(session)) {}
+
+  void Respond(HttpResponse response) override {
+    Settle([&] { response_ = std::move(response); });
+  }
+  std::shared_ptr<HttpStream> Stream(
+      int status, std::vector<std::pair<std::string, std::string>> headers) override {
+    auto stream = std::make_shared<HttpSession::Stream>(session_);
+    stream->status = status;
+    stream->headers = std::move(headers);
+    Settle([&] { stream_ = stream; });
+    return stream;
+  }
+
+  bool Settled() const {
+    std::lock_guard lock(mutex_);
+    return response_.has_value() || stream_;
+  }
+  std::optional<HttpResponse>& response() { return response_; }
+  std::shared_ptr<HttpSession::Stream>& stream() { return stream_; }
+
+ private:
+  template <class Change>
+  void Settle(Change change) {
+    {
+      std::lock_guard lock(mutex_);
+      if (response_ || stream_) return;
+      change();
+    }
+    if (auto session = session_.lock()) {
+      asio::dispatch(session->socket_.get_executor(), [session] { session->Wake(); });
+    }
+  }
+  std::weak_ptr<HttpSession> session_;
+  mutable std::mutex mutex_;
+  std::optional<HttpResponse> response_;
+  std::shared_ptr<HttpSession::Stream> stream_;
+};
+
+// ---- the connection -----------------------------------------------------------------------------
+
+HttpSession::HttpSession(Socket socket, std::shared_ptr<HttpSettings> settings)
+    : socket_(std::move(socket)),
+      settings_(std::move(settings)),
+      wake_(socket_.get_executor()),
+      watchdog_(socket_.get_executor()) {
+  settings_->connections++;
+  wake_.expires_at(std::chrono::steady_clock::time_point::max());
+}
+
+HttpSession::~HttpSession() { settings_->connections--; }
+
+void HttpSession::Start() {
+  SetDeadline(settings_->limits.idle_timeout);
+  auto self = shared_from_this();
+  asio::co_spawn(socket_.get_executor(), [self] { return self->Run(); }, asio::detached);
+  asio::co_spawn(socket_.get_executor(), [self] { return self->Watch(); }, asio::detached);
+}
+
+void HttpSession::Stop() {
+  asio::post(socket_.get_executor(), [self = shared_from_this()] {
+    bool streaming = self->current_ && self->current_->stream();
+    if (self->serving_ && !streaming) return;  // its answer is on the way
+    if (streaming) self->current_->stream()->Close();
+    if (!self->serving_) {
+      boost::system::error_code ignored;
+      self->socket_.close(ignored);
+    }
+  });
+}
+
+void HttpSession::Wake() { wake_.cancel(); }
+
+void HttpSession::SetDeadline(Micros from_now) {
+  deadline_ = std::chrono::steady_clock::now() + std::chrono::microseconds(from_now);
+}
+
+// Closes the socket when the deadline passes; looks once a second.
+HttpSession::Awaitable<void> HttpSession::Watch() {
+  while (socket_.is_open()) {
+    watchdog_.expires_after(std::chrono::seconds(1));
+    auto [error] = co_await watchdog_.async_wait(kUse);
+    if (error) co_return;
+    if (std::chrono::steady_clock::now() < deadline_) continue;
+    boost::system::error_code ignored;
+    socket_.cancel(ignored);
+    socket_.close(ignored);
+  }
+}
+
+HttpSession::Awaitable<void> HttpSession::Run() {
+  boost::system::error_code ignored;
+  socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
+  try {
+    while (!settings_->stopping && co_await Serve()) {
+    }
+  } catch (const std::exception&) {
+    // A connection that fails ends; its client sees that.
+  }
+  watchdog_.cancel();
+  if (!socket_.is_open()) co_return;
+  socket_.shutdown(Socket::shutdown_send, ignored);
+  socket_.close(ignored);
+}
+
+HttpSession::Awaitable<void> HttpSession::Refuse(int status, std::string message) {
+  SetDeadline(5'000'000);
+  co_await Send(settings_->refusal(status, message), false, false);
+  // Take what the client still sends, so that it reads the answer before it sees a reset.
+  boost::system::error_code ignored;
+  socket_.shutdown(Socket::shutdown_send, ignored);
+  std::string sink(64 << 10, '\0');
+  for (size_t taken = 0; taken < (256u << 20);) {
+    auto [error, bytes] = co_await socket_.async_read_some(asio::buffer(sink), kUse);
+    if (error) break;
+    taken += bytes;
+  }
+}
+
+bool HttpSession::MakeRequest(Parser& parser, HttpRequest& request, int& status,
+                              std::string& why) {
+  auto& message = parser.get();
+  auto target = std::string_view(message.target().data(), message.target().size());
+  auto refuse = [&](int code, std::string reason) {
+    status = code;
+    why = std::move(reason);
+    return false;
+  };
+  if (target.size() > settings_->limits.target_bytes) return refuse(414, "the URL is too long");
+  request.method = std::string(message.method_string());
+  auto question = target.find('?');
+  if (target.empty() || target[0] != '/' || !DecodeUrl(target.substr(0, question), request.path)) {
+    return refuse(400, "the URL is malformed");
+  }
+  if (question != std::string_view::npos &&
+      !DecodeQuery(target.substr(question + 1), request.query)) {
+    return refuse(400, "the query of the URL is malformed");
+  }
+  int lengths = 0, encodings = 0, hosts = 0;
+  for (auto& field : message) {
+    std::string name(field.name_string());
+    for (char& c : name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    lengths += name == "content-length";
+    encodings += name == "transfer-encoding";
+    hosts += name == "host";
+    auto value = std::string(field.value());
+    auto [entry, added] = request.headers.emplace(name, value);
+    if (!added) entry->second += ", " + value;
+  }
+  if (lengths > 1 || (lengths && encodings)) return refuse(400, "the body's length is ambiguous");
+  if (hosts != 1 && message.version() >= 11) return refuse(400, "the Host header is missing or doubled");
+  if (encodings && !parser.chunked()) return refuse(501, "unknown Transfer-Encoding");
+  auto length = parser.content_length();
+  if (length && *length > settings_->limits.body_bytes) return refuse(413, "the body is too large");
+  return true;
+}
+
+HttpSession::Awaitable<bool> HttpSession::ReadBody(Parser& parser, HttpRequest& request) {
+  if (request.Header("expect") == "100-continue") {
+    static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+    auto [error, bytes] = co_await asio::async_write(socket_, asio::buffer(kContinue), kUse);
+    if (error) co_return false;
+  }
+  if (parser.chunked()) co_return co_await ReadChunked(parser, request);
+  auto length = parser.content_length();
+  if (!length || *length == 0) co_return true;
+  // Straight into one buffer: large bodies are not copied again.
+  request.body.resize(*length);
+  size_t have = std::min<size_t>(buffer_.size(), *length);
+  std::memcpy(request.body.data(), buffer_.data().data(), have);
+  buffer_.consume(have);
+  while (have < request.body.size()) {
+    auto left = request.body.size() - have;
+    SetDeadline(10'000'000 + static_cast<Micros>(std::min<size_t>(left, 16 << 10) * 1'000'000 /
+                                                 settings_->limits.body_bytes_per_second));
+    auto [error, bytes] = co_await socket_.async_read_some(
+        asio::buffer(request.body.data() + have, left), kUse);
+    if (error) co_return false;
+    have += bytes;
+  }
+  co_return true;
+}
+
+HttpSession::Awaitable<bool> HttpSession::ReadChunked(Parser& parser, HttpRequest& request) {
+  std::string piece(64 << 10, '\0');
+  while (!parser.is_done()) {
+    parser.get().body().data = piece.data();
+    parser.get().body().size = piece.size();
+    SetDeadline(20'000'000);
+    auto [error, bytes] = co_await http::async_read(socket_, buffer_, parser, kUse);
+    if (error && error != http::error::need_buffer) {
+      if (socket_.is_open()) co_await Refuse(400, "the chunked body is malformed");
+      co_return false;
+    }
+    request.body.append(piece.data(), piece.size() - parser.get().body().size);
+    if (request.body.size() > settings_->limits.body_bytes) {
+      co_await Refuse(413, "the body is too large");
+      co_return false;
+    }
+  }
+  co_return true;
+}
+
+// One request and its answer; false when the connection ends.
+HttpSession::Awaitable<bool> HttpSession::Serve() {
+  SetDeadline(settings_->limits.idle_timeout);
+  if (buffer_.size() == 0) {
+    auto space = buffer_.prepare(16 << 10);
+    auto [error, bytes] = co_await socket_.async_read_some(space, kUse);
+    if (error) co_return false;
+    buffer_.commit(bytes);
+  }
+  SetDeadline(settings_->limits.header_timeout);
+  Parser parser;
+  parser.header_limit(static_cast<uint32_t>(settings_->limits.header_bytes));
+  parser.body_limit(boost::none);
+  auto [error, header_bytes] = co_await http::async_read_header(socket_, buffer_, parser, kUse);
+  if (error) {
+    bool quiet = error == http::error::end_of_stream || !socket_.is_open() ||
+                 error == asio::error::connection_reset;
+    if (quiet) co_return false;
+    bool large = error == http::error::header_limit;
+    co_await Refuse(large ? 431 : 400, large ? "the headers are too large"
+                                             : "the request is malformed: " + error.message());
+    co_return false;
+  }
+  auto exchange = std::make_shared<Exchange>(weak_from_this());
+  int status = 0;
+  std::string why;
+  if (!MakeRequest(parser, exchange->request, status, why)) {
+    co_await Refuse(status, why);
+    co_return false;
+  }
+  if (!co_await ReadBody(parser, exchange->request)) co_return false;
+
+  serving_ = true;
+  current_ = exchange;
+  SetDeadline(3'600'000'000);
+  bool keep_alive = parser.keep_alive();
+  settings_->handler(exchange);
+  while (!exchange->Settled()) co_await wake_.async_wait(kUse);
+  bool go_on = co_await Answer(*exchange, keep_alive && !settings_->stopping,
+                               parser.get().version());
+  current_ = nullptr;
+  serving_ = false;
+  co_return go_on;
+}
+
+HttpSession::Awaitable<bool> HttpSession::Answer(Exchange& exchange, bool keep_alive,
+                                                 unsigned version) {
+  if (exchange.stream()) co_return co_await RunStream(*exchange.stream(), version);
+  bool head = exchange.request.method == "HEAD";
+  SetDeadline(60'000'000);
+  co_return co_await Send(*exchange.response(), head, keep_alive) && keep_alive;
+}
+
+HttpSession::Awaitable<bool> HttpSession::Send(const HttpResponse& response, bool head,
+                                               bool keep_alive) {
+  std::string text = Head(response.status, response.headers);
+  bool bodiless = response.status == 204 || response.status == 304;
+  if (!bodiless) text += "Content-Length: " + std::to_string(response.body.size()) + "\r\n";
+  if (!keep_alive) text += "Connection: close\r\n";
+  text += "\r\n";
+  std::array<asio::const_buffer, 2> buffers = {asio::buffer(text), asio::buffer(response.body)};
+  if (head || bodiless) buffers[1] = asio::const_buffer();
+  auto [error, bytes] = co_await asio::async_write(socket_, buffers, kUse);
+  co_return !error;
+}
+
+HttpSession::Awaitable<bool> HttpSession::RunStream(Stream& stream, unsigned version) {
+  bool chunked = version >= 11;
+  std::string head = Head(stream.status, stream.headers);
+  head += chunked ? "Transfer-Encoding: chunked\r\n\r\n" : "Connection: close\r\n\r\n";
+  SetDeadline(60'000'000);
+  auto keep = current_->stream();
+  auto [head_error, head_bytes] = co_await asio::async_write(socket_, asio::buffer(head), kUse);
+  bool failed = static_cast<bool>(head_error);
+  // A client that goes is noticed by its end of the connection, not by the next write.
+  auto gone = std::make_shared<bool>(false);
+  auto self = shared_from_this();
+  auto probe = std::make_shared<char>();
+  if (chunked && !failed) {
+    socket_.async_wait(Socket::wait_read, [self, gone](boost::system::error_code error) {
+      char byte;
+      boost::system::error_code peek;
+      if (error == asio::error::operation_aborted) return;
+      self->socket_.receive(asio::buffer(&byte, 1), Socket::message_peek, peek);
+      if (!peek) return;  // the next request of a pipeline
+      *gone = true;
+      self->Wake();
+    });
+  }
+  while (!failed && !*gone) {
+    auto pieces = stream.Take();
+    if (pieces.empty()) {
+      if (stream.Finished()) break;
+      SetDeadline(3'600'000'000);
+      co_await wake_.async_wait(kUse);
+      if (!socket_.is_open()) failed = true;
+      continue;
+    }
+    size_t payload = 0;
+    for (auto& piece : pieces) payload += piece->size();
+    char size_line[24];
+    auto end = std::to_chars(size_line, size_line + 16, payload, 16).ptr;
+    *end++ = '\r';
+    *end++ = '\n';
+    std::vector<asio::const_buffer> buffers;
+    if (chunked) buffers.push_back(asio::buffer(size_line, static_cast<size_t>(end - size_line)));
+    for (auto& piece : pieces) buffers.push_back(asio::buffer(*piece));
+    if (chunked) buffers.push_back(asio::buffer("\r\n", 2));
+    SetDeadline(120'000'000);
+    auto [error, bytes] = co_await asio::async_write(socket_, buffers, kUse);
+    failed = static_cast<bool>(error);
+    stream.Taken(payload);
+  }
+  stream.Gone();
+  if (failed || *gone || !chunked) co_return false;
+  auto [error, bytes] = co_await asio::async_write(socket_, asio::buffer("0\r\n\r\n", 5), kUse);
+  boost::system::error_code ignored;
+  socket_.cancel(ignored);
+  co_return !error && !settings_->stopping;
+}
+
+}  // namespace weir
