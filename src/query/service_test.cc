@@ -12,6 +12,7 @@
 #include "formats/block.h"
 #include "io/manual_clock.h"
 #include "log/test_log.h"
+#include "query/fake_views.h"
 #include "query/worker.h"
 
 namespace weir {
@@ -218,6 +219,44 @@ TEST_F(QueriesTest, PlainViewsAreTheirQueries) {
   EXPECT_EQ(Body("SELECT n FROM odd_count"), "n\n5\n");
 }
 
+TEST_F(QueriesTest, KeptViewsAndStreamsAreReadAtOnePosition) {
+  AppendEvents(10);
+  DefineView("totals", "SELECT name, count(*) AS n FROM events GROUP BY name", true);
+  FakeViews views;
+  auto& content = views.Set("totals");
+  content.offset = {6};
+  content.as_of = 1'600'000'000'000'000;
+  content.columns = {{"name", LogicalType::VARCHAR}, {"n", LogicalType::BIGINT}};
+  content.rows = RowsOf(content.columns, {{"odd", "3"}, {"even", "3"}});
+  Service().Connect(views);
+  EXPECT_EQ(Body("SELECT (SELECT sum(n) FROM totals) AS kept, (SELECT count(*) FROM events) AS n, "
+                 "now() AS t"),
+            "kept,n,t\n6,6,2020-09-13 12:26:40+00\n");
+  EXPECT_EQ(views.waited_for, Offset{10});
+  Service().Stop();
+}
+
+TEST_F(QueriesTest, AJsonAnswerSaysWhereItStands) {
+  AppendEvents(2);
+  EXPECT_EQ(Ask("SELECT id, name FROM events", ResultFormat::kJson).body,
+            "{\"offset\":2,\"as_of\":\"2023-11-14T22:13:20.000Z\",\"columns\":"
+            "[{\"name\":\"id\",\"type\":\"BIGINT\"},{\"name\":\"name\",\"type\":\"VARCHAR\"}],"
+            "\"rows\":[[1,\"odd\"],[2,\"even\"]]}\n");
+}
+
+TEST_F(QueriesTest, BinaryFormatsAreWhole) {
+  AppendEvents(3000);
+  std::string parquet = Ask("SELECT * FROM events", ResultFormat::kParquet).body;
+  ASSERT_GT(parquet.size(), 8u);
+  EXPECT_EQ(parquet.substr(0, 4), "PAR1");
+  EXPECT_EQ(parquet.substr(parquet.size() - 4), "PAR1");
+  std::string arrow = Ask("SELECT * FROM events", ResultFormat::kArrow).body;
+  ASSERT_GT(arrow.size(), 8u);
+  EXPECT_EQ(arrow.substr(0, 4), "\xFF\xFF\xFF\xFF");
+  EXPECT_EQ(arrow.substr(arrow.size() - 8), std::string("\xFF\xFF\xFF\xFF\0\0\0\0", 8));
+  EXPECT_GT(arrow.size(), 3000 * sizeof(int64_t));
+}
+
 TEST_F(QueriesTest, ABatchRunExpandsKeptViewsAtItsPosition) {
   AppendEvents(10);
   DefineView("totals", "SELECT name, count(*) AS n FROM events GROUP BY name", true);
@@ -237,6 +276,7 @@ TEST_F(QueriesTest, ErrorsOfTheQuerySayWhere) {
   ASSERT_TRUE(answer.error);
   EXPECT_EQ(answer.error->code, ErrorCode::kInvalidSql);
   EXPECT_NE(answer.error->hint.find("^"), std::string::npos);
+  EXPECT_NE(answer.error->hint.find("SELECT idd"), std::string::npos);
   EXPECT_EQ(Code("SELEC 1"), ErrorCode::kInvalidSql);
   EXPECT_EQ(Code("SELECT 1; SELECT 2"), ErrorCode::kInvalidSql);
   EXPECT_EQ(Code(""), ErrorCode::kInvalidSql);
