@@ -41,16 +41,32 @@ class Backpressure {
   virtual bool Behind() const = 0;
 };
 
+// Reads a column of a stream's rows that arrived since a time, so that a restart knows the keys of
+// the window; implemented by main over lake and log.
+class KeyHistory {
+ public:
+  virtual ~KeyHistory() = default;
+  virtual void Scan(const Stream& stream, size_t column, Micros since,
+                    const std::function<void(duckdb::Vector& keys, duckdb::Vector& arrival_times,
+                                             duckdb::idx_t count)>& sink) = 0;
+};
+
 class Ingest {
  public:
+  // Reads back which idempotency keys and dedup keys the log has; call before the first Post.
   static std::unique_ptr<Ingest> Open(Catalog& catalog, Log& log, Clock& clock,
-                                      const Backpressure& backpressure);
+                                      const Backpressure& backpressure, KeyHistory& history);
   virtual ~Ingest() = default;
 
   // Parses on the caller's thread; `done` runs on the log's thread once durable (or at once, for a
   // body that is refused whole).  An idempotency key seen before answers what it answered then; the
   // same key with another body is kConflict.
   virtual void Post(const IngestRequest& request, std::function<void(IngestAnswer)> done) = 0;
+
+  struct Counts {
+    uint64_t rows = 0, rejected = 0, duplicates = 0, bodies = 0, bytes = 0;
+  };
+  virtual Counts Info() const = 0;
 };
 
 }  // namespace weir

@@ -1,0 +1,84 @@
+#include "ingest/idempotency.h"
+
+namespace weir {
+namespace {
+
+IngestAnswer Conflict() {
+  IngestAnswer answer;
+  answer.error = Error(ErrorCode::kConflict,
+                       "this Idempotency-Key was used before with another body",
+                       "Use a new key for new events, and the same key only for a retry.");
+  return answer;
+}
+
+}  // namespace
+
+bool IdempotencyWindow::Begin(const std::string& key, uint64_t body_hash, const Done& done) {
+  IngestAnswer answer;
+  {
+    std::lock_guard lock(mutex_);
+    auto [place, added] = entries_.try_emplace(key);
+    Entry& entry = place->second;
+    if (added) {
+      entry.body_hash = body_hash;
+      return true;
+    }
+    if (entry.body_hash != body_hash) {
+      answer = Conflict();
+    } else if (!entry.finished) {
+      entry.waiting.push_back(done);
+      return false;
+    } else {
+      answer = entry.answer;
+    }
+  }
+  done(std::move(answer));
+  return false;
+}
+
+void IdempotencyWindow::Finish(const std::string& key, const IngestAnswer& answer, Micros time) {
+  std::vector<Done> waiting;
+  {
+    std::lock_guard lock(mutex_);
+    Entry& entry = entries_[key];
+    entry.finished = true;
+    entry.answer = answer;
+    waiting.swap(entry.waiting);
+    order_.emplace_back(time, key);
+    Forget(time);
+  }
+  for (auto& done : waiting) done(answer);
+}
+
+void IdempotencyWindow::Abandon(const std::string& key, const IngestAnswer& failure) {
+  std::vector<Done> waiting;
+  {
+    std::lock_guard lock(mutex_);
+    auto found = entries_.find(key);
+    if (found == entries_.end()) return;
+    waiting.swap(found->second.waiting);
+    entries_.erase(found);
+  }
+  for (auto& done : waiting) done(failure);
+}
+
+void IdempotencyWindow::Remember(const std::string& key, uint64_t body_hash,
+                                 const IngestAnswer& answer, Micros time) {
+  std::lock_guard lock(mutex_);
+  Entry& entry = entries_[key];
+  entry.body_hash = body_hash;
+  entry.finished = true;
+  entry.answer = answer;
+  order_.emplace_back(time, key);
+  Forget(time);
+}
+
+void IdempotencyWindow::Forget(Micros now) {
+  while (!order_.empty() &&
+         (order_.size() > kKeysMax || order_.front().first < now - kWindow)) {
+    entries_.erase(order_.front().second);
+    order_.pop_front();
+  }
+}
+
+}  // namespace weir

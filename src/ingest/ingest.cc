@@ -1,0 +1,250 @@
+#include "ingest/ingest.h"
+
+#include <atomic>
+#include <map>
+#include <mutex>
+
+#include "duckdb/common/types/hash.hpp"
+#include "formats/block.h"
+#include "ingest/dedup.h"
+#include "ingest/idempotency.h"
+#include "ingest/meta.h"
+
+namespace weir {
+namespace {
+
+constexpr size_t kKeyBytesMax = 255;
+constexpr size_t kParsersKept = 8;  // for each stream: one for each thread that parses at once
+
+class IngestImpl : public Ingest {
+ public:
+  IngestImpl(Catalog& catalog, Log& log, Clock& clock, const Backpressure& backpressure,
+             KeyHistory& history)
+      : catalog_(catalog), log_(log), clock_(clock), backpressure_(backpressure),
+        history_(history) {}
+
+  void Recover();
+  void Post(const IngestRequest& request, std::function<void(IngestAnswer)> done) override;
+  Counts Info() const override {
+    return {rows_, rejected_, duplicates_, bodies_, bytes_};
+  }
+
+ private:
+  // A stream's window of keys, read back from history when it is first needed.
+  struct Dedup {
+    explicit Dedup(Micros window) : window(window) {}
+    std::mutex mutex;
+    bool recovered = false;
+    DedupWindow window;
+  };
+  struct Claimed {
+    std::vector<std::vector<std::optional<DedupWindow::Hash>>> hashes;
+    std::vector<std::vector<bool>> fresh;
+  };
+
+  std::unique_ptr<RowParser> TakeParser(const std::shared_ptr<const Stream>& stream);
+  void ReturnParser(StreamId stream, std::unique_ptr<RowParser> parser);
+  Dedup& DedupOf(const Stream& stream);
+  uint64_t DropDuplicates(const Stream& stream, Columns& columns, Claimed& claimed);
+  IngestAnswer Refuse(ParsedRows& parsed);
+
+  Catalog& catalog_;
+  Log& log_;
+  Clock& clock_;
+  const Backpressure& backpressure_;
+  KeyHistory& history_;
+  IdempotencyWindow keys_;
+  std::mutex mutex_;  // guards what follows
+  std::map<uint32_t, std::vector<std::unique_ptr<RowParser>>> parsers_;
+  std::map<uint32_t, std::unique_ptr<Dedup>> dedup_;
+  std::atomic<uint64_t> rows_{0}, rejected_{0}, duplicates_{0}, bodies_{0}, bytes_{0};
+};
+
+std::string KeyOf(const Stream& stream, const std::string& key) {
+  return std::to_string(stream.id.value) + "/" + key;
+}
+
+void IngestImpl::Recover() {
+  auto reader = log_.Read(Offset{});
+  while (auto record = reader->Next()) {
+    auto meta = DecodeMeta(record->record.meta);
+    if (!meta || meta->key.empty()) continue;
+    meta->answer.offset = record->last();
+    keys_.Remember(std::to_string(record->record.stream.value) + "/" + meta->key, meta->body_hash,
+                   meta->answer, record->append_time);
+  }
+}
+
+std::unique_ptr<RowParser> IngestImpl::TakeParser(const std::shared_ptr<const Stream>& stream) {
+  {
+    std::lock_guard lock(mutex_);
+    auto& parsers = parsers_[stream->id.value];
+    if (!parsers.empty()) {
+      auto parser = std::move(parsers.back());
+      parsers.pop_back();
+      return parser;
+    }
+  }
+  return RowParser::Make(stream);
+}
+
+void IngestImpl::ReturnParser(StreamId stream, std::unique_ptr<RowParser> parser) {
+  std::lock_guard lock(mutex_);
+  auto& parsers = parsers_[stream.value];
+  if (parsers.size() < kParsersKept) parsers.push_back(std::move(parser));
+}
+
+IngestImpl::Dedup& IngestImpl::DedupOf(const Stream& stream) {
+  Dedup* dedup;
+  {
+    std::lock_guard lock(mutex_);
+    auto& place = dedup_[stream.id.value];
+    if (!place) place = std::make_unique<Dedup>(stream.dedup_window);
+    dedup = place.get();
+  }
+  std::lock_guard lock(dedup->mutex);
+  if (!dedup->recovered) {
+    history_.Scan(stream, *stream.Find(stream.dedup_key), clock_.Now() - stream.dedup_window,
+                  [&](duckdb::Vector& keys, duckdb::Vector& times, duckdb::idx_t count) {
+                    auto hashes = DedupWindow::HashesOf(keys, count);
+                    times.Flatten(count);
+                    auto time = duckdb::FlatVector::GetData<int64_t>(times)[count - 1];
+                    dedup->window.Claim(hashes, time);
+                  });
+    dedup->recovered = true;
+  }
+  return *dedup;
+}
+
+// Leaves only rows whose key is new; returns how many went.
+uint64_t IngestImpl::DropDuplicates(const Stream& stream, Columns& columns, Claimed& claimed) {
+  Dedup& dedup = DedupOf(stream);
+  size_t key = *stream.Find(stream.dedup_key);
+  uint64_t dropped = 0;
+  Micros now = clock_.Now();
+  for (auto& chunk : columns.chunks) {
+    auto hashes = DedupWindow::HashesOf(chunk->data[key], chunk->size());
+    auto fresh = dedup.window.Claim(hashes, now);
+    duckdb::SelectionVector kept(chunk->size());
+    duckdb::idx_t count = 0;
+    for (duckdb::idx_t row = 0; row < chunk->size(); row++) {
+      if (fresh[row]) kept.set_index(count++, row);
+    }
+    if (count < chunk->size()) {
+      dropped += chunk->size() - count;
+      chunk->Slice(kept, count);
+      chunk->Flatten();
+    }
+    claimed.hashes.push_back(std::move(hashes));
+    claimed.fresh.push_back(std::move(fresh));
+  }
+  std::erase_if(columns.chunks, [](auto& chunk) { return chunk->size() == 0; });
+  columns.rows -= dropped;
+  return dropped;
+}
+
+IngestAnswer IngestImpl::Refuse(ParsedRows& parsed) {
+  IngestAnswer answer;
+  answer.rejected = std::move(parsed.errors);
+  answer.rejected_total = parsed.error_count;
+  answer.error = Error(ErrorCode::kInvalidData,
+                       std::to_string(answer.rejected_total) +
+                           " rows were refused, so none was kept (atomic)",
+                       "Mend them, or send without atomic=true to keep the good rows.");
+  return answer;
+}
+
+void IngestImpl::Post(const IngestRequest& request, std::function<void(IngestAnswer)> done) {
+  auto stream = catalog_.Current()->GetStream(request.stream);
+  if (request.idempotency_key.size() > kKeyBytesMax) {
+    throw Error(ErrorCode::kInvalidRequest, "an Idempotency-Key has at most 255 bytes");
+  }
+  std::string key;
+  uint64_t body_hash = 0;
+  if (!request.idempotency_key.empty()) {
+    key = KeyOf(*stream, request.idempotency_key);
+    body_hash = duckdb::Hash(request.body.data(), request.body.size());
+    if (!keys_.Begin(key, body_hash, done)) return;
+  }
+  try {
+    if (backpressure_.Behind()) {
+      throw Error(ErrorCode::kTooManyRequests, "the views are behind the events that came in",
+                  "Try again after the time in Retry-After.");
+    }
+    auto parser = TakeParser(stream);
+    auto parsed = parser->Parse(request.format, request.body);
+    ReturnParser(stream->id, std::move(parser));
+    if (request.atomic && parsed.error_count > 0) {
+      auto answer = Refuse(parsed);
+      if (!key.empty()) keys_.Abandon(key, answer);
+      return done(std::move(answer));
+    }
+
+    RecordMeta meta;
+    meta.answer.rejected = std::move(parsed.errors);
+    meta.answer.rejected_total = parsed.error_count;
+    auto claimed = std::make_shared<Claimed>();
+    if (!stream->dedup_key.empty()) {
+      meta.answer.duplicates = DropDuplicates(*stream, *parsed.columns, *claimed);
+    }
+    meta.answer.accepted = parsed.columns->rows;
+    bodies_++;
+    bytes_ += request.body.size();
+    rows_ += meta.answer.accepted;
+    rejected_ += meta.answer.rejected_total;
+    duplicates_ += meta.answer.duplicates;
+
+    std::vector<LogRecord> records;
+    if (parsed.columns->rows > 0 || !key.empty()) {
+      LogRecord record;
+      record.stream = stream->id;
+      record.count = static_cast<uint32_t>(parsed.columns->rows);
+      if (!key.empty()) {
+        meta.stream = stream->name;
+        meta.key = request.idempotency_key;
+        meta.body_hash = body_hash;
+        record.meta = EncodeMeta(meta);
+      }
+      record.payload = EncodeBlock(*parsed.columns, stream->Types());
+      record.decoded = parsed.columns;
+      records.push_back(std::move(record));
+    }
+    log_.Append(std::move(records), [this, key, stream, claimed, answer = std::move(meta.answer),
+                                     done = std::move(done)](const AppendResult& result) mutable {
+      if (result.error) {
+        for (size_t i = 0; i < claimed->hashes.size(); i++) {
+          DedupOf(*stream).window.TakeBack(claimed->hashes[i], claimed->fresh[i]);
+        }
+        IngestAnswer failure;
+        try {
+          std::rethrow_exception(result.error);
+        } catch (const Error& error) {
+          failure.error = error;
+        }
+        if (!key.empty()) keys_.Abandon(key, failure);
+        return done(std::move(failure));
+      }
+      answer.offset = result.last;
+      if (!key.empty()) keys_.Finish(key, answer, result.append_time);
+      done(std::move(answer));
+    });
+  } catch (const Error& error) {
+    if (!key.empty()) {
+      IngestAnswer failure;
+      failure.error = error;
+      keys_.Abandon(key, failure);
+    }
+    throw;
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<Ingest> Ingest::Open(Catalog& catalog, Log& log, Clock& clock,
+                                     const Backpressure& backpressure, KeyHistory& history) {
+  auto ingest = std::make_unique<IngestImpl>(catalog, log, clock, backpressure, history);
+  ingest->Recover();
+  return ingest;
+}
+
+}  // namespace weir
