@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#include <map>
+#include <chrono>
+#include <functional>
 #include <set>
+#include <thread>
 
 #include "duckdb/common/types/vector.hpp"
 #include "formats/block.h"
@@ -70,7 +72,7 @@ struct World {
     catalog.Change([&](CatalogState& state) { state.streams[stream->name] = stream; });
   }
 
-  void Open(uint64_t file_rows_max = 1 << 20) {
+  void Open(uint64_t file_rows_max = 1 << 20, Micros interval = kMinute) {
     LogOptions log_options;
     log_options.directory = "log";
     log_options.segment_bytes = 64 << 10;
@@ -78,6 +80,7 @@ struct World {
     LakeOptions options;
     options.directory = "lake";
     options.file_rows_max = file_rows_max;
+    options.interval = interval;
     lake = Lake::Open(*disk, clock, catalog, *log, options);
   }
 
@@ -337,6 +340,49 @@ TEST(Lake, TheLogForgetsWhatLandedAndIsNotRetained) {
   world.lake->SetRetain({15000});
   EXPECT_GT(world.log->Begin(), Offset{1});
   EXPECT_LE(world.log->Begin(), Offset{15001});
+  world.ExpectAllEvents();
+}
+
+bool Eventually(const std::function<bool()>& holds) {
+  for (int i = 0; i < 500 && !holds(); i++) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return holds();
+}
+
+TEST(Lake, TheWriterLandsWhatWaitsLongEnough) {
+  World world(std::make_unique<SimulatedDisk>());
+  world.Open(1 << 20, 50'000);
+  world.lake->Start();
+  world.AppendEvents(10);
+  EXPECT_TRUE(Eventually([&] { return world.lake->Landed() == Offset{10}; }));
+  world.AppendEvents(10);
+  EXPECT_TRUE(Eventually([&] { return world.lake->Landed() == Offset{20}; }));
+  world.lake->Stop();
+  world.ExpectAllEvents();
+}
+
+TEST(Lake, TheWriterLandsAFilesWorthAtOnce) {
+  World world(std::make_unique<SimulatedDisk>());
+  world.Open(1000);
+  world.lake->Start();
+  world.AppendEvents(10);
+  for (int i = 0; i < 10; i++) world.AppendEvents(500);
+  EXPECT_TRUE(Eventually([&] { return world.lake->Landed() >= Offset{4010}; }));
+  world.lake->Stop();
+  world.ExpectAllEvents();
+}
+
+TEST(Lake, AFullDiskOnlyDelaysTheWriter) {
+  World world(std::make_unique<SimulatedDisk>());
+  world.Open();
+  world.AppendEvents(1000);
+  world.disk->SetCapacity(1);
+  EXPECT_THROW(world.lake->LandNow(), std::exception);
+  EXPECT_EQ(world.lake->Landed(), Offset{0});
+  world.disk->SetCapacity(UINT64_MAX);
+  world.lake->LandNow();
+  EXPECT_EQ(world.lake->Landed(), Offset{1000});
   world.ExpectAllEvents();
 }
 

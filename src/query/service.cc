@@ -73,6 +73,7 @@ void Queries::Stop() {
     dropped.swap(waiting_);
   }
   wake_.notify_all();
+  wake_warm_.notify_all();
   for (auto& job : dropped) job->done(Error(ErrorCode::kUnavailable, "Weir is stopping"));
   for (auto& runner : runners_) runner->CancelCurrent();
   runners_.clear();
@@ -84,17 +85,16 @@ bool Queries::stopping() const {
 }
 
 void Queries::Enqueue(std::shared_ptr<QueryJob> job, bool bounded) {
-  {
-    std::lock_guard lock(mutex_);
-    if (stopping_) throw Error(ErrorCode::kUnavailable, "Weir is stopping");
-    if (bounded && waiting_.size() >= options_.waiting_max) {
-      throw Error(ErrorCode::kTooManyRequests,
-                  std::to_string(waiting_.size()) + " queries are waiting already",
-                  "Try again in a moment; answers asked for often are better kept as views.");
-    }
-    waiting_.push_back(std::move(job));
+  std::lock_guard lock(mutex_);
+  if (stopping_) throw Error(ErrorCode::kUnavailable, "Weir is stopping");
+  if (bounded && waiting_.size() >= options_.waiting_max) {
+    throw Error(ErrorCode::kTooManyRequests,
+                std::to_string(waiting_.size()) + " queries are waiting already",
+                "Try again in a moment; answers asked for often are better kept as views.");
   }
-  wake_.notify_one();
+  waiting_.push_back(std::move(job));
+  // A runner with a warm worker first: it saves starting another.
+  (waiting_.size() <= warm_idle_ ? wake_warm_ : wake_).notify_one();
 }
 
 std::shared_ptr<QueryJob> Queries::Take(Micros idle) {
@@ -102,8 +102,11 @@ std::shared_ptr<QueryJob> Queries::Take(Micros idle) {
   auto ready = [&] { return stopping_ || !waiting_.empty(); };
   if (idle == 0) {
     wake_.wait(lock, ready);
-  } else if (!wake_.wait_for(lock, std::chrono::microseconds(idle), ready)) {
-    return nullptr;
+  } else {
+    warm_idle_++;
+    bool woken = wake_warm_.wait_for(lock, std::chrono::microseconds(idle), ready);
+    warm_idle_--;
+    if (!woken) return nullptr;
   }
   if (stopping_) return nullptr;
   auto job = std::move(waiting_.front());

@@ -79,7 +79,9 @@ class Queries : public QueryService, public BatchEngine {
   std::atomic<Views*> views_{nullptr};
 
   mutable std::mutex mutex_;
-  std::condition_variable wake_;
+  std::condition_variable wake_;        // runners without a worker wait here ...
+  std::condition_variable wake_warm_;   // ... and here those that have one
+  size_t warm_idle_ = 0;                // how many of the latter wait
   std::deque<std::shared_ptr<QueryJob>> waiting_;
   bool stopping_ = false;
   std::atomic<uint64_t> queries_{0}, failed_{0}, workers_started_{0}, workers_lost_{0};
