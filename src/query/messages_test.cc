@@ -1,0 +1,55 @@
+#include "query/messages.h"
+
+#include <gtest/gtest.h>
+
+namespace weir {
+namespace {
+
+DataMessage Example() {
+  DataMessage message;
+  message.at = {41};
+  message.landed = {30};
+  message.as_of = 1'700'000'000'000'000;
+  message.streams.push_back({"events", {"a.parquet", "b.parquet"}, {"c.parquet"}});
+  message.segments.push_back({"log/1", {31}, {41}, 4096});
+  message.views.push_back({"totals", {"n"}, {std::string("\0\1", 2)}, std::string(100, '\0'), 3});
+  return message;
+}
+
+TEST(Messages, ArriveAsTheyWereSent) {
+  DataMessage read;
+  Read(Write(Example()), read);
+  EXPECT_EQ(read.at, Offset{41});
+  EXPECT_EQ(read.streams.at(0).whole_files.at(1), "b.parquet");
+  EXPECT_EQ(read.segments.at(0).bytes, 4096u);
+  EXPECT_EQ(read.views.at(0).types.at(0), std::string("\0\1", 2));
+  EXPECT_EQ(Write(read), Write(Example()));
+}
+
+TEST(Messages, ADoneMayCarryAnError) {
+  DoneMessage done, read;
+  Read(Write(done), read);
+  EXPECT_FALSE(read.error);
+  done.error = Error(ErrorCode::kTimeout, "too slow", "Ask for less.");
+  Read(Write(done), read);
+  ASSERT_TRUE(read.error);
+  EXPECT_EQ(read.error->code, ErrorCode::kTimeout);
+  EXPECT_EQ(read.error->hint, "Ask for less.");
+}
+
+TEST(Messages, WhatIsCutShortOrTooLongIsRefused) {
+  std::string bytes = Write(Example());
+  DataMessage read;
+  for (size_t size = 0; size < bytes.size(); size++) {
+    EXPECT_THROW(Read(bytes.substr(0, size), read), Error) << size;
+  }
+  EXPECT_THROW(Read(bytes + "x", read), Error);
+}
+
+TEST(Messages, AnImpossibleLengthAllocatesNothing) {
+  NeedMessage read;
+  EXPECT_THROW(Read(std::string(8, '\xFF') + "abc", read), Error);
+}
+
+}  // namespace
+}  // namespace weir
