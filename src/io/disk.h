@@ -28,7 +28,7 @@ class File {
   // Reads up to buffer.size() bytes; returns how many there were.
   virtual size_t Read(uint64_t position, std::span<char> buffer) = 0;
   virtual void Write(uint64_t position, std::string_view bytes) = 0;
-  virtual void Sync() = 0;                 // data and size are on the disk when it returns
+  virtual void Sync() = 0;  // data and size are on the disk when it returns
   // Writes the parts one after the other; on the disk when it returns.  The way to append to a log:
   // nothing is copied that need not be, and a small write costs one trip to the device.
   virtual void WriteDurably(uint64_t position, std::span<const std::string_view> parts);
@@ -48,7 +48,7 @@ class Disk {
   virtual std::unique_ptr<File> Open(const std::string& path, OpenMode mode) = 0;
   virtual bool Exists(const std::string& path) = 0;
   virtual std::vector<std::string> List(const std::string& directory) = 0;  // names, sorted
-  virtual void MakeDirectories(const std::string& path) = 0;                // durable when it returns
+  virtual void MakeDirectories(const std::string& path) = 0;  // durable when it returns
   virtual void Rename(const std::string& from, const std::string& to) = 0;
   virtual void Remove(const std::string& path) = 0;
   virtual void SyncDirectory(const std::string& path) = 0;

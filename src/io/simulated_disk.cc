@@ -27,9 +27,9 @@ std::string FolderOf(const std::string& path) {
 }  // namespace
 
 struct SimulatedDisk::Inode {
-  std::string bytes;             // as programs see them
-  std::string durable;           // as the platter has them
-  std::set<uint64_t> dirty;      // pages of `bytes` that were not synced
+  std::string bytes;         // as programs see them
+  std::string durable;       // as the platter has them
+  std::set<uint64_t> dirty;  // pages of `bytes` that were not synced
   bool size_dirty = false;
 
   void Mark(uint64_t from, uint64_t to) {
@@ -76,8 +76,11 @@ struct SimulatedDisk::Inode {
     uint64_t begin = page * kPage;
     uint64_t end = std::min<uint64_t>({begin + kPage, bytes.size(), result.size()});
     switch (random.Below(4)) {
-      case 0: break;
-      case 1: end = std::min(end, begin + random.Below(kPage)); [[fallthrough]];
+      case 0:
+        break;
+      case 1:
+        end = std::min(end, begin + random.Below(kPage));
+        [[fallthrough]];
       default:
         if (begin < end) {
           result.replace(begin, end - begin, bytes, begin, end - begin);

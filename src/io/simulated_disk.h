@@ -49,8 +49,8 @@ class SimulatedDisk : public Disk {
   // The n-th call from now on that changes something (1 is the next) meets the fault; once, except
   // for kPowerCut.
   void FailCall(uint64_t n, Fault fault);
-  uint64_t Calls() const;               // made so far
-  void FailReads(bool fail);            // every read is an EIO
+  uint64_t Calls() const;     // made so far
+  void FailReads(bool fail);  // every read is an EIO
   // Bytes that files may take in all; more is ENOSPC.
   void SetCapacity(uint64_t bytes);
 
@@ -63,7 +63,7 @@ class SimulatedDisk : public Disk {
   struct Inode;
   using Names = std::map<std::string, std::shared_ptr<Inode>>;
   struct NameChange {
-    std::string remove, add;            // either may be empty
+    std::string remove, add;  // either may be empty
     std::shared_ptr<Inode> inode;
   };
 
@@ -74,9 +74,9 @@ class SimulatedDisk : public Disk {
   void Change(const std::string& directory, NameChange change);
 
   mutable std::mutex mutex_;
-  Names names_;                                            // as programs see them
+  Names names_;  // as programs see them
   Names durable_names_;
-  std::map<std::string, std::vector<NameChange>> changes_; // not synced, by directory, in order
+  std::map<std::string, std::vector<NameChange>> changes_;  // not synced, by directory, in order
   std::set<std::string> directories_;
   std::shared_ptr<std::set<std::string>> locks_;
 

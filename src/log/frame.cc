@@ -10,8 +10,8 @@ namespace weir {
 
 namespace {
 
-constexpr uint32_t kFrameMagic = 0x72694577;             // "wEir"
-constexpr uint64_t kSegmentMagic = 0x0a474f4c52494557;   // "WEIRLOG\n"
+constexpr uint32_t kFrameMagic = 0x72694577;            // "wEir"
+constexpr uint64_t kSegmentMagic = 0x0a474f4c52494557;  // "WEIRLOG\n"
 constexpr uint32_t kFormatVersion = 1;
 
 class Packer {
@@ -91,9 +91,9 @@ std::optional<SegmentHeader> DecodeSegmentHeader(std::string_view bytes) {
     uint64_t magic;
     uint32_t crc, version;
     SegmentHeader header;
-    Unpacker(bytes.data()) >> magic >> crc >> version >> header.log_id.low >>
-        header.log_id.high >> header.number >> header.first.value >> header.first_sequence >>
-        header.records_before >> header.append_time >> header.previous_end >> header.previous_crc;
+    Unpacker(bytes.data()) >> magic >> crc >> version >> header.log_id.low >> header.log_id.high >>
+        header.number >> header.first.value >> header.first_sequence >> header.records_before >>
+        header.append_time >> header.previous_end >> header.previous_crc;
     if (magic == kSegmentMagic && crc == Crc32c(bytes.substr(12, kPageBytes - 12))) {
       if (version != kFormatVersion) {
         throw Error(ErrorCode::kCorruption, "the log has a format this version does not know",

@@ -26,12 +26,10 @@ void FrameReader::ExpectChain(uint32_t previous_crc, uint64_t sequence) {
 
 std::optional<FrameHeader> FrameReader::Next() {
   FrameHeaderBytes bytes;
-  if (position_ + kFrameHeaderBytes > end_ ||
-      !ReadExactly(position_, bytes.data(), bytes.size())) {
+  if (position_ + kFrameHeaderBytes > end_ || !ReadExactly(position_, bytes.data(), bytes.size())) {
     return {};
   }
-  std::optional<FrameHeader> header =
-      DecodeFrameHeader({bytes.data(), bytes.size()}, log_id_low_);
+  std::optional<FrameHeader> header = DecodeFrameHeader({bytes.data(), bytes.size()}, log_id_low_);
   if (!header || position_ + header->Bytes() > end_) {
     return {};
   }
@@ -54,7 +52,9 @@ bool FrameReader::ReadBody(const FrameHeader& header, std::string& meta, std::st
   return true;
 }
 
-void FrameReader::SkipBody(const FrameHeader& header) { Step(header); }
+void FrameReader::SkipBody(const FrameHeader& header) {
+  Step(header);
+}
 
 void FrameReader::Step(const FrameHeader& header) {
   position_ += header.Bytes();

@@ -41,7 +41,7 @@ class FrameReader {
   bool chained_ = false;
   uint32_t previous_crc_ = 0;
   uint64_t sequence_ = 0;
-  std::vector<char> buffer_;       // bytes from buffer_position_ on
+  std::vector<char> buffer_;  // bytes from buffer_position_ on
   uint64_t buffer_position_ = 0;
   size_t buffered_ = 0;
 };

@@ -49,14 +49,14 @@ class DiskLog : public Log {
   const RecoveryReport report_;
   std::vector<CommitListener*> listeners_;
 
-  mutable std::mutex mutex_;                        // guards segments_ and what they say
-  std::deque<std::shared_ptr<Segment>> segments_;   // oldest first; the last is written
-  std::mutex trim_mutex_;                           // one Trim at a time; taken before mutex_
+  mutable std::mutex mutex_;                       // guards segments_ and what they say
+  std::deque<std::shared_ptr<Segment>> segments_;  // oldest first; the last is written
+  std::mutex trim_mutex_;                          // one Trim at a time; taken before mutex_
   std::atomic<uint64_t> end_;
   std::atomic<bool> failed_ = false;
 
   AppendQueue queue_;
-  SegmentWriter writer_;                            // the log's thread only
+  SegmentWriter writer_;  // the log's thread only
   std::mutex close_mutex_;
   std::thread thread_;
 };

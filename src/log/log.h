@@ -27,23 +27,24 @@ namespace weir {
 
 struct LogRecord {
   StreamId stream;
-  uint32_t count = 0;     // rows, hence offsets it takes; 0 is allowed for a record that only carries meta
-  std::string meta;       // small, e.g. the producer's idempotency key and answer
-  std::string payload;    // the rows as bytes
+  uint32_t count =
+      0;  // rows, hence offsets it takes; 0 is allowed for a record that only carries meta
+  std::string meta;     // small, e.g. the producer's idempotency key and answer
+  std::string payload;  // the rows as bytes
   // The same rows as they were decoded, handed through to the listeners untouched; may be null.
   std::shared_ptr<const void> decoded;
 };
 
 struct CommittedRecord {
-  Offset first;           // of its first row; last() is first + count - 1
-  Micros append_time = 0; // when it was committed; never goes back over the log's life
+  Offset first;            // of its first row; last() is first + count - 1
+  Micros append_time = 0;  // when it was committed; never goes back over the log's life
   LogRecord record;
   Offset last() const { return {first.value + record.count - 1}; }
 };
 using CommittedRecords = std::vector<std::shared_ptr<const CommittedRecord>>;
 
 struct AppendResult {
-  Offset last;            // everything up to here is durable and holds these records
+  Offset last;  // everything up to here is durable and holds these records
   Micros append_time = 0;
   std::exception_ptr error;  // set: none of the records is kept
 };
@@ -68,14 +69,14 @@ struct LogOptions {
   // Called once, on the log's thread, when a write or sync failed for any reason but a full disk:
   // what is on the disk is then unknown, and only a restart (recovery) finds out.
   std::function<void(const std::string& message)> on_failure;
-  Random* random = nullptr;              // for the log's identity; the system's when null
+  Random* random = nullptr;  // for the log's identity; the system's when null
 };
 
 // One segment file as another process may read it: whole frames of offsets [first, last].
 struct SegmentInfo {
   std::string path;
   Offset first, last;
-  uint64_t bytes = 0;     // valid bytes: a reader stops here
+  uint64_t bytes = 0;  // valid bytes: a reader stops here
 };
 
 // What recovery found, for the start-up message and the metrics.
@@ -118,8 +119,8 @@ class Log {
   virtual Offset End() const = 0;    // the last durable offset
   virtual const RecoveryReport& Recovery() const = 0;
 
-  // Records that hold offsets in (after, up_to]; the first may begin before.  up_to defaults to End().
-  // A record without rows stands between two offsets and is returned with either end.
+  // Records that hold offsets in (after, up_to]; the first may begin before.  up_to defaults to
+  // End(). A record without rows stands between two offsets and is returned with either end.
   virtual std::unique_ptr<LogReader> Read(Offset after, std::optional<Offset> up_to = {}) = 0;
 
   // The files that hold (after, up_to], pinned until the returned handle is gone.
@@ -129,7 +130,8 @@ class Log {
   };
   virtual PinnedSegments Segments(Offset after, Offset up_to) = 0;
 
-  // Forgets whole segments (never the one being written) that hold nothing above `up_to` and are not pinned.
+  // Forgets whole segments (never the one being written) that hold nothing above `up_to` and are
+  // not pinned.
   virtual void Trim(Offset up_to) = 0;
 
   // Stops the thread after everything queued is durable.  Idempotent.

@@ -412,8 +412,8 @@ TEST_F(LogFault, ACrashBetweenTheNextSegmentAndTheSealIsHealed) {
     History history;
     while (!disk.Exists(Path(2)) && history.attempted.size() < 100) {
       auto before = disk.KillState();
-      std::string name = std::to_string(history.attempted.size()) + ".0of1:" +
-                         std::string(4000, 's');
+      std::string name =
+          std::to_string(history.attempted.size()) + ".0of1:" + std::string(4000, 's');
       AppendAndWait(*log, name);
       history.attempted.push_back(name);
       history.acknowledged.insert(name);

@@ -68,13 +68,12 @@ bool SegmentsReader::IsWanted(const FrameHeader& header) const {
                           : header.first > after_ && header.last() <= up_to_;
 }
 
-std::unique_ptr<LogReader> ReadSegmentFile(const SegmentInfo& segment, Offset after,
-                                           Offset up_to) {
+std::unique_ptr<LogReader> ReadSegmentFile(const SegmentInfo& segment, Offset after, Offset up_to) {
   std::shared_ptr<Disk> disk = MakeRealDisk();
   Stretch stretch{segment.path, kSegmentHeaderBytes, segment.bytes};
   Disk& borrowed = *disk;
-  return std::make_unique<SegmentsReader>(borrowed, std::vector<Stretch>{std::move(stretch)},
-                                          after, up_to, std::move(disk));
+  return std::make_unique<SegmentsReader>(borrowed, std::vector<Stretch>{std::move(stretch)}, after,
+                                          up_to, std::move(disk));
 }
 
 }  // namespace weir

@@ -13,8 +13,8 @@ namespace {
 
 constexpr uint64_t kLogId = 0x0123456789abcdef;
 
-// Random bytes never pass a checksum.  Each frame of the input gets the right ones, unless its first
-// byte says not to, so that the fuzzer reaches what lies behind.
+// Random bytes never pass a checksum.  Each frame of the input gets the right ones, unless its
+// first byte says not to, so that the fuzzer reaches what lies behind.
 std::string Segment(std::string_view input) {
   SegmentHeader segment;
   segment.log_id = {kLogId, 1};

@@ -82,8 +82,8 @@ Scan ScanSegment(const Found& found, uint64_t file_bytes, Segment* segment) {
 }
 
 // Is what follows the last whole group a write that never finished?  Then no later group can say
-// that it had become durable: groups begin on pages, so every page is asked.  Returns how many bytes
-// the remains take.
+// that it had become durable: groups begin on pages, so every page is asked.  Returns how many
+// bytes the remains take.
 uint64_t CheckTornTail(const Found& found, const Scan& scan, uint64_t file_bytes) {
   constexpr size_t kChunk = 256 * kPageBytes;
   static constexpr char kZeros[kPageBytes] = {};
@@ -128,11 +128,11 @@ std::vector<Found> OpenSegments(Disk& disk, const std::string& directory,
     if (!segments.empty()) {
       const Found& before = segments.back();
       if (before.header.number + 1 != number) {
-        ThrowDamaged(found.path, 0,
-                     fmt::format("segment {} is missing", before.header.number + 1));
+        ThrowDamaged(found.path, 0, fmt::format("segment {} is missing", before.header.number + 1));
       }
       if (before.header.log_id != found.header.log_id) {
-        ThrowDamaged(found.path, 0, fmt::format("it is not of the same log as \"{}\"", before.path));
+        ThrowDamaged(found.path, 0,
+                     fmt::format("it is not of the same log as \"{}\"", before.path));
       }
     }
     segments.push_back(std::move(found));
@@ -158,8 +158,8 @@ FrameHeader RebuildSeal(const Found& found, const SegmentHeader& next) {
   FrameHeader seal = MakeSeal(scan.tail, found.header.log_id.low);
   if (scan.end != next.previous_end || seal.header_crc != next.previous_crc) {
     ThrowDamaged(found.path, scan.end,
-                 fmt::format("rows {} to {} were durable and cannot be read",
-                             scan.tail.next.value, next.first.value - 1));
+                 fmt::format("rows {} to {} were durable and cannot be read", scan.tail.next.value,
+                             next.first.value - 1));
   }
   return seal;
 }
@@ -207,12 +207,11 @@ Recovered Recover(Disk& disk, const std::string& directory, Random& random) {
   Scan scan = ScanSegment(last, file_bytes, recovered.segments.back().get());
   uint64_t torn_bytes = CheckTornTail(last, scan, file_bytes);
   if (scan.sealed) {
-    ThrowDamaged(last.path, scan.end,
-                 fmt::format("segment {} is missing", last.header.number + 1));
+    ThrowDamaged(last.path, scan.end, fmt::format("segment {} is missing", last.header.number + 1));
   }
 
-  // Each segment but the last must end with its seal.  Only the newest seal may be missing, and only
-  // while nothing follows it.
+  // Each segment but the last must end with its seal.  Only the newest seal may be missing, and
+  // only while nothing follows it.
   std::optional<FrameHeader> lost_seal;
   for (size_t i = 0; i + 1 < found.size(); i++) {
     const SegmentHeader& next = found[i + 1].header;

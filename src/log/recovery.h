@@ -14,7 +14,7 @@ namespace weir {
 struct Recovered {
   std::vector<std::shared_ptr<Segment>> segments;  // oldest first; the last is start.segment
   SegmentWriter::Start start;
-  RecoveryReport report;                           // all but the time it took
+  RecoveryReport report;  // all but the time it took
 };
 
 // Throws Error(kCorruption), having changed nothing, when bytes that were durable are damaged or

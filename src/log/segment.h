@@ -15,8 +15,8 @@ namespace weir {
 struct Segment {
   uint64_t number = 0;
   std::string path;
-  Offset first;               // of the first row it holds or will hold
-  Offset last;                // first - 1 while it holds none
+  Offset first;                        // of the first row it holds or will hold
+  Offset last;                         // first - 1 while it holds none
   uint64_t end = kSegmentHeaderBytes;  // bytes that are durable
 
   // Where some of the groups begin, so that a reader need not start at the front.
@@ -34,11 +34,11 @@ struct Segment {
 
 // The state that the next frame continues.
 struct Tail {
-  Offset next{1};             // the offset of the next row
-  uint64_t sequence = 0;      // of the last frame
-  uint32_t chain = 0;         // its header checksum
+  Offset next{1};         // the offset of the next row
+  uint64_t sequence = 0;  // of the last frame
+  uint32_t chain = 0;     // its header checksum
   Micros append_time = 0;
-  uint64_t records = 0;       // ever written
+  uint64_t records = 0;  // ever written
 
   void Add(const FrameHeader& header);
 };

@@ -62,7 +62,7 @@ class SegmentWriter {
   std::shared_ptr<Segment> segment_;
   uint64_t end_;
   uint64_t allocated_;
-  uint64_t zeroed_ = 0;                  // up to here the disk holds zeros, not just a reservation
+  uint64_t zeroed_ = 0;  // up to here the disk holds zeros, not just a reservation
   Tail tail_;
   bool marked_ = false;
 

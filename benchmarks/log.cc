@@ -23,8 +23,8 @@ double Seconds(const std::function<void()>& work) {
 }
 
 void Print(std::string_view name, double value, std::string_view unit) {
-  fmt::print("{{\"bench\": \"log\", \"case\": \"{}\", \"value\": {:.1f}, \"unit\": \"{}\"}}\n", name,
-             value, unit);
+  fmt::print("{{\"bench\": \"log\", \"case\": \"{}\", \"value\": {:.1f}, \"unit\": \"{}\"}}\n",
+             name, value, unit);
   std::fflush(stdout);
 }
 
@@ -42,9 +42,9 @@ void LoneAppends(Log& log, size_t bytes) {
     std::vector<LogRecord> unit = Unit(bytes);
     std::promise<void> done;
     times.push_back(1e6 * Seconds([&] {
-      log.Append(std::move(unit), [&](const AppendResult&) { done.set_value(); });
-      done.get_future().wait();
-    }));
+                      log.Append(std::move(unit), [&](const AppendResult&) { done.set_value(); });
+                      done.get_future().wait();
+                    }));
   }
   std::sort(times.begin(), times.end());
   Print(fmt::format("lone append of {} bytes, p50", bytes), times[times.size() / 2], "us");
@@ -151,6 +151,12 @@ void OnDisk(const std::string& directory) {
     Print("read and check everything", bytes / seconds / 1e6, "MB/s");
   }
   Start(*disk, options, "1.2 GB in 64 MiB segments");
+  std::filesystem::remove_all(options.directory);
+  {
+    auto log = Log::Open(*disk, SystemClock(), options);
+    Throughput(*log, "on disk, one segment", 2'000, 50u << 20);
+  }
+  Start(*disk, options, "a last segment of 50 MiB, read from the device");
   PlainWrites(*disk, options.directory + "/plain", 600u << 20);
   std::filesystem::remove_all(options.directory);
 }
