@@ -1,0 +1,298 @@
+#include "server/live/feed.h"
+
+#include <chrono>
+#include <algorithm>
+#include <unordered_map>
+
+#include "duck/errors.h"
+#include "duck/row_codec.h"
+#include "formats/json_value.h"
+#include "formats/results.h"
+#include "server/http_errors.h"
+
+namespace weir {
+namespace {
+
+constexpr size_t kPendingMax = 256 << 10;    // a reader with more queued waits
+constexpr size_t kMergeAbove = 4;            // more changes than this are sent as one
+constexpr auto kStatusInterval = std::chrono::seconds(1);
+constexpr auto kHeartbeat = std::chrono::seconds(15);
+
+std::string Event(const char* name, const std::string& data, std::optional<Offset> id) {
+  std::string event = std::string("event: ") + name + "\n";
+  if (id) event += "id: " + std::to_string(id->value) + "\n";
+  return event + "data: " + data + "\n\n";
+}
+
+std::string Head(const std::string& view, Offset offset, Micros as_of, bool multiplexed) {
+  std::string head = "{";
+  if (multiplexed) head += "\"view\":" + QuoteJson(view) + ",";
+  return head + "\"offset\":" + std::to_string(offset.value) + ",\"as_of\":\"" + IsoTime(as_of) +
+         "\",";
+}
+
+int Flavour(const Feed::Options& options) {
+  return (options.exact ? 1 : 0) + (options.multiplexed ? 2 : 0);
+}
+
+}  // namespace
+
+struct Feed::Reader {
+  std::shared_ptr<HttpStream> stream;
+  Options options;
+  std::vector<std::optional<uint64_t>> sequences;  // where he stands, by view; nothing: nowhere
+  std::vector<bool> told_error;
+  std::chrono::steady_clock::time_point last_sent{}, last_status{};
+};
+
+Feed::Feed(Views& views, std::function<std::string()> status)
+    : views_(views), status_(std::move(status)) {}
+
+Feed::~Feed() { Stop(); }
+
+void Feed::Connect() {
+  views_.OnStep([this](const EngineInfo&, const std::vector<std::string>& changed) {
+    if (changed.empty()) return;
+    {
+      std::lock_guard lock(mutex_);
+      changed_.insert(changed.begin(), changed.end());
+    }
+    wake_.notify_one();
+  });
+}
+
+void Feed::Start() {
+  thread_ = std::thread([this] { Run(); });
+}
+
+void Feed::Stop() {
+  {
+    std::lock_guard lock(mutex_);
+    if (stopping_) return;
+    stopping_ = true;
+  }
+  wake_.notify_one();
+  if (thread_.joinable()) thread_.join();
+  for (auto& reader : readers_) reader->stream->Close();
+  readers_.clear();
+}
+
+size_t Feed::Readers() const {
+  std::lock_guard lock(mutex_);
+  return readers_.size();
+}
+
+void Feed::CatalogChanged() {
+  {
+    std::lock_guard lock(mutex_);
+    catalog_changed_ = true;
+  }
+  wake_.notify_one();
+}
+
+void Feed::Add(std::shared_ptr<HttpStream> stream, Options options) {
+  auto reader = std::make_shared<Reader>();
+  reader->stream = std::move(stream);
+  reader->options = std::move(options);
+  reader->sequences.resize(reader->options.views.size());
+  reader->told_error.resize(reader->options.views.size());
+  if (reader->options.last_event_id) {
+    for (size_t i = 0; i < reader->sequences.size(); i++) {
+      try {
+        reader->sequences[i] =
+            views_.SequenceAt(reader->options.views[i], *reader->options.last_event_id);
+      } catch (const Error&) {
+        // He is told when his views are looked at.
+      }
+    }
+  }
+  std::weak_ptr<Reader> weak = reader;
+  reader->stream->OnDrained([this, weak] {
+    {
+      std::lock_guard lock(mutex_);
+      drained_.push_back(weak);
+    }
+    wake_.notify_one();
+  });
+  {
+    std::lock_guard lock(mutex_);
+    if (stopping_) return reader->stream->Close();
+    readers_.push_back(reader);
+    drained_.push_back(reader);
+  }
+  wake_.notify_one();
+}
+
+void Feed::Run() {
+  auto next_status = std::chrono::steady_clock::now();
+  while (true) {
+    std::set<std::string> changed;
+    std::vector<std::shared_ptr<Reader>> readers, woken;
+    bool catalog = false;
+    {
+      std::unique_lock lock(mutex_);
+      auto ready = [&] {
+        return stopping_ || !changed_.empty() || !drained_.empty() || catalog_changed_;
+      };
+      if (readers_.empty()) {
+        wake_.wait(lock, ready);
+      } else {
+        wake_.wait_until(lock, next_status, ready);
+      }
+      if (stopping_) return;
+      changed.swap(changed_);
+      catalog = std::exchange(catalog_changed_, false);
+      readers = readers_;
+      for (auto& weak : drained_) {
+        if (auto reader = weak.lock()) woken.push_back(std::move(reader));
+      }
+      drained_.clear();
+    }
+    auto now = std::chrono::steady_clock::now();
+    bool tick = now >= next_status;
+    if (tick) next_status = now + kStatusInterval;
+    Text status = tick ? std::make_shared<const std::string>(Event("status", status_(), {})) : nullptr;
+    static const Text kBeat = std::make_shared<const std::string>(": still here\n\n");
+    static const Text kCatalog = std::make_shared<const std::string>(Event("catalog", "{}", {}));
+    std::set<Reader*> gone;
+    auto concerns = [&](const Reader& reader) {
+      return std::any_of(reader.options.views.begin(), reader.options.views.end(),
+                         [&](auto& view) { return changed.contains(view); });
+    };
+    if (!changed.empty() || tick || catalog) {
+      for (auto& reader : readers) {
+        // Once a second all are looked at: a view that was filling may be there now.
+        if ((tick || catalog || concerns(*reader)) && !Serve(*reader)) gone.insert(reader.get());
+        if (reader->options.multiplexed && reader->stream->Pending() < kPendingMax) {
+          if (catalog) reader->stream->Write(kCatalog);
+          if (status) {
+            reader->stream->Write(status);
+            reader->last_sent = now;
+          }
+        }
+        if (tick && now - reader->last_sent >= kHeartbeat) {
+          reader->stream->Write(kBeat);
+          reader->last_sent = now;
+        }
+      }
+    }
+    for (auto& reader : woken) {
+      if (!Serve(*reader)) gone.insert(reader.get());
+    }
+    rendered_.clear();
+    if (gone.empty()) continue;
+    std::lock_guard lock(mutex_);
+    std::erase_if(readers_, [&](auto& reader) { return gone.contains(reader.get()); });
+  }
+}
+
+bool Feed::Serve(Reader& reader) {
+  if (reader.stream->Closed()) return false;
+  for (size_t i = 0; i < reader.options.views.size(); i++) {
+    if (reader.stream->Pending() >= kPendingMax) return true;  // later, when he has taken that
+    auto& view = reader.options.views[i];
+    try {
+      if (ServeView(reader, view, reader.sequences[i])) {
+        reader.last_sent = std::chrono::steady_clock::now();
+      }
+      reader.told_error[i] = false;
+    } catch (const Error& error) {
+      if (error.code == ErrorCode::kUnavailable || reader.told_error[i]) continue;
+      reader.told_error[i] = true;
+      reader.sequences[i].reset();
+      auto data = ErrorJson(error);
+      if (reader.options.multiplexed) data.insert(1, "\"view\":" + QuoteJson(view) + ",");
+      reader.stream->Write(std::make_shared<const std::string>(Event("error", data, {})));
+    }
+  }
+  return true;
+}
+
+bool Feed::ServeView(Reader& reader, const std::string& view, std::optional<uint64_t>& sequence) {
+  if (sequence) {
+    if (auto changes = views_.ChangesSince(view, *sequence)) {
+      if (changes->empty()) return false;
+      sequence = changes->back()->sequence;
+      if (changes->size() > kMergeAbove) {
+        reader.stream->Write(RenderMerged(view, *changes, reader.options));
+      } else {
+        for (auto& change : *changes) {
+          reader.stream->Write(RenderChange(view, change, reader.options));
+        }
+      }
+      return true;
+    }
+  }
+  auto snapshot = std::move(views_.Read({view})[0]);
+  sequence = snapshot.sequence;
+  reader.stream->Write(RenderSnapshot(snapshot, reader.options));
+  return true;
+}
+
+Feed::Text Feed::RenderSnapshot(const Snapshot& snapshot, const Options& options) {
+  auto& text = rendered_[{snapshot.view, snapshot.sequence, 4 + Flavour(options)}];
+  if (!text) {
+    text = std::make_shared<const std::string>(
+        Event("snapshot",
+              Head(snapshot.view, snapshot.offset, snapshot.as_of, options.multiplexed) +
+                  "\"columns\":[" + JsonColumns(snapshot.columns) +
+                  "],\"rows\":" + JsonRowsOf(snapshot.rows, options.exact) + "}",
+              snapshot.offset));
+  }
+  return text;
+}
+
+Feed::Text Feed::RenderChange(const std::string& view, const ViewChangePtr& change,
+                              const Options& options) {
+  auto& text = rendered_[{view, change->sequence, Flavour(options)}];
+  if (!text) {
+    text = std::make_shared<const std::string>(
+        Event("change",
+              Head(view, change->offset, change->as_of, options.multiplexed) +
+                  "\"added\":" + JsonRowsOf(change->added, options.exact) +
+                  ",\"removed\":" + JsonRowsOf(change->removed, options.exact) + "}",
+              change->offset));
+  }
+  return text;
+}
+
+// The net of several changes: a row that came and went in between is not mentioned.
+Feed::Text Feed::RenderMerged(const std::string& view, const std::vector<ViewChangePtr>& changes,
+                              const Options& options) {
+  std::unordered_map<std::string, int64_t> net;
+  auto collect = [&](const Columns& columns, int64_t weight) {
+    for (auto& chunk : columns.chunks) {
+      std::string rows;
+      for (duckdb::idx_t row = 0; row < chunk->size(); row++) {
+        duckdb::DataChunk one;
+        one.InitializeEmpty(chunk->GetTypes());
+        one.Reference(*chunk);
+        duckdb::SelectionVector selection(1);
+        selection.set_index(0, row);
+        one.Slice(selection, 1);
+        rows.clear();
+        AppendJsonRows(one, options.exact, rows);
+        net[rows] += weight;
+      }
+    }
+  };
+  for (auto& change : changes) {
+    collect(change->added, 1);
+    collect(change->removed, -1);
+  }
+  std::string added, removed;
+  for (auto& [row, weight] : net) {
+    auto& list = weight > 0 ? added : removed;
+    for (int64_t copies = std::abs(weight); copies; copies--) {
+      list += (list.empty() ? "" : ",") + row;
+    }
+  }
+  auto& last = *changes.back();
+  return std::make_shared<const std::string>(
+      Event("change",
+            Head(view, last.offset, last.as_of, options.multiplexed) + "\"added\":[" + added +
+                "],\"removed\":[" + removed + "]}",
+            last.offset));
+}
+
+}  // namespace weir

@@ -1,0 +1,74 @@
+// The dashboard's feed: changes of views as Server-Sent Events.
+//
+// Each change is rendered to JSON once and the text shared by all who read the view.  A reader who
+// is slow is left alone until what was queued for him is gone; then he gets what he missed in one
+// event, or a new snapshot when that is too long ago: he never costs memory without bound.
+// Thread-safe.  Owned by Server.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "io/clock.h"
+#include "io/http_server.h"
+#include "views/views.h"
+
+namespace weir {
+
+class Feed {
+ public:
+  struct Options {
+    std::vector<std::string> views;
+    bool exact = false;
+    bool multiplexed = false;              // events name their view; status and catalog events
+    std::optional<Offset> last_event_id;   // resumes there when still known
+  };
+
+  // `status` gives the data of a status event.
+  Feed(Views& views, std::function<std::string()> status);
+  ~Feed();
+  // Registers with Views; call once, before Views starts.
+  void Connect();
+  void Start();
+  void Stop();
+
+  void Add(std::shared_ptr<HttpStream> stream, Options options);
+  void CatalogChanged();
+  size_t Readers() const;
+
+ private:
+  struct Reader;
+  using Text = std::shared_ptr<const std::string>;
+
+  void Run();
+  // Sends what is new to a reader; false when he has gone.
+  bool Serve(Reader& reader);
+  bool ServeView(Reader& reader, const std::string& view, std::optional<uint64_t>& sequence);
+  Text RenderSnapshot(const Snapshot& snapshot, const Options& options);
+  Text RenderChange(const std::string& view, const ViewChangePtr& change, const Options& options);
+  Text RenderMerged(const std::string& view, const std::vector<ViewChangePtr>& changes,
+                    const Options& options);
+
+  Views& views_;
+  std::function<std::string()> status_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  std::vector<std::shared_ptr<Reader>> readers_;
+  std::set<std::string> changed_;
+  bool catalog_changed_ = false, stopping_ = false;
+  std::vector<std::weak_ptr<Reader>> drained_;
+  // Rendered changes of the present round, by view, sequence and flavour.
+  std::map<std::tuple<std::string, uint64_t, int>, Text> rendered_;
+  std::thread thread_;
+};
+
+}  // namespace weir

@@ -1,0 +1,163 @@
+// What there is and how it is: catalog, layout, health, metrics, the API's description.
+#include <fmt/format.h>
+
+#include "formats/json_value.h"
+#include "formats/results.h"
+#include "server/http_errors.h"
+#include "server/rest/wait.h"
+#include "server/server.h"
+#include "yyjson.hpp"
+
+namespace weir {
+namespace {
+
+constexpr size_t kLayoutBytesMax = 64 << 10;
+
+std::string StreamJson(Server& server, const Stream& stream, const LakeInfo* lake) {
+  std::string columns;
+  for (auto& column : stream.columns) {
+    columns += (columns.empty() ? "" : ",") + std::string("{\"name\":") + QuoteJson(column.name) +
+               ",\"type\":" + QuoteJson(column.type.ToString()) +
+               ",\"nullable\":" + (column.not_null ? "false" : "true") + "}";
+  }
+  LakeInfo none;
+  if (!lake) lake = &none;
+  return "{\"name\":" + QuoteJson(stream.name) + ",\"comment\":" + QuoteJson(stream.comment) +
+         ",\"sql\":" + QuoteJson(stream.sql) + ",\"columns\":[" + columns + "]" +
+         fmt::format(R"(,"rows":{},"bytes":{},"events_per_second":{:.2f},"last_offset":{})"
+                     R"(,"lake":{{"files":{},"rows":{},"bytes":{},"last_offset":{}}}}})",
+                     lake->rows, lake->bytes, server.EventsPerSecond(stream.id), lake->last.value,
+                     lake->files, lake->rows, lake->bytes, lake->last.value);
+}
+
+std::string ViewJson(Server& server, const View& view, const ViewInfo* info) {
+  std::string json = "{\"name\":" + QuoteJson(view.name) +
+                     ",\"comment\":" + QuoteJson(view.comment) + ",\"sql\":" +
+                     QuoteJson(view.sql) + ",\"query\":" + QuoteJson(view.query) +
+                     ",\"materialized\":" + (view.materialized ? "true" : "false");
+  if (!info) return json + ",\"columns\":[],\"ordered_by\":[]}";
+  json += ",\"columns\":[" + JsonColumns(info->columns) + "]";
+  const char* status = info->status == ViewStatus::kLive      ? "live"
+                       : info->status == ViewStatus::kFilling ? "filling"
+                                                              : "parked";
+  json += fmt::format(R"(,"rows":{},"state_bytes":{},"rung":"{}","status":"{}","progress":{:.4f})"
+                      R"(,"offset":{},"as_of":"{}","changes_per_second":{:.2f})",
+                      info->rows, info->state_bytes,
+                      info->rung == Rung::kIncremental ? "incremental" : "recompute", status,
+                      info->progress, info->offset.value, IsoTime(info->as_of),
+                      server.ChangesPerSecond(info->name));
+  json += ",\"error\":";
+  if (info->error) {
+    auto wrapped = ErrorJson(*info->error);
+    json += wrapped.substr(9, wrapped.size() - 10);  // without {"error": and }
+  } else {
+    json += "null";
+  }
+  json += ",\"ordered_by\":[";
+  bool first = true;
+  for (auto& [column, descending] : info->ordered_by) {
+    json += std::string(first ? "" : ",") + "{\"column\":" + QuoteJson(column) +
+            ",\"descending\":" + (descending ? "true" : "false") + "}";
+    first = false;
+  }
+  return json + "]}";
+}
+
+std::string CatalogJson(Server& server) {
+  auto state = server.parts().catalog.Current();
+  auto engine = server.parts().views.Info();
+  auto infos = server.parts().views.ViewInfos();
+  auto lakes = server.parts().lake.Info();
+  std::string streams, views;
+  for (auto& [name, stream] : state->streams) {
+    const LakeInfo* lake = nullptr;
+    for (auto& candidate : lakes) {
+      if (candidate.stream == stream->id) lake = &candidate;
+    }
+    streams += (streams.empty() ? "" : ",") + StreamJson(server, *stream, lake);
+  }
+  for (auto& [name, view] : state->views) {
+    const ViewInfo* info = nullptr;
+    for (auto& candidate : infos) {
+      if (candidate.name == view->name) info = &candidate;
+    }
+    views += (views.empty() ? "" : ",") + ViewJson(server, *view, info);
+  }
+  return "{\"version\":\"" WEIR_VERSION "\",\"offset\":" + std::to_string(engine.offset.value) +
+         ",\"as_of\":\"" + IsoTime(engine.as_of) + "\",\"time_zone\":" +
+         QuoteJson(state->time_zone) + ",\"streams\":[" + streams + "],\"views\":[" + views + "]}";
+}
+
+void PutLayout(Server& server, const ExchangePtr& exchange) {
+  using namespace duckdb_yyjson;  // NOLINT: a C library in a namespace
+  auto& body = exchange->request.body;
+  if (body.size() > kLayoutBytesMax) {
+    throw Error(ErrorCode::kTooLarge, "a layout has at most 64 KiB");
+  }
+  std::unique_ptr<yyjson_doc, decltype(&yyjson_doc_free)> document(
+      yyjson_read(body.data(), body.size(), 0), yyjson_doc_free);
+  if (!document || !yyjson_is_obj(yyjson_doc_get_root(document.get()))) {
+    throw Error(ErrorCode::kInvalidRequest, "a layout is a JSON object");
+  }
+  server.parts().layout.Save(body);
+  exchange->Respond(JsonResponse(body));
+}
+
+// Ready once every view can be read or says why it never will.
+void Ready(Server& server, const ExchangePtr& exchange) {
+  double progress = 1;
+  bool filling = false;
+  for (auto& info : server.parts().views.ViewInfos()) {
+    if (info.status != ViewStatus::kFilling) continue;
+    filling = true;
+    progress = std::min(progress, info.progress);
+  }
+  auto json = fmt::format(R"({{"ready":{},"progress":{:.4f}}})", !filling, progress);
+  exchange->Respond(JsonResponse(json, filling ? 503 : 200));
+}
+
+}  // namespace
+
+void AddCatalogRoutes(Router& router, Server& server) {
+  auto get = [&](const char* path, const char* summary, const char* answer, auto handle,
+                 const char* type = "application/json") {
+    router.Add({"GET", path, summary, {}, "", answer, type,
+                [handle](ExchangePtr exchange, const PathParts&) { handle(exchange); }});
+  };
+  get("/v1/catalog", "Streams and views, with their figures.", "the catalog",
+      [&server](const ExchangePtr& exchange) {
+        exchange->Respond(JsonResponse(CatalogJson(server)));
+      });
+  get("/v1/layout", "The dashboard's layout.", "any JSON object",
+      [&server](const ExchangePtr& exchange) {
+        auto layout = server.parts().layout.Load();
+        exchange->Respond(JsonResponse(layout.empty() ? "{}" : layout));
+      });
+  router.Add({"PUT", "/v1/layout", "Keeps the dashboard's layout.", {}, "application/json",
+              "the layout", "application/json", [&server](ExchangePtr exchange, const PathParts&) {
+                PutLayout(server, exchange);
+              }});
+  get("/v1/openapi.json", "This description.", "OpenAPI 3.0",
+      [&server](const ExchangePtr& exchange) {
+        exchange->Respond(JsonResponse(server.router().OpenApi()));
+      });
+  get("/healthz", "Whether the process works; 503 after a disk failure.", "ok",
+      [&server](const ExchangePtr& exchange) {
+        if (server.parts().log.Failed()) {
+          throw Error(ErrorCode::kUnavailable, "the log's disk has failed",
+                      "Restart the process once the disk is sound again.");
+        }
+        exchange->Respond(JsonResponse("{\"ok\":true}"));
+      });
+  get("/readyz", "Whether all views are filled.", "ready and progress",
+      [&server](const ExchangePtr& exchange) { Ready(server, exchange); });
+  get("/metrics", "Figures for Prometheus.", "text",
+      [&server](const ExchangePtr& exchange) {
+        exchange->Respond({200,
+                           {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}},
+                           server.Metrics()});
+      },
+      "text/plain");
+}
+
+}  // namespace weir

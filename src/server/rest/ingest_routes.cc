@@ -1,0 +1,127 @@
+// POST /v1/streams/NAME/events
+#include "formats/decompress.h"
+#include "formats/json_value.h"
+#include "server/http_errors.h"
+#include "server/server.h"
+
+namespace weir {
+namespace {
+
+RowFormat FormatOf(const HttpRequest& request) {
+  std::string type = request.Header("content-type");
+  type = type.substr(0, type.find(';'));
+  while (!type.empty() && type.back() == ' ') type.pop_back();
+  for (char& c : type) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  if (type == "application/json") return RowFormat::kJson;
+  if (type == "text/csv") return RowFormat::kCsv;
+  if (type == "application/x-ndjson" || type == "application/ndjson" ||
+      type == "application/jsonl" || type == "application/x-jsonlines") {
+    return RowFormat::kNdjson;
+  }
+  // curl says this by itself when nobody tells it what it sends.
+  if (type.empty() || type == "application/x-www-form-urlencoded" || type == "text/plain" ||
+      type == "application/octet-stream") {
+    return RowFormat::kNdjson;
+  }
+  throw Error(ErrorCode::kUnsupportedMediaType, "cannot read a body of type \"" + type + "\"",
+              "Send application/x-ndjson, application/json or text/csv.");
+}
+
+std::string AnswerJson(const IngestAnswer& answer, bool with_duplicates) {
+  std::string json = "{\"accepted\":" + std::to_string(answer.accepted) +
+                     ",\"offset\":" + std::to_string(answer.offset.value);
+  if (with_duplicates) json += ",\"duplicates\":" + std::to_string(answer.duplicates);
+  if (answer.rejected_total > answer.rejected.size()) {
+    json += ",\"rejected_total\":" + std::to_string(answer.rejected_total);
+  }
+  json += ",\"rejected\":[";
+  bool first = true;
+  for (auto& row : answer.rejected) {
+    json += std::string(first ? "" : ",") + "{\"line\":" + std::to_string(row.line) +
+            ",\"column\":" + QuoteJson(row.column) + ",\"value\":" + QuoteJson(row.value) +
+            ",\"reason\":" + QuoteJson(row.reason) + "}";
+    first = false;
+  }
+  return json + "]}";
+}
+
+// An invalid byte in a refused value must not make the answer invalid.
+std::string PrintableUtf8(const std::string& text) {
+  std::string out;
+  for (size_t i = 0; i < text.size();) {
+    auto c = static_cast<unsigned char>(text[i]);
+    size_t length = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3
+                    : c >= 0xf0 && c < 0xf5 ? 4 : 0;
+    bool good = length > 0 && i + length <= text.size();
+    for (size_t k = 1; good && k < length; k++) {
+      good = (static_cast<unsigned char>(text[i + k]) & 0xc0) == 0x80;
+    }
+    if (good) {
+      out.append(text, i, length);
+      i += length;
+    } else {
+      out += "\xef\xbf\xbd";
+      i++;
+    }
+  }
+  return out;
+}
+
+void Respond(HttpExchange& exchange, IngestAnswer answer, bool with_duplicates) {
+  for (auto& row : answer.rejected) {
+    row.value = PrintableUtf8(row.value);
+    row.column = PrintableUtf8(row.column);
+  }
+  if (!answer.error) return exchange.Respond(JsonResponse(AnswerJson(answer, with_duplicates)));
+  auto response = ErrorResponse(*answer.error);
+  if (!answer.rejected.empty()) {
+    // Refused whole because of some rows: say which.
+    auto rows = AnswerJson(answer, false);
+    response.status = 422;
+    response.body.pop_back();
+    response.body += "," + rows.substr(1);
+  }
+  exchange.Respond(std::move(response));
+}
+
+void PostEvents(Server& server, const ExchangePtr& exchange, const std::string& stream_name) {
+  auto& request = exchange->request;
+  auto stream = server.parts().catalog.Current()->GetStream(stream_name);
+  IngestRequest post;
+  post.stream = stream_name;
+  post.format = FormatOf(request);
+  if (auto* atomic = request.Parameter("atomic")) post.atomic = *atomic == "true" || *atomic == "1";
+  post.idempotency_key = request.Header("idempotency-key");
+  std::string encoding = request.Header("content-encoding");
+  std::string decompressed;
+  post.body = request.body;
+  if (encoding == "gzip" || encoding == "zstd") {
+    decompressed = Decompress(encoding == "gzip" ? Compression::kGzip : Compression::kZstd,
+                              request.body, server.options().decompressed_bytes_max);
+    post.body = decompressed;
+  } else if (!encoding.empty() && encoding != "identity") {
+    throw Error(ErrorCode::kUnsupportedMediaType, "cannot decode \"" + encoding + "\"",
+                "Send the body plain, or with Content-Encoding gzip or zstd.");
+  }
+  server.parts().ingest.Post(post, [&server, exchange, stream](IngestAnswer answer) {
+    server.CountRows(stream->id, answer.error ? 0 : answer.accepted, 0);
+    Respond(*exchange, std::move(answer), !stream->dedup_key.empty());
+  });
+}
+
+}  // namespace
+
+void AddIngestRoutes(Router& router, Server& server) {
+  router.Add({"POST",
+              "/v1/streams/{name}/events",
+              "Adds events to a stream; the answer comes once they are durable.",
+              {{"atomic", "true: all rows or none"}},
+              "application/x-ndjson,application/json,text/csv",
+              "How many rows were accepted, the log position, and each refused row with its reason.",
+              "application/json",
+              [&server](ExchangePtr exchange, const PathParts& parts) {
+                PostEvents(server, exchange, parts[0]);
+              }});
+}
+
+}  // namespace weir

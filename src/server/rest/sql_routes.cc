@@ -1,0 +1,250 @@
+// POST /v1/sql: our own statements run in the engine, a plain read of one view is served from its
+// content, everything else goes to a query worker.
+#include <algorithm>
+#include <regex>
+#include <thread>
+
+#include "duck/errors.h"
+#include "formats/json_value.h"
+#include "formats/results.h"
+#include "server/http_errors.h"
+#include "server/rest/wait.h"
+#include "server/server.h"
+#include "yyjson.hpp"
+
+namespace weir {
+namespace {
+
+using namespace duckdb_yyjson;  // NOLINT: a C library in a namespace
+
+struct SqlRequest {
+  std::string sql;
+  std::string params_json;
+};
+
+SqlRequest ReadRequest(const HttpRequest& request) {
+  std::string type = request.Header("content-type");
+  if (!type.starts_with("application/json")) return {request.body, ""};
+  std::unique_ptr<yyjson_doc, decltype(&yyjson_doc_free)> document(
+      yyjson_read(request.body.data(), request.body.size(), 0), yyjson_doc_free);
+  auto* root = document ? yyjson_doc_get_root(document.get()) : nullptr;
+  auto* sql = yyjson_obj_get(root, "sql");
+  if (!yyjson_is_str(sql)) {
+    throw Error(ErrorCode::kInvalidRequest, "the body is not {\"sql\": \"...\", \"params\": [...]}",
+                "Or send the SQL itself as text/plain.");
+  }
+  SqlRequest read{std::string(yyjson_get_str(sql), yyjson_get_len(sql)), ""};
+  if (auto* params = yyjson_obj_get(root, "params")) {
+    if (!yyjson_is_arr(params)) {
+      throw Error(ErrorCode::kInvalidRequest, "params is an array of values for $1, $2, ...");
+    }
+    size_t size = 0;
+    std::unique_ptr<char, decltype(&free)> text(
+        yyjson_val_write(params, YYJSON_WRITE_NOFLAG, &size), free);
+    read.params_json.assign(text.get(), size);
+  }
+  return read;
+}
+
+ResultFormat FormatOf(const HttpRequest& request, std::string& media_type) {
+  static const std::vector<std::tuple<std::string, std::string, ResultFormat>> kFormats = {
+      {"json", "application/json", ResultFormat::kJson},
+      {"ndjson", "application/x-ndjson", ResultFormat::kNdjson},
+      {"csv", "text/csv; charset=utf-8", ResultFormat::kCsv},
+      {"arrow", "application/vnd.apache.arrow.stream", ResultFormat::kArrow},
+      {"parquet", "application/vnd.apache.parquet", ResultFormat::kParquet}};
+  auto* wanted = request.Parameter("format");
+  std::string accept = request.Header("accept");
+  for (auto& [name, type, format] : kFormats) {
+    bool chosen = wanted ? *wanted == name : accept.starts_with(type.substr(0, type.find(';')));
+    if (!chosen) continue;
+    media_type = type;
+    return format;
+  }
+  if (wanted) {
+    throw Error(ErrorCode::kInvalidRequest, "there is no format \"" + *wanted + "\"",
+                "Use json, ndjson, csv, arrow or parquet.");
+  }
+  media_type = "application/json";
+  return ResultFormat::kJson;
+}
+
+// Holds the beginning of an answer back until it is known whether there is one: an error in a
+// small result still gets its own status.
+class ResponseSink : public QuerySink {
+ public:
+  ResponseSink(ExchangePtr exchange, std::string media_type)
+      : exchange_(std::move(exchange)), media_type_(std::move(media_type)) {}
+
+  void Write(std::string bytes) override {
+    if (stream_) {
+      WaitForRoom();
+      stream_->Write(std::make_shared<const std::string>(std::move(bytes)));
+      return;
+    }
+    held_ += bytes;
+    if (held_.size() < kHoldBytes) return;
+    stream_ = exchange_->Stream(200, {{"Content-Type", media_type_}, {"Cache-Control", "no-store"}});
+    stream_->Write(std::make_shared<const std::string>(std::move(held_)));
+  }
+
+  void Done(const std::optional<Error>& error) override {
+    if (stream_) {
+      // Too late for a status: the broken chunk tells the client.
+      stream_->Close();
+    } else if (error) {
+      exchange_->Respond(ErrorResponse(*error));
+    } else {
+      exchange_->Respond({200,
+                          {{"Content-Type", media_type_}, {"Cache-Control", "no-store"}},
+                          std::move(held_)});
+    }
+    handle_.reset();
+  }
+
+  void Hold(std::shared_ptr<void> handle) { handle_ = std::move(handle); }
+
+ private:
+  static constexpr size_t kHoldBytes = 1 << 20;
+  static constexpr size_t kPendingMax = 8 << 20;
+
+  // A client that reads slowly slows its query down.
+  void WaitForRoom() {
+    for (int i = 0; i < 60'000 && stream_->Pending() > kPendingMax && !stream_->Closed(); i++) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  }
+
+  ExchangePtr exchange_;
+  std::string media_type_;
+  std::string held_;
+  std::shared_ptr<HttpStream> stream_;
+  std::shared_ptr<void> handle_;
+};
+
+HttpResponse TableResponse(Server& server, const ResultTable& table) {
+  auto info = server.parts().views.Info();
+  std::string json = "{\"offset\":" + std::to_string(info.offset.value) + ",\"as_of\":\"" +
+                     IsoTime(info.as_of) + "\"";
+  if (!table.notice.empty()) json += ",\"notice\":" + QuoteJson(table.notice);
+  json += ",\"columns\":[";
+  for (size_t i = 0; i < table.columns.size(); i++) {
+    json += std::string(i ? "," : "") + "{\"name\":" + QuoteJson(table.columns[i]) +
+            ",\"type\":\"VARCHAR\"}";
+  }
+  json += "],\"rows\":[";
+  for (size_t row = 0; row < table.rows.size(); row++) {
+    json += row ? ",[" : "[";
+    for (size_t i = 0; i < table.rows[row].size(); i++) {
+      json += (i ? "," : "") + QuoteJson(table.rows[row][i]);
+    }
+    json += "]";
+  }
+  return JsonResponse(json + "]}");
+}
+
+// `SELECT * FROM view [WHERE column = literal] [LIMIT n]`, which needs no worker.
+struct PlainRead {
+  std::string view;
+  ReadOptions options;
+};
+std::optional<PlainRead> AsPlainRead(const std::string& sql, const CatalogState& catalog) {
+  static const std::regex kShape(
+      R"(^\s*(?:select\s+\*\s+)?from\s+([A-Za-z_]\w*)(?:\s+where\s+([A-Za-z_]\w*)\s*=\s*(?:'([^']*)'|(-?\d{1,18})))?(?:\s+limit\s+(\d{1,9}))?\s*;?\s*$)",
+      std::regex::icase);
+  if (sql.size() > 500) return std::nullopt;
+  std::smatch match;
+  if (!std::regex_match(sql, match, kShape)) return std::nullopt;
+  auto view = catalog.FindView(match[1].str());
+  if (!view || !view->materialized) return std::nullopt;
+  PlainRead read{view->name, {}};
+  if (match[2].matched) {
+    read.options.equals.emplace_back(match[2].str(),
+                                     match[3].matched ? match[3].str() : match[4].str());
+  }
+  if (match[5].matched) read.options.limit = std::stoull(match[5].str());
+  return read;
+}
+
+bool IsQuery(const Statement& statement) {
+  return std::holds_alternative<Query>(statement.body);
+}
+
+void RunSql(Server& server, const ExchangePtr& exchange) {
+  auto request = ReadRequest(exchange->request);
+  auto statements = ParseStatements(request.sql);
+  if (statements.empty()) throw Error(ErrorCode::kInvalidSql, "there is no statement");
+  bool all_ours = std::none_of(statements.begin(), statements.end(), IsQuery);
+  if (all_ours) {
+    server.RunAside(exchange, [&server, statements] {
+      ResultTable table;
+      for (auto& statement : statements) table = server.parts().statements.Run(statement);
+      server.feed().CatalogChanged();
+      return TableResponse(server, table);
+    });
+    return;
+  }
+  if (statements.size() > 1) {
+    throw Error(ErrorCode::kInvalidSql, "one query at a time",
+                "Send each statement in a request of its own.");
+  }
+  std::string media_type;
+  QueryRequest query;
+  query.format = FormatOf(exchange->request, media_type);
+  query.sql = request.sql;
+  query.params_json = request.params_json;
+  query.exact = IsTrue(exchange->request, "exact");
+  query.timeout = static_cast<Micros>(NumberParameter(exchange->request, "timeout_ms", 0)) * 1000;
+  query.rows_max = NumberParameter(exchange->request, "rows_max", 0);
+
+  bool text = query.format == ResultFormat::kJson || query.format == ResultFormat::kCsv ||
+              query.format == ResultFormat::kNdjson;
+  auto plain = text && request.params_json.empty()
+                   ? AsPlainRead(request.sql, *server.parts().catalog.Current())
+                   : std::nullopt;
+  auto run = [&server, exchange, query, media_type] {
+    auto sink = std::make_shared<ResponseSink>(exchange, media_type);
+    sink->Hold(server.parts().query.Run(query, sink));
+  };
+  if (!plain) return WhenReached(server, exchange, run);
+  // What was acknowledged before is in the answer, as for every query.
+  Offset durable = server.parts().log.End();
+  Micros deadline = server.parts().clock.Monotonic() + 10'000'000;
+  server.parts().views.WaitFor(durable, deadline, [&server, exchange, plain, run](bool) {
+    try {
+      auto snapshots = server.parts().views.Read({plain->view}, plain->options);
+      exchange->Respond(SnapshotResponse(snapshots[0], exchange->request));
+    } catch (const Error& error) {
+      if (error.code != ErrorCode::kInvalidRequest) {
+        return exchange->Respond(ErrorResponse(error));
+      }
+      run();  // not so plain after all
+    }
+  });
+}
+
+}  // namespace
+
+void AddSqlRoutes(Router& router, Server& server) {
+  router.Add({"POST", "/v1/sql",
+              "Runs one SQL query, or statements of Weir.",
+              {{"format", "json, ndjson, csv, arrow or parquet; or by Accept"},
+               {"exact", "true: 64-bit integers and decimals as strings"},
+               {"timeout_ms", "gives up after this long"},
+               {"rows_max", "refuses to answer with more rows"},
+               {"wait_for", "runs once the views stand at this offset"}},
+              "text/plain,application/json", "offset, as_of, columns and rows",
+              "application/json",
+              [&server](ExchangePtr exchange, const PathParts&) { RunSql(server, exchange); }});
+  router.Add({"POST", "/v1/verify", "Compares views with their batch queries.",
+              {{"view", "one view; all without it"}}, "", "a verdict for each view",
+              "application/json", [&server](ExchangePtr exchange, const PathParts&) {
+                auto* view = exchange->request.Parameter("view");
+                std::string name = view ? *view : "";
+                server.RunAside(exchange, [&server, name] {
+                  return JsonResponse(ToJson(server.parts().verify.Run(name)));
+                });
+              }});
+}
+
+}  // namespace weir

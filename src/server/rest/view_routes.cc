@@ -1,0 +1,182 @@
+// GET /v1/views/NAME and its changes; the live feed.
+#include <sstream>
+
+#include "duck/errors.h"
+#include "formats/json_value.h"
+#include "formats/results.h"
+#include "server/http_errors.h"
+#include "server/rest/wait.h"
+#include "server/server.h"
+
+namespace weir {
+
+bool IsTrue(const HttpRequest& request, const char* name) {
+  auto* value = request.Parameter(name);
+  return value && (*value == "true" || *value == "1");
+}
+
+uint64_t NumberParameter(const HttpRequest& request, const char* name, uint64_t otherwise) {
+  auto* text = request.Parameter(name);
+  if (!text) return otherwise;
+  if (text->empty() || text->size() > 19 ||
+      text->find_first_not_of("0123456789") != std::string::npos) {
+    throw Error(ErrorCode::kInvalidRequest,
+                std::string(name) + " is a whole number, not \"" + *text + "\"");
+  }
+  return std::stoull(*text);
+}
+
+void WhenReached(Server& server, const ExchangePtr& exchange, std::function<void()> then) {
+  auto guarded = [exchange, then = std::move(then)] {
+    try {
+      then();
+    } catch (...) {
+      exchange->Respond(ErrorResponse(CurrentError()));
+    }
+  };
+  if (!exchange->request.Parameter("wait_for")) return guarded();
+  Offset offset{NumberParameter(exchange->request, "wait_for", 0)};
+  uint64_t timeout_ms = NumberParameter(exchange->request, "timeout_ms", 10'000);
+  Micros deadline = server.parts().clock.Monotonic() +
+                    static_cast<Micros>(std::min<uint64_t>(timeout_ms, 60'000)) * 1000;
+  server.parts().views.WaitFor(offset, deadline, [exchange, guarded, offset](bool reached) {
+    if (reached) return guarded();
+    exchange->Respond(ErrorResponse(
+        Error(ErrorCode::kTimeout, "the views have not reached offset " +
+                                       std::to_string(offset.value) + " in time")));
+  });
+}
+
+std::string SnapshotJson(const Snapshot& snapshot, bool exact) {
+  return "{\"offset\":" + std::to_string(snapshot.offset.value) + ",\"as_of\":\"" +
+         IsoTime(snapshot.as_of) + "\",\"columns\":[" + JsonColumns(snapshot.columns) +
+         "],\"rows\":" + JsonRowsOf(snapshot.rows, exact) + "}";
+}
+
+HttpResponse SnapshotResponse(const Snapshot& snapshot, const HttpRequest& request) {
+  auto* format = request.Parameter("format");
+  std::string accept = request.Header("accept");
+  bool csv = format ? *format == "csv" : accept.starts_with("text/csv");
+  bool ndjson = format ? *format == "ndjson" : accept.starts_with("application/x-ndjson");
+  if (format && !csv && !ndjson && *format != "json") {
+    throw Error(ErrorCode::kInvalidRequest, "a view is given as json, ndjson or csv, not as \"" +
+                                                *format + "\"");
+  }
+  bool exact = IsTrue(request, "exact");
+  HttpResponse response;
+  if (csv) {
+    response.body = CsvHeader(snapshot.columns);
+    for (auto& chunk : snapshot.rows.chunks) AppendCsvRows(*chunk, response.body);
+    response.headers.emplace_back("Content-Type", "text/csv; charset=utf-8");
+  } else if (ndjson) {
+    for (auto& chunk : snapshot.rows.chunks) {
+      AppendNdjsonRows(snapshot.columns, *chunk, exact, response.body);
+    }
+    response.headers.emplace_back("Content-Type", "application/x-ndjson");
+  } else {
+    response = JsonResponse(SnapshotJson(snapshot, exact));
+  }
+  response.headers.emplace_back("Weir-Offset", std::to_string(snapshot.offset.value));
+  response.headers.emplace_back("Cache-Control", "no-store");
+  return response;
+}
+
+namespace {
+
+void GetView(Server& server, const ExchangePtr& exchange, const std::string& name) {
+  static const std::set<std::string> kOwn = {"format", "exact", "limit", "wait_for", "timeout_ms"};
+  auto view = server.parts().catalog.Current()->GetView(name);
+  WhenReached(server, exchange, [&server, exchange, name] {
+    auto& request = exchange->request;
+    ReadOptions options;
+    if (request.Parameter("limit")) options.limit = NumberParameter(request, "limit", 0);
+    for (auto& [key, value] : request.query) {
+      if (!kOwn.contains(key)) options.equals.emplace_back(key, value);
+    }
+    auto snapshots = server.parts().views.Read({name}, options);
+    exchange->Respond(SnapshotResponse(snapshots[0], request));
+  });
+}
+
+std::vector<std::pair<std::string, std::string>> EventStreamHeaders() {
+  return {{"Content-Type", "text/event-stream"},
+          {"Cache-Control", "no-store"},
+          {"X-Accel-Buffering", "no"}};
+}
+
+std::optional<Offset> LastEventId(const HttpRequest& request) {
+  std::string id = request.Header("last-event-id");
+  if (id.empty() || id.size() > 19 || id.find_first_not_of("0123456789") != std::string::npos) {
+    return std::nullopt;
+  }
+  return Offset{std::stoull(id)};
+}
+
+void Follow(Server& server, const ExchangePtr& exchange, std::vector<std::string> names,
+            bool multiplexed) {
+  auto catalog = server.parts().catalog.Current();
+  Feed::Options options;
+  for (auto& name : names) options.views.push_back(catalog->GetView(name)->name);
+  options.exact = IsTrue(exchange->request, "exact");
+  options.multiplexed = multiplexed;
+  options.last_event_id = LastEventId(exchange->request);
+  WhenReached(server, exchange, [&server, exchange, options] {
+    server.feed().Add(exchange->Stream(200, EventStreamHeaders()), options);
+  });
+}
+
+std::vector<std::string> SplitNames(const std::string& list) {
+  std::vector<std::string> names;
+  std::stringstream stream(list);
+  std::string name;
+  while (std::getline(stream, name, ',')) {
+    if (!name.empty()) names.push_back(name);
+  }
+  return names;
+}
+
+}  // namespace
+
+void AddViewRoutes(Router& router, Server& server) {
+  std::vector<Parameter> wait = {{"wait_for", "answer once the views stand at this offset"},
+                                 {"timeout_ms", "how long wait_for waits, 10000 by default"},
+                                 {"exact", "true: 64-bit integers and decimals as strings"}};
+  auto reading = wait;
+  reading.push_back({"format", "json, ndjson or csv"});
+  reading.push_back({"limit", "at most so many rows"});
+  router.Add({"GET", "/v1/views/{name}",
+              "The content of a materialized view; COLUMN=VALUE parameters select rows.", reading,
+              "", "offset, as_of, columns and rows", "application/json",
+              [&server](ExchangePtr exchange, const PathParts& parts) {
+                GetView(server, exchange, parts[0]);
+              }});
+  router.Add({"GET", "/v1/views/{name}/changes",
+              "A view as Server-Sent Events: a snapshot, then each change.", wait, "",
+              "snapshot and change events", "text/event-stream",
+              [&server](ExchangePtr exchange, const PathParts& parts) {
+                Follow(server, exchange, {parts[0]}, false);
+              }});
+  router.Add({"GET", "/v1/views/{name}/explain", "How a view is kept.",
+              {{"analyze", "true: with rows, state and time of each operator"}}, "",
+              "the operators as text", "application/json",
+              [&server](ExchangePtr exchange, const PathParts& parts) {
+                std::string name = server.parts().catalog.Current()->GetView(parts[0])->name;
+                bool analyze = IsTrue(exchange->request, "analyze");
+                server.RunAside(exchange, [&server, name, analyze] {
+                  return JsonResponse("{\"text\":" +
+                                      QuoteJson(server.parts().views.ExplainView(name, analyze)) +
+                                      "}");
+                });
+              }});
+  auto live = wait;
+  live.push_back({"views", "names, separated by commas"});
+  router.Add({"GET", "/v1/live",
+              "Several views on one connection, with status and catalog events.", live, "",
+              "snapshot, change, status and catalog events", "text/event-stream",
+              [&server](ExchangePtr exchange, const PathParts&) {
+                auto* names = exchange->request.Parameter("views");
+                Follow(server, exchange, SplitNames(names ? *names : ""), true);
+              }});
+}
+
+}  // namespace weir

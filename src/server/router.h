@@ -1,0 +1,47 @@
+// The routes, as one list: what is served and what /v1/openapi.json says are made from it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "io/http_server.h"
+
+namespace weir {
+
+using ExchangePtr = std::shared_ptr<HttpExchange>;
+// Parts of the path that the pattern names, in order.
+using PathParts = std::vector<std::string>;
+using RouteHandler = std::function<void(ExchangePtr, const PathParts&)>;
+
+struct Parameter {
+  std::string name;
+  std::string description;
+};
+
+struct Route {
+  std::string method;
+  std::string pattern;       // "/v1/streams/{name}/events"
+  std::string summary;
+  std::vector<Parameter> query;
+  std::string request_type;  // media types of the body, comma-separated; "" for none
+  std::string answer;        // what 200 holds
+  std::string answer_type = "application/json";
+  RouteHandler handle;
+};
+
+class Router {
+ public:
+  void Add(Route route) { routes_.push_back(std::move(route)); }
+  // Calls the handler; throws kUnknownRoute or kMethodNotAllowed (hint: the allowed methods).
+  // False: no route has this path, and it is not one of the API's.
+  bool Dispatch(const ExchangePtr& exchange, std::string* pattern) const;
+  const std::vector<Route>& routes() const { return routes_; }
+  std::string OpenApi() const;
+
+ private:
+  std::vector<Route> routes_;
+};
+
+}  // namespace weir

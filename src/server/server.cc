@@ -1,0 +1,253 @@
+#include "server/server.h"
+
+#include <fmt/format.h>
+
+#include "duck/errors.h"
+#include "formats/json_value.h"
+#include "formats/results.h"
+#include "server/http_errors.h"
+
+namespace weir {
+namespace {
+
+// Answers with an error whatever a handler throws: the only catch on this path.
+void RespondError(HttpExchange& exchange) {
+  Error error = CurrentError();
+  auto response = ErrorResponse(error);
+  if (error.code == ErrorCode::kMethodNotAllowed) response.headers.emplace_back("Allow", error.hint);
+  exchange.Respond(std::move(response));
+}
+
+// A page of another site may make a browser send requests here, and a name of theirs may point to
+// this machine; neither may change anything.
+void CheckOrigin(const HttpRequest& request) {
+  if (request.method == "GET" || request.method == "HEAD") return;
+  std::string origin = request.Header("origin");
+  if (origin.empty() || origin == "null") return;
+  auto host = origin.substr(std::min(origin.find("://") + 3, origin.size()));
+  if (host != request.Header("host")) {
+    throw Error(ErrorCode::kForbidden, "requests from pages of " + origin + " are not accepted");
+  }
+}
+
+}  // namespace
+
+Server::Server(Parts parts, ServerOptions options) : parts_(parts), options_(std::move(options)) {
+  feed_ = std::make_unique<Feed>(parts_.views, [this] { return StatusJson(); });
+  AddIngestRoutes(router_, *this);
+  AddViewRoutes(router_, *this);
+  AddSqlRoutes(router_, *this);
+  AddCatalogRoutes(router_, *this);
+}
+
+Server::~Server() { Stop(); }
+
+void Server::Connect() { feed_->Connect(); }
+
+void Server::Start() {
+  http_ = HttpServer::Listen(
+      options_.host, options_.port, options_.limits,
+      [this](std::shared_ptr<HttpExchange> exchange) { Handle(std::move(exchange)); },
+      [this](int status, const std::string& message) {
+        CountRequest("refused", status);
+        return RefusalResponse(status, message);
+      });
+  feed_->Start();
+  meter_ = std::thread([this] { Measure(); });
+  http_->Start(options_.threads);
+}
+
+void Server::Stop() {
+  {
+    std::lock_guard lock(mutex_);
+    if (stopping_) return;
+    stopping_ = true;
+  }
+  stop_.notify_all();
+  feed_->Stop();
+  while (aside_ > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  if (http_) http_->Stop();
+  if (meter_.joinable()) meter_.join();
+}
+
+void Server::Handle(ExchangePtr exchange) {
+  std::string pattern = "page";
+  try {
+    CheckOrigin(exchange->request);
+    if (!router_.Dispatch(exchange, &pattern)) ServePage(parts_.web, *exchange);
+    CountRequest(pattern, 200);
+  } catch (...) {
+    CountRequest(pattern, HttpStatusOf(CurrentError().code));
+    RespondError(*exchange);
+  }
+}
+
+void Server::RunAside(ExchangePtr exchange, std::function<HttpResponse()> work) {
+  constexpr int kAsideMax = 16;
+  if (aside_.fetch_add(1) >= kAsideMax) {
+    aside_--;
+    throw Error(ErrorCode::kTooManyRequests, "too many statements at once");
+  }
+  std::thread([this, exchange, work = std::move(work)] {
+    try {
+      exchange->Respond(work());
+    } catch (...) {
+      RespondError(*exchange);
+    }
+    aside_--;
+  }).detach();
+}
+
+// ---- figures ------------------------------------------------------------------------------------
+
+void Server::CountRequest(const std::string& pattern, int status) {
+  std::lock_guard lock(mutex_);
+  requests_[{pattern, status}]++;
+}
+
+void Server::CountRows(StreamId stream, uint64_t rows, uint64_t) {
+  std::lock_guard lock(mutex_);
+  stream_rows_[stream.value].total += rows;
+  all_rows_.total += rows;
+}
+
+// Rates over about the last five seconds, smoothed.
+void Server::Measure() {
+  constexpr double kWeight = 0.3;
+  std::unique_lock lock(mutex_);
+  Micros last = parts_.clock.Monotonic();
+  while (!stop_.wait_for(lock, std::chrono::seconds(1), [&] { return stopping_; })) {
+    Micros now = parts_.clock.Monotonic();
+    double seconds = std::max(1e-3, static_cast<double>(now - last) / 1e6);
+    last = now;
+    lock.unlock();
+    auto infos = parts_.views.ViewInfos();
+    lock.lock();
+    auto update = [&](Meter& meter) {
+      double rate = static_cast<double>(meter.total - meter.last) / seconds;
+      meter.rate += kWeight * (rate - meter.rate);
+      if (meter.rate < 1e-3) meter.rate = 0;
+      meter.last = meter.total;
+    };
+    for (auto& [id, meter] : stream_rows_) update(meter);
+    update(all_rows_);
+    for (auto& info : infos) {
+      auto& meter = view_changes_[info.name];
+      meter.total = std::max(meter.total, info.changes);
+      update(meter);
+    }
+  }
+}
+
+double Server::EventsPerSecond(StreamId stream) const {
+  std::lock_guard lock(mutex_);
+  auto found = stream_rows_.find(stream.value);
+  return found == stream_rows_.end() ? 0 : found->second.rate;
+}
+
+double Server::EventsPerSecond() const {
+  std::lock_guard lock(mutex_);
+  return all_rows_.rate;
+}
+
+double Server::ChangesPerSecond(const std::string& view) const {
+  std::lock_guard lock(mutex_);
+  auto found = view_changes_.find(view);
+  return found == view_changes_.end() ? 0 : found->second.rate;
+}
+
+std::string Server::StatusJson() const {
+  auto info = parts_.views.Info();
+  bool behind = parts_.log.End().value - info.offset.value > 1'000'000;
+  return fmt::format(
+      R"({{"offset":{},"durable_offset":{},"as_of":"{}","events_per_second":{:.2f},"lag_ms":{:.3f},"state":"{}"}})",
+      info.offset.value, parts_.log.End().value, IsoTime(info.as_of), EventsPerSecond(),
+      static_cast<double>(info.lag) / 1000.0,
+      info.filling ? "filling"
+      : behind     ? "behind"
+                   : "live");
+}
+
+std::string Server::Metrics() const {
+  std::string out;
+  auto add = [&](const char* name, const char* type, const char* help) {
+    out += fmt::format("# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
+  };
+  auto label = [](std::string text) {
+    std::string escaped;
+    for (char c : text) {
+      if (c == '"' || c == '\\') escaped += '\\';
+      escaped += c == '\n' ? ' ' : c;
+    }
+    return escaped;
+  };
+  auto engine = parts_.views.Info();
+  auto ingest = parts_.ingest.Info();
+  add("weir_ingest_rows_total", "counter", "Rows accepted.");
+  out += fmt::format("weir_ingest_rows_total {}\n", ingest.rows);
+  add("weir_ingest_rejected_rows_total", "counter", "Rows refused.");
+  out += fmt::format("weir_ingest_rejected_rows_total {}\n", ingest.rejected);
+  add("weir_ingest_duplicate_rows_total", "counter", "Rows dropped by a dedup_key.");
+  out += fmt::format("weir_ingest_duplicate_rows_total {}\n", ingest.duplicates);
+  add("weir_ingest_bytes_total", "counter", "Bytes of bodies, decompressed.");
+  out += fmt::format("weir_ingest_bytes_total {}\n", ingest.bytes);
+  add("weir_log_end_offset", "gauge", "The last durable offset.");
+  out += fmt::format("weir_log_end_offset {}\n", parts_.log.End().value);
+  add("weir_log_begin_offset", "gauge", "The first offset the log still holds.");
+  out += fmt::format("weir_log_begin_offset {}\n", parts_.log.Begin().value);
+  add("weir_lake_landed_offset", "gauge", "Everything up to here is in the lake.");
+  out += fmt::format("weir_lake_landed_offset {}\n", parts_.lake.Landed().value);
+  add("weir_engine_offset", "gauge", "The position of all views.");
+  out += fmt::format("weir_engine_offset {}\n", engine.offset.value);
+  add("weir_engine_backlog_bytes", "gauge", "Committed blocks the engine has not taken yet.");
+  out += fmt::format("weir_engine_backlog_bytes {}\n", engine.backlog_bytes);
+  add("weir_engine_steps_total", "counter", "Steps of the circuit.");
+  out += fmt::format("weir_engine_steps_total {}\n", engine.steps);
+  add("weir_engine_rows_total", "counter", "Rows the engine took.");
+  out += fmt::format("weir_engine_rows_total {}\n", engine.rows);
+  add("weir_engine_last_step_seconds", "gauge", "Duration of the last step.");
+  out += fmt::format("weir_engine_last_step_seconds {}\n",
+                     static_cast<double>(engine.last_step_took) / 1e6);
+  add("weir_engine_lag_seconds", "gauge", "From commit to published, of the last step.");
+  out += fmt::format("weir_engine_lag_seconds {}\n", static_cast<double>(engine.lag) / 1e6);
+  add("weir_http_connections", "gauge", "Open connections.");
+  out += fmt::format("weir_http_connections {}\n", http_ ? http_->Connections() : 0);
+  add("weir_live_readers", "gauge", "Clients of the live feed.");
+  out += fmt::format("weir_live_readers {}\n", feed_->Readers());
+  auto infos = parts_.views.ViewInfos();
+  add("weir_view_rows", "gauge", "Rows of a view.");
+  for (auto& info : infos) {
+    out += fmt::format("weir_view_rows{{view=\"{}\"}} {}\n", label(info.name), info.rows);
+  }
+  add("weir_view_state_bytes", "gauge", "Memory of a view's content and operators.");
+  for (auto& info : infos) {
+    out += fmt::format("weir_view_state_bytes{{view=\"{}\"}} {}\n", label(info.name),
+                       info.state_bytes);
+  }
+  add("weir_view_changes_total", "counter", "Rows that came or went.");
+  for (auto& info : infos) {
+    out += fmt::format("weir_view_changes_total{{view=\"{}\"}} {}\n", label(info.name),
+                       info.changes);
+  }
+  add("weir_view_parked", "gauge", "1 for a view that stands still after an error.");
+  for (auto& info : infos) {
+    out += fmt::format("weir_view_parked{{view=\"{}\"}} {}\n", label(info.name),
+                       info.status == ViewStatus::kParked ? 1 : 0);
+  }
+  add("weir_lake_bytes", "gauge", "Parquet bytes of a stream.");
+  auto catalog = parts_.catalog.Current();
+  for (auto& lake : parts_.lake.Info()) {
+    auto stream = catalog->FindStream(lake.stream);
+    if (!stream) continue;
+    out += fmt::format("weir_lake_bytes{{stream=\"{}\"}} {}\n", label(stream->name), lake.bytes);
+  }
+  add("weir_http_requests_total", "counter", "Requests by route and status.");
+  std::lock_guard lock(mutex_);
+  for (auto& [key, count] : requests_) {
+    out += fmt::format("weir_http_requests_total{{route=\"{}\",status=\"{}\"}} {}\n",
+                       label(key.first), key.second, count);
+  }
+  return out;
+}
+
+}  // namespace weir
