@@ -1,0 +1,255 @@
+#include "app/project.h"
+
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "base/error.h"
+#include "duckdb/common/string_util.hpp"
+#include "query/statements.h"
+
+namespace weir {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string ReadText(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::stringstream text;
+  text << file.rdbuf();
+  if (!file) throw Error(ErrorCode::kInvalidRequest, "cannot read " + path.string());
+  return text.str();
+}
+
+ProjectSettings ReadSettings(const fs::path& path) {
+  ProjectSettings settings;
+  toml::table table;
+  try {
+    table = toml::parse_file(path.string());
+  } catch (const toml::parse_error& error) {
+    throw Error(ErrorCode::kInvalidRequest,
+                path.filename().string() + ":" + std::to_string(error.source().begin.line) + ":" +
+                    std::to_string(error.source().begin.column) + ": " +
+                    std::string(error.description()));
+  }
+  static constexpr std::string_view kKeys[] = {"listen", "data", "time_zone"};
+  for (auto&& [key, value] : table) {
+    std::string name(key.str());
+    auto text = value.value<std::string>();
+    if (std::find(std::begin(kKeys), std::end(kKeys), name) == std::end(kKeys)) {
+      auto nearest = NearestName(name, std::begin(kKeys), std::end(kKeys));
+      throw Error(ErrorCode::kInvalidRequest,
+                  path.filename().string() + ": there is no setting \"" + name + "\"",
+                  nearest.empty() ? "Settings are listen, data and time_zone."
+                                  : "Did you mean \"" + nearest + "\"?");
+    }
+    if (!text) {
+      throw Error(ErrorCode::kInvalidRequest,
+                  path.filename().string() + ": \"" + name + "\" is a text in quotes");
+    }
+    (name == "listen" ? settings.listen : name == "data" ? settings.data : settings.time_zone) =
+        *text;
+  }
+  return settings;
+}
+
+std::string Lower(const std::string& name) { return duckdb::StringUtil::Lower(name); }
+
+bool SameColumns(const Stream& a, const Stream& b) {
+  return std::equal(a.columns.begin(), a.columns.end(), b.columns.begin(), b.columns.end(),
+                    [](const Column& x, const Column& y) {
+                      return x.name == y.name && x.type == y.type && x.not_null == y.not_null &&
+                             x.epoch == y.epoch;
+                    });
+}
+
+// Brings one state in line with a project; says what it did.
+class Applier {
+ public:
+  Applier(const Project& project, CatalogState& state) : project_(project), state_(state) {}
+
+  std::vector<std::string> Run() {
+    if (!project_.settings.time_zone.empty()) SetZone(project_.settings.time_zone);
+    for (size_t i = 0; i < project_.statements.size(); i++) {
+      auto& statement = project_.statements[i];
+      if (auto* stream = std::get_if<CreateStream>(&statement.body)) {
+        Apply(stream->stream);
+      } else if (auto* view = std::get_if<CreateView>(&statement.body)) {
+        Apply(view->view);
+      } else if (auto* comment = std::get_if<Comment>(&statement.body)) {
+        Apply(*comment, project_.files[i]);
+      } else if (auto* zone = std::get_if<SetTimeZone>(&statement.body)) {
+        SetZone(zone->zone);
+      } else {
+        throw Error(ErrorCode::kInvalidSql,
+                    project_.files[i] + ": a project has CREATE, COMMENT ON and SET TimeZone only",
+                    "Run other statements with `weir sql`.");
+      }
+    }
+    RemoveGone();
+    RenewDependents();
+    return std::move(done_);
+  }
+
+ private:
+  void SetZone(const std::string& zone) {
+    if (state_.time_zone == zone) return;
+    if (state_.version > 0) done_.push_back("time zone is now " + zone);
+    state_.time_zone = zone;
+    for (auto& [name, view] : state_.views) Renew(name);
+  }
+
+  void Renew(const std::string& name) {
+    auto renewed = std::make_shared<View>(*state_.views.at(name));
+    renewed->id = state_.next_id++;
+    state_.views[name] = renewed;
+  }
+
+  void Apply(const Stream& wanted) {
+    std::string name = Lower(wanted.name);
+    named_.push_back(name);
+    if (state_.views.contains(name)) {
+      throw Error(ErrorCode::kAlreadyExists, "\"" + wanted.name + "\" is a view already");
+    }
+    auto stream = std::make_shared<Stream>(wanted);
+    stream->from_project = true;
+    auto found = state_.streams.find(name);
+    if (found == state_.streams.end()) {
+      stream->id = StreamId{state_.next_id++};
+      done_.push_back("stream " + wanted.name + " is new");
+    } else {
+      stream->id = found->second->id;
+      stream->comment = found->second->comment;
+      if (!SameColumns(*found->second, wanted)) {
+        throw Error(ErrorCode::kConflict,
+                    "the columns of stream \"" + wanted.name + "\" differ from those it was made "
+                    "with, and it may hold events",
+                    "Give the new shape another name, or DROP STREAM " + wanted.name +
+                        " first (its Parquet files stay).");
+      }
+    }
+    state_.streams[name] = stream;
+  }
+
+  void Apply(const View& wanted) {
+    std::string name = Lower(wanted.name);
+    named_.push_back(name);
+    if (state_.streams.contains(name)) {
+      throw Error(ErrorCode::kAlreadyExists, "\"" + wanted.name + "\" is a stream already");
+    }
+    auto view = std::make_shared<View>(wanted);
+    view->from_project = true;
+    auto found = state_.views.find(name);
+    if (found == state_.views.end()) {
+      view->id = state_.next_id++;
+      done_.push_back("view " + wanted.name + " is new and is filled from history");
+    } else {
+      view->comment = found->second->comment;
+      bool same = found->second->query == wanted.query &&
+                  found->second->materialized == wanted.materialized;
+      view->id = same ? found->second->id : state_.next_id++;
+      if (!same) {
+        done_.push_back("view " + wanted.name + " has changed and is filled again beside the old");
+        changed_.push_back(wanted.name);
+      }
+    }
+    state_.views[name] = view;
+  }
+
+  void Apply(const Comment& comment, const std::string& file) {
+    std::string name = Lower(comment.name);
+    try {
+      if (comment.kind == ObjectKind::kStream) {
+        auto stream = std::make_shared<Stream>(*state_.GetStream(comment.name));
+        stream->comment = comment.text;
+        state_.streams[name] = stream;
+      } else {
+        auto view = std::make_shared<View>(*state_.GetView(comment.name));
+        view->comment = comment.text;
+        state_.views[name] = view;
+      }
+    } catch (const Error& error) {
+      throw Error(error.code, file + ": " + error.message, error.hint);
+    }
+  }
+
+  void RemoveGone() {
+    auto is_gone = [&](const std::string& name, bool from_project) {
+      return from_project && std::find(named_.begin(), named_.end(), name) == named_.end();
+    };
+    std::erase_if(state_.views, [&](auto& entry) {
+      if (!is_gone(entry.first, entry.second->from_project)) return false;
+      done_.push_back("view " + entry.second->name + " is gone");
+      return true;
+    });
+    std::erase_if(state_.streams, [&](auto& entry) {
+      if (!is_gone(entry.first, entry.second->from_project)) return false;
+      done_.push_back("stream " + entry.second->name + " is gone; its Parquet files stay");
+      return true;
+    });
+  }
+
+  void RenewDependents() {
+    for (auto& name : changed_) {
+      for (auto& dependent : Statements::Dependents(state_, name)) Renew(Lower(dependent));
+    }
+  }
+
+  const Project& project_;
+  CatalogState& state_;
+  std::vector<std::string> named_, changed_, done_;
+};
+
+}  // namespace
+
+Project LoadProject(const std::string& folder) {
+  Project project;
+  project.folder = folder;
+  if (!fs::is_directory(folder)) {
+    throw Error(ErrorCode::kInvalidRequest, "there is no folder \"" + folder + "\"",
+                "Make one with `weir init " + folder + "`.");
+  }
+  std::vector<fs::path> files;
+  for (auto& entry : fs::directory_iterator(folder)) {
+    if (entry.path().extension() == ".sql") files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  if (files.empty()) {
+    throw Error(ErrorCode::kInvalidRequest, "folder \"" + folder + "\" has no .sql file",
+                "A project says in *.sql files which streams and views there are; `weir init DIR` "
+                "writes an example.");
+  }
+  if (fs::exists(fs::path(folder) / "weir.toml")) {
+    project.settings = ReadSettings(fs::path(folder) / "weir.toml");
+  }
+  for (auto& path : files) {
+    for (auto& statement : ParseStatements(ReadText(path), path.filename().string())) {
+      project.statements.push_back(statement);
+      project.files.push_back(path.filename().string());
+    }
+  }
+  return project;
+}
+
+std::vector<std::string> ApplyProject(const Project& project, Catalog& catalog, Views& views) {
+  // Tried on a copy first: nothing changes when the project is wrong, and nothing is written when
+  // it says what is there already.
+  CatalogState trial = *catalog.Current();
+  Applier(project, trial).Run();
+  for (auto& [name, view] : trial.views) {
+    try {
+      views.Bind(trial, view->query);
+    } catch (const Error& error) {
+      throw Error(error.code, "view \"" + view->name + "\": " + error.message, error.hint);
+    }
+  }
+  if (SaveCatalog(trial) == SaveCatalog(*catalog.Current())) return {};
+  std::vector<std::string> done;
+  catalog.Change([&](CatalogState& state) { done = Applier(project, state).Run(); });
+  return done;
+}
+
+}  // namespace weir

@@ -1,0 +1,35 @@
+// A project folder: *.sql files that say which streams and views there are, and optionally
+// weir.toml.  It is the truth for what it names.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "catalog/catalog.h"
+#include "sql/statement.h"
+#include "views/views.h"
+
+namespace weir {
+
+struct ProjectSettings {
+  std::string listen;      // "" when not said
+  std::string data;
+  std::string time_zone;
+};
+
+struct Project {
+  std::string folder;
+  ProjectSettings settings;
+  std::vector<Statement> statements;
+  std::vector<std::string> files;      // of each statement
+};
+
+// Throws Error with file, line and column for what does not parse.
+Project LoadProject(const std::string& folder);
+
+// Makes the catalog say what the project says: new things come, changed views are made anew, what
+// came from the project and is gone goes.  Things made through SQL stay.  Returns what was done,
+// one line each.  Throws before anything changed when the project is wrong.
+std::vector<std::string> ApplyProject(const Project& project, Catalog& catalog, Views& views);
+
+}  // namespace weir
