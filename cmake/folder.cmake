@@ -38,37 +38,34 @@ function(weir_folder folder)
   endif()
 endfunction()
 
-# The program itself, with libduckdb.so beside it and found by a relative rpath.
+# The program itself, with libduckdb.so beside it and found by a relative rpath, and the web app inside.
 function(weir_program)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/app/*.cc)
   set(tests ${sources})
   list(FILTER sources EXCLUDE REGEX "_test\\.cc$")
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
-  if(NOT sources)
-    return()
-  endif()
-  add_executable(weir ${sources})
-  target_link_libraries(weir PRIVATE ${WEIR_LOWER} edit)
-  weir_embed_web(weir)
+  set(main ${CMAKE_SOURCE_DIR}/src/app/main.cc)
+  list(REMOVE_ITEM sources ${main})
+
+  set(embedded ${CMAKE_BINARY_DIR}/generated/embedded_web.S)
+  file(GLOB_RECURSE web_files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/web/dist/*)
+  add_custom_command(OUTPUT ${embedded}
+    COMMAND python3 ${CMAKE_SOURCE_DIR}/tools/embed_web.py ${CMAKE_SOURCE_DIR}/web/dist ${embedded}
+    DEPENDS ${CMAKE_SOURCE_DIR}/tools/embed_web.py ${web_files})
+
+  add_library(weir_app STATIC ${sources} ${embedded})
+  target_link_libraries(weir_app PUBLIC ${WEIR_LOWER} edit)
+  add_executable(weir ${main})
+  target_link_libraries(weir PRIVATE weir_app)
   set_target_properties(weir PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}
-    BUILD_RPATH_USE_ORIGIN ON BUILD_RPATH "$ORIGIN" INSTALL_RPATH "$ORIGIN")
-  target_link_options(weir PRIVATE -Wl,-rpath,$ORIGIN)
-  set_target_properties(weir PROPERTIES SKIP_BUILD_RPATH ON)
+    SKIP_BUILD_RPATH ON)
+  target_link_options(weir PRIVATE "-Wl,-rpath,$ORIGIN" -static-libstdc++ -static-libgcc)
   add_custom_command(TARGET weir POST_BUILD
     COMMAND ${CMAKE_COMMAND} -E copy_if_different ${DUCKDB_ROOT}/lib/libduckdb.so
       $<TARGET_FILE_DIR:weir>/libduckdb.so)
   if(WEIR_TESTS AND tests)
     add_executable(app_test ${tests})
-    target_link_libraries(app_test PRIVATE ${WEIR_LOWER} GTest::gtest_main)
+    target_link_libraries(app_test PRIVATE weir_app GTest::gtest_main)
     add_test(NAME app COMMAND app_test)
   endif()
-endfunction()
-
-# Carries web/dist inside the program (src/app/embedded_web.h reads it).
-function(weir_embed_web target)
-  set(generated ${CMAKE_BINARY_DIR}/generated/embedded_web.S)
-  add_custom_command(OUTPUT ${generated}
-    COMMAND python3 ${CMAKE_SOURCE_DIR}/tools/embed_web.py ${CMAKE_SOURCE_DIR}/web/dist ${generated}
-    DEPENDS ${CMAKE_SOURCE_DIR}/tools/embed_web.py ${CMAKE_SOURCE_DIR}/web/dist/index.html)
-  set_property(SOURCE ${generated} PROPERTY LANGUAGE CXX)
 endfunction()

@@ -88,7 +88,7 @@ duckdb::idx_t SelectShortString(const ShortStringEquals& test, duckdb::DataChunk
   auto& column = rows.data[test.column];
   duckdb::UnifiedVectorFormat format;
   column.ToUnifiedFormat(rows.size(), format);
-  auto* values = duckdb::UnifiedVectorFormat::GetData<duckdb::string_t>(format);
+  auto* values = duckdb::UnifiedVectorFormat::GetDataUnsafe<duckdb::string_t>(format);
   duckdb::idx_t found = 0;
   if (!input && column.GetVectorType() == duckdb::VectorType::FLAT_VECTOR &&
       format.validity.AllValid()) {

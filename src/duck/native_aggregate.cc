@@ -36,7 +36,7 @@ NativeAggregate::~NativeAggregate() {
   auto& function = impl_->bound->function;
   if (!function.HasStateDestructorCallback()) return;
   auto input = impl_->Input();
-  auto* addresses = duckdb::FlatVector::GetData<duckdb::data_ptr_t>(impl_->addresses);
+  auto* addresses = duckdb::FlatVector::GetDataUnsafe<duckdb::data_ptr_t>(impl_->addresses);
   for (size_t group = 0; group < impl_->groups;) {
     duckdb::idx_t count = 0;
     while (count < STANDARD_VECTOR_SIZE && group < impl_->groups) {
@@ -59,7 +59,7 @@ void NativeAggregate::Grow(size_t groups) {
 }
 
 void NativeAggregate::Update(duckdb::DataChunk& arguments, const uint32_t* slots) {
-  auto* addresses = duckdb::FlatVector::GetData<duckdb::data_ptr_t>(impl_->addresses);
+  auto* addresses = duckdb::FlatVector::GetDataUnsafe<duckdb::data_ptr_t>(impl_->addresses);
   for (duckdb::idx_t i = 0; i < arguments.size(); i++) addresses[i] = impl_->State(slots[i]);
   auto input = impl_->Input();
   impl_->bound->function.update(arguments.ColumnCount() ? arguments.data.data() : nullptr, input,
@@ -67,7 +67,7 @@ void NativeAggregate::Update(duckdb::DataChunk& arguments, const uint32_t* slots
 }
 
 void NativeAggregate::Result(const uint32_t* slots, duckdb::idx_t count, duckdb::Vector& out) {
-  auto* addresses = duckdb::FlatVector::GetData<duckdb::data_ptr_t>(impl_->addresses);
+  auto* addresses = duckdb::FlatVector::GetDataUnsafe<duckdb::data_ptr_t>(impl_->addresses);
   for (duckdb::idx_t i = 0; i < count; i++) addresses[i] = impl_->State(slots[i]);
   auto input = impl_->Input();
   impl_->bound->function.finalize(impl_->addresses, input, out, count, 0);

@@ -37,7 +37,7 @@ const std::vector<std::string_view>& RowCodec::Encode(duckdb::DataChunk& rows) {
   duckdb::CreateSortKeyHelpers::CreateSortKey(rows, state_->modifiers, *state_->keys);
   duckdb::UnifiedVectorFormat format;
   state_->keys->ToUnifiedFormat(rows.size(), format);
-  auto* keys = duckdb::UnifiedVectorFormat::GetData<duckdb::string_t>(format);
+  auto* keys = duckdb::UnifiedVectorFormat::GetDataUnsafe<duckdb::string_t>(format);
   for (duckdb::idx_t i = 0; i < rows.size(); i++) {
     auto& key = keys[format.sel->get_index(i)];
     views.emplace_back(key.GetData(), key.GetSize());

@@ -175,7 +175,7 @@ class WordTable : public KeyTable {
   void ResolveAs(duckdb::DataChunk& keys, uint32_t* slots) {
     duckdb::UnifiedVectorFormat format;
     keys.data[0].ToUnifiedFormat(keys.size(), format);
-    auto* words = duckdb::UnifiedVectorFormat::GetData<Word>(format);
+    auto* words = duckdb::UnifiedVectorFormat::GetDataUnsafe<Word>(format);
     bool all_valid = format.validity.AllValid();
     for (duckdb::idx_t row = 0; row < keys.size(); row++) {
       auto index = format.sel->get_index(row);

@@ -75,7 +75,7 @@ void EncodeStrings(const Pieces& pieces, std::string& out) {
   out.resize(lengths + CountRows(pieces) * sizeof(uint32_t));
   auto* length = reinterpret_cast<uint32_t*>(out.data() + lengths);
   for (auto& piece : pieces) {
-    auto* values = duckdb::FlatVector::GetData<duckdb::string_t>(*piece.vector);
+    auto* values = duckdb::FlatVector::GetDataUnsafe<duckdb::string_t>(*piece.vector);
     auto& validity = duckdb::FlatVector::Validity(*piece.vector);
     for (idx_t i = 0; i < piece.count; i++) {
       uint32_t size = validity.RowIsValid(i) ? static_cast<uint32_t>(values[i].GetSize()) : 0;
@@ -89,7 +89,7 @@ void EncodeStrings(const Pieces& pieces, std::string& out) {
   out.resize(heap + heap_bytes);
   char* to = out.data() + heap;
   for (auto& piece : pieces) {
-    auto* values = duckdb::FlatVector::GetData<duckdb::string_t>(*piece.vector);
+    auto* values = duckdb::FlatVector::GetDataUnsafe<duckdb::string_t>(*piece.vector);
     auto& validity = duckdb::FlatVector::Validity(*piece.vector);
     for (idx_t i = 0; i < piece.count; i++) {
       if (!validity.RowIsValid(i)) continue;
@@ -108,7 +108,7 @@ void EncodeLists(const Pieces& pieces, const duckdb::LogicalType& type, std::str
   std::vector<std::unique_ptr<Vector>> owned;
   Pieces children;
   for (auto& piece : pieces) {
-    auto* entries = duckdb::FlatVector::GetData<duckdb::list_entry_t>(*piece.vector);
+    auto* entries = duckdb::FlatVector::GetDataUnsafe<duckdb::list_entry_t>(*piece.vector);
     auto& validity = duckdb::FlatVector::Validity(*piece.vector);
     duckdb::SelectionVector elements(
         std::max<idx_t>(duckdb::ListVector::GetListSize(*piece.vector), 1));
@@ -217,7 +217,7 @@ class ColumnReader {
     }
     switch (type_.InternalType()) {
       case PhysicalType::VARCHAR: {
-        auto* values = duckdb::FlatVector::GetData<duckdb::string_t>(out) + place;
+        auto* values = duckdb::FlatVector::GetDataUnsafe<duckdb::string_t>(out) + place;
         const char* heap = heap_.data() + next_heap_;
         for (idx_t i = 0; i < count; i++) {
           uint32_t length = Length(next_ + i);
@@ -231,7 +231,7 @@ class ColumnReader {
         break;
       }
       case PhysicalType::LIST: {
-        auto* entries = duckdb::FlatVector::GetData<duckdb::list_entry_t>(out) + place;
+        auto* entries = duckdb::FlatVector::GetDataUnsafe<duckdb::list_entry_t>(out) + place;
         idx_t offset = duckdb::ListVector::GetListSize(out), total = 0;
         for (idx_t i = 0; i < count; i++) {
           entries[i] = {offset + total, Length(next_ + i)};

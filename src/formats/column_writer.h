@@ -48,7 +48,7 @@ class ColumnWriter {
 
   template <class Value>
   void Put(duckdb::idx_t row, Value value) {
-    duckdb::FlatVector::GetData<Value>(*vector_)[row] = value;
+    duckdb::FlatVector::GetDataUnsafe<Value>(*vector_)[row] = value;
     SetValid(row);
   }
   void SetValid(duckdb::idx_t row) {

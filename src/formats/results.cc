@@ -173,7 +173,7 @@ class CellWriter {
  private:
   template <class T>
   T Get(duckdb::idx_t index) {
-    return duckdb::UnifiedVectorFormat::GetData<T>(format_)[index];
+    return duckdb::UnifiedVectorFormat::GetDataUnsafe<T>(format_)[index];
   }
   duckdb::Vector& vector_;
   duckdb::LogicalType type_;

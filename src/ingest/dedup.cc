@@ -28,9 +28,9 @@ std::vector<std::optional<DedupWindow::Hash>> DedupWindow::HashesOf(duckdb::Vect
     auto index = format.sel->get_index(i);
     if (!format.validity.RowIsValid(index)) continue;
     if (type == duckdb::PhysicalType::INT128) {
-      hashes[i] = duckdb::UnifiedVectorFormat::GetData<duckdb::hugeint_t>(format)[index];
+      hashes[i] = duckdb::UnifiedVectorFormat::GetDataUnsafe<duckdb::hugeint_t>(format)[index];
     } else if (type == duckdb::PhysicalType::VARCHAR) {
-      auto& text = duckdb::UnifiedVectorFormat::GetData<duckdb::string_t>(format)[index];
+      auto& text = duckdb::UnifiedVectorFormat::GetDataUnsafe<duckdb::string_t>(format)[index];
       hashes[i] = HashBytes(text.GetData(), text.GetSize());
     } else if (duckdb::TypeIsConstantSize(type)) {
       auto width = duckdb::GetTypeIdSize(type);

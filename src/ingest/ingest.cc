@@ -108,7 +108,7 @@ IngestImpl::Dedup& IngestImpl::DedupOf(const Stream& stream) {
                   [&](duckdb::Vector& keys, duckdb::Vector& times, duckdb::idx_t count) {
                     auto hashes = DedupWindow::HashesOf(keys, count);
                     times.Flatten(count);
-                    auto time = duckdb::FlatVector::GetData<int64_t>(times)[count - 1];
+                    auto time = duckdb::FlatVector::GetDataUnsafe<int64_t>(times)[count - 1];
                     dedup->window.Claim(hashes, time);
                   });
     dedup->recovered = true;

@@ -76,7 +76,7 @@ bool ScanSparse(Parquet& parquet, const LakeFiles& lake, const Stream& stream,
   bool more = true;
   parquet.Read({lake.FullPath(file.path)}, stream, columns,
                [&](std::unique_ptr<duckdb::DataChunk> chunk) {
-    auto* offsets = duckdb::FlatVector::GetData<uint64_t>(chunk->data[wanted]);
+    auto* offsets = duckdb::FlatVector::GetDataUnsafe<uint64_t>(chunk->data[wanted]);
     auto* begin = std::upper_bound(offsets, offsets + chunk->size(), after.value);
     auto* end = std::upper_bound(begin, offsets + chunk->size(), up_to.value);
     if (begin == end) return more;

@@ -17,12 +17,12 @@ constexpr duckdb::idx_t kVector = STANDARD_VECTOR_SIZE;
 constexpr duckdb::idx_t kWorthReferencing = kVector / 4;
 
 void FillOffsets(duckdb::Vector& vector, uint64_t first, duckdb::idx_t at, duckdb::idx_t count) {
-  auto* data = duckdb::FlatVector::GetData<uint64_t>(vector);
+  auto* data = duckdb::FlatVector::GetDataUnsafe<uint64_t>(vector);
   for (duckdb::idx_t i = 0; i < count; i++) data[at + i] = first + i;
 }
 
 void FillArrivals(duckdb::Vector& vector, Micros time, duckdb::idx_t at, duckdb::idx_t count) {
-  auto* data = duckdb::FlatVector::GetData<int64_t>(vector);
+  auto* data = duckdb::FlatVector::GetDataUnsafe<int64_t>(vector);
   std::fill(data + at, data + at + count, time);
 }
 

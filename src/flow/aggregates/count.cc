@@ -27,7 +27,7 @@ class Count : public AggregateState {
   }
 
   void Result(const uint32_t* slots, duckdb::idx_t count, duckdb::Vector& out) override {
-    auto* values = duckdb::FlatVector::GetData<int64_t>(out);
+    auto* values = duckdb::FlatVector::GetDataUnsafe<int64_t>(out);
     for (duckdb::idx_t i = 0; i < count; i++) values[i] = counts_[slots[i]];
   }
 
@@ -49,13 +49,13 @@ class SumOfCounts : public AggregateState {
               const int64_t* weights) override {
     duckdb::UnifiedVectorFormat format;
     arguments.data[0].ToUnifiedFormat(arguments.size(), format);
-    auto* parts = duckdb::UnifiedVectorFormat::GetData<int64_t>(format);
+    auto* parts = duckdb::UnifiedVectorFormat::GetDataUnsafe<int64_t>(format);
     for (duckdb::idx_t i = 0; i < arguments.size(); i++) {
       counts_[slots[i]] += parts[format.sel->get_index(i)] * (weights ? weights[i] : 1);
     }
   }
   void Result(const uint32_t* slots, duckdb::idx_t count, duckdb::Vector& out) override {
-    auto* values = duckdb::FlatVector::GetData<int64_t>(out);
+    auto* values = duckdb::FlatVector::GetDataUnsafe<int64_t>(out);
     for (duckdb::idx_t i = 0; i < count; i++) values[i] = counts_[slots[i]];
   }
   void Clear(uint32_t slot) override { counts_[slot] = 0; }

@@ -109,7 +109,7 @@ class Sum : public AggregateState {
   void UpdateAs(duckdb::DataChunk& arguments, const uint32_t* slots, const int64_t* weights) {
     duckdb::UnifiedVectorFormat format;
     arguments.data[0].ToUnifiedFormat(arguments.size(), format);
-    auto* values = duckdb::UnifiedVectorFormat::GetData<Value>(format);
+    auto* values = duckdb::UnifiedVectorFormat::GetDataUnsafe<Value>(format);
     for (duckdb::idx_t i = 0; i < arguments.size(); i++) {
       auto index = format.sel->get_index(i);
       if (!format.validity.RowIsValid(index)) continue;
@@ -127,17 +127,17 @@ class Sum : public AggregateState {
   void Write(const ExactSum& state, duckdb::Vector& out, duckdb::idx_t row) {
     if (average_) {
       long double divisor = static_cast<long double>(state.count) * scale_;
-      duckdb::FlatVector::GetData<double>(out)[row] =
+      duckdb::FlatVector::GetDataUnsafe<double>(out)[row] =
           static_cast<double>(static_cast<long double>(state.total) / divisor);
     } else if (result_.InternalType() == duckdb::PhysicalType::INT64) {
-      duckdb::FlatVector::GetData<int64_t>(out)[row] = static_cast<int64_t>(state.total);
+      duckdb::FlatVector::GetDataUnsafe<int64_t>(out)[row] = static_cast<int64_t>(state.total);
     } else {
-      duckdb::FlatVector::GetData<duckdb::hugeint_t>(out)[row] = ToHugeint(state.total);
+      duckdb::FlatVector::GetDataUnsafe<duckdb::hugeint_t>(out)[row] = ToHugeint(state.total);
     }
   }
   void Write(const CompensatedSum& state, duckdb::Vector& out, duckdb::idx_t row) {
     double value = state.Value();
-    duckdb::FlatVector::GetData<double>(out)[row] =
+    duckdb::FlatVector::GetDataUnsafe<double>(out)[row] =
         average_ ? value / static_cast<double>(state.count) : value;
   }
 
@@ -163,8 +163,8 @@ class AverageOfParts : public AggregateState {
       auto index = sums.sel->get_index(i);
       if (!sums.validity.RowIsValid(index)) continue;
       int64_t weight = weights ? weights[i] : 1;
-      auto value = duckdb::UnifiedVectorFormat::GetData<Value>(sums)[index];
-      auto count = duckdb::UnifiedVectorFormat::GetData<int64_t>(counts)[counts.sel->get_index(i)];
+      auto value = duckdb::UnifiedVectorFormat::GetDataUnsafe<Value>(sums)[index];
+      auto count = duckdb::UnifiedVectorFormat::GetDataUnsafe<int64_t>(counts)[counts.sel->get_index(i)];
       State& state = states_[slots[i]];
       if constexpr (std::is_same_v<Value, double>) {
         state.Add(value, weight);
@@ -187,7 +187,7 @@ class AverageOfParts : public AggregateState {
       } else {
         total = static_cast<long double>(state.total);
       }
-      duckdb::FlatVector::GetData<double>(out)[i] = static_cast<double>(
+      duckdb::FlatVector::GetDataUnsafe<double>(out)[i] = static_cast<double>(
           total / (static_cast<long double>(state.count) * static_cast<long double>(scale_)));
     }
   }

@@ -187,7 +187,7 @@ class Aggregate : public Operator {
 
     duckdb::UnifiedVectorFormat format;
     values.data[*call.filter].ToUnifiedFormat(values.size(), format);
-    auto* holds = duckdb::UnifiedVectorFormat::GetData<bool>(format);
+    auto* holds = duckdb::UnifiedVectorFormat::GetDataUnsafe<bool>(format);
     duckdb::idx_t count = 0;
     for (duckdb::idx_t row = 0; row < values.size(); row++) {
       auto index = format.sel->get_index(row);

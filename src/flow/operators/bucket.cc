@@ -41,7 +41,7 @@ class Bucket : public Operator {
     duckdb::UnifiedVectorFormat format;
     column.ToUnifiedFormat(rows.size(), format);
     if (!format.validity.AllValid()) return std::nullopt;
-    auto* times = duckdb::UnifiedVectorFormat::GetData<int64_t>(format);
+    auto* times = duckdb::UnifiedVectorFormat::GetDataUnsafe<int64_t>(format);
     int64_t earliest = INT64_MAX, latest = INT64_MIN;
     for (duckdb::idx_t i = 0; i < rows.size(); i++) {
       int64_t time = times[format.sel->get_index(i)];
@@ -55,7 +55,7 @@ class Bucket : public Operator {
       return known_;
     }
     ends_.Reset();
-    auto* ends = duckdb::FlatVector::GetData<int64_t>(ends_.data[*time_column_]);
+    auto* ends = duckdb::FlatVector::GetDataUnsafe<int64_t>(ends_.data[*time_column_]);
     ends[0] = earliest - kMarginMicros;
     ends[1] = latest + kMarginMicros;
     for (duckdb::idx_t i = 0; i < ends_.ColumnCount(); i++) {

@@ -37,7 +37,7 @@ class Unnest : public Operator {
   static duckdb::list_entry_t Entry(const duckdb::UnifiedVectorFormat& format, duckdb::idx_t row) {
     auto index = format.sel->get_index(row);
     if (!format.validity.RowIsValid(index)) return {0, 0};
-    return duckdb::UnifiedVectorFormat::GetData<duckdb::list_entry_t>(format)[index];
+    return duckdb::UnifiedVectorFormat::GetDataUnsafe<duckdb::list_entry_t>(format)[index];
   }
 
   void Place(duckdb::DataChunk& rows, duckdb::DataChunk& lists,

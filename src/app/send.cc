@@ -1,0 +1,100 @@
+#include "app/send.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <fstream>
+#include <iostream>
+#include <random>
+
+#include "app/delivery.h"
+#include "base/error.h"
+
+namespace weir {
+namespace {
+
+std::string FormatOf(const SendOptions& options) {
+  if (!options.format.empty()) return options.format;
+  if (options.file.ends_with(".csv")) return "csv";
+  if (options.file.ends_with(".json")) return "json";
+  return "ndjson";
+}
+
+// Hands out the input in bodies of whole rows.
+class Bodies {
+ public:
+  Bodies(std::istream& input, std::string format, uint64_t rows)
+      : input_(input), format_(std::move(format)), rows_(rows) {
+    if (format_ == "csv") std::getline(input_, header_);
+  }
+  bool Next(std::string& body) {
+    body.clear();
+    if (format_ == "json") {
+      body.assign(std::istreambuf_iterator<char>(input_), {});
+      return !body.empty();
+    }
+    std::string line;
+    uint64_t rows = 0, bytes = 0;
+    bool in_quotes = false;
+    while ((rows < rows_ && bytes < kBytesMax) || in_quotes) {
+      if (!std::getline(input_, line)) break;
+      if (format_ == "csv") {
+        if (body.empty()) body = header_ + "\n";
+        for (char c : line) in_quotes ^= c == '"';
+      }
+      body += line;
+      body += '\n';
+      bytes += line.size() + 1;
+      rows += !in_quotes;
+    }
+    return rows > 0;
+  }
+
+ private:
+  static constexpr uint64_t kBytesMax = 16 << 20;
+  std::istream& input_;
+  std::string format_, header_;
+  uint64_t rows_;
+};
+
+}  // namespace
+
+int RunSend(const SendOptions& options) {
+  std::ifstream file;
+  if (options.file != "-") {
+    file.open(options.file, std::ios::binary);
+    if (!file) throw Error(ErrorCode::kInvalidRequest, "cannot read \"" + options.file + "\"");
+  }
+  std::string format = FormatOf(options);
+  std::string type = format == "csv"    ? "text/csv"
+                     : format == "json" ? "application/json"
+                                        : "application/x-ndjson";
+  Bodies bodies(options.file == "-" ? std::cin : file, format, options.batch_rows);
+  Delivery delivery(options.url, options.stream, type);
+  std::random_device random;
+  std::string run = fmt::format("{:08x}{:08x}", random(), random());
+  bool progress = isatty(STDERR_FILENO);
+  uint64_t accepted = 0, rejected = 0, duplicates = 0, number = 0;
+  auto started = std::chrono::steady_clock::now();
+  std::string body;
+  while (bodies.Next(body)) {
+    auto delivered = delivery.Send(run + "-" + std::to_string(number++), body);
+    if (rejected == 0 && delivered.rejected > 0) {
+      fmt::print(stderr, "refused: {}\n", delivered.first_reason);
+    }
+    accepted += delivered.accepted;
+    rejected += delivered.rejected;
+    duplicates += delivered.duplicates;
+    if (!progress) continue;
+    std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
+    fmt::print(stderr, "\r{} accepted, {} refused, {:.0f} rows/s ", accepted, rejected,
+               static_cast<double>(accepted + rejected) / std::max(took.count(), 1e-3));
+  }
+  if (progress) fmt::print(stderr, "\n");
+  fmt::print("sent {} accepted {} rejected {} duplicates {}\n", accepted + rejected + duplicates,
+             accepted, rejected, duplicates);
+  return rejected > 0 ? 4 : 0;
+}
+
+}  // namespace weir

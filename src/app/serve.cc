@@ -1,0 +1,184 @@
+#include "app/serve.h"
+
+#include <fmt/format.h>
+#include <pthread.h>
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "app/embedded_web.h"
+#include "app/project.h"
+#include "app/stores.h"
+#include "app/wiring.h"
+#include "io/clock.h"
+#include "io/disk.h"
+#include "query/service.h"
+#include "query/statements.h"
+#include "query/verify.h"
+#include "server/server.h"
+#include "views/engine.h"
+
+namespace weir {
+namespace {
+
+constexpr int kExitDiskFailure = 74;
+
+std::pair<std::string, uint16_t> SplitAddress(const std::string& address) {
+  auto colon = address.rfind(':');
+  auto port = colon == std::string::npos ? "" : address.substr(colon + 1);
+  bool number = !port.empty() && port.size() <= 5 &&
+                port.find_first_not_of("0123456789") == std::string::npos;
+  if (!number || std::stoul(port) > 65535) {
+    throw Error(ErrorCode::kInvalidRequest, "\"" + address + "\" is no address",
+                "Write HOST:PORT, for example 127.0.0.1:7070; port 0 takes any free one.");
+  }
+  return {address.substr(0, colon), static_cast<uint16_t>(std::stoul(port))};
+}
+
+// SIGINT and SIGTERM are taken by whoever waits for them, not by a handler.
+class StopSignals {
+ public:
+  StopSignals() {
+    sigemptyset(&set_);
+    sigaddset(&set_, SIGINT);
+    sigaddset(&set_, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &set_, nullptr);
+    signal(SIGPIPE, SIG_IGN);
+  }
+  void Wait() {
+    int signal;
+    sigwait(&set_, &signal);
+  }
+
+ private:
+  sigset_t set_;
+};
+
+void Say(const std::string& line) {
+  fmt::print("{}\n", line);
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+int RunServe(const ServeOptions& options) {
+  StopSignals signals;
+  Project project = LoadProject(options.project);
+  auto pick = [](const std::string& given, const std::string& setting, std::string otherwise) {
+    return !given.empty() ? given : !setting.empty() ? setting : otherwise;
+  };
+  std::string data = pick(options.data, project.settings.data, options.project + "/data");
+  auto [host, port] = SplitAddress(pick(options.listen, project.settings.listen, "127.0.0.1:7070"));
+
+  // Every part, in the order they depend on each other.
+  Clock& clock = SystemClock();
+  auto disk = MakeRealDisk();
+  disk->MakeDirectories(data);
+
+  CatalogFile catalog_file(*disk, data + "/catalog.json");
+  Catalog catalog(catalog_file);                       // what exists
+
+  LogOptions log_options;
+  log_options.directory = data + "/log";
+  log_options.on_failure = [](const std::string& why) {
+    fmt::print(stderr, "weir: the log's disk failed: {}\n", why);
+    _exit(kExitDiskFailure);
+  };
+  auto log = Log::Open(*disk, clock, log_options);     // every event, in order, durable
+
+  LakeOptions lake_options;
+  lake_options.directory = data + "/lake";
+  auto lake = Lake::Open(*disk, clock, catalog, *log, lake_options);  // the same events as Parquet
+
+  QueryOptions query_options;
+  query_options.readable = {disk->NativePath(data + "/lake"), disk->NativePath(data + "/log")};
+  Queries queries(catalog, *log, *lake, clock, query_options);        // answers on demand
+
+  Kernel kernel;                                       // DuckDB: plans and expressions
+  LakeHistory history(*lake);
+  EngineOptions engine_options;
+  engine_options.checkpoint_directory = data + "/checkpoint";
+  auto engine = Engine::Make({kernel, catalog, *log, history, &queries, clock, *disk},
+                             engine_options);          // answers kept fresh
+  queries.Connect(*engine);
+  log->AddListener(*engine);
+
+  EngineBackpressure backpressure;
+  backpressure.Connect(*engine);
+  LakeKeys keys(*lake, *log);
+  auto ingest = Ingest::Open(catalog, *log, clock, backpressure, keys);  // the one door in
+
+  Statements statements(catalog, *engine);
+  Verify verify(catalog, *engine, queries);
+  LayoutFile layout(*disk, data + "/layout.json");
+  EmbeddedWeb web;
+  ServerOptions server_options;
+  server_options.host = host;
+  server_options.port = port;
+  Server server({catalog, *log, *ingest, *engine, *lake, queries, statements, verify, clock, layout,
+                 web},
+                server_options);                       // protocols
+  server.Connect();
+
+  for (auto& line : ApplyProject(project, catalog, *engine)) Say("project: " + line);
+  if (log->Recovery().torn_bytes > 0) {
+    Say(fmt::format("log: dropped {} bytes that were never acknowledged",
+                    log->Recovery().torn_bytes));
+  }
+  engine->Start();
+  lake->Start();
+  server.Start();
+  Say(fmt::format("listening on http://{}:{}", server.host(), server.port()));
+
+  signals.Wait();
+  Say("stopping");
+  server.Stop();
+  queries.Stop();
+  lake->Stop();
+  engine->Stop();
+  log->Close();
+  return 0;
+}
+
+int RunCheck(const std::string& folder) {
+  Project project = LoadProject(folder);
+  Clock& clock = SystemClock();
+
+  // A catalog of its own that nothing is written to.
+  struct NoStore : CatalogStore {
+    std::string Load() override { return ""; }
+    void Save(const std::string&) override {}
+  } store;
+  struct NoHistory : History {
+    void Scan(const Stream&, const std::vector<size_t>&, Offset, Offset,
+              const std::function<bool(const Columns&, Offset)>&) override {}
+  } history;
+  Catalog catalog(store);
+  auto disk = MakeRealDisk();
+  std::string scratch = fmt::format("/tmp/weir-check-{}", getpid());
+  LogOptions log_options;
+  log_options.directory = scratch;
+  auto log = Log::Open(*disk, clock, log_options);
+  Kernel kernel;
+  auto engine = Engine::Make({kernel, catalog, *log, history, nullptr, clock, *disk}, {});
+  ApplyProject(project, catalog, *engine);
+  auto state = catalog.Current();
+  for (auto& [name, stream] : state->streams) {
+    Say(fmt::format("stream {}: {} columns", stream->name, stream->columns.size()));
+  }
+  for (auto& [name, view] : state->views) {
+    Say(fmt::format("{}view {}", view->materialized ? "materialized " : "", view->name));
+    for (auto& column : engine->Bind(*state, view->query)) {
+      Say(fmt::format("  {} {}", column.name, column.type.ToString()));
+    }
+    if (view->materialized) Say(engine->ExplainQuery(view->query));
+  }
+  log->Close();
+  for (auto& name : disk->List(scratch)) disk->Remove(scratch + "/" + name);
+  rmdir(scratch.c_str());
+  return 0;
+}
+
+}  // namespace weir

@@ -1,0 +1,55 @@
+// Small interfaces by which a lower part calls a higher one, connected.
+#pragma once
+
+#include "ingest/ingest.h"
+#include "lake/lake.h"
+#include "views/engine.h"
+
+namespace weir {
+
+// Views read a stream's past from the lake, which goes on into the log.
+class LakeHistory : public History {
+ public:
+  explicit LakeHistory(Lake& lake) : lake_(lake) {}
+  void Scan(const Stream& stream, const std::vector<size_t>& projection, Offset after, Offset up_to,
+            const std::function<bool(const Columns&, Offset)>& sink) override {
+    lake_.Scan(stream, projection, after, up_to, sink);
+  }
+
+ private:
+  Lake& lake_;
+};
+
+// The door reads back the keys of its dedup windows.
+class LakeKeys : public KeyHistory {
+ public:
+  LakeKeys(Lake& lake, Log& log) : lake_(lake), log_(log) {}
+  void Scan(const Stream& stream, size_t column, Micros since,
+            const std::function<void(duckdb::Vector&, duckdb::Vector&, duckdb::idx_t)>& sink)
+      override {
+    lake_.Scan(stream, {column, kArrivalTimeColumn}, Offset{}, log_.End(),
+               [&](const Columns& rows, Offset) {
+                 for (auto& chunk : rows.chunks) {
+                   auto last = chunk->GetValue(1, chunk->size() - 1).GetValue<int64_t>();
+                   if (last >= since) sink(chunk->data[0], chunk->data[1], chunk->size());
+                 }
+                 return true;
+               });
+  }
+
+ private:
+  Lake& lake_;
+  Log& log_;
+};
+
+// Producers are told "later" while the views are behind.
+class EngineBackpressure : public Backpressure {
+ public:
+  void Connect(const Engine& engine) { engine_ = &engine; }
+  bool Behind() const override { return engine_ && engine_->Behind(); }
+
+ private:
+  const Engine* engine_ = nullptr;
+};
+
+}  // namespace weir

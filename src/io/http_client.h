@@ -1,0 +1,36 @@
+// A blocking HTTP/1.1 client for the command line and the benchmarks: one connection, kept open,
+// one request at a time.  Not thread-safe.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace weir {
+
+struct HttpAnswer {
+  int status = 0;
+  std::string body;
+  std::string retry_after;
+};
+
+class HttpClient {
+ public:
+  // "http://HOST:PORT"; throws Error(kInvalidRequest) for anything else.
+  explicit HttpClient(const std::string& url);
+  ~HttpClient();
+
+  // Connects when there is no connection.  Throws Error(kUnavailable) when the server cannot be
+  // reached or the connection breaks; the next request connects again.
+  HttpAnswer Request(const std::string& method, const std::string& target,
+                     const std::vector<std::pair<std::string, std::string>>& headers = {},
+                     std::string_view body = {});
+
+ private:
+  struct Connection;
+  std::string host_, port_;
+  std::unique_ptr<Connection> connection_;
+};
+
+}  // namespace weir
