@@ -58,8 +58,7 @@ function(weir_program)
   add_executable(weir ${main})
   target_link_libraries(weir PRIVATE weir_app)
   set_target_properties(weir PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}
-    SKIP_BUILD_RPATH ON)
-  target_link_options(weir PRIVATE "-Wl,-rpath,$ORIGIN" -static-libstdc++ -static-libgcc)
+    INSTALL_RPATH "$ORIGIN" BUILD_WITH_INSTALL_RPATH ON)
   add_custom_command(TARGET weir POST_BUILD
     COMMAND ${CMAKE_COMMAND} -E copy_if_different ${DUCKDB_ROOT}/lib/libduckdb.so
       $<TARGET_FILE_DIR:weir>/libduckdb.so)
