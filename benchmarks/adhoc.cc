@@ -99,8 +99,8 @@ class Generator {
   static int64_t TimeOf(uint64_t event, uint64_t total) {
     constexpr int64_t kStart = 1'761'264'000'000'000;  // 2025-10-24
     constexpr double kSpan = 30 * 86'400e6;
-    return kStart + static_cast<int64_t>(kSpan * static_cast<double>(event) /
-                                         static_cast<double>(total));
+    return kStart +
+           static_cast<int64_t>(kSpan * static_cast<double>(event) / static_cast<double>(total));
   }
   static const char* NameOf(uint64_t kind) {
     return kind == 0 ? "sign_up" : kind < 8 ? "log_in" : "page_view";
@@ -155,15 +155,17 @@ void Compare(const std::string& name, const std::string& sql, Queries& queries,
     alone.push_back(AskDuckDB(duckdb_alone, sql));
   }
   double ratio = Median(weir) / Median(alone);
-  fmt::print("{{\"bench\":\"adhoc\",\"case\":\"{}\",\"value\":{:.3f},\"unit\":\"ratio\","
-             "\"must\":{},\"ok\":{},\"beside\":{{\"weir ms\":{:.1f},\"duckdb ms\":{:.1f}}}}}\n",
-             name, ratio, kMust, ratio <= kMust, Median(weir), Median(alone));
+  fmt::print(
+      "{{\"bench\":\"adhoc\",\"case\":\"{}\",\"value\":{:.3f},\"unit\":\"ratio\","
+      "\"must\":{},\"ok\":{},\"beside\":{{\"weir ms\":{:.1f},\"duckdb ms\":{:.1f}}}}}\n",
+      name, ratio, kMust, ratio <= kMust, Median(weir), Median(alone));
 }
 
 void PrintRate(const std::string& name, double rate, const std::string& must, bool ok) {
-  fmt::print("{{\"bench\":\"adhoc\",\"case\":\"{}\",\"value\":{:.1f},\"unit\":\"M events/s\","
-             "\"must\":{},\"ok\":{},\"beside\":{{}}}}\n",
-             name, rate, must, ok);
+  fmt::print(
+      "{{\"bench\":\"adhoc\",\"case\":\"{}\",\"value\":{:.1f},\"unit\":\"M events/s\","
+      "\"must\":{},\"ok\":{},\"beside\":{{}}}}\n",
+      name, rate, must, ok);
 }
 
 // Everything in order, two columns, on one core: what filling a view costs.

@@ -58,7 +58,9 @@ int main(int argc, char** argv) {
   connection.Query("SET threads = 1");
   std::string read =
       "SELECT count(event_id), count(event_time), count(event_name), max(event_time) FROM "
-      "read_json('" + path + "', format = 'newline_delimited', columns = {event_id: 'UUID', "
+      "read_json('" +
+      path +
+      "', format = 'newline_delimited', columns = {event_id: 'UUID', "
       "event_time: 'TIMESTAMP', event_name: 'VARCHAR'})";
   double duck = 1e9;
   for (int i = 0; i < 3; i++) {
@@ -74,13 +76,14 @@ int main(int argc, char** argv) {
 
   double gigabytes = static_cast<double>(body.size()) / 1e9;
   double speed = gigabytes / ours, duck_speed = gigabytes / duck;
-  std::printf("{\"bench\":\"parse\",\"case\":\"sign-up NDJSON to columns, one core\",\"value\":%.3f,"
-              "\"unit\":\"GB/s\",\"must\":1.2,\"ok\":%s,\"beside\":{\"million events/s\":%.1f,"
-              "\"read_json GB/s\":%.3f}}\n",
-              speed, speed >= 1.2 ? "true" : "false", static_cast<double>(events) / ours / 1e6,
-              duck_speed);
-  std::printf("{\"bench\":\"parse\",\"case\":\"times DuckDB read_json\",\"value\":%.2f,\"unit\":"
-              "\"ratio\",\"must\":2.5,\"ok\":%s,\"beside\":{\"seconds\":%.3f,"
-              "\"read_json seconds\":%.3f}}\n",
-              speed / duck_speed, speed / duck_speed >= 2.5 ? "true" : "false", ours, duck);
+  std::printf(
+      "{\"bench\":\"parse\",\"case\":\"sign-up NDJSON to columns, one core\",\"value\":%.3f,"
+      "\"unit\":\"GB/s\",\"must\":1.2,\"ok\":%s,\"beside\":{\"million events/s\":%.1f,"
+      "\"read_json GB/s\":%.3f}}\n",
+      speed, speed >= 1.2 ? "true" : "false", static_cast<double>(events) / ours / 1e6, duck_speed);
+  std::printf(
+      "{\"bench\":\"parse\",\"case\":\"times DuckDB read_json\",\"value\":%.2f,\"unit\":"
+      "\"ratio\",\"must\":2.5,\"ok\":%s,\"beside\":{\"seconds\":%.3f,"
+      "\"read_json seconds\":%.3f}}\n",
+      speed / duck_speed, speed / duck_speed >= 2.5 ? "true" : "false", ours, duck);
 }

@@ -26,7 +26,7 @@ inline constexpr int64_t kSampleStartSeconds = 1580515200;  // 2020-02-01
 inline constexpr int64_t kSampleSpanMicros = 30ll * 86400 * 1000000;
 
 inline const char* SampleName(uint64_t random) {
-  static constexpr const char* kNames[] = {"sign_up",        "sign_in", "sign_in", "sign_in",
+  static constexpr const char* kNames[] = {"sign_up", "sign_in", "sign_in", "sign_in",
                                            "password_reset"};
   return kNames[random % 5];
 }
@@ -47,8 +47,7 @@ inline std::string SampleNdjson(size_t events) {
                    "{{\"event_id\":\"{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}\",\"event_time\":"
                    "\"2020-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z\",\"event_name\":\"{}\"}}\n",
                    a >> 32, a >> 16 & 0xffff, a >> 4 & 0xfff, b & 0xfff, b >> 16, month, date,
-                   rest / 3600, rest / 60 % 60, rest % 60, micros / 1000 % 1000,
-                   SampleName(a ^ b));
+                   rest / 3600, rest / 60 % 60, rest % 60, micros / 1000 % 1000, SampleName(a ^ b));
   }
   return body;
 }

@@ -41,7 +41,8 @@ void AddCommands(CLI::App& app, int& exit_code) {
   auto sending = Keep<SendOptions>(send);
   send->add_option("STREAM", sending->stream, "the stream")->required();
   send->add_option("FILE", sending->file, "a file, or - for standard input")->default_val("-");
-  send->add_option("--format", sending->format, "ndjson, csv or json; by the file's name if not said")
+  send->add_option("--format", sending->format,
+                   "ndjson, csv or json; by the file's name if not said")
       ->check(CLI::IsMember({"ndjson", "csv", "json"}));
   send->add_option("--batch", sending->batch_rows, "rows in one request")->default_val(10000);
   send->callback([&exit_code, sending] { exit_code = RunSend(*sending); });
@@ -49,8 +50,9 @@ void AddCommands(CLI::App& app, int& exit_code) {
   auto* generate = app.add_subcommand("generate", "make example events");
   generate->require_subcommand(1);
   auto* signups = generate->add_subcommand(
-      "signups", "sign-in and sign-up events with a daily and weekly rhythm: to standard output, "
-                 "or to a running Weir");
+      "signups",
+      "sign-in and sign-up events with a daily and weekly rhythm: to standard output, "
+      "or to a running Weir");
   auto generating = std::make_shared<GenerateOptions>();
   signups->add_option("--rate", generating->rate, "live events a second, on average; 0: none")
       ->default_val(11.6);

@@ -19,9 +19,8 @@ Delivered Delivery::Send(const std::string& key, std::string_view body) {
   constexpr int kTriesMax = 40;
   for (int tries = 0;; tries++) {
     try {
-      auto answer = client_.Request("POST", target_,
-                                    {{"Content-Type", content_type_}, {"Idempotency-Key", key}},
-                                    body);
+      auto answer = client_.Request(
+          "POST", target_, {{"Content-Type", content_type_}, {"Idempotency-Key", key}}, body);
       bool later = answer.status == 429 || answer.status == 503;
       if (!later || tries >= kTriesMax) {
         CheckAnswer(answer);
@@ -31,8 +30,8 @@ Delivered Delivery::Send(const std::string& key, std::string_view body) {
         delivered.accepted = JsonNumber(root, "accepted");
         delivered.duplicates = JsonNumber(root, "duplicates");
         auto* rejected = yyjson_obj_get(root, "rejected");
-        delivered.rejected = std::max<uint64_t>(JsonNumber(root, "rejected_total"),
-                                                yyjson_arr_size(rejected));
+        delivered.rejected =
+            std::max<uint64_t>(JsonNumber(root, "rejected_total"), yyjson_arr_size(rejected));
         if (auto* first = yyjson_arr_get_first(rejected)) {
           delivered.first_reason = "line " + std::to_string(JsonNumber(first, "line")) + ": " +
                                    JsonText(first, "column") + " " + JsonText(first, "reason");
@@ -42,7 +41,8 @@ Delivered Delivery::Send(const std::string& key, std::string_view body) {
     } catch (const Error& error) {
       if (error.code != ErrorCode::kUnavailable || tries >= kTriesMax) throw;
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds(std::min(50 << std::min(tries, 5), 1500)));
+    std::this_thread::sleep_for(
+        std::chrono::milliseconds(std::min(50 << std::min(tries, 5), 1500)));
   }
 }
 

@@ -11,7 +11,7 @@ namespace weir {
 
 struct Delivered {
   uint64_t accepted = 0, rejected = 0, duplicates = 0;
-  std::string first_reason;   // of the first refused row
+  std::string first_reason;  // of the first refused row
 };
 
 class Delivery {

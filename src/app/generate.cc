@@ -21,7 +21,7 @@ namespace {
 
 constexpr Micros kSecond = 1'000'000;
 constexpr Micros kDay = 86'400 * kSecond;
-constexpr Micros kSlice = 60 * kSecond;   // history is made minute by minute
+constexpr Micros kSlice = 60 * kSecond;  // history is made minute by minute
 constexpr uint64_t kBatch = 20'000;
 
 std::atomic<bool> stop_requested{false};
@@ -89,7 +89,10 @@ class Generator {
 
   int Run() {
     History();
-    if (options_.rate > 0 && !Finished()) Live();
+    if (options_.rate > 0 && !Finished()) {
+      if (delivery_) fmt::print(stderr, "live: {} events a second on average\n", options_.rate);
+      Live();
+    }
     if (delivery_) {
       fmt::print(stderr, "generated {} events, {} accepted\n", made_, accepted_);
     }
@@ -166,21 +169,24 @@ class Generator {
       Progress(slice + 1 - first, slices_ - first, started);
     }
     Deliver(Key(state_.slices_done));
-    if (progress_shown_) fmt::print(stderr, "\n");
+    if (progress_shown_ && isatty(STDERR_FILENO)) fmt::print(stderr, "\n");
   }
 
   void Progress(uint64_t done, uint64_t all, std::chrono::steady_clock::time_point started) {
-    if (!delivery_ || !isatty(STDERR_FILENO)) return;
+    if (!delivery_) return;
+    bool terminal = isatty(STDERR_FILENO);
     auto now = std::chrono::steady_clock::now();
-    if (now - shown_ < std::chrono::milliseconds(200) && done < all) return;
+    auto pause = std::chrono::milliseconds(terminal ? 200 : 5000);
+    if (now - shown_ < pause && done < all) return;
     shown_ = now;
     progress_shown_ = true;
     double seconds = std::chrono::duration<double>(now - started).count();
     double left = seconds / static_cast<double>(done) * static_cast<double>(all - done);
-    fmt::print(stderr, "\rhistory {:3.0f} %  {:.1f} million events, {:.2f} million/s, {:.0f} s left   ",
-               100.0 * static_cast<double>(done) / static_cast<double>(all),
-               static_cast<double>(made_) / 1e6, static_cast<double>(made_) / 1e6 / seconds, left);
-    std::fflush(stderr);
+    fmt::print(stderr,
+               "{}history {:3.0f} %  {:.1f} million events, {:.2f} million/s, {:.0f} s left   {}",
+               terminal ? "\r" : "", 100.0 * static_cast<double>(done) / static_cast<double>(all),
+               static_cast<double>(made_) / 1e6, static_cast<double>(made_) / 1e6 / seconds, left,
+               terminal ? "" : "\n");
   }
 
   void Live() {
@@ -193,8 +199,8 @@ class Generator {
     while (!Finished()) {
       std::this_thread::sleep_for(std::chrono::milliseconds(options_.rate > 200 ? 5 : 50));
       Micros now = SystemClock().Monotonic();
-      double mean = static_cast<double>(now - last) / 1e6 * options_.rate *
-                    Rhythm(SystemClock().Now());
+      double mean =
+          static_cast<double>(now - last) / 1e6 * options_.rate * Rhythm(SystemClock().Now());
       last = now;
       owed = mean > 0 ? static_cast<double>(std::poisson_distribution<uint64_t>(mean)(random)) : 0;
       auto events = static_cast<uint64_t>(owed);

@@ -6,7 +6,7 @@
 namespace weir {
 struct GenerateOptions {
   double rate = 11.6;
-  uint64_t count = 0;          // 0: no limit
+  uint64_t count = 0;  // 0: no limit
   std::string history = "0d";
   double per_day = 1'000'000;
   uint64_t seed = 1;

@@ -27,9 +27,10 @@ int Report(const weir::Error& error) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Weir takes event streams in, keeps them for ever, and keeps the answers to SQL "
-               "questions about them fresh.",
-               "weir");
+  CLI::App app(
+      "Weir takes event streams in, keeps them for ever, and keeps the answers to SQL "
+      "questions about them fresh.",
+      "weir");
   app.footer(kFooter);
   app.require_subcommand(1);
   app.set_version_flag("--version", WEIR_VERSION);

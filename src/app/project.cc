@@ -30,10 +30,10 @@ ProjectSettings ReadSettings(const fs::path& path) {
   try {
     table = toml::parse_file(path.string());
   } catch (const toml::parse_error& error) {
-    throw Error(ErrorCode::kInvalidRequest,
-                path.filename().string() + ":" + std::to_string(error.source().begin.line) + ":" +
-                    std::to_string(error.source().begin.column) + ": " +
-                    std::string(error.description()));
+    throw Error(ErrorCode::kInvalidRequest, path.filename().string() + ":" +
+                                                std::to_string(error.source().begin.line) + ":" +
+                                                std::to_string(error.source().begin.column) + ": " +
+                                                std::string(error.description()));
   }
   static constexpr std::string_view kKeys[] = {"listen", "data", "time_zone"};
   for (auto&& [key, value] : table) {
@@ -50,8 +50,9 @@ ProjectSettings ReadSettings(const fs::path& path) {
       throw Error(ErrorCode::kInvalidRequest,
                   path.filename().string() + ": \"" + name + "\" is a text in quotes");
     }
-    (name == "listen" ? settings.listen : name == "data" ? settings.data : settings.time_zone) =
-        *text;
+    (name == "listen" ? settings.listen
+     : name == "data" ? settings.data
+                      : settings.time_zone) = *text;
   }
   return settings;
 }
@@ -125,8 +126,9 @@ class Applier {
       stream->comment = found->second->comment;
       if (!SameColumns(*found->second, wanted)) {
         throw Error(ErrorCode::kConflict,
-                    "the columns of stream \"" + wanted.name + "\" differ from those it was made "
-                    "with, and it may hold events",
+                    "the columns of stream \"" + wanted.name +
+                        "\" differ from those it was made "
+                        "with, and it may hold events",
                     "Give the new shape another name, or DROP STREAM " + wanted.name +
                         " first (its Parquet files stay).");
       }

@@ -12,7 +12,7 @@
 namespace weir {
 
 struct ProjectSettings {
-  std::string listen;      // "" when not said
+  std::string listen;  // "" when not said
   std::string data;
   std::string time_zone;
 };
@@ -21,7 +21,7 @@ struct Project {
   std::string folder;
   ProjectSettings settings;
   std::vector<Statement> statements;
-  std::vector<std::string> files;      // of each statement
+  std::vector<std::string> files;  // of each statement
 };
 
 // Throws Error with file, line and column for what does not parse.

@@ -78,7 +78,7 @@ int RunServe(const ServeOptions& options) {
   disk->MakeDirectories(data);
 
   CatalogFile catalog_file(*disk, data + "/catalog.json");
-  Catalog catalog(catalog_file);                       // what exists
+  Catalog catalog(catalog_file);  // what exists
 
   LogOptions log_options;
   log_options.directory = data + "/log";
@@ -86,7 +86,7 @@ int RunServe(const ServeOptions& options) {
     fmt::print(stderr, "weir: the log's disk failed: {}\n", why);
     _exit(kExitDiskFailure);
   };
-  auto log = Log::Open(*disk, clock, log_options);     // every event, in order, durable
+  auto log = Log::Open(*disk, clock, log_options);  // every event, in order, durable
 
   LakeOptions lake_options;
   lake_options.directory = data + "/lake";
@@ -94,14 +94,14 @@ int RunServe(const ServeOptions& options) {
 
   QueryOptions query_options;
   query_options.readable = {disk->NativePath(data + "/lake"), disk->NativePath(data + "/log")};
-  Queries queries(catalog, *log, *lake, clock, query_options);        // answers on demand
+  Queries queries(catalog, *log, *lake, clock, query_options);  // answers on demand
 
-  Kernel kernel;                                       // DuckDB: plans and expressions
+  Kernel kernel;  // DuckDB: plans and expressions
   LakeHistory history(*lake);
   EngineOptions engine_options;
   engine_options.checkpoint_directory = data + "/checkpoint";
   auto engine = Engine::Make({kernel, catalog, *log, history, &queries, clock, *disk},
-                             engine_options);          // answers kept fresh
+                             engine_options);  // answers kept fresh
   queries.Connect(*engine);
   log->AddListener(*engine);
 
@@ -117,9 +117,9 @@ int RunServe(const ServeOptions& options) {
   ServerOptions server_options;
   server_options.host = host;
   server_options.port = port;
-  Server server({catalog, *log, *ingest, *engine, *lake, queries, statements, verify, clock, layout,
-                 web},
-                server_options);                       // protocols
+  Server server(
+      {catalog, *log, *ingest, *engine, *lake, queries, statements, verify, clock, layout, web},
+      server_options);  // protocols
   server.Connect();
 
   for (auto& line : ApplyProject(project, catalog, *engine)) Say("project: " + line);

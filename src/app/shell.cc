@@ -104,17 +104,19 @@ class Shell {
 
 // Words to complete: names of the catalog and the commonest of SQL.
 std::vector<std::string>& Completions() {
-  static std::vector<std::string> words = {"SELECT", "FROM",  "WHERE",    "GROUP BY", "ORDER BY",
-                                           "LIMIT",  "count(*)", "CREATE MATERIALIZED VIEW",
-                                           "CREATE STREAM", "DESCRIBE", "EXPLAIN", "SHOW STREAMS",
-                                           "SHOW VIEWS"};
+  static std::vector<std::string> words = {
+      "SELECT",        "FROM",     "WHERE",    "GROUP BY",
+      "ORDER BY",      "LIMIT",    "count(*)", "CREATE MATERIALIZED VIEW",
+      "CREATE STREAM", "DESCRIBE", "EXPLAIN",  "SHOW STREAMS",
+      "SHOW VIEWS"};
   return words;
 }
 
 unsigned char Complete(EditLine* editor, int) {
   const LineInfo* line = el_line(editor);
   const char* start = line->cursor;
-  while (start > line->buffer && (std::isalnum(static_cast<unsigned char>(start[-1])) || start[-1] == '_')) {
+  while (start > line->buffer &&
+         (std::isalnum(static_cast<unsigned char>(start[-1])) || start[-1] == '_')) {
     start--;
   }
   std::string prefix(start, static_cast<size_t>(line->cursor - start));

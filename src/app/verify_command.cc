@@ -46,8 +46,7 @@ int RunVerify(const VerifyOptions& options) {
     bool equal = yyjson_get_bool(yyjson_obj_get(view, "equal"));
     all_equal &= equal;
     fmt::print("{}: {} ({} rows at offset {})\n", JsonText(view, "name"),
-               equal ? "equal" : "DIFFERENT", JsonNumber(view, "rows"),
-               JsonNumber(view, "offset"));
+               equal ? "equal" : "DIFFERENT", JsonNumber(view, "rows"), JsonNumber(view, "offset"));
     auto* error = yyjson_obj_get(view, "error");
     if (yyjson_is_obj(error)) fmt::print("  {}\n", JsonText(error, "message"));
     PrintRows(view, "missing", "in the query, not in the view");

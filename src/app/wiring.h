@@ -24,9 +24,9 @@ class LakeHistory : public History {
 class LakeKeys : public KeyHistory {
  public:
   LakeKeys(Lake& lake, Log& log) : lake_(lake), log_(log) {}
-  void Scan(const Stream& stream, size_t column, Micros since,
-            const std::function<void(duckdb::Vector&, duckdb::Vector&, duckdb::idx_t)>& sink)
-      override {
+  void Scan(
+      const Stream& stream, size_t column, Micros since,
+      const std::function<void(duckdb::Vector&, duckdb::Vector&, duckdb::idx_t)>& sink) override {
     lake_.Scan(stream, {column, kArrivalTimeColumn}, Offset{}, log_.End(),
                [&](const Columns& rows, Offset) {
                  for (auto& chunk : rows.chunks) {

@@ -16,26 +16,26 @@ namespace weir {
 
 // Stable names: clients see them (`error.code`), so one is never renamed.
 enum class ErrorCode {
-  kInvalidRequest,       // the request itself makes no sense
-  kInvalidSql,           // SQL that does not parse or bind
-  kInvalidData,          // bytes that are not what they claim to be
+  kInvalidRequest,  // the request itself makes no sense
+  kInvalidSql,      // SQL that does not parse or bind
+  kInvalidData,     // bytes that are not what they claim to be
   kUnknownStream,
   kUnknownView,
   kUnknownRoute,
   kMethodNotAllowed,
   kAlreadyExists,
-  kInUse,                // something depends on it
+  kInUse,  // something depends on it
   kUnsupportedMediaType,
   kTooLarge,
   kTooDeep,
-  kConflict,             // the same idempotency key with another body
-  kForbidden,            // reaches outside what a query may touch
+  kConflict,   // the same idempotency key with another body
+  kForbidden,  // reaches outside what a query may touch
   kTimeout,
-  kTooManyRequests,      // the engine is behind, or too many connections: try again later
-  kLimitExceeded,        // memory or row limit of a query
-  kQueryFailed,          // a query failed while running
-  kUnavailable,          // starting, stopping, or the disk is full: try again later
-  kCorruption,           // stored bytes are damaged
+  kTooManyRequests,  // the engine is behind, or too many connections: try again later
+  kLimitExceeded,    // memory or row limit of a query
+  kQueryFailed,      // a query failed while running
+  kUnavailable,      // starting, stopping, or the disk is full: try again later
+  kCorruption,       // stored bytes are damaged
   kInternal,
 };
 

@@ -42,11 +42,11 @@ struct Stream {
   std::vector<Column> columns;
   std::optional<Watermark> watermark;
   UnknownFields unknown_fields = UnknownFields::kIgnore;
-  std::string dedup_key;       // column name, or empty
+  std::string dedup_key;  // column name, or empty
   Micros dedup_window = 0;
   std::string comment;
-  std::string sql;             // the CREATE statement, as written
-  bool from_project = false;   // declared by the project folder, which is the truth for it
+  std::string sql;            // the CREATE statement, as written
+  bool from_project = false;  // declared by the project folder, which is the truth for it
 
   // Index of a column by name (case-insensitive, as SQL names are), or nothing.
   std::optional<size_t> Find(std::string_view column) const;
@@ -54,12 +54,12 @@ struct Stream {
 };
 
 struct View {
-  uint32_t id = 0;             // for life, never reused
+  uint32_t id = 0;  // for life, never reused
   std::string name;
-  std::string query;           // the SELECT
+  std::string query;  // the SELECT
   bool materialized = true;
   std::string comment;
-  std::string sql;             // the CREATE statement, as written
+  std::string sql;  // the CREATE statement, as written
   bool from_project = false;
 };
 

@@ -19,9 +19,9 @@ using duckdb::Expression;
 using duckdb::ExpressionClass;
 
 constexpr std::array<std::string_view, 12> kClockFunctions = {
-    "now",          "get_current_timestamp", "current_timestamp",      "transaction_timestamp",
-    "today",        "current_date",          "current_localtime",      "current_localtimestamp",
-    "current_time", "get_current_time",      "localtimestamp",         "localtime"};
+    "now",          "get_current_timestamp", "current_timestamp", "transaction_timestamp",
+    "today",        "current_date",          "current_localtime", "current_localtimestamp",
+    "current_time", "get_current_time",      "localtimestamp",    "localtime"};
 constexpr std::array<std::string_view, 8> kUndetermined = {
     "random", "uuid", "gen_random_uuid", "uuidv4", "uuidv7", "nextval", "currval", "setseed"};
 

@@ -15,7 +15,8 @@ std::string Tidy(std::string message) {
   auto line = message.find("\n\nLINE ");
   if (line != std::string::npos) message.resize(line);
   while (!message.empty() && (message.back() == '\n' || message.back() == '.')) message.pop_back();
-  if (!message.empty() && message.size() > 1 && std::isupper(message[0]) && std::islower(message[1])) {
+  if (!message.empty() && message.size() > 1 && std::isupper(message[0]) &&
+      std::islower(message[1])) {
     message[0] = static_cast<char>(std::tolower(message[0]));
   }
   return message;
@@ -30,19 +31,13 @@ ErrorCode CodeOf(duckdb::ExceptionType type) {
     case ExceptionType::CATALOG:
     case ExceptionType::EXPRESSION:
     case ExceptionType::PARAMETER_NOT_RESOLVED:
-    case ExceptionType::PARAMETER_NOT_ALLOWED:
-      return ErrorCode::kInvalidSql;
-    case ExceptionType::OUT_OF_MEMORY:
-      return ErrorCode::kLimitExceeded;
-    case ExceptionType::INTERRUPT:
-      return ErrorCode::kTimeout;
-    case ExceptionType::PERMISSION:
-      return ErrorCode::kForbidden;
+    case ExceptionType::PARAMETER_NOT_ALLOWED: return ErrorCode::kInvalidSql;
+    case ExceptionType::OUT_OF_MEMORY: return ErrorCode::kLimitExceeded;
+    case ExceptionType::INTERRUPT: return ErrorCode::kTimeout;
+    case ExceptionType::PERMISSION: return ErrorCode::kForbidden;
     case ExceptionType::INTERNAL:
-    case ExceptionType::FATAL:
-      return ErrorCode::kInternal;
-    default:
-      return ErrorCode::kQueryFailed;
+    case ExceptionType::FATAL: return ErrorCode::kInternal;
+    default: return ErrorCode::kQueryFailed;
   }
 }
 

@@ -137,8 +137,8 @@ Selector::Selector(std::shared_ptr<Session> session, std::vector<ExpressionPtr> 
   }
   if (rest) {
     impl_->rest = ExpressionPtr(rest.release());
-    impl_->executor = std::make_unique<duckdb::ExpressionExecutor>(impl_->session->context(),
-                                                                   *impl_->rest);
+    impl_->executor =
+        std::make_unique<duckdb::ExpressionExecutor>(impl_->session->context(), *impl_->rest);
   }
 }
 

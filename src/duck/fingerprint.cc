@@ -1,6 +1,6 @@
+#include <algorithm>
 #include <array>
 #include <atomic>
-#include <algorithm>
 #include <random>
 
 #include "duck/plan_node.h"
@@ -15,8 +15,8 @@ namespace {
 
 // Functions whose hidden parameters follow from their arguments, types and the time zone.
 constexpr std::array<std::string_view, 14> kPlain = {
-    "date_trunc", "+", "-", "*", "/", "struct_extract", "struct_extract_at", "strftime",
-    "date_part", "concat", "||", "round", "time_bucket", "strptime"};
+    "date_trunc", "+",         "-",      "*",  "/",     "struct_extract", "struct_extract_at",
+    "strftime",   "date_part", "concat", "||", "round", "time_bucket",    "strptime"};
 
 constexpr std::array<std::string_view, 8> kPlainAggregates = {
     "count_star", "count", "sum", "sum_no_overflow", "avg", "mean", "min", "max"};
@@ -36,8 +36,8 @@ std::string Unique() {
 
 std::string Fingerprint(const duckdb::Expression& expression) {
   using duckdb::ExpressionClass;
-  std::string text = std::to_string(static_cast<int>(expression.type)) + ":" +
-                     expression.return_type.ToString();
+  std::string text =
+      std::to_string(static_cast<int>(expression.type)) + ":" + expression.return_type.ToString();
   switch (expression.GetExpressionClass()) {
     case ExpressionClass::BOUND_REF:
       return text + "#" + std::to_string(expression.Cast<duckdb::BoundReferenceExpression>().index);
@@ -65,13 +65,11 @@ std::string Fingerprint(const duckdb::Expression& expression) {
     case ExpressionClass::BOUND_BETWEEN:
       text += expression.ToString();  // TRY_CAST, inclusive bounds
       break;
-    default:
-      text += Unique();
+    default: text += Unique();
   }
   text += "(";
-  duckdb::ExpressionIterator::EnumerateChildren(expression, [&](const duckdb::Expression& child) {
-    text += Fingerprint(child) + ",";
-  });
+  duckdb::ExpressionIterator::EnumerateChildren(
+      expression, [&](const duckdb::Expression& child) { text += Fingerprint(child) + ","; });
   return text + ")";
 }
 

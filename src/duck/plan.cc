@@ -70,8 +70,8 @@ void ScanSource(duckdb::ClientContext&, duckdb::TableFunctionInput&, duckdb::Dat
 duckdb::virtual_column_map_t VirtualColumns(duckdb::ClientContext&,
                                             duckdb::optional_ptr<duckdb::FunctionData> data) {
   duckdb::virtual_column_map_t columns;
-  columns.insert({duckdb::COLUMN_IDENTIFIER_EMPTY,
-                  duckdb::TableColumn("", duckdb::LogicalType::BOOLEAN)});
+  columns.insert(
+      {duckdb::COLUMN_IDENTIFIER_EMPTY, duckdb::TableColumn("", duckdb::LogicalType::BOOLEAN)});
   if (data->Cast<SourceBindData>().source.is_stream) {
     columns.insert({kOffsetId, duckdb::TableColumn("_offset", duckdb::LogicalType::UBIGINT)});
     columns.insert(
@@ -80,9 +80,9 @@ duckdb::virtual_column_map_t VirtualColumns(duckdb::ClientContext&,
   return columns;
 }
 
-duckdb::unique_ptr<duckdb::TableRef> ReplaceName(duckdb::ClientContext& context,
-                                                 duckdb::ReplacementScanInput& input,
-                                                 duckdb::optional_ptr<duckdb::ReplacementScanData>) {
+duckdb::unique_ptr<duckdb::TableRef> ReplaceName(
+    duckdb::ClientContext& context, duckdb::ReplacementScanInput& input,
+    duckdb::optional_ptr<duckdb::ReplacementScanData>) {
   auto state = context.registered_state->Get<PlanningState>(PlanningState::kKey);
   if (!state || !state->relations) return nullptr;
   const Relations& relations = *state->relations;

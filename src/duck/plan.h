@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "duck/session.h"
 #include "duck/plan_node.h"
+#include "duck/session.h"
 
 namespace duckdb {
 class LogicalGet;

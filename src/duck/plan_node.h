@@ -48,11 +48,11 @@ struct AggregateCall {
   std::string function;
   std::vector<ExpressionPtr> arguments;
   std::vector<duckdb::LogicalType> argument_types;
-  ExpressionPtr filter;   // null: none
+  ExpressionPtr filter;  // null: none
   bool distinct = false;
-  bool ordered = false;   // ORDER BY inside
+  bool ordered = false;  // ORDER BY inside
   duckdb::LogicalType type;
-  ExpressionPtr call;     // the bound call, for DuckDB's own state
+  ExpressionPtr call;  // the bound call, for DuckDB's own state
 };
 
 struct SortKey {
@@ -63,26 +63,36 @@ struct SortKey {
 
 struct PlanNode {
   enum class Kind {
-    kSource, kFilter, kClockFilter, kProject, kUnnest, kUnionAll, kAggregate, kDistinct, kTop,
-    kConstant, kUnsupported,
+    kSource,
+    kFilter,
+    kClockFilter,
+    kProject,
+    kUnnest,
+    kUnionAll,
+    kAggregate,
+    kDistinct,
+    kTop,
+    kConstant,
+    kUnsupported,
   };
   Kind kind;
-  std::vector<duckdb::LogicalType> types;          // of the rows it gives
-  std::vector<std::shared_ptr<PlanNode>> inputs;   // a node may be the input of several
+  std::vector<duckdb::LogicalType> types;         // of the rows it gives
+  std::vector<std::shared_ptr<PlanNode>> inputs;  // a node may be the input of several
 
-  SourceScan scan;                                 // kSource
-  std::vector<ExpressionPtr> expressions;          // kFilter (all must hold), kProject, kUnnest
-  std::vector<bool> is_unnest;                     // kUnnest: which expressions are lists to unnest
-  std::optional<ClockPredicate> clock;             // kClockFilter
-  std::vector<ExpressionPtr> groups;               // kAggregate
-  std::vector<std::vector<size_t>> grouping_sets;  // kAggregate: indexes into groups; empty: one, all
-  std::vector<std::vector<size_t>> grouping_calls; // kAggregate: GROUPING(...) arguments
-  std::vector<AggregateCall> aggregates;           // kAggregate
-  std::vector<SortKey> order;                      // kTop
-  std::optional<uint64_t> limit;                   // kTop
-  uint64_t offset = 0;                             // kTop
-  std::vector<std::vector<duckdb::Value>> rows;    // kConstant
-  std::string reason;                              // kUnsupported: why, and what would help
+  SourceScan scan;                         // kSource
+  std::vector<ExpressionPtr> expressions;  // kFilter (all must hold), kProject, kUnnest
+  std::vector<bool> is_unnest;             // kUnnest: which expressions are lists to unnest
+  std::optional<ClockPredicate> clock;     // kClockFilter
+  std::vector<ExpressionPtr> groups;       // kAggregate
+  std::vector<std::vector<size_t>>
+      grouping_sets;  // kAggregate: indexes into groups; empty: one, all
+  std::vector<std::vector<size_t>> grouping_calls;  // kAggregate: GROUPING(...) arguments
+  std::vector<AggregateCall> aggregates;            // kAggregate
+  std::vector<SortKey> order;                       // kTop
+  std::optional<uint64_t> limit;                    // kTop
+  uint64_t offset = 0;                              // kTop
+  std::vector<std::vector<duckdb::Value>> rows;     // kConstant
+  std::string reason;                               // kUnsupported: why, and what would help
 };
 
 // One line about a node's expressions, for EXPLAIN.

@@ -22,9 +22,9 @@ struct BindData : public duckdb::TableFunctionData {
 
 struct ScanState : public duckdb::GlobalTableFunctionState {
   std::unique_ptr<RowCursor> cursor;
-  duckdb::DataChunk rows;            // the columns the source knows
-  std::vector<size_t> targets;       // where each goes in the output
-  std::vector<size_t> virtuals;      // output columns that only stand for "a row"
+  duckdb::DataChunk rows;        // the columns the source knows
+  std::vector<size_t> targets;   // where each goes in the output
+  std::vector<size_t> virtuals;  // output columns that only stand for "a row"
 };
 
 duckdb::unique_ptr<duckdb::FunctionData> Bind(duckdb::ClientContext&,

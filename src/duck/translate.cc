@@ -59,8 +59,7 @@ class Translator {
       case LogicalOperatorType::LOGICAL_FILTER: return Filter(op.Cast<duckdb::LogicalFilter>());
       case LogicalOperatorType::LOGICAL_PROJECTION: return Project(op);
       case LogicalOperatorType::LOGICAL_UNNEST: return Unnest(op);
-      case LogicalOperatorType::LOGICAL_UNION:
-        return Union(op.Cast<duckdb::LogicalSetOperation>());
+      case LogicalOperatorType::LOGICAL_UNION: return Union(op.Cast<duckdb::LogicalSetOperation>());
       case LogicalOperatorType::LOGICAL_AGGREGATE_AND_GROUP_BY:
         return Aggregate(op.Cast<duckdb::LogicalAggregate>());
       case LogicalOperatorType::LOGICAL_DISTINCT:
@@ -85,8 +84,7 @@ class Translator {
       case LogicalOperatorType::LOGICAL_CROSS_PRODUCT:
       case LogicalOperatorType::LOGICAL_DELIM_JOIN:
       case LogicalOperatorType::LOGICAL_ASOF_JOIN:
-      case LogicalOperatorType::LOGICAL_POSITIONAL_JOIN:
-        return Unsupported(op, "a join");
+      case LogicalOperatorType::LOGICAL_POSITIONAL_JOIN: return Unsupported(op, "a join");
       case LogicalOperatorType::LOGICAL_WINDOW: return Unsupported(op, "a window function");
       case LogicalOperatorType::LOGICAL_INTERSECT: return Unsupported(op, "INTERSECT");
       case LogicalOperatorType::LOGICAL_EXCEPT: return Unsupported(op, "EXCEPT");

@@ -175,8 +175,8 @@ CircuitBuilder::Built CircuitBuilder::ClockFilter(const PlanNode& node) {
   Operator* input = Dense(Visit(*node.inputs[0]), node.inputs[0]->types);
   ClockFilterSpec spec;
   spec.predicate = *node.clock;
-  std::string identity = Describe(node) + Fingerprint(*node.clock->row) +
-                         Fingerprint(*node.clock->clock);
+  std::string identity =
+      Describe(node) + Fingerprint(*node.clock->row) + Fingerprint(*node.clock->clock);
   auto* op = Add(MakeClockFilter(session_, std::move(spec), input->types(), input->append_only()),
                  {input}, std::move(identity), Describe(node));
   return {op, Identity(op->types().size())};
@@ -389,10 +389,11 @@ CircuitBuilder::Built CircuitBuilder::Top(const PlanNode& node) {
   for (auto& key : node.order) {
     identity += Fingerprint(*key.by) + (key.descending ? "d" : "a") + (key.nulls_first ? "f" : "l");
   }
-  identity += (node.limit ? std::to_string(*node.limit) : "all") + "+" + std::to_string(node.offset);
-  auto* op = Add(MakeTop(session_, node.order, node.limit, node.offset, node.types,
-                         input->append_only()),
-                 {input}, std::move(identity), Describe(node));
+  identity +=
+      (node.limit ? std::to_string(*node.limit) : "all") + "+" + std::to_string(node.offset);
+  auto* op =
+      Add(MakeTop(session_, node.order, node.limit, node.offset, node.types, input->append_only()),
+          {input}, std::move(identity), Describe(node));
   return {op, Identity(op->types().size())};
 }
 

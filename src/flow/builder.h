@@ -16,9 +16,9 @@ class CircuitBuilder {
   // What a source name in a plan stands for.
   struct Named {
     bool is_stream = false;
-    RowTypes stream_types;   // of a stream
-    std::string identity;    // tells streams apart that had the same name
-    Plan plan;               // of a materialized view
+    RowTypes stream_types;  // of a stream
+    std::string identity;   // tells streams apart that had the same name
+    Plan plan;              // of a materialized view
   };
   using Resolve = std::function<Named(const std::string& name)>;
 
@@ -58,7 +58,8 @@ class CircuitBuilder {
 
   Operator* Dense(const Built& built, const RowTypes& types);
   ExpressionPtr Over(const Built& input, const ExpressionPtr& expression);
-  std::vector<ExpressionPtr> Over(const Built& input, const std::vector<ExpressionPtr>& expressions);
+  std::vector<ExpressionPtr> Over(const Built& input,
+                                  const std::vector<ExpressionPtr>& expressions);
   Operator* Add(std::unique_ptr<Operator> op, std::vector<Operator*> inputs, std::string identity,
                 std::string detail);
   Operator* AddAggregate(Operator* input, AggregateSpec spec, std::string detail);
@@ -69,8 +70,8 @@ class CircuitBuilder {
   SessionPtr session_;
   std::string scope_;
   Resolve resolve_;
-  std::map<std::string, Built> views_;          // materialized views built on the way
-  std::map<const PlanNode*, Built> visited_;    // nodes that are the input of several
+  std::map<std::string, Built> views_;            // materialized views built on the way
+  std::map<const PlanNode*, Built> visited_;      // nodes that are the input of several
   std::vector<std::shared_ptr<PlanNode>> plans_;  // keeps the keys of visited_ alive
   std::string unsupported_;
 };

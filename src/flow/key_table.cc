@@ -164,7 +164,8 @@ class WordTable : public KeyTable {
     for (uint32_t slot = 0; slot < keys_.size(); slot++) {
       if (is_free[slot] || slot == null_slot_) continue;
       if (index_.NeedsGrowth()) index_.Grow([&](uint32_t s) { return Mix(keys_[s]); });
-      index_.FindOrAdd(Mix(keys_[slot]), [](uint32_t) { return false; }, [&] { return slot; });
+      index_.FindOrAdd(
+          Mix(keys_[slot]), [](uint32_t) { return false; }, [&] { return slot; });
     }
   }
 
@@ -260,7 +261,8 @@ class BytesTable : public KeyTable {
     for (uint32_t slot = 0; slot < keys_.size(); slot++) {
       if (is_free[slot]) continue;
       if (index_.NeedsGrowth()) index_.Grow([&](uint32_t s) { return Hash(keys_[s]); });
-      index_.FindOrAdd(Hash(keys_[slot]), [](uint32_t) { return false; }, [&] { return slot; });
+      index_.FindOrAdd(
+          Hash(keys_[slot]), [](uint32_t) { return false; }, [&] { return slot; });
     }
   }
 

@@ -55,8 +55,8 @@ class Operator {
 
   // Identity: equal fingerprints at one log position mean equal output and equal state.
   std::string fingerprint;
-  std::string detail;               // for EXPLAIN
-  std::vector<Operator*> inputs;    // for EXPLAIN and for finding what a view needs
+  std::string detail;             // for EXPLAIN
+  std::vector<Operator*> inputs;  // for EXPLAIN and for finding what a view needs
   struct Edge {
     Operator* to;
     size_t port;

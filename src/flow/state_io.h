@@ -16,7 +16,7 @@ namespace weir {
 class StateWriter {
  public:
   template <class Number>
-    requires std::is_trivially_copyable_v<Number>
+  requires std::is_trivially_copyable_v<Number>
   void Put(const Number& number) {
     bytes_.append(reinterpret_cast<const char*>(&number), sizeof(number));
   }
@@ -25,7 +25,7 @@ class StateWriter {
     bytes_.append(text);
   }
   template <class Number>
-    requires std::is_trivially_copyable_v<Number>
+  requires std::is_trivially_copyable_v<Number>
   void PutVector(const std::vector<Number>& numbers) {
     Put<uint64_t>(numbers.size());
     bytes_.append(reinterpret_cast<const char*>(numbers.data()), numbers.size() * sizeof(Number));
@@ -40,16 +40,14 @@ class StateReader {
  public:
   explicit StateReader(std::string_view bytes) : bytes_(bytes) {}
   template <class Number>
-    requires std::is_trivially_copyable_v<Number>
-  Number Get() {
+  requires std::is_trivially_copyable_v<Number> Number Get() {
     Number number;
     std::memcpy(&number, Take(sizeof(number)).data(), sizeof(number));
     return number;
   }
   std::string_view GetString() { return Take(Get<uint64_t>()); }
   template <class Number>
-    requires std::is_trivially_copyable_v<Number>
-  std::vector<Number> GetVector() {
+  requires std::is_trivially_copyable_v<Number> std::vector<Number> GetVector() {
     uint64_t count = Get<uint64_t>();
     if (count > bytes_.size() / sizeof(Number)) Bad();
     std::vector<Number> numbers(count);

@@ -121,8 +121,8 @@ void EncodeLists(const Pieces& pieces, const duckdb::LogicalType& type, std::str
       std::memcpy(out.data() + lengths + row++ * sizeof(uint32_t), &length, sizeof(length));
       for (idx_t e = 0; e < length; e++) elements.set_index(total++, entries[i].offset + e);
     }
-    auto child = std::make_unique<Vector>(duckdb::ListVector::GetEntry(*piece.vector), elements,
-                                          total);
+    auto child =
+        std::make_unique<Vector>(duckdb::ListVector::GetEntry(*piece.vector), elements, total);
     child->Flatten(total);
     children.push_back({child.get(), total});
     owned.push_back(std::move(child));
@@ -167,7 +167,9 @@ void EncodeColumn(const Pieces& pieces, const duckdb::LogicalType& type, std::st
 
 // ---- reading ------------------------------------------------------------------------------------
 
-[[noreturn]] void Damaged() { throw Error(ErrorCode::kCorruption, "a block of the log is damaged"); }
+[[noreturn]] void Damaged() {
+  throw Error(ErrorCode::kCorruption, "a block of the log is damaged");
+}
 
 // One encoded column, opened: knows where its parts are, gives any range of rows.
 class ColumnReader {
@@ -202,8 +204,7 @@ class ColumnReader {
         children_.emplace_back(bytes, at, duckdb::ArrayType::GetChildType(type),
                                Times(rows, duckdb::ArrayType::GetSize(type)));
         break;
-      default:
-        heap_ = Take(at, Times(rows, duckdb::GetTypeIdSize(type.InternalType())));
+      default: heap_ = Take(at, Times(rows, duckdb::GetTypeIdSize(type.InternalType())));
     }
   }
 
@@ -221,10 +222,10 @@ class ColumnReader {
         const char* heap = heap_.data() + next_heap_;
         for (idx_t i = 0; i < count; i++) {
           uint32_t length = Length(next_ + i);
-          values[i] = length <= duckdb::string_t::INLINE_LENGTH
-                          ? duckdb::string_t(heap, length)
-                          : duckdb::StringVector::AddStringOrBlob(out,
-                                                                  duckdb::string_t(heap, length));
+          values[i] =
+              length <= duckdb::string_t::INLINE_LENGTH
+                  ? duckdb::string_t(heap, length)
+                  : duckdb::StringVector::AddStringOrBlob(out, duckdb::string_t(heap, length));
           heap += length;
         }
         next_heap_ = static_cast<size_t>(heap - heap_.data());
@@ -254,8 +255,8 @@ class ColumnReader {
       }
       default: {
         auto width = duckdb::GetTypeIdSize(type_.InternalType());
-        std::memcpy(duckdb::FlatVector::GetData(out) + place * width,
-                    heap_.data() + next_ * width, count * width);
+        std::memcpy(duckdb::FlatVector::GetData(out) + place * width, heap_.data() + next_ * width,
+                    count * width);
       }
     }
     next_ += count;

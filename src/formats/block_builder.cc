@@ -24,7 +24,8 @@ void BlockBuilder::Begin(size_t rows_expected) {
 
 void BlockBuilder::OpenChunk() {
   // Small bodies take small vectors; most bodies of any size fill whole ones.
-  size_t left = rows_expected_ > parsed_.columns->rows ? rows_expected_ - parsed_.columns->rows : 16;
+  size_t left =
+      rows_expected_ > parsed_.columns->rows ? rows_expected_ - parsed_.columns->rows : 16;
   capacity_ = std::clamp<duckdb::idx_t>(left, 4, STANDARD_VECTOR_SIZE);
   auto chunk = std::make_unique<duckdb::DataChunk>();
   chunk->Initialize(duckdb::Allocator::DefaultAllocator(), types_, capacity_);

@@ -33,8 +33,23 @@ class ColumnWriter {
 
  private:
   enum class Reader {
-    kText, kUuid, kTimestamp, kTimestampTz, kBoolean, kInt64, kInt32, kInt16, kInt8,
-    kUint64, kUint32, kUint16, kUint8, kDouble, kJson, kNested, kCast,
+    kText,
+    kUuid,
+    kTimestamp,
+    kTimestampTz,
+    kBoolean,
+    kInt64,
+    kInt32,
+    kInt16,
+    kInt8,
+    kUint64,
+    kUint32,
+    kUint16,
+    kUint8,
+    kDouble,
+    kJson,
+    kNested,
+    kCast,
   };
   static Reader ReaderFor(const Column& column);
 

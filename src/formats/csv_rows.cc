@@ -22,8 +22,8 @@ bool CsvRows::ReadRecord(std::vector<Cell>& cells, size_t& count, const char*& w
         size_t quote = body_.find('"', at_);
         if (quote == std::string_view::npos) {
           wrong = "a quoted field without its closing quote";
-          line_ += static_cast<uint64_t>(std::count(body_.begin() + static_cast<ptrdiff_t>(at_),
-                                                    body_.end(), '\n'));
+          line_ += static_cast<uint64_t>(
+              std::count(body_.begin() + static_cast<ptrdiff_t>(at_), body_.end(), '\n'));
           at_ = body_.size();
           return true;
         }
@@ -81,13 +81,13 @@ void CsvRows::ReadHeader() {
       }
       given_[*column] = any = true;
     } else if (stream_.unknown_fields == UnknownFields::kReject) {
-      throw Error(ErrorCode::kInvalidData, "stream \"" + stream_.name + "\" has no column \"" +
-                                               cells[i].text + "\"");
+      throw Error(ErrorCode::kInvalidData,
+                  "stream \"" + stream_.name + "\" has no column \"" + cells[i].text + "\"");
     }
   }
   if (!any) {
-    throw Error(ErrorCode::kInvalidData, "the CSV header names no column of stream \"" +
-                                             stream_.name + "\"",
+    throw Error(ErrorCode::kInvalidData,
+                "the CSV header names no column of stream \"" + stream_.name + "\"",
                 "The first line names the columns.");
   }
 }
@@ -113,9 +113,7 @@ void CsvRows::WriteRow(const std::vector<Cell>& cells, size_t count, uint64_t li
       bool json = type.IsNested() || type.IsJSONType();
       bool object = json && !cell.text.empty() && cell.text[0] == '{';
       bool array = json && !cell.text.empty() && cell.text[0] == '[';
-      auto kind = object  ? TokenKind::kObject
-                  : array ? TokenKind::kArray
-                          : TokenKind::kString;
+      auto kind = object ? TokenKind::kObject : array ? TokenKind::kArray : TokenKind::kString;
       if (type.id() == duckdb::LogicalTypeId::DOUBLE) kind = TokenKind::kNumber;
       reason = writer.Write(builder_.row(), kind, cell.text);
     }

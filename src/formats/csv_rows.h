@@ -31,7 +31,7 @@ class CsvRows {
   std::string_view body_;
   size_t at_ = 0;
   uint64_t line_ = 1;
-  std::vector<int> columns_;   // of the stream, by position in the record; -1: unknown
+  std::vector<int> columns_;  // of the stream, by position in the record; -1: unknown
   std::vector<std::string> names_;
   std::vector<bool> given_;
 };

@@ -15,8 +15,7 @@ constexpr size_t kPiece = 256 << 10;
 constexpr size_t kRatioMax = 1000;
 
 [[noreturn]] void Bad(const char* format, const char* what) {
-  throw Error(ErrorCode::kInvalidData,
-              std::string("the body is not valid ") + format + ": " + what,
+  throw Error(ErrorCode::kInvalidData, std::string("the body is not valid ") + format + ": " + what,
               "Check Content-Encoding and that the body was sent whole.");
 }
 

@@ -147,8 +147,8 @@ void JsonRows::ParsePadded(const char* begin, const char* end) {
         wrong = "more than one value on the line";
       }
     }
-    auto* newline = static_cast<const char*>(
-        std::memchr(row, '\n', static_cast<size_t>(end - row)));
+    auto* newline =
+        static_cast<const char*>(std::memchr(row, '\n', static_cast<size_t>(end - row)));
     const char* row_end = newline ? newline : end;
     builder_.RefuseRow({line_, "", std::string(row, static_cast<size_t>(row_end - row)), wrong});
     scanner = JsonScanner(row_end, end);

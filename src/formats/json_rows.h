@@ -20,8 +20,8 @@ class JsonRows {
 
  private:
   struct Field {
-    std::string key;   // with its quotes, as the producer wrote it
-    int column;        // -1: unknown to the stream
+    std::string key;  // with its quotes, as the producer wrote it
+    int column;       // -1: unknown to the stream
   };
   static constexpr int kUnknown = -1;
 
@@ -35,8 +35,8 @@ class JsonRows {
   const Stream& stream_;
   BlockBuilder& builder_;
   std::map<std::string, int, std::less<>> by_name_;
-  std::vector<Field> order_;       // fields of the row before, in its order
-  std::vector<uint64_t> seen_;     // the row in which each column was last written
+  std::vector<Field> order_;    // fields of the row before, in its order
+  std::vector<uint64_t> seen_;  // the row in which each column was last written
   uint64_t row_number_ = 0;
   uint64_t line_ = 1;
   RowError refusal_;

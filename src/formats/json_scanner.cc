@@ -163,9 +163,7 @@ const char* JsonScanner::ReadValue(Token& token) {
       token.kind = TokenKind::kFalse;
       token.text = "false";
       return TakeText("false") ? nullptr : kBadValue;
-    case 'n':
-      token.kind = TokenKind::kNull;
-      return TakeText("null") ? nullptr : kBadValue;
+    case 'n': token.kind = TokenKind::kNull; return TakeText("null") ? nullptr : kBadValue;
     case '{':
     case '[': {
       token.kind = *at_ == '{' ? TokenKind::kObject : TokenKind::kArray;

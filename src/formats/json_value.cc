@@ -16,8 +16,8 @@ std::string Read(yyjson_val* json, const duckdb::LogicalType& type, Value& value
 std::string TextOf(yyjson_val* json) {
   if (yyjson_is_str(json)) return std::string(yyjson_get_str(json), yyjson_get_len(json));
   size_t size = 0;
-  std::unique_ptr<char, decltype(&free)> text(
-      yyjson_val_write(json, YYJSON_WRITE_NOFLAG, &size), free);
+  std::unique_ptr<char, decltype(&free)> text(yyjson_val_write(json, YYJSON_WRITE_NOFLAG, &size),
+                                              free);
   return std::string(text.get(), size);
 }
 
@@ -73,8 +73,8 @@ std::string Read(yyjson_val* json, const duckdb::LogicalType& type, Value& value
   }
   if (type.IsJSONType()) {
     size_t size = 0;
-    std::unique_ptr<char, decltype(&free)> text(
-        yyjson_val_write(json, YYJSON_WRITE_NOFLAG, &size), free);
+    std::unique_ptr<char, decltype(&free)> text(yyjson_val_write(json, YYJSON_WRITE_NOFLAG, &size),
+                                                free);
     value = Value(std::string(text.get(), size)).DefaultCastAs(duckdb::LogicalType::VARCHAR);
     value.Reinterpret(type);
     return "";

@@ -17,15 +17,15 @@ namespace weir {
 enum class RowFormat { kNdjson, kJson, kCsv };  // kJson: one array of objects, or one object
 
 struct RowError {
-  uint64_t line = 0;      // 1-based line of the body (NDJSON, CSV), or 1-based element (JSON array)
-  std::string column;     // "" when the row as a whole is bad
-  std::string value;      // as sent, cut at 200 bytes
+  uint64_t line = 0;   // 1-based line of the body (NDJSON, CSV), or 1-based element (JSON array)
+  std::string column;  // "" when the row as a whole is bad
+  std::string value;   // as sent, cut at 200 bytes
   std::string reason;
 };
 
 struct ParsedRows {
-  std::shared_ptr<Columns> columns;   // the good rows, in order
-  std::vector<RowError> errors;       // the first 1,000
+  std::shared_ptr<Columns> columns;  // the good rows, in order
+  std::vector<RowError> errors;      // the first 1,000
   uint64_t error_count = 0;
 };
 

@@ -15,7 +15,7 @@ namespace weir {
 // "YYYY-MM-DD[T ]HH:MM:SS[.fraction][Z|+HH[:MM]|-HH[:MM]]", also without seconds, and a date alone.
 // `text[0..size)` may be followed by anything readable for 32 bytes when `padded`.
 struct TimeText {
-  Micros micros;       // as written; with a zone, in UTC
+  Micros micros;  // as written; with a zone, in UTC
   bool has_zone;
 };
 std::optional<TimeText> ReadTime(std::string_view text);

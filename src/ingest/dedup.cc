@@ -12,7 +12,8 @@ DedupWindow::Hash HashBytes(const char* data, size_t size) {
   // Two independent 64-bit hashes of the bytes.
   uint64_t low = duckdb::Hash(data, size);
   uint64_t high = 0xcbf29ce484222325ull;
-  for (size_t i = 0; i < size; i++) high = (high ^ static_cast<unsigned char>(data[i])) * 0x100000001b3ull;
+  for (size_t i = 0; i < size; i++)
+    high = (high ^ static_cast<unsigned char>(data[i])) * 0x100000001b3ull;
   return duckdb::hugeint_t(static_cast<int64_t>(high), low);
 }
 

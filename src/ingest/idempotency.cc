@@ -5,9 +5,9 @@ namespace {
 
 IngestAnswer Conflict() {
   IngestAnswer answer;
-  answer.error = Error(ErrorCode::kConflict,
-                       "this Idempotency-Key was used before with another body",
-                       "Use a new key for new events, and the same key only for a retry.");
+  answer.error =
+      Error(ErrorCode::kConflict, "this Idempotency-Key was used before with another body",
+            "Use a new key for new events, and the same key only for a retry.");
   return answer;
 }
 
@@ -74,8 +74,7 @@ void IdempotencyWindow::Remember(const std::string& key, uint64_t body_hash,
 }
 
 void IdempotencyWindow::Forget(Micros now) {
-  while (!order_.empty() &&
-         (order_.size() > kKeysMax || order_.front().first < now - kWindow)) {
+  while (!order_.empty() && (order_.size() > kKeysMax || order_.front().first < now - kWindow)) {
     entries_.erase(order_.front().second);
     order_.pop_front();
   }

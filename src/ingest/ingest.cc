@@ -20,14 +20,15 @@ class IngestImpl : public Ingest {
  public:
   IngestImpl(Catalog& catalog, Log& log, Clock& clock, const Backpressure& backpressure,
              KeyHistory& history)
-      : catalog_(catalog), log_(log), clock_(clock), backpressure_(backpressure),
+      : catalog_(catalog),
+        log_(log),
+        clock_(clock),
+        backpressure_(backpressure),
         history_(history) {}
 
   void Recover();
   void Post(const IngestRequest& request, std::function<void(IngestAnswer)> done) override;
-  Counts Info() const override {
-    return {rows_, rejected_, duplicates_, bodies_, bytes_};
-  }
+  Counts Info() const override { return {rows_, rejected_, duplicates_, bodies_, bytes_}; }
 
  private:
   // A stream's window of keys, read back from history when it is first needed.
@@ -147,10 +148,10 @@ IngestAnswer IngestImpl::Refuse(ParsedRows& parsed) {
   IngestAnswer answer;
   answer.rejected = std::move(parsed.errors);
   answer.rejected_total = parsed.error_count;
-  answer.error = Error(ErrorCode::kInvalidData,
-                       std::to_string(answer.rejected_total) +
-                           " rows were refused, so none was kept (atomic)",
-                       "Mend them, or send without atomic=true to keep the good rows.");
+  answer.error =
+      Error(ErrorCode::kInvalidData,
+            std::to_string(answer.rejected_total) + " rows were refused, so none was kept (atomic)",
+            "Mend them, or send without atomic=true to keep the good rows.");
   return answer;
 }
 

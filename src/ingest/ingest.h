@@ -20,18 +20,18 @@ namespace weir {
 struct IngestRequest {
   std::string stream;
   RowFormat format = RowFormat::kNdjson;
-  bool atomic = false;             // all rows or none
-  std::string idempotency_key;     // "" when there is none
-  std::string_view body;           // decompressed; must live until Post returns, not until done
+  bool atomic = false;          // all rows or none
+  std::string idempotency_key;  // "" when there is none
+  std::string_view body;        // decompressed; must live until Post returns, not until done
 };
 
 struct IngestAnswer {
   uint64_t accepted = 0;
   uint64_t duplicates = 0;
-  Offset offset;                   // views that stand here or later hold these rows
+  Offset offset;  // views that stand here or later hold these rows
   std::vector<RowError> rejected;
-  uint64_t rejected_total = 0;     // `rejected` holds the first 1,000
-  std::optional<Error> error;      // set: nothing was kept
+  uint64_t rejected_total = 0;  // `rejected` holds the first 1,000
+  std::optional<Error> error;   // set: nothing was kept
 };
 
 // Says when the engine is behind; implemented by main over Views.

@@ -13,9 +13,9 @@ namespace weir {
 
 struct RecordMeta {
   std::string stream;
-  std::string key;            // idempotency key
+  std::string key;  // idempotency key
   uint64_t body_hash = 0;
-  IngestAnswer answer;        // offset left out: the record's own
+  IngestAnswer answer;  // offset left out: the record's own
 };
 
 std::string EncodeMeta(const RecordMeta& meta);

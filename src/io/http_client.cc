@@ -69,10 +69,10 @@ HttpAnswer HttpClient::Request(const std::string& method, const std::string& tar
     return answer;
   } catch (const boost::system::system_error& error) {
     connection_.reset();
-    throw Error(ErrorCode::kUnavailable,
-                "cannot reach Weir at http://" + host_ + ":" + port_ + ": " +
-                    error.code().message(),
-                "Is `weir serve` running there?  Say where with --url.");
+    throw Error(
+        ErrorCode::kUnavailable,
+        "cannot reach Weir at http://" + host_ + ":" + port_ + ": " + error.code().message(),
+        "Is `weir serve` running there?  Say where with --url.");
   }
 }
 

@@ -65,30 +65,30 @@ class Server : public HttpServer {
 
  private:
   void Accept() {
-    acceptor_.async_accept(asio::make_strand(context_), [this](boost::system::error_code error,
-                                                               tcp::socket socket) {
-      if (settings_->stopping) return;
-      if (!error) {
-        auto session = std::make_shared<HttpSession>(std::move(socket), settings_);
-        {
-          std::lock_guard lock(mutex_);
-          if (sessions_.size() > 2 * settings_->connections + 64) {
-            std::erase_if(sessions_, [](auto& weak) { return weak.expired(); });
+    acceptor_.async_accept(
+        asio::make_strand(context_), [this](boost::system::error_code error, tcp::socket socket) {
+          if (settings_->stopping) return;
+          if (!error) {
+            auto session = std::make_shared<HttpSession>(std::move(socket), settings_);
+            {
+              std::lock_guard lock(mutex_);
+              if (sessions_.size() > 2 * settings_->connections + 64) {
+                std::erase_if(sessions_, [](auto& weak) { return weak.expired(); });
+              }
+              sessions_.push_back(session);
+            }
+            session->Start();
           }
-          sessions_.push_back(session);
-        }
-        session->Start();
-      }
-      // With too many connections, or none to be had, new ones wait in the system's queue.
-      if (error || settings_->connections >= settings_->limits.connections) {
-        retry_.expires_after(std::chrono::milliseconds(50));
-        retry_.async_wait([this](boost::system::error_code cancelled) {
-          if (!cancelled) Accept();
+          // With too many connections, or none to be had, new ones wait in the system's queue.
+          if (error || settings_->connections >= settings_->limits.connections) {
+            retry_.expires_after(std::chrono::milliseconds(50));
+            retry_.async_wait([this](boost::system::error_code cancelled) {
+              if (!cancelled) Accept();
+            });
+          } else {
+            Accept();
+          }
         });
-      } else {
-        Accept();
-      }
-    });
   }
 
   std::shared_ptr<HttpSettings> settings_;

@@ -23,9 +23,9 @@ struct HttpLimits {
   size_t target_bytes = 8 << 10;
   size_t body_bytes = 64 << 20;
   size_t connections = 4096;
-  Micros header_timeout = 10'000'000;       // from the first byte of a request to its last header
-  Micros idle_timeout = 75'000'000;         // between requests
-  uint64_t body_bytes_per_second = 1024;    // a body that comes slower than this is given up
+  Micros header_timeout = 10'000'000;     // from the first byte of a request to its last header
+  Micros idle_timeout = 75'000'000;       // between requests
+  uint64_t body_bytes_per_second = 1024;  // a body that comes slower than this is given up
 };
 
 struct HttpRequest {
@@ -60,9 +60,9 @@ class HttpStream {
   virtual ~HttpStream() = default;
   // Queues bytes; shared, so that a thousand readers of one change share one copy.
   virtual void Write(std::shared_ptr<const std::string> bytes) = 0;
-  virtual void Close() = 0;                  // after what is queued
-  virtual size_t Pending() const = 0;        // bytes queued and not yet taken by the system
-  virtual bool Closed() const = 0;           // the client has gone, or Close was called
+  virtual void Close() = 0;            // after what is queued
+  virtual size_t Pending() const = 0;  // bytes queued and not yet taken by the system
+  virtual bool Closed() const = 0;     // the client has gone, or Close was called
   // Called on a server thread each time everything queued was taken, and when the client goes.
   virtual void OnDrained(std::function<void()> callback) = 0;
 };
@@ -74,8 +74,8 @@ class HttpExchange {
 
   virtual void Respond(HttpResponse response) = 0;
   // Chunked unless the client is HTTP/1.0.
-  virtual std::shared_ptr<HttpStream> Stream(int status,
-                                             std::vector<std::pair<std::string, std::string>> headers) = 0;
+  virtual std::shared_ptr<HttpStream> Stream(
+      int status, std::vector<std::pair<std::string, std::string>> headers) = 0;
 };
 using HttpHandler = std::function<void(std::shared_ptr<HttpExchange>)>;
 

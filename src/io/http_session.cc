@@ -184,8 +184,10 @@ HttpSession::~HttpSession() { settings_->connections--; }
 void HttpSession::Start() {
   SetDeadline(settings_->limits.idle_timeout);
   auto self = shared_from_this();
-  asio::co_spawn(socket_.get_executor(), [self] { return self->Run(); }, asio::detached);
-  asio::co_spawn(socket_.get_executor(), [self] { return self->Watch(); }, asio::detached);
+  asio::co_spawn(
+      socket_.get_executor(), [self] { return self->Run(); }, asio::detached);
+  asio::co_spawn(
+      socket_.get_executor(), [self] { return self->Watch(); }, asio::detached);
 }
 
 void HttpSession::Stop() {
@@ -248,8 +250,7 @@ HttpSession::Awaitable<void> HttpSession::Refuse(int status, std::string message
   }
 }
 
-bool HttpSession::MakeRequest(Parser& parser, HttpRequest& request, int& status,
-                              std::string& why) {
+bool HttpSession::MakeRequest(Parser& parser, HttpRequest& request, int& status, std::string& why) {
   auto& message = parser.get();
   auto target = std::string_view(message.target().data(), message.target().size());
   auto refuse = [&](int code, std::string reason) {
@@ -279,7 +280,8 @@ bool HttpSession::MakeRequest(Parser& parser, HttpRequest& request, int& status,
     if (!added) entry->second += ", " + value;
   }
   if (lengths > 1 || (lengths && encodings)) return refuse(400, "the body's length is ambiguous");
-  if (hosts != 1 && message.version() >= 11) return refuse(400, "the Host header is missing or doubled");
+  if (hosts != 1 && message.version() >= 11)
+    return refuse(400, "the Host header is missing or doubled");
   if (encodings && !parser.chunked()) return refuse(501, "unknown Transfer-Encoding");
   auto length = parser.content_length();
   if (length && *length > settings_->limits.body_bytes) return refuse(413, "the body is too large");
@@ -304,8 +306,8 @@ HttpSession::Awaitable<bool> HttpSession::ReadBody(Parser& parser, HttpRequest& 
     auto left = request.body.size() - have;
     SetDeadline(10'000'000 + static_cast<Micros>(std::min<size_t>(left, 16 << 10) * 1'000'000 /
                                                  settings_->limits.body_bytes_per_second));
-    auto [error, bytes] = co_await socket_.async_read_some(
-        asio::buffer(request.body.data() + have, left), kUse);
+    auto [error, bytes] =
+        co_await socket_.async_read_some(asio::buffer(request.body.data() + have, left), kUse);
     if (error) co_return false;
     have += bytes;
   }
@@ -370,8 +372,8 @@ HttpSession::Awaitable<bool> HttpSession::Serve() {
   bool keep_alive = parser.keep_alive();
   settings_->handler(exchange);
   while (!exchange->Settled()) co_await wake_.async_wait(kUse);
-  bool go_on = co_await Answer(*exchange, keep_alive && !settings_->stopping,
-                               parser.get().version());
+  bool go_on =
+      co_await Answer(*exchange, keep_alive && !settings_->stopping, parser.get().version());
   current_ = nullptr;
   serving_ = false;
   co_return go_on;

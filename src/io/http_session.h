@@ -57,7 +57,7 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   Socket socket_;
   std::shared_ptr<HttpSettings> settings_;
   boost::beast::flat_buffer buffer_;
-  boost::asio::steady_timer wake_;      // cancelled to wake the session
+  boost::asio::steady_timer wake_;  // cancelled to wake the session
   boost::asio::steady_timer watchdog_;
   std::chrono::steady_clock::time_point deadline_;
   bool serving_ = false;

@@ -260,8 +260,6 @@ class RealDisk : public Disk {
 
 }  // namespace
 
-std::unique_ptr<Disk> MakeRealDisk() {
-  return std::make_unique<RealDisk>();
-}
+std::unique_ptr<Disk> MakeRealDisk() { return std::make_unique<RealDisk>(); }
 
 }  // namespace weir

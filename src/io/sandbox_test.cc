@@ -51,7 +51,9 @@ class SandboxTest : public testing::Test {
   std::filesystem::path folder_;
 };
 
-TEST_F(SandboxTest, FilesBelowTheFolderCanBeRead) { EXPECT_EQ(OpenIn(inside() + "/file", O_RDONLY), 0); }
+TEST_F(SandboxTest, FilesBelowTheFolderCanBeRead) {
+  EXPECT_EQ(OpenIn(inside() + "/file", O_RDONLY), 0);
+}
 
 TEST_F(SandboxTest, OtherFilesCannot) {
   EXPECT_EQ(OpenIn(folder_ / "outside", O_RDONLY), EACCES);
@@ -71,24 +73,30 @@ TEST_F(SandboxTest, NothingCanBeWritten) {
 
 TEST_F(SandboxTest, NoSocketsProcessesOrSignals) {
   EXPECT_EQ(Shut(inside(), [] { return socket(AF_INET, SOCK_STREAM, 0) >= 0 ? 0 : errno; }), EPERM);
-  EXPECT_EQ(Shut(inside(), [] {
-    pid_t child = fork();
-    if (child == 0) _exit(0);
-    return child > 0 ? 0 : errno;
-  }), EPERM);
-  EXPECT_EQ(Shut(inside(), [] {
-    execl("/bin/true", "true", nullptr);
-    return errno;
-  }), EPERM);
+  EXPECT_EQ(Shut(inside(),
+                 [] {
+                   pid_t child = fork();
+                   if (child == 0) _exit(0);
+                   return child > 0 ? 0 : errno;
+                 }),
+            EPERM);
+  EXPECT_EQ(Shut(inside(),
+                 [] {
+                   execl("/bin/true", "true", nullptr);
+                   return errno;
+                 }),
+            EPERM);
   EXPECT_EQ(Shut(inside(), [] { return kill(getppid(), 0) == 0 ? 0 : errno; }), EPERM);
 }
 
 TEST_F(SandboxTest, ThreadsWork) {
-  EXPECT_EQ(Shut(inside(), [] {
-    int result = 1;
-    std::thread([&] { result = 0; }).join();
-    return result;
-  }), 0);
+  EXPECT_EQ(Shut(inside(),
+                 [] {
+                   int result = 1;
+                   std::thread([&] { result = 0; }).join();
+                   return result;
+                 }),
+            0);
 }
 
 }  // namespace

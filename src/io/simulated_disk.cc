@@ -76,11 +76,8 @@ struct SimulatedDisk::Inode {
     uint64_t begin = page * kPage;
     uint64_t end = std::min<uint64_t>({begin + kPage, bytes.size(), result.size()});
     switch (random.Below(4)) {
-      case 0:
-        break;
-      case 1:
-        end = std::min(end, begin + random.Below(kPage));
-        [[fallthrough]];
+      case 0: break;
+      case 1: end = std::min(end, begin + random.Below(kPage)); [[fallthrough]];
       default:
         if (begin < end) {
           result.replace(begin, end - begin, bytes, begin, end - begin);

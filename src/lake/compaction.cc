@@ -36,14 +36,16 @@ void CollectRuns(const std::vector<PublishedFilePtr>& files, size_t shortest,
 void PlanHour(const std::vector<PublishedFilePtr>& files, bool over, uint64_t file_rows_max,
               std::vector<MergeRun>& runs) {
   if (over) {
-    CollectRuns(files, 2, file_rows_max,
-                [&](const PublishedFile& file) { return file.rows < file_rows_max / 2; }, runs);
+    CollectRuns(
+        files, 2, file_rows_max,
+        [&](const PublishedFile& file) { return file.rows < file_rows_max / 2; }, runs);
     return;
   }
   for (int size = 0; size <= SizeClass(file_rows_max); size++) {
     size_t before = runs.size();
-    CollectRuns(files, kFanIn, file_rows_max,
-                [&](const PublishedFile& file) { return SizeClass(file.rows) <= size; }, runs);
+    CollectRuns(
+        files, kFanIn, file_rows_max,
+        [&](const PublishedFile& file) { return SizeClass(file.rows) <= size; }, runs);
     if (runs.size() > before) return;  // larger classes get their turn once these are merged
   }
 }

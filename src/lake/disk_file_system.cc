@@ -69,8 +69,7 @@ class DiskFileSystem : public duckdb::FileSystem {
     std::string name = Strip(path);
     if (flags.OpenForWriting()) {
       if (disk_.Exists(name)) disk_.Remove(name);
-      return duckdb::make_uniq<DiskHandle>(*this, path, flags,
-                                           disk_.Open(name, OpenMode::kCreate));
+      return duckdb::make_uniq<DiskHandle>(*this, path, flags, disk_.Open(name, OpenMode::kCreate));
     }
     if (flags.ReturnNullIfNotExists() && !disk_.Exists(name)) return nullptr;
     return duckdb::make_uniq<DiskHandle>(*this, path, flags, disk_.Open(name, OpenMode::kRead));
@@ -117,8 +116,7 @@ class DiskFileSystem : public duckdb::FileSystem {
   void Reset(duckdb::FileHandle& handle) override { Of(handle).position = 0; }
   duckdb::idx_t SeekPosition(duckdb::FileHandle& handle) override { return Of(handle).position; }
 
-  bool FileExists(const std::string& path,
-                  duckdb::optional_ptr<duckdb::FileOpener>) override {
+  bool FileExists(const std::string& path, duckdb::optional_ptr<duckdb::FileOpener>) override {
     return disk_.Exists(Strip(path));
   }
   void RemoveFile(const std::string& path, duckdb::optional_ptr<duckdb::FileOpener>) override {
@@ -129,8 +127,7 @@ class DiskFileSystem : public duckdb::FileSystem {
     disk_.Remove(Strip(path));
     return true;
   }
-  duckdb::vector<duckdb::OpenFileInfo> Glob(const std::string& path,
-                                            duckdb::FileOpener*) override {
+  duckdb::vector<duckdb::OpenFileInfo> Glob(const std::string& path, duckdb::FileOpener*) override {
     return {duckdb::OpenFileInfo(path)};
   }
 

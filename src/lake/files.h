@@ -63,9 +63,9 @@ class LakeFiles {
   Offset landed_;
   std::map<uint32_t, std::string> folders_;
   std::map<uint32_t, std::vector<PublishedFilePtr>> files_;  // by stream
-  std::vector<PublishedFilePtr> removed_;   // still on disk; publisher's thread only
-  std::vector<std::string> intended_;       // the same
-  std::set<std::string> made_;              // folders known to exist; the same
+  std::vector<PublishedFilePtr> removed_;  // still on disk; publisher's thread only
+  std::vector<std::string> intended_;      // the same
+  std::set<std::string> made_;             // folders known to exist; the same
 };
 
 }  // namespace weir

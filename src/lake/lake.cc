@@ -46,8 +46,8 @@ class ParquetLake : public Lake, public CommitListener {
   Pinned Pin(const std::vector<StreamId>& streams, Offset up_to) override;
   void LandNow() override;
   std::vector<LakeInfo> Info() const override;
-  void Scan(const Stream& stream, const std::vector<size_t>& projection, Offset after,
-            Offset up_to, const ScanSink& sink) override;
+  void Scan(const Stream& stream, const std::vector<size_t>& projection, Offset after, Offset up_to,
+            const ScanSink& sink) override;
   void SetRetain(Offset checkpointed) override;
   void OnCommit(const CommittedRecords& group) override;
 
@@ -64,18 +64,18 @@ class ParquetLake : public Lake, public CommitListener {
   Log& log_;
   const LakeOptions options_;
   LakeFiles files_;
-  std::mutex round_mutex_;          // one round at a time
-  std::shared_mutex trim_mutex_;    // shared: nothing is trimmed from the log meanwhile
-  Offset retain_{UINT64_MAX};       // under trim_mutex_
+  std::mutex round_mutex_;        // one round at a time
+  std::shared_mutex trim_mutex_;  // shared: nothing is trimmed from the log meanwhile
+  Offset retain_{UINT64_MAX};     // under trim_mutex_
 
-  std::mutex mutex_;                // for everything below
+  std::mutex mutex_;  // for everything below
   std::condition_variable wake_;
   std::thread thread_;
   bool stopping_ = false;
   uint64_t waiting_rows_ = 0, waiting_bytes_ = 0;  // committed and not landed
   SteadyTime waiting_since_;
-  std::optional<SteadyTime> not_before_;           // after a failure
-  std::optional<SteadyTime> merge_at_;             // an hour ends and leaves small files behind
+  std::optional<SteadyTime> not_before_;  // after a failure
+  std::optional<SteadyTime> merge_at_;    // an hour ends and leaves small files behind
 };
 
 ParquetLake::ParquetLake(Disk& disk, Clock& clock, Catalog& catalog, Log& log, LakeOptions options)
@@ -201,7 +201,8 @@ void ParquetLake::Round() {
     std::lock_guard lock(mutex_);
     // The log tells of a commit after it is visible: counting again heals what that got wrong.
     waiting_rows_ = log_.End().value - files_.Landed().value;
-    waiting_bytes_ = waiting_rows_ == 0 ? 0 : waiting_bytes_ - std::min(waiting_bytes_, bytes_before);
+    waiting_bytes_ =
+        waiting_rows_ == 0 ? 0 : waiting_bytes_ - std::min(waiting_bytes_, bytes_before);
     waiting_since_ = std::chrono::steady_clock::now();
   }
   auto runs = PlanMerges(files_.All(), clock_.Now() / kHour, options_.file_rows_max);

@@ -1,8 +1,9 @@
-// The log as Parquet, for ever: DATA/lake/STREAM/dt=YYYY-MM-DD/hour=HH/FIRST-LAST.parquet by arrival
-// time in UTC, rows in arrival order, zstd, with the hidden columns _offset and _arrival_time.
-// A file is written once, whole, and published atomically; a manifest says which files are in and
-// up to which offset the lake is complete (a position is in the lake or in the log's tail, never in
-// both, never in neither).  Owned by main; one writer thread; reads from any thread.
+// The log as Parquet, for ever: DATA/lake/STREAM/dt=YYYY-MM-DD/hour=HH/FIRST-LAST.parquet by
+// arrival time in UTC, rows in arrival order, zstd, with the hidden columns _offset and
+// _arrival_time. A file is written once, whole, and published atomically; a manifest says which
+// files are in and up to which offset the lake is complete (a position is in the lake or in the
+// log's tail, never in both, never in neither).  Owned by main; one writer thread; reads from any
+// thread.
 #pragma once
 
 #include <functional>
@@ -20,7 +21,7 @@
 namespace weir {
 
 struct LakeFile {
-  std::string path;        // native path
+  std::string path;  // native path
   StreamId stream;
   Offset first, last;
   uint64_t rows = 0, bytes = 0;
@@ -29,8 +30,8 @@ struct LakeFile {
 struct LakeOptions {
   std::string directory;
   uint64_t file_rows_max = 4 << 20;
-  uint64_t file_bytes = 128 << 20;         // of the log's bytes that go into one file
-  Micros interval = 60'000'000;            // at the latest after this long
+  uint64_t file_bytes = 128 << 20;            // of the log's bytes that go into one file
+  Micros interval = 60'000'000;               // at the latest after this long
   uint64_t urgent_bytes = uint64_t{4} << 30;  // with more than this waiting, landing is no longer
                                               // done with what processor time is left over
 };
@@ -52,8 +53,8 @@ class Lake {
   // Everything up to here is in the lake and durable.
   virtual Offset Landed() const = 0;
 
-  // The files of a stream that hold rows of (after, up_to], pinned (not compacted away) while the handle
-  // lives; rows beyond `landed` are in the log.
+  // The files of a stream that hold rows of (after, up_to], pinned (not compacted away) while the
+  // handle lives; rows beyond `landed` are in the log.
   struct Files {
     std::vector<LakeFile> files;
     Offset landed;
@@ -66,7 +67,7 @@ class Lake {
   struct Pinned {
     std::vector<std::vector<LakeFile>> files;  // of each stream asked for
     Offset landed;
-    std::vector<SegmentInfo> segments;         // of (landed, up_to]
+    std::vector<SegmentInfo> segments;  // of (landed, up_to]
     std::shared_ptr<void> pin;
   };
   virtual Pinned Pin(const std::vector<StreamId>& streams, Offset up_to) = 0;

@@ -108,19 +108,19 @@ struct World {
     Offset reached = after;
     lake->Scan(*Events(), {0, static_cast<size_t>(-1)}, after, up_to.value_or(log->End()),
                [&](const Columns& rows, Offset last) {
-      for (auto& chunk : rows.chunks) {
-        for (duckdb::idx_t i = 0; i < chunk->size(); i++) {
-          result.emplace_back(chunk->GetValue(1, i).GetValue<uint64_t>(),
-                              chunk->GetValue(0, i).GetValue<int64_t>());
-        }
-      }
-      EXPECT_GE(last, reached);
-      reached = last;
-      if (!result.empty()) {
-        EXPECT_GE(last.value, result.back().first);
-      }
-      return true;
-    });
+                 for (auto& chunk : rows.chunks) {
+                   for (duckdb::idx_t i = 0; i < chunk->size(); i++) {
+                     result.emplace_back(chunk->GetValue(1, i).GetValue<uint64_t>(),
+                                         chunk->GetValue(0, i).GetValue<int64_t>());
+                   }
+                 }
+                 EXPECT_GE(last, reached);
+                 reached = last;
+                 if (!result.empty()) {
+                   EXPECT_GE(last.value, result.back().first);
+                 }
+                 return true;
+               });
     EXPECT_EQ(reached, up_to.value_or(log->End()));
     return result;
   }
@@ -421,8 +421,8 @@ void CrashAtEveryCall(bool power_cut) {
   for (uint64_t call = 1; call <= calls; call += stride) {
     SCOPED_TRACE("fault at call " + std::to_string(call));
     World world(std::make_unique<SimulatedDisk>());
-    world.disk->FailCall(call, power_cut ? SimulatedDisk::Fault::kPowerCut
-                                         : SimulatedDisk::Fault::kIoError);
+    world.disk->FailCall(
+        call, power_cut ? SimulatedDisk::Fault::kPowerCut : SimulatedDisk::Fault::kIoError);
     Offset acknowledged = Live(world);
     world.lake.reset();
     world.log.reset();

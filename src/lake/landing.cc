@@ -115,8 +115,7 @@ Offset LandOnce(Disk& disk, const CatalogState& catalog, Log& log, LakeFiles& fi
   return batch.reached;
 }
 
-void MergeFiles(Disk& disk, LakeFiles& files, Parquet& parquet,
-                std::vector<PublishedFilePtr> run) {
+void MergeFiles(Disk& disk, LakeFiles& files, Parquet& parquet, std::vector<PublishedFilePtr> run) {
   ManifestFile merged = *run.front();
   merged.last = run.back()->last;
   merged.rows = 0;

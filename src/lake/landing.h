@@ -15,7 +15,6 @@ Offset LandOnce(Disk& disk, const CatalogState& catalog, Log& log, LakeFiles& fi
                 Parquet& parquet, const LakeOptions& options, Offset up_to);
 
 // Replaces files by one with the same rows.
-void MergeFiles(Disk& disk, LakeFiles& files, Parquet& parquet,
-                std::vector<PublishedFilePtr> run);
+void MergeFiles(Disk& disk, LakeFiles& files, Parquet& parquet, std::vector<PublishedFilePtr> run);
 
 }  // namespace weir

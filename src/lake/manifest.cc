@@ -57,8 +57,8 @@ Manifest Parse(std::string_view body) {
 }  // namespace
 
 std::string SaveManifest(const Manifest& manifest) {
-  std::string text = fmt::format("{{\"version\": 1, \"landed\": {},\n\"folders\": [",
-                                 manifest.landed.value);
+  std::string text =
+      fmt::format("{{\"version\": 1, \"landed\": {},\n\"folders\": [", manifest.landed.value);
   const char* separator = "\n";
   for (auto& [id, folder] : manifest.folders) {
     text += fmt::format("{}{{\"stream\": {}, \"folder\": {}}}", separator, id, Quoted(folder));

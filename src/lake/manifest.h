@@ -1,5 +1,5 @@
-// Which files make up the lake, and up to where it is complete: one small text, replaced atomically.
-// Layout: docs/internals/lake.md.
+// Which files make up the lake, and up to where it is complete: one small text, replaced
+// atomically. Layout: docs/internals/lake.md.
 #pragma once
 
 #include <map>
@@ -13,10 +13,10 @@ namespace weir {
 
 struct ManifestFile {
   StreamId stream;
-  std::string path;        // below the lake's folder
-  Offset first, last;      // of its first and last row
+  std::string path;    // below the lake's folder
+  Offset first, last;  // of its first and last row
   uint64_t rows = 0, bytes = 0;
-  int64_t hour = 0;        // of arrival, counted from 1970-01-01 00:00 UTC
+  int64_t hour = 0;  // of arrival, counted from 1970-01-01 00:00 UTC
 };
 
 struct Manifest {

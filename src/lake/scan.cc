@@ -10,7 +10,8 @@
 namespace weir {
 namespace {
 
-// Rows handed to the sink at a time: enough to make a step of the engine worth it, and little memory.
+// Rows handed to the sink at a time: enough to make a step of the engine worth it, and little
+// memory.
 constexpr duckdb::idx_t kPieceRows = 32 * STANDARD_VECTOR_SIZE;
 // Files read by one query; opening one costs, and so does keeping thousands open.
 constexpr size_t kFilesAtOnce = 64;
@@ -40,7 +41,9 @@ class Pieces {
 };
 
 // True when the file holds every offset from first to last, so that a row's place says its offset.
-bool Dense(const PublishedFile& file) { return file.last.value - file.first.value + 1 == file.rows; }
+bool Dense(const PublishedFile& file) {
+  return file.last.value - file.first.value + 1 == file.rows;
+}
 
 bool Inside(const PublishedFile& file, Offset after, Offset up_to) {
   return file.first > after && file.last <= up_to;
@@ -76,25 +79,25 @@ bool ScanSparse(Parquet& parquet, const LakeFiles& lake, const Stream& stream,
   bool more = true;
   parquet.Read({lake.FullPath(file.path)}, stream, columns,
                [&](std::unique_ptr<duckdb::DataChunk> chunk) {
-    auto* offsets = duckdb::FlatVector::GetDataUnsafe<uint64_t>(chunk->data[wanted]);
-    auto* begin = std::upper_bound(offsets, offsets + chunk->size(), after.value);
-    auto* end = std::upper_bound(begin, offsets + chunk->size(), up_to.value);
-    if (begin == end) return more;
-    Offset last{end[-1]};
-    auto count = static_cast<duckdb::idx_t>(end - begin);
-    if (count < chunk->size()) {
-      auto skip = static_cast<duckdb::idx_t>(begin - offsets);
-      duckdb::DataChunk part;
-      part.InitializeEmpty(chunk->GetTypes());
-      part.Reference(*chunk);
-      part.Slice(skip, count);
-      part.Flatten();
-      chunk = std::make_unique<duckdb::DataChunk>();
-      chunk->Move(part);
-    }
-    chunk->data.pop_back();
-    return more = pieces.Add(std::move(chunk), last);
-  });
+                 auto* offsets = duckdb::FlatVector::GetDataUnsafe<uint64_t>(chunk->data[wanted]);
+                 auto* begin = std::upper_bound(offsets, offsets + chunk->size(), after.value);
+                 auto* end = std::upper_bound(begin, offsets + chunk->size(), up_to.value);
+                 if (begin == end) return more;
+                 Offset last{end[-1]};
+                 auto count = static_cast<duckdb::idx_t>(end - begin);
+                 if (count < chunk->size()) {
+                   auto skip = static_cast<duckdb::idx_t>(begin - offsets);
+                   duckdb::DataChunk part;
+                   part.InitializeEmpty(chunk->GetTypes());
+                   part.Reference(*chunk);
+                   part.Slice(skip, count);
+                   part.Flatten();
+                   chunk = std::make_unique<duckdb::DataChunk>();
+                   chunk->Move(part);
+                 }
+                 chunk->data.pop_back();
+                 return more = pieces.Add(std::move(chunk), last);
+               });
   return more;
 }
 
@@ -114,8 +117,8 @@ bool ScanFiles(Disk& disk, const LakeFiles& lake, const Stream& stream,
     }
     bool more;
     if (end > begin) {
-      more = ScanDense(parquet, lake, stream, columns,
-                       {files.begin() + begin, files.begin() + end}, pieces);
+      more = ScanDense(parquet, lake, stream, columns, {files.begin() + begin, files.begin() + end},
+                       pieces);
       begin = end;
     } else {
       more = ScanSparse(parquet, lake, stream, columns, *files[begin], after, up_to, pieces);

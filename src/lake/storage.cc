@@ -41,12 +41,9 @@ LogicalType StorageType(const LogicalType& type) {
     case LogicalTypeId::TIME:
     case LogicalTypeId::TIMESTAMP:
     case LogicalTypeId::TIMESTAMP_TZ:
-    case LogicalTypeId::TIMESTAMP_NS:
-      return type;
-    case LogicalTypeId::VARCHAR:
-      return type.IsJSONType() ? type : LogicalType::VARCHAR;
-    default:
-      return LogicalType::VARCHAR;
+    case LogicalTypeId::TIMESTAMP_NS: return type;
+    case LogicalTypeId::VARCHAR: return type.IsJSONType() ? type : LogicalType::VARCHAR;
+    default: return LogicalType::VARCHAR;
   }
 }
 

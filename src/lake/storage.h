@@ -24,7 +24,8 @@ std::vector<duckdb::LogicalType> StoredTypes(const Stream& stream);
 std::string QuotedName(std::string_view name);
 std::string QuotedText(std::string_view text);
 
-// Select lists over StoredNames by index: what a file holds from the rows, and the rows from a file.
+// Select lists over StoredNames by index: what a file holds from the rows, and the rows from a
+// file.
 std::string WriteList(const Stream& stream);
 std::string ReadList(const Stream& stream, const std::vector<size_t>& columns);
 

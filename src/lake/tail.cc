@@ -99,7 +99,8 @@ void TailCursor::Take(duckdb::DataChunk& to, duckdb::idx_t count, bool reference
   }
   for (size_t i : arrivals_) {
     if (reference) {
-      to.data[i].Reference(duckdb::Value::TIMESTAMPTZ(duckdb::timestamp_tz_t(record_->append_time)));
+      to.data[i].Reference(
+          duckdb::Value::TIMESTAMPTZ(duckdb::timestamp_tz_t(record_->append_time)));
     } else {
       FillArrivals(to.data[i], record_->append_time, at, count);
     }

@@ -36,25 +36,25 @@ class TailCursor : public RowCursor {
 
   std::shared_ptr<const Stream> stream_;
   std::vector<duckdb::LogicalType> stream_types_, types_;
-  std::vector<size_t> projection_;              // stream columns wanted, without the hidden ones
-  std::vector<size_t> targets_;                 // where each of them goes in the output
-  std::vector<size_t> offsets_, arrivals_;      // output columns that hold the hidden ones
+  std::vector<size_t> projection_;          // stream columns wanted, without the hidden ones
+  std::vector<size_t> targets_;             // where each of them goes in the output
+  std::vector<size_t> offsets_, arrivals_;  // output columns that hold the hidden ones
   Offset after_, up_to_, last_;
   NextRecord next_;
 
   std::shared_ptr<const CommittedRecord> record_;
-  Columns rows_;                                // of record_, projected
-  size_t chunk_ = 0;                            // the chunk we stand in ...
-  duckdb::idx_t in_chunk_ = 0;                  // ... and the row inside it
-  uint64_t row_ = 0, row_end_ = 0;              // row numbers within the record
+  Columns rows_;                    // of record_, projected
+  size_t chunk_ = 0;                // the chunk we stand in ...
+  duckdb::idx_t in_chunk_ = 0;      // ... and the row inside it
+  uint64_t row_ = 0, row_end_ = 0;  // row numbers within the record
 };
 
 // A stream's tail as something SQL can scan, any number of times.
 class TailSource : public RowSource {
  public:
   // `open` starts reading records from the beginning of the range.
-  TailSource(std::shared_ptr<const Stream> stream, Offset after, Offset up_to, uint64_t estimated_rows,
-             std::function<NextRecord()> open);
+  TailSource(std::shared_ptr<const Stream> stream, Offset after, Offset up_to,
+             uint64_t estimated_rows, std::function<NextRecord()> open);
   const std::vector<std::string>& Names() const override { return names_; }
   const std::vector<duckdb::LogicalType>& Types() const override { return types_; }
   uint64_t EstimatedRows() const override { return estimated_rows_; }

@@ -101,18 +101,12 @@ __attribute__((target("sse4.2"))) uint32_t Crc32cHardware(std::string_view bytes
   return ~uint32_t(crc);
 }
 
-bool HasInstruction() {
-  return __builtin_cpu_supports("sse4.2");
-}
+bool HasInstruction() { return __builtin_cpu_supports("sse4.2"); }
 
 #else
 
-uint32_t Crc32cHardware(std::string_view bytes, uint32_t crc) {
-  return Crc32cPortable(bytes, crc);
-}
-bool HasInstruction() {
-  return false;
-}
+uint32_t Crc32cHardware(std::string_view bytes, uint32_t crc) { return Crc32cPortable(bytes, crc); }
+bool HasInstruction() { return false; }
 
 #endif
 

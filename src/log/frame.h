@@ -16,9 +16,7 @@ constexpr size_t kFrameHeaderBytes = 80;
 constexpr size_t kSegmentHeaderBytes = 2 * kPageBytes;  // written twice, a page each
 constexpr uint32_t kFrameBodyMax = (1u << 30) - 1;      // of meta, and of payload
 
-constexpr uint64_t RoundUp(uint64_t bytes, uint64_t to) {
-  return (bytes + to - 1) / to * to;
-}
+constexpr uint64_t RoundUp(uint64_t bytes, uint64_t to) { return (bytes + to - 1) / to * to; }
 
 enum FrameFlags : uint32_t {
   kGroupEnd = 1,  // the next frame begins on the next page

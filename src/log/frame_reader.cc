@@ -52,9 +52,7 @@ bool FrameReader::ReadBody(const FrameHeader& header, std::string& meta, std::st
   return true;
 }
 
-void FrameReader::SkipBody(const FrameHeader& header) {
-  Step(header);
-}
+void FrameReader::SkipBody(const FrameHeader& header) { Step(header); }
 
 void FrameReader::Step(const FrameHeader& header) {
   position_ += header.Bytes();

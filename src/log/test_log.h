@@ -54,8 +54,6 @@ inline std::vector<std::string> Payloads(LogReader& reader) {
   return payloads;
 }
 
-inline std::vector<std::string> Payloads(Log& log) {
-  return Payloads(*log.Read(Offset{0}));
-}
+inline std::vector<std::string> Payloads(Log& log) { return Payloads(*log.Read(Offset{0})); }
 
 }  // namespace weir

@@ -129,18 +129,12 @@ class CsvWriter : public TextWriter {
 std::unique_ptr<AnswerWriter> MakeAnswerWriter(AnswerFormat format, const AnswerOptions& options,
                                                duckdb::ClientContext& context, AnswerOut out) {
   switch (format) {
-    case AnswerFormat::kJson:
-      return std::make_unique<JsonWriter>(options, std::move(out));
-    case AnswerFormat::kNdjson:
-      return std::make_unique<NdjsonWriter>(options, std::move(out));
-    case AnswerFormat::kCsv:
-      return std::make_unique<CsvWriter>(options, std::move(out));
-    case AnswerFormat::kArrow:
-      return MakeArrowWriter(context, std::move(out));
-    case AnswerFormat::kBlocks:
-      return std::make_unique<BlockWriter>(std::move(out));
-    case AnswerFormat::kParquet:
-      break;
+    case AnswerFormat::kJson: return std::make_unique<JsonWriter>(options, std::move(out));
+    case AnswerFormat::kNdjson: return std::make_unique<NdjsonWriter>(options, std::move(out));
+    case AnswerFormat::kCsv: return std::make_unique<CsvWriter>(options, std::move(out));
+    case AnswerFormat::kArrow: return MakeArrowWriter(context, std::move(out));
+    case AnswerFormat::kBlocks: return std::make_unique<BlockWriter>(std::move(out));
+    case AnswerFormat::kParquet: break;
   }
   throw Error(ErrorCode::kInternal, "this format is not written row by row");
 }

@@ -19,8 +19,20 @@ using duckdb::LogicalTypeId;
 using duckdb::Vector;
 
 // Numbers of the format's enumerations.
-enum Kind : uint8_t { kInt = 2, kFloat = 3, kBinary = 4, kUtf8 = 5, kBool = 6, kDecimal = 7,
-                      kDate = 8, kTime = 9, kTimestamp = 10, kList = 12, kStruct = 13, kMap = 17 };
+enum Kind : uint8_t {
+  kInt = 2,
+  kFloat = 3,
+  kBinary = 4,
+  kUtf8 = 5,
+  kBool = 6,
+  kDecimal = 7,
+  kDate = 8,
+  kTime = 9,
+  kTimestamp = 10,
+  kList = 12,
+  kStruct = 13,
+  kMap = 17
+};
 enum Unit : int16_t { kSecond = 0, kMilli = 1, kMicro = 2, kNano = 3 };
 enum Header : uint8_t { kSchema = 1, kRecordBatch = 3 };
 constexpr int16_t kVersion5 = 4;
@@ -58,14 +70,11 @@ LogicalType Travelling(const LogicalType& type) {
     case LogicalTypeId::TIMESTAMP_TZ:
     case LogicalTypeId::TIMESTAMP_SEC:
     case LogicalTypeId::TIMESTAMP_MS:
-    case LogicalTypeId::TIMESTAMP_NS:
-      return type;
-    case LogicalTypeId::HUGEINT:
-      return LogicalType::DECIMAL(38, 0);  // what sum() of integers is
+    case LogicalTypeId::TIMESTAMP_NS: return type;
+    case LogicalTypeId::HUGEINT: return LogicalType::DECIMAL(38, 0);  // what sum() of integers is
     case LogicalTypeId::DECIMAL:
       return LogicalType::DECIMAL(38, duckdb::DecimalType::GetScale(type));
-    default:
-      return LogicalType::VARCHAR;
+    default: return LogicalType::VARCHAR;
   }
 }
 
@@ -251,18 +260,12 @@ class BatchWriter {
         break;
       }
       case LogicalTypeId::VARCHAR:
-      case LogicalTypeId::BLOB:
-        Strings(vector, count);
-        break;
+      case LogicalTypeId::BLOB: Strings(vector, count); break;
       case LogicalTypeId::STRUCT:
         for (auto& child : duckdb::StructVector::GetEntries(vector)) Column(*child, count);
         break;
-      case LogicalTypeId::LIST:
-        List(vector, count, false);
-        break;
-      case LogicalTypeId::MAP:
-        List(vector, count, true);
-        break;
+      case LogicalTypeId::LIST: List(vector, count, false); break;
+      case LogicalTypeId::MAP: List(vector, count, true); break;
       default:
         Buffer(duckdb::FlatVector::GetData(vector),
                count * duckdb::GetTypeIdSize(type.InternalType()));

@@ -16,7 +16,7 @@
 namespace weir {
 
 struct QueryJob {
-  QueryMessage message;             // without the catalog, which is taken when it runs
+  QueryMessage message;  // without the catalog, which is taken when it runs
   std::optional<Offset> at;
   std::optional<Micros> as_of;
   Micros timeout = 0;

@@ -26,19 +26,19 @@ enum class MessageKind : uint8_t { kHello = 1, kQuery, kData, kNeed, kBody, kDon
 enum class AnswerFormat : uint8_t { kJson, kNdjson, kCsv, kArrow, kParquet, kBlocks };
 
 struct HelloMessage {
-  std::vector<std::string> readable;   // folders of the lake and the log
+  std::vector<std::string> readable;  // folders of the lake and the log
   std::string time_zone;
   uint64_t memory_bytes = 0;
   uint32_t threads = 1;
 };
 
 struct QueryMessage {
-  std::string catalog;                 // as catalog/ saves it
+  std::string catalog;  // as catalog/ saves it
   std::string sql;
   std::string params_json;
   AnswerFormat format = AnswerFormat::kJson;
   bool exact = false;
-  bool expand_views = false;           // kept answers are computed from the streams instead
+  bool expand_views = false;  // kept answers are computed from the streams instead
   uint64_t rows_max = 0;
   uint64_t bytes_max = 0;
   Micros timeout = 0;

@@ -17,20 +17,20 @@ enum class ResultFormat { kJson, kNdjson, kCsv, kArrow, kParquet };
 
 struct QueryRequest {
   std::string sql;
-  std::string params_json;       // a JSON array of values for $1, $2, ..., or ""
+  std::string params_json;  // a JSON array of values for $1, $2, ..., or ""
   ResultFormat format = ResultFormat::kJson;
-  bool exact = false;            // numbers a double cannot hold as strings
-  std::optional<Offset> at;      // default: the last acknowledged event
-  std::optional<Micros> as_of;   // what now() says; default: the engine's clock
-  Micros timeout = 0;            // 0: the default
-  uint64_t rows_max = 0;         // 0: the default
+  bool exact = false;           // numbers a double cannot hold as strings
+  std::optional<Offset> at;     // default: the last acknowledged event
+  std::optional<Micros> as_of;  // what now() says; default: the engine's clock
+  Micros timeout = 0;           // 0: the default
+  uint64_t rows_max = 0;        // 0: the default
 };
 
 // Receives an answer piece by piece, on some thread, one call at a time.  Done is the last call.
 class QuerySink {
  public:
   virtual ~QuerySink() = default;
-  virtual void Write(std::string bytes) = 0;            // body in the format asked for
+  virtual void Write(std::string bytes) = 0;  // body in the format asked for
   virtual void Done(const std::optional<Error>& error) = 0;
 };
 

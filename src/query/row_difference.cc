@@ -11,10 +11,11 @@ namespace {
 
 constexpr double kTolerance = 1e-9;
 
-// A row as bytes: exact columns alone say which rows can be the same, floats say how close they are.
+// A row as bytes: exact columns alone say which rows can be the same, floats say how close they
+// are.
 struct ComparedRow {
-  std::string exact;             // all columns but floats
-  std::vector<double> floats;    // NULL as NaN with `exact` saying which
+  std::string exact;           // all columns but floats
+  std::vector<double> floats;  // NULL as NaN with `exact` saying which
   TextRow text;
 };
 

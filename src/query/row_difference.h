@@ -14,7 +14,7 @@ namespace weir {
 using TextRow = std::vector<std::optional<std::string>>;
 
 struct RowDifference {
-  std::vector<TextRow> missing, unexpected;   // the first `shown` of each
+  std::vector<TextRow> missing, unexpected;  // the first `shown` of each
   uint64_t missing_rows = 0, unexpected_rows = 0;
 };
 

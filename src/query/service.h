@@ -26,18 +26,18 @@
 namespace weir {
 
 struct QueryOptions {
-  std::string program;                       // default: this program itself
+  std::string program;  // default: this program itself
   std::vector<std::string> arguments = {"query-worker"};
-  std::vector<std::string> readable;         // native folders of the lake and the log
+  std::vector<std::string> readable;  // native folders of the lake and the log
   size_t workers = 2;
-  size_t waiting_max = 64;                   // requests that may wait for a worker
-  uint32_t threads = 2;                      // of one query
-  uint64_t memory_bytes = uint64_t{1} << 30; // of one query
+  size_t waiting_max = 64;                    // requests that may wait for a worker
+  uint32_t threads = 2;                       // of one query
+  uint64_t memory_bytes = uint64_t{1} << 30;  // of one query
   Micros timeout = 60'000'000;
   Micros timeout_max = 600'000'000;
   uint64_t rows_max = 1'000'000;
-  uint64_t bytes_max = uint64_t{1} << 30;    // of one answer
-  Micros idle = 5'000'000;                   // a worker without work ends after this
+  uint64_t bytes_max = uint64_t{1} << 30;  // of one answer
+  Micros idle = 5'000'000;                 // a worker without work ends after this
 };
 
 class QueryRunner;
@@ -79,9 +79,9 @@ class Queries : public QueryService, public BatchEngine {
   std::atomic<Views*> views_{nullptr};
 
   mutable std::mutex mutex_;
-  std::condition_variable wake_;        // runners without a worker wait here ...
-  std::condition_variable wake_warm_;   // ... and here those that have one
-  size_t warm_idle_ = 0;                // how many of the latter wait
+  std::condition_variable wake_;       // runners without a worker wait here ...
+  std::condition_variable wake_warm_;  // ... and here those that have one
+  size_t warm_idle_ = 0;               // how many of the latter wait
   std::deque<std::shared_ptr<QueryJob>> waiting_;
   bool stopping_ = false;
   std::atomic<uint64_t> queries_{0}, failed_{0}, workers_started_{0}, workers_lost_{0};

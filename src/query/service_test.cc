@@ -56,8 +56,8 @@ class CollectingSink : public QuerySink {
 class QueriesTest : public testing::Test {
  protected:
   void SetUp() override {
-    folder_ = std::filesystem::temp_directory_path() /
-              ("weir_query_test_" + std::to_string(getpid()));
+    folder_ =
+        std::filesystem::temp_directory_path() / ("weir_query_test_" + std::to_string(getpid()));
     std::filesystem::remove_all(folder_);
     std::filesystem::create_directories(folder_);
     disk_ = MakeRealDisk();
@@ -195,7 +195,8 @@ TEST_F(QueriesTest, HiddenColumnsAreSeenOnlyByName) {
 }
 
 TEST_F(QueriesTest, TheClockIsTheEnginesInTheProjectsTimeZone) {
-  EXPECT_EQ(Body("SELECT now() AS t, current_date AS d"), "t,d\n2023-11-14 22:13:20+00,2023-11-14\n");
+  EXPECT_EQ(Body("SELECT now() AS t, current_date AS d"),
+            "t,d\n2023-11-14 22:13:20+00,2023-11-14\n");
   catalog_.Change([](CatalogState& state) { state.time_zone = "Asia/Tokyo"; });
   EXPECT_EQ(Body("SELECT now() AS t, current_date AS d, date_trunc('day', now()) AS day"),
             "t,d,day\n2023-11-14 22:13:20+00,2023-11-15,2023-11-14 15:00:00+00\n");

@@ -28,16 +28,23 @@ namespace {
 
 // Table functions that make rows out of their arguments alone.
 constexpr std::array<std::string_view, 8> kTableFunctions = {
-    "generate_series", "json_each", "json_tree", "pg_timezone_names",
+    "generate_series", "json_each", "json_tree",  "pg_timezone_names",
     "range",           "repeat",    "repeat_row", "unnest"};
 
 // Scalar functions that look at the process, its settings or its files, or bind SQL from text.
-constexpr std::array<std::string_view, 13> kForbiddenScalars = {
-    "current_setting", "currval",           "getenv",
-    "getvariable",     "json_deserialize_sql", "json_serialize_plan",
-    "json_serialize_sql", "nextval",        "query",
-    "query_table",     "read_blob",         "read_text",
-    "write_log"};
+constexpr std::array<std::string_view, 13> kForbiddenScalars = {"current_setting",
+                                                                "currval",
+                                                                "getenv",
+                                                                "getvariable",
+                                                                "json_deserialize_sql",
+                                                                "json_serialize_plan",
+                                                                "json_serialize_sql",
+                                                                "nextval",
+                                                                "query",
+                                                                "query_table",
+                                                                "read_blob",
+                                                                "read_text",
+                                                                "write_log"};
 
 template <size_t N>
 bool Contains(const std::array<std::string_view, N>& list, std::string_view name) {
@@ -51,6 +58,7 @@ class Walker {
   explicit Walker(ShutInQuery& query) : query_(query) {}
 
   void Statement(duckdb::SelectStatement& statement) { Node(*statement.node); }
+
  private:
   void Node(duckdb::QueryNode& node) {
     for (auto& cte : node.cte_map.map) query_.ctes.insert(Lower(cte.first));
@@ -85,8 +93,7 @@ class Walker {
       case ExpressionClass::COLUMN_REF:
         Column(expression.Cast<duckdb::ColumnRefExpression>());
         break;
-      default:
-        break;
+      default: break;
     }
     duckdb::ParsedExpressionIterator::EnumerateChildren(
         expression,
@@ -113,20 +120,15 @@ class Walker {
         if (!Contains(kTableFunctions, name)) Forbid("table function", name);
         break;
       }
-      case TableReferenceType::SHOW_REF:
-        Show(ref.Cast<duckdb::ShowRef>());
-        break;
-      case TableReferenceType::PIVOT:
-        Pivot(ref.Cast<duckdb::PivotRef>());
-        break;
+      case TableReferenceType::SHOW_REF: Show(ref.Cast<duckdb::ShowRef>()); break;
+      case TableReferenceType::PIVOT: Pivot(ref.Cast<duckdb::PivotRef>()); break;
       case TableReferenceType::SUBQUERY: {
         auto& node = *ref.Cast<duckdb::SubqueryRef>().subquery->node;
         for (auto& cte : node.cte_map.map) query_.ctes.insert(Lower(cte.first));
         CteNames(node);
         break;
       }
-      default:
-        break;
+      default: break;
     }
   }
 
@@ -193,10 +195,8 @@ ShutInQuery ParseShutIn(duckdb::Connection& connection, const std::string& sql) 
   }
   if (statements[0]->type != duckdb::StatementType::SELECT_STATEMENT) {
     throw Error(ErrorCode::kForbidden,
-                "a query may not " +
-                    duckdb::StringUtil::Lower(
-                        duckdb::StringUtil::Split(sql.substr(sql.find_first_not_of(" \t\r\n(;")),
-                                                  ' ')[0]),
+                "a query may not " + duckdb::StringUtil::Lower(duckdb::StringUtil::Split(
+                                         sql.substr(sql.find_first_not_of(" \t\r\n(;")), ' ')[0]),
                 "Queries are read-only: SELECT, WITH, FROM, VALUES, DESCRIBE or SUMMARIZE.");
   }
   ShutInQuery query;

@@ -19,10 +19,10 @@ namespace weir {
 
 struct ShutInQuery {
   std::unique_ptr<duckdb::SelectStatement> statement;
-  // Lower-case names that FROM and DESCRIBE mention, and names that WITH gives.  Where a CTE shadows
-  // a stream depends on the place; taking a name for both does no harm.
+  // Lower-case names that FROM and DESCRIBE mention, and names that WITH gives.  Where a CTE
+  // shadows a stream depends on the place; taking a name for both does no harm.
   std::set<std::string> relations, ctes;
-  bool hidden_columns = false;       // mentions _offset or _arrival_time
+  bool hidden_columns = false;  // mentions _offset or _arrival_time
 };
 
 // Throws Error(kInvalidSql) for what does not parse and for more than one statement,

@@ -140,8 +140,8 @@ ResultTable Statements::Do(const CreateView& create) {
 ResultTable Statements::Do(const Drop& drop) {
   bool stream = drop.kind == ObjectKind::kStream;
   auto current = catalog_.Current();
-  bool there = stream ? current->FindStream(drop.name) != nullptr
-                      : current->FindView(drop.name) != nullptr;
+  bool there =
+      stream ? current->FindStream(drop.name) != nullptr : current->FindView(drop.name) != nullptr;
   if (!there && drop.if_exists) return {{}, {}, "there was no " + Quoted(drop.name)};
   std::vector<std::string> gone;
   catalog_.Change([&](CatalogState& state) {

@@ -29,15 +29,16 @@ std::string RowsToJson(const std::vector<TextRow>& rows) {
 }
 
 std::string ToJson(const ViewVerdict& verdict) {
-  std::string json =
-      fmt::format("{{\"name\": {}, \"equal\": {}, \"rows\": {}, \"offset\": {}, \"as_of\": \"{}\", ",
-                  QuoteJson(verdict.name), verdict.equal, verdict.rows, verdict.offset.value,
-                  IsoTime(verdict.as_of));
+  std::string json = fmt::format(
+      "{{\"name\": {}, \"equal\": {}, \"rows\": {}, \"offset\": {}, \"as_of\": \"{}\", ",
+      QuoteJson(verdict.name), verdict.equal, verdict.rows, verdict.offset.value,
+      IsoTime(verdict.as_of));
   json += "\"columns\": [" + JsonColumns(verdict.columns);
-  json += fmt::format("], \"missing\": {}, \"unexpected\": {}, \"missing_rows\": {}, "
-                      "\"unexpected_rows\": {}, \"error\": ",
-                      RowsToJson(verdict.missing), RowsToJson(verdict.unexpected),
-                      verdict.missing_rows, verdict.unexpected_rows);
+  json += fmt::format(
+      "], \"missing\": {}, \"unexpected\": {}, \"missing_rows\": {}, "
+      "\"unexpected_rows\": {}, \"error\": ",
+      RowsToJson(verdict.missing), RowsToJson(verdict.unexpected), verdict.missing_rows,
+      verdict.unexpected_rows);
   if (verdict.error) {
     json += fmt::format("{{\"code\": \"{}\", \"message\": {}, \"hint\": {}}}",
                         ToString(verdict.error->code), QuoteJson(verdict.error->message),

@@ -17,14 +17,14 @@ struct ViewVerdict {
   bool equal = false;
   Offset offset;
   Micros as_of = 0;
-  uint64_t rows = 0;                     // of the view
+  uint64_t rows = 0;  // of the view
   std::vector<Column> columns;
   // Rows as text, NULL as nothing; the first of each kind.  Missing: the query says so, the view
   // has no such row.
   using Row = std::vector<std::optional<std::string>>;
   std::vector<Row> missing, unexpected;
   uint64_t missing_rows = 0, unexpected_rows = 0;
-  std::optional<Error> error;            // it could not be checked
+  std::optional<Error> error;  // it could not be checked
 };
 
 struct VerifyReport {
@@ -48,7 +48,8 @@ class Verify {
   BatchEngine& batch_;
 };
 
-// {"equal": true, "views": [{"name", "equal", "rows", "offset", "as_of", "columns", "missing", ...}]}
+// {"equal": true, "views": [{"name", "equal", "rows", "offset", "as_of", "columns", "missing",
+// ...}]}
 std::string ToJson(const VerifyReport& report);
 
 }  // namespace weir

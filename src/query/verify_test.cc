@@ -19,7 +19,8 @@ RowDifference Compare(const std::vector<std::vector<std::string>>& expected,
 }
 
 TEST(RowDifference, TheOrderOfRowsDoesNotMatter) {
-  auto difference = Compare({{"a", "1"}, {"b", "2"}, {"a", "1"}}, {{"b", "2"}, {"a", "1"}, {"a", "1"}});
+  auto difference =
+      Compare({{"a", "1"}, {"b", "2"}, {"a", "1"}}, {{"b", "2"}, {"a", "1"}, {"a", "1"}});
   EXPECT_EQ(difference.missing_rows, 0u);
   EXPECT_EQ(difference.unexpected_rows, 0u);
 }

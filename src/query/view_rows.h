@@ -10,8 +10,7 @@
 
 namespace weir {
 
-ViewData PackView(const std::string& name, const std::vector<Column>& columns,
-                  const Columns& rows);
+ViewData PackView(const std::string& name, const std::vector<Column>& columns, const Columns& rows);
 std::shared_ptr<RowSource> MakeViewRows(const ViewData& view);
 
 // Types as bytes, for the messages.

@@ -1,5 +1,6 @@
-// The life of a query worker: `weir query-worker`, started by QueryPool with a socket as descriptor 3.
-// Takes a hello, shuts itself in, then answers one query after the other until the socket closes.
+// The life of a query worker: `weir query-worker`, started by QueryPool with a socket as
+// descriptor 3. Takes a hello, shuts itself in, then answers one query after the other until the
+// socket closes.
 #pragma once
 
 namespace weir {

@@ -59,17 +59,17 @@ Error PlaceOf(duckdb::ErrorData& data) {
 // Reads the segments one after the other.
 NextRecord ReadSegments(std::shared_ptr<const std::vector<SegmentInfo>> segments, Offset after,
                         Offset up_to) {
-  return [segments, after, up_to, next = size_t{0},
-          reader = std::shared_ptr<LogReader>()]() mutable
-             -> std::shared_ptr<const CommittedRecord> {
-    for (;;) {
-      if (reader) {
-        if (auto record = reader->Next()) return record;
-      }
-      if (next == segments->size()) return nullptr;
-      reader = ReadSegmentFile((*segments)[next++], after, up_to);
-    }
-  };
+  return
+      [segments, after, up_to, next = size_t{0},
+       reader = std::shared_ptr<LogReader>()]() mutable -> std::shared_ptr<const CommittedRecord> {
+        for (;;) {
+          if (reader) {
+            if (auto record = reader->Next()) return record;
+          }
+          if (next == segments->size()) return nullptr;
+          reader = ReadSegmentFile((*segments)[next++], after, up_to);
+        }
+      };
 }
 
 }  // namespace
@@ -96,18 +96,17 @@ void WorkerEngine::ShutIn(const HelloMessage& hello) {
   for (auto& folder : hello.readable) {
     folders += (folders.empty() ? "" : ", ") + QuotedText(folder + "/");
   }
-  for (auto& statement :
-       {"SET threads = " + std::to_string(hello.threads),
-        "SET GLOBAL TimeZone = " + QuotedText(hello.time_zone),
-        std::string("SET GLOBAL parquet_metadata_cache = true"),
-        "SET allowed_directories = [" + folders + "]",
-        "SET allowed_paths = [" + QuotedText(kAnswerPath) + "]",
-        std::string("SET enable_external_access = false"),
-        std::string("SET lock_configuration = true")}) {
+  for (auto& statement : {"SET threads = " + std::to_string(hello.threads),
+                          "SET GLOBAL TimeZone = " + QuotedText(hello.time_zone),
+                          std::string("SET GLOBAL parquet_metadata_cache = true"),
+                          "SET allowed_directories = [" + folders + "]",
+                          "SET allowed_paths = [" + QuotedText(kAnswerPath) + "]",
+                          std::string("SET enable_external_access = false"),
+                          std::string("SET lock_configuration = true")}) {
     auto result = connection.Query(statement);
     if (result->HasError()) {
-      throw Error(ErrorCode::kInternal, "a query worker could not set itself up: " +
-                                            result->GetError());
+      throw Error(ErrorCode::kInternal,
+                  "a query worker could not set itself up: " + result->GetError());
     }
   }
 }
@@ -187,11 +186,11 @@ void WorkerQuery::DefineStream(const weir::Stream& stream, const DataMessage& da
   if (!data.segments.empty() || parts.empty()) {
     auto segments = std::make_shared<const std::vector<SegmentInfo>>(data.segments);
     uint64_t most = data.at.value - std::min(data.landed, data.at).value;
-    auto source = std::make_shared<TailSource>(
-        std::make_shared<const weir::Stream>(stream), data.landed, data.at, most,
-        [segments, after = data.landed, up_to = data.at] {
-          return ReadSegments(segments, after, up_to);
-        });
+    auto source = std::make_shared<TailSource>(std::make_shared<const weir::Stream>(stream),
+                                               data.landed, data.at, most,
+                                               [segments, after = data.landed, up_to = data.at] {
+                                                 return ReadSegments(segments, after, up_to);
+                                               });
     engine_.sources().Set("stream " + key, source);
     std::string names;
     for (size_t column : columns) {

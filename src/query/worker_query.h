@@ -66,7 +66,7 @@ class WorkerQuery {
   std::unique_ptr<duckdb::Connection> connection_;
   ShutInQuery parsed_;
   NeedMessage need_;
-  std::vector<std::string> views_;   // to define, those that others read first
+  std::vector<std::string> views_;  // to define, those that others read first
   bool hidden_columns_ = false;
 };
 

@@ -43,13 +43,13 @@ void ServePage(const WebAssets& web, HttpExchange& exchange) {
   }
   HttpResponse response;
   response.status = status;
-  bool gzip = !asset->gzip.empty() &&
-              request.Header("accept-encoding").find("gzip") != std::string::npos;
+  bool gzip =
+      !asset->gzip.empty() && request.Header("accept-encoding").find("gzip") != std::string::npos;
   response.body = std::string(gzip ? asset->gzip : asset->bytes);
   response.headers = {
       {"Content-Type", TypeOf(path)},
-      {"Cache-Control", path.starts_with("/assets/") ? "public, max-age=31536000, immutable"
-                                                     : "no-cache"},
+      {"Cache-Control",
+       path.starts_with("/assets/") ? "public, max-age=31536000, immutable" : "no-cache"},
       {"X-Content-Type-Options", "nosniff"},
       {"Referrer-Policy", "no-referrer"},
       {"Content-Security-Policy",

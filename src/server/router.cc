@@ -50,8 +50,8 @@ bool Router::Dispatch(const ExchangePtr& exchange, std::string* pattern) const {
     allowed += (allowed.empty() ? "" : ", ") + route.method;
   }
   if (!allowed.empty()) {
-    throw Error(ErrorCode::kMethodNotAllowed,
-                request.method + " is not allowed on " + request.path, allowed);
+    throw Error(ErrorCode::kMethodNotAllowed, request.method + " is not allowed on " + request.path,
+                allowed);
   }
   if (request.path.starts_with("/v1/")) {
     throw Error(ErrorCode::kUnknownRoute, "there is nothing at " + request.path,
@@ -65,8 +65,8 @@ std::string Router::OpenApi() const {
   for (auto& route : routes_) {
     std::string method = route.method;
     for (char& c : method) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    std::string operation = QuoteJson(method) + ":{\"summary\":" + QuoteJson(route.summary) +
-                            ",\"parameters\":[";
+    std::string operation =
+        QuoteJson(method) + ":{\"summary\":" + QuoteJson(route.summary) + ",\"parameters\":[";
     std::string parameters;
     auto add = [&](const std::string& name, const char* where, const std::string& description,
                    bool required) {
@@ -89,10 +89,11 @@ std::string Router::OpenApi() const {
       }
       operation += "}}";
     }
-    operation += ",\"responses\":{\"200\":{\"description\":" + QuoteJson(route.answer) +
-                 ",\"content\":{" + QuoteJson(route.answer_type) +
-                 ":{}}},\"default\":{\"description\":\"an error\",\"content\":{\"application/json\":"
-                 "{\"schema\":{\"$ref\":\"#/components/schemas/Error\"}}}}}}";
+    operation +=
+        ",\"responses\":{\"200\":{\"description\":" + QuoteJson(route.answer) + ",\"content\":{" +
+        QuoteJson(route.answer_type) +
+        ":{}}},\"default\":{\"description\":\"an error\",\"content\":{\"application/json\":"
+        "{\"schema\":{\"$ref\":\"#/components/schemas/Error\"}}}}}}";
     auto& path = paths[route.pattern];
     path += (path.empty() ? "" : ",") + operation;
   }
@@ -101,9 +102,11 @@ std::string Router::OpenApi() const {
     all += (all.empty() ? "" : ",") + QuoteJson(pattern) + ":{" + operations + "}";
   }
   return "{\"openapi\":\"3.0.3\",\"info\":{\"title\":\"Weir\",\"version\":\"" WEIR_VERSION
-         "\"},\"paths\":{" + all +
+         "\"},\"paths\":{" +
+         all +
          "},\"components\":{\"schemas\":{\"Error\":{\"type\":\"object\",\"properties\":{\"error\":"
-         "{\"type\":\"object\",\"properties\":{\"code\":{\"type\":\"string\"},\"message\":{\"type\":"
+         "{\"type\":\"object\",\"properties\":{\"code\":{\"type\":\"string\"},\"message\":{"
+         "\"type\":"
          "\"string\"},\"hint\":{\"type\":\"string\"}}}}}}}}";
 }
 

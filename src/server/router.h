@@ -22,7 +22,7 @@ struct Parameter {
 
 struct Route {
   std::string method;
-  std::string pattern;       // "/v1/streams/{name}/events"
+  std::string pattern;  // "/v1/streams/{name}/events"
   std::string summary;
   std::vector<Parameter> query;
   std::string request_type;  // media types of the body, comma-separated; "" for none

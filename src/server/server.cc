@@ -14,7 +14,8 @@ namespace {
 void RespondError(HttpExchange& exchange) {
   Error error = CurrentError();
   auto response = ErrorResponse(error);
-  if (error.code == ErrorCode::kMethodNotAllowed) response.headers.emplace_back("Allow", error.hint);
+  if (error.code == ErrorCode::kMethodNotAllowed)
+    response.headers.emplace_back("Allow", error.hint);
   exchange.Respond(std::move(response));
 }
 
@@ -226,8 +227,8 @@ std::string Server::Metrics() const {
   }
   add("weir_view_changes_total", "counter", "Rows that came or went.");
   for (auto& info : infos) {
-    out += fmt::format("weir_view_changes_total{{view=\"{}\"}} {}\n", label(info.name),
-                       info.changes);
+    out +=
+        fmt::format("weir_view_changes_total{{view=\"{}\"}} {}\n", label(info.name), info.changes);
   }
   add("weir_view_parked", "gauge", "1 for a view that stands still after an error.");
   for (auto& info : infos) {

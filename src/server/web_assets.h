@@ -9,7 +9,7 @@ namespace weir {
 
 struct WebAsset {
   std::string_view bytes;
-  std::string_view gzip;   // the same compressed, or empty
+  std::string_view gzip;  // the same compressed, or empty
 };
 
 class WebAssets {

@@ -26,8 +26,8 @@ using Kind = SqlToken::Kind;
 // Reads one statement's tokens.
 class StatementParser {
  public:
-  StatementParser(std::string_view text, std::string_view file,
-                  const std::vector<SqlToken>& tokens, size_t begin, size_t end)
+  StatementParser(std::string_view text, std::string_view file, const std::vector<SqlToken>& tokens,
+                  size_t begin, size_t end)
       : text_(text), file_(file), tokens_(tokens), at_(begin), end_(end) {}
 
   Statement Parse() {
@@ -87,7 +87,8 @@ class StatementParser {
     }
     if (token.text.empty() || token.text.size() > 200) Fail("a name has 1 to 200 bytes");
     for (char c : token.text) {
-      if (static_cast<unsigned char>(c) < 0x20 || c == '/') Fail("a name may not hold such characters");
+      if (static_cast<unsigned char>(c) < 0x20 || c == '/')
+        Fail("a name may not hold such characters");
     }
     at_++;
     return token.text;
@@ -125,7 +126,8 @@ class StatementParser {
     if (Is("SET")) return ReadSet();
     for (const char* word : {"INSERT", "UPDATE", "DELETE", "ALTER", "TRUNCATE", "MERGE"}) {
       if (Is(word)) {
-        Fail(std::string(word) + " is not a statement of Weir: events come in through POST "
+        Fail(std::string(word) +
+             " is not a statement of Weir: events come in through POST "
              "/v1/streams/NAME/events, and a view changes with its query");
       }
     }
@@ -159,10 +161,9 @@ class StatementParser {
     if (at_ >= end_) Fail("expected a query after AS");
     size_t position = Position();
     create.view.query = Rest();
-    create.view.sql = std::string(text_.substr(tokens_[begin_].position,
-                                               tokens_[end_ - 1].position +
-                                                   tokens_[end_ - 1].length -
-                                                   tokens_[begin_].position));
+    create.view.sql = std::string(text_.substr(
+        tokens_[begin_].position,
+        tokens_[end_ - 1].position + tokens_[end_ - 1].length - tokens_[begin_].position));
     CheckQuery(create.view.query, position);
     return create;
   }
@@ -202,9 +203,9 @@ class StatementParser {
     if (stream.columns.empty()) Fail("a stream has at least one column");
     if (Take("WITH")) ReadStreamOptions(stream);
     ExpectEnd();
-    stream.sql = std::string(text_.substr(tokens_[begin_].position,
-                                          tokens_[end_ - 1].position + tokens_[end_ - 1].length -
-                                              tokens_[begin_].position));
+    stream.sql = std::string(text_.substr(
+        tokens_[begin_].position,
+        tokens_[end_ - 1].position + tokens_[end_ - 1].length - tokens_[begin_].position));
     return create;
   }
 
@@ -345,8 +346,7 @@ class StatementParser {
         if (value != "ignore" && value != "reject") {
           throw SqlErrorAt(text_, value_position, file_, "unknown_fields is 'ignore' or 'reject'");
         }
-        stream.unknown_fields =
-            value == "reject" ? UnknownFields::kReject : UnknownFields::kIgnore;
+        stream.unknown_fields = value == "reject" ? UnknownFields::kReject : UnknownFields::kIgnore;
       } else {
         static constexpr std::string_view kOptions[] = {"dedup_key", "dedup_window",
                                                         "unknown_fields"};
@@ -476,8 +476,8 @@ std::vector<Statement> ParseStatements(std::string_view text, std::string_view f
   std::vector<Statement> statements;
   size_t begin = 0;
   for (size_t i = 0; i < tokens.size(); i++) {
-    bool ends = tokens[i].kind == Kind::kEnd ||
-                (tokens[i].kind == Kind::kSymbol && tokens[i].text == ";");
+    bool ends =
+        tokens[i].kind == Kind::kEnd || (tokens[i].kind == Kind::kSymbol && tokens[i].text == ";");
     if (!ends) continue;
     if (i > begin) statements.push_back(StatementParser(text, file, tokens, begin, i).Parse());
     begin = i + 1;

@@ -11,24 +11,52 @@
 
 namespace weir {
 
-struct CreateStream { Stream stream; bool if_not_exists = false; };
-struct CreateView { View view; bool if_not_exists = false; bool or_replace = false; };
+struct CreateStream {
+  Stream stream;
+  bool if_not_exists = false;
+};
+struct CreateView {
+  View view;
+  bool if_not_exists = false;
+  bool or_replace = false;
+};
 enum class ObjectKind { kStream, kView };
-struct Drop { ObjectKind kind; std::string name; bool if_exists = false; bool cascade = false; };
-struct Comment { ObjectKind kind; std::string name; std::string text; };
-struct Explain { std::string view; std::string query; bool analyze = false; };  // one of the two is set
+struct Drop {
+  ObjectKind kind;
+  std::string name;
+  bool if_exists = false;
+  bool cascade = false;
+};
+struct Comment {
+  ObjectKind kind;
+  std::string name;
+  std::string text;
+};
+struct Explain {
+  std::string view;
+  std::string query;
+  bool analyze = false;
+};  // one of the two is set
 enum class ShowWhat { kStreams, kViews, kTables, kTimeZone, kAll };
-struct Show { ShowWhat what; };
-struct Describe { std::string name; };
-struct SetTimeZone { std::string zone; };
-struct Query { std::string sql; };  // for the batch engine
+struct Show {
+  ShowWhat what;
+};
+struct Describe {
+  std::string name;
+};
+struct SetTimeZone {
+  std::string zone;
+};
+struct Query {
+  std::string sql;
+};  // for the batch engine
 
 using StatementBody = std::variant<CreateStream, CreateView, Drop, Comment, Explain, Show, Describe,
                                    SetTimeZone, Query>;
 
 struct Statement {
   StatementBody body;
-  std::string text;   // as written, without the semicolon
+  std::string text;     // as written, without the semicolon
   size_t position = 0;  // of its first character in the input
 };
 

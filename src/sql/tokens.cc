@@ -88,8 +88,9 @@ class Tokenizer {
     std::string value;
     while (true) {
       if (at_ >= text_.size()) {
-        throw SqlErrorAt(text_, start, file_,
-                         quote == '"' ? "a quoted name is never closed" : "a string is never closed");
+        throw SqlErrorAt(
+            text_, start, file_,
+            quote == '"' ? "a quoted name is never closed" : "a string is never closed");
       }
       if (text_[at_] == quote) {
         at_++;

@@ -10,9 +10,9 @@ namespace weir {
 struct SqlToken {
   enum class Kind { kWord, kQuotedName, kString, kNumber, kSymbol, kEnd };
   Kind kind;
-  size_t position;    // of its first byte
+  size_t position;  // of its first byte
   size_t length;
-  std::string text;   // a word as written; a name or string without its quotes
+  std::string text;  // a word as written; a name or string without its quotes
 };
 
 // Comments (nested ones too) are left out; the last token is kEnd.  Throws Error(kInvalidSql) at a

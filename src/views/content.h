@@ -57,7 +57,7 @@ class ViewContent {
   std::vector<std::shared_ptr<Page>> pages_;
   std::unordered_map<std::string_view, uint32_t> slots_;  // present rows; keys point into slots
   std::vector<uint32_t> free_;
-  std::deque<std::pair<uint64_t, uint32_t>> leaving_;     // step it went, slot
+  std::deque<std::pair<uint64_t, uint32_t>> leaving_;  // step it went, slot
   std::atomic<uint64_t> rows_{0};
   std::atomic<size_t> bytes_{0};
 };

@@ -30,8 +30,7 @@ struct Recomputed {
 
 class EngineImpl : public Engine {
  public:
-  EngineImpl(Parts parts, EngineOptions options)
-      : parts_(parts), options_(std::move(options)) {}
+  EngineImpl(Parts parts, EngineOptions options) : parts_(parts), options_(std::move(options)) {}
   ~EngineImpl() override { Stop(); }
 
   void Start() override;
@@ -105,7 +104,7 @@ class EngineImpl : public Engine {
   bool stopping_ = false, started_ = false, filling_ = false;
   std::atomic<uint64_t> backlog_bytes_{0};
 
-  mutable std::shared_mutex views_mutex_;  // guards what follows
+  mutable std::shared_mutex views_mutex_;     // guards what follows
   std::map<std::string, LiveViewPtr> views_;  // what readers see, by lower-case name
   std::map<std::string, LiveViewPtr> next_;   // filling beside a view of the same name
   std::mutex reconcile_mutex_;
@@ -417,9 +416,8 @@ void EngineImpl::Attach(Filling& filling) {
 
 void EngineImpl::Detach(const LiveViewPtr& view) {
   std::erase(live_, view);
-  std::erase_if(recomputed_, [&](auto& recomputed) {
-    return recomputed->view == view && !recomputed->running;
-  });
+  std::erase_if(recomputed_,
+                [&](auto& recomputed) { return recomputed->view == view && !recomputed->running; });
   std::set<Operator*> outputs;
   for (auto& other : live_) outputs.insert(other->output);
   circuit_.KeepOnly(outputs);
@@ -466,10 +464,10 @@ void EngineImpl::MaybeRecompute() {
   for (auto& entry : recomputed_) {
     Recomputed* recomputed = entry.get();
     LiveView& view = *recomputed->view;
-    bool due = now - recomputed->finished >=
-               std::max(options_.recompute_interval, 10 * recomputed->took);
-    bool stale = view.standing.offset != position_ || recomputed->uses_clock ||
-                 view.standing.step == 0;
+    bool due =
+        now - recomputed->finished >= std::max(options_.recompute_interval, 10 * recomputed->took);
+    bool stale =
+        view.standing.offset != position_ || recomputed->uses_clock || view.standing.step == 0;
     if (recomputed->running || !due || !stale || view.status == ViewStatus::kParked) continue;
     recomputed->running = true;
     Version asked{step_, position_, now_};
@@ -838,7 +836,8 @@ std::string EngineImpl::ExplainView(const std::string& name, bool analyze) {
   if (!view) return ExplainQuery(parts_.catalog.Current()->GetView(name)->query);
   if (!view->not_incremental.empty()) {
     return "recomputed: asked again from scratch when something changed, at most once a second\n"
-           "because of " + view->not_incremental + "\n";
+           "because of " +
+           view->not_incremental + "\n";
   }
   auto catalog = parts_.catalog.Current();
   std::string text;
@@ -858,7 +857,8 @@ std::string EngineImpl::ExplainQuery(const std::string& query) {
   auto built = BuildView(scratch, *catalog, session, "query", query);
   if (!built.output) {
     return "recomputed: asked again from scratch when something changed, at most once a second\n"
-           "because of " + built.unsupported + "\n";
+           "because of " +
+           built.unsupported + "\n";
   }
   return ExplainCircuit(*built.output, *catalog, false);
 }

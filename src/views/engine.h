@@ -10,12 +10,12 @@
 namespace weir {
 
 struct EngineOptions {
-  std::string checkpoint_directory;             // "" for none
+  std::string checkpoint_directory;  // "" for none
   Micros checkpoint_interval = 30'000'000;
-  Micros tick = 100'000;                        // a step this often when a view looks at the clock
-  Micros recompute_interval = 1'000'000;        // at most this often for a view that is recomputed
+  Micros tick = 100'000;                  // a step this often when a view looks at the clock
+  Micros recompute_interval = 1'000'000;  // at most this often for a view that is recomputed
   uint64_t step_rows_max = 256 * 1024;
-  uint64_t backlog_bytes_max = 256ull << 20;    // above this the door should say "later"
+  uint64_t backlog_bytes_max = 256ull << 20;  // above this the door should say "later"
 };
 
 class Engine : public Views {
@@ -26,7 +26,7 @@ class Engine : public Views {
     Catalog& catalog;
     Log& log;
     History& history;
-    BatchEngine* batch;   // null: views that cannot be maintained are parked
+    BatchEngine* batch;  // null: views that cannot be maintained are parked
     Clock& clock;
     Disk& disk;
   };

@@ -15,7 +15,7 @@ struct Filling {
   Circuit circuit;
   std::vector<LiveViewPtr> views;
   std::map<std::string, std::shared_ptr<const Stream>> streams;  // by source name
-  Offset position;  // everything up to here is in
+  Offset position;                                               // everything up to here is in
 };
 
 // Feeds rows of (filling.position, up_to] to the sources.  `progress` is told the offset reached

@@ -24,8 +24,7 @@ void RowWriter::Add(std::string_view row, int64_t copies) {
   for (; copies > 0; copies--) {
     if (columns_.rows % STANDARD_VECTOR_SIZE == 0) {
       columns_.chunks.push_back(std::make_unique<duckdb::DataChunk>());
-      columns_.chunks.back()->Initialize(duckdb::Allocator::DefaultAllocator(),
-                                         DuckTypes(types_));
+      columns_.chunks.back()->Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(types_));
     }
     auto& chunk = *columns_.chunks.back();
     for (duckdb::idx_t column = 0; column < chunk.ColumnCount(); column++) {
@@ -49,9 +48,9 @@ class EqualityTest {
       try {
         tests_.emplace_back(column, duckdb::Value(text).DefaultCastAs(types[column]));
       } catch (...) {
-        throw Error(ErrorCode::kInvalidRequest, "\"" + text + "\" is no " +
-                                                    types[column].ToString() + " for column \"" +
-                                                    name + "\"");
+        throw Error(
+            ErrorCode::kInvalidRequest,
+            "\"" + text + "\" is no " + types[column].ToString() + " for column \"" + name + "\"");
       }
     }
   }
@@ -61,9 +60,8 @@ class EqualityTest {
     one_.Reset();
     codec.Decode(row, one_, 0);
     one_.SetCardinality(1);
-    return std::all_of(tests_.begin(), tests_.end(), [&](auto& test) {
-      return one_.GetValue(test.first, 0) == test.second;
-    });
+    return std::all_of(tests_.begin(), tests_.end(),
+                       [&](auto& test) { return one_.GetValue(test.first, 0) == test.second; });
   }
 
  private:

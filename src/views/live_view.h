@@ -28,7 +28,7 @@ struct LiveView {
   std::shared_ptr<const View> definition;
   std::vector<Column> columns;
   std::vector<SortColumn> order;
-  std::string not_incremental;       // why it is recomputed; "" when it is not
+  std::string not_incremental;  // why it is recomputed; "" when it is not
   RowTypes types() const;
 
   // The engine's (or, while filling, the filler's).
@@ -44,7 +44,7 @@ struct LiveView {
   std::optional<Error> error;
   uint64_t changed_rows = 0;
   size_t state_bytes = 0;
-  Version standing;                  // of a recomputed view: what its content shows
+  Version standing;  // of a recomputed view: what its content shows
 
   // Engine: applies rows with net weights as part of a step; returns the change, or null when
   // nothing changed.

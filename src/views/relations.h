@@ -13,7 +13,8 @@ namespace weir {
 
 class CatalogRelations : public Relations {
  public:
-  CatalogRelations(const CatalogState& state, Session& session) : state_(state), session_(session) {}
+  CatalogRelations(const CatalogState& state, Session& session)
+      : state_(state), session_(session) {}
   std::optional<Source> FindSource(const std::string& name) const override;
   std::optional<std::string> FindPlainView(const std::string& name) const override;
 

@@ -33,16 +33,18 @@ class History {
   // `last` is the offset reached so far (it moves even when other streams' rows fill the gap).
   // Stops early when `sink` returns false.
   virtual void Scan(const Stream& stream, const std::vector<size_t>& projection, Offset after,
-                    Offset up_to, const std::function<bool(const Columns& rows, Offset last)>& sink) = 0;
+                    Offset up_to,
+                    const std::function<bool(const Columns& rows, Offset last)>& sink) = 0;
 };
 inline constexpr size_t kOffsetColumn = static_cast<size_t>(-1);       // _offset UBIGINT
 inline constexpr size_t kArrivalTimeColumn = static_cast<size_t>(-2);  // _arrival_time TIMESTAMPTZ
 
-// Runs a query from scratch at one position, for views no operator can keep (implemented by query/).
+// Runs a query from scratch at one position, for views no operator can keep (implemented by
+// query/).
 struct BatchRequest {
   std::string sql;
   Offset at;
-  Micros as_of = 0;   // what now() says
+  Micros as_of = 0;  // what now() says
 };
 struct BatchResult {
   std::vector<Column> columns;
@@ -59,16 +61,16 @@ class BatchEngine {
 struct Snapshot {
   std::string view;
   Offset offset;
-  Micros as_of = 0;            // the engine's clock at that step
-  uint64_t sequence = 0;       // number of the last change in it; changes after it have higher ones
+  Micros as_of = 0;       // the engine's clock at that step
+  uint64_t sequence = 0;  // number of the last change in it; changes after it have higher ones
   std::vector<Column> columns;
-  Columns rows;                // in the view's ORDER BY when it has one
-  uint64_t total_rows = 0;     // before any filter and limit
+  Columns rows;             // in the view's ORDER BY when it has one
+  uint64_t total_rows = 0;  // before any filter and limit
 };
 
 // What one step changed in one view.
 struct ViewChange {
-  uint64_t sequence = 0;       // counts this view's changes from 1
+  uint64_t sequence = 0;  // counts this view's changes from 1
   Offset offset;
   Micros as_of = 0;
   Columns added, removed;
@@ -76,7 +78,8 @@ struct ViewChange {
 using ViewChangePtr = std::shared_ptr<const ViewChange>;
 
 struct ReadOptions {
-  std::vector<std::pair<std::string, std::string>> equals;  // column = value as text; "" is the empty string
+  std::vector<std::pair<std::string, std::string>>
+      equals;  // column = value as text; "" is the empty string
   std::optional<uint64_t> limit;
 };
 
@@ -88,24 +91,24 @@ struct ViewInfo {
   std::string name;
   ViewStatus status = ViewStatus::kFilling;
   Rung rung = Rung::kIncremental;
-  double progress = 0;               // of filling, 0 to 1
-  std::optional<Error> error;        // why it is parked
+  double progress = 0;         // of filling, 0 to 1
+  std::optional<Error> error;  // why it is parked
   std::vector<Column> columns;
   std::vector<std::pair<std::string, bool>> ordered_by;  // column, descending
   uint64_t rows = 0;
   uint64_t state_bytes = 0;
-  uint64_t changes = 0;              // rows changed since the start
+  uint64_t changes = 0;  // rows changed since the start
   Offset offset;
   Micros as_of = 0;
 };
 
 struct EngineInfo {
-  Offset offset;                     // all live views stand here
-  Micros as_of = 0;                  // the engine's clock
-  uint64_t backlog_bytes = 0;        // committed blocks not stepped yet
+  Offset offset;               // all live views stand here
+  Micros as_of = 0;            // the engine's clock
+  uint64_t backlog_bytes = 0;  // committed blocks not stepped yet
   uint64_t steps = 0, rows = 0;
   Micros last_step_took = 0;
-  Micros lag = 0;                    // from commit to published, of the last step
+  Micros lag = 0;  // from commit to published, of the last step
   bool filling = false;
 };
 
@@ -113,7 +116,8 @@ class Views : public CommitListener {
  public:
   // Wakes readers: called on the engine thread after each step that changed something.
   // `changed` lists the views with a new change; empty for a step that only moved the position.
-  using StepCallback = std::function<void(const EngineInfo&, const std::vector<std::string>& changed)>;
+  using StepCallback =
+      std::function<void(const EngineInfo&, const std::vector<std::string>& changed)>;
 
   virtual ~Views() = default;
 

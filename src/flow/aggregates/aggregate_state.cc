@@ -10,8 +10,7 @@ bool IsExtreme(const AggregateCall& call) {
 }
 
 bool IsCount(const AggregateCall& call) {
-  return call.function == "count_star" ||
-         (call.function == "count" && call.arguments.size() <= 1);
+  return call.function == "count_star" || (call.function == "count" && call.arguments.size() <= 1);
 }
 
 class NativeState : public AggregateState {

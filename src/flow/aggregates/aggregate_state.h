@@ -36,7 +36,7 @@ std::unique_ptr<AggregateState> MakeAggregateState(const AggregateCall& call, bo
 
 // The families (each in the file of its name).
 std::unique_ptr<AggregateState> MakeCount(bool count_rows);
-std::unique_ptr<AggregateState> MakeSum(const AggregateCall& call);   // null: not of this family
+std::unique_ptr<AggregateState> MakeSum(const AggregateCall& call);  // null: not of this family
 std::unique_ptr<AggregateState> MakeExtreme(const AggregateCall& call, bool append_only);
 std::unique_ptr<AggregateState> MakeDistinct(const AggregateCall& call,
                                              std::unique_ptr<AggregateState> inner);

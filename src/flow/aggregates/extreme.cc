@@ -8,7 +8,6 @@
 namespace weir {
 namespace {
 
-
 // Decodes the encoded winner of each slot ("" for none) into `out`.
 template <class WinnerOf>
 void WriteWinners(const RowCodec& codec, const uint32_t* slots, duckdb::idx_t count,
@@ -45,9 +44,8 @@ class GrowingExtreme : public AggregateState {
   }
 
   void Result(const uint32_t* slots, duckdb::idx_t count, duckdb::Vector& out) override {
-    WriteWinners(codec_, slots, count, out, [&](uint32_t slot) {
-      return best_[slot].empty() ? nullptr : &best_[slot];
-    });
+    WriteWinners(codec_, slots, count, out,
+                 [&](uint32_t slot) { return best_[slot].empty() ? nullptr : &best_[slot]; });
   }
 
   void Clear(uint32_t slot) override { best_[slot].clear(); }

@@ -53,8 +53,8 @@ struct CompensatedSum {
 };
 
 Int128 FromHugeint(duckdb::hugeint_t value) {
-  return static_cast<Int128>((static_cast<unsigned __int128>(static_cast<uint64_t>(value.upper)) << 64) |
-                             value.lower);
+  return static_cast<Int128>(
+      (static_cast<unsigned __int128>(static_cast<uint64_t>(value.upper)) << 64) | value.lower);
 }
 
 duckdb::hugeint_t ToHugeint(Int128 value) {
@@ -164,7 +164,8 @@ class AverageOfParts : public AggregateState {
       if (!sums.validity.RowIsValid(index)) continue;
       int64_t weight = weights ? weights[i] : 1;
       auto value = duckdb::UnifiedVectorFormat::GetDataUnsafe<Value>(sums)[index];
-      auto count = duckdb::UnifiedVectorFormat::GetDataUnsafe<int64_t>(counts)[counts.sel->get_index(i)];
+      auto count =
+          duckdb::UnifiedVectorFormat::GetDataUnsafe<int64_t>(counts)[counts.sel->get_index(i)];
       State& state = states_[slots[i]];
       if constexpr (std::is_same_v<Value, double>) {
         state.Add(value, weight);
@@ -228,9 +229,9 @@ std::unique_ptr<AggregateState> MakeSum(const AggregateCall& call) {
     if (result != duckdb::PhysicalType::DOUBLE) return nullptr;
     return std::make_unique<Sum<CompensatedSum>>(input, call.type, average, 1);
   }
-  bool fits = average ? result == duckdb::PhysicalType::DOUBLE
-                      : result == duckdb::PhysicalType::INT128 ||
-                            result == duckdb::PhysicalType::INT64;
+  bool fits = average
+                  ? result == duckdb::PhysicalType::DOUBLE
+                  : result == duckdb::PhysicalType::INT128 || result == duckdb::PhysicalType::INT64;
   if (!fits) return nullptr;
   double scale = type.id() == duckdb::LogicalTypeId::DECIMAL
                      ? std::pow(10.0, duckdb::DecimalType::GetScale(type))

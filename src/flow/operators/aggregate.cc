@@ -148,8 +148,7 @@ class Aggregate : public Operator {
       size_t page = before_count_ / STANDARD_VECTOR_SIZE;
       if (page == before_pages_.size()) {
         before_pages_.push_back(std::make_unique<duckdb::DataChunk>());
-        before_pages_.back()->Initialize(duckdb::Allocator::DefaultAllocator(),
-                                         DuckTypes(types()));
+        before_pages_.back()->Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(types()));
       }
       auto& target = *before_pages_[page];
       size_t at = before_count_ % STANDARD_VECTOR_SIZE;

@@ -10,8 +10,8 @@ namespace {
 // one month.  The margin covers that a local time may be moved when clocks change.
 class Bucket : public Operator {
  public:
-  Bucket(SessionPtr session, ExpressionPtr bucket, RowTypes types, std::optional<size_t> time_column,
-         bool append_only)
+  Bucket(SessionPtr session, ExpressionPtr bucket, RowTypes types,
+         std::optional<size_t> time_column, bool append_only)
       : Operator("bucket", types, append_only),
         evaluator_(std::move(session), {std::move(bucket)}),
         time_column_(time_column) {

@@ -204,8 +204,8 @@ std::unique_ptr<Operator> MakeClockFilter(SessionPtr session, ClockFilterSpec sp
   RowTypes output = input;
   if (spec.drop_last) output.pop_back();
   auto comparison = spec.predicate.comparison;
-  bool only_enters = spec.predicate.never_goes_back && (comparison == Comparison::kLess ||
-                                                        comparison == Comparison::kLessOrEqual);
+  bool only_enters = spec.predicate.never_goes_back &&
+                     (comparison == Comparison::kLess || comparison == Comparison::kLessOrEqual);
   return std::make_unique<ClockFilter>(std::move(session), std::move(spec), std::move(input),
                                        std::move(output), append_only && only_enters);
 }

@@ -63,7 +63,7 @@ std::unique_ptr<Operator> MakeClockFilter(SessionPtr session, ClockFilterSpec sp
 struct AggregateSpec {
   std::vector<ExpressionPtr> groups;
   std::vector<AggregateCall> aggregates;
-  bool global = false;   // no GROUP BY at all: one row even of nothing
+  bool global = false;  // no GROUP BY at all: one row even of nothing
 };
 std::unique_ptr<Operator> MakeAggregate(SessionPtr session, AggregateSpec spec, bool append_only);
 

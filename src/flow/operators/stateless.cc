@@ -20,7 +20,8 @@ class Project : public Operator {
 
 class UnionAll : public Operator {
  public:
-  UnionAll(RowTypes types, bool append_only) : Operator("union all", std::move(types), append_only) {}
+  UnionAll(RowTypes types, bool append_only)
+      : Operator("union all", std::move(types), append_only) {}
   void Push(size_t, duckdb::DataChunk& rows, const int64_t* weights) override {
     Emit(rows, weights);
   }

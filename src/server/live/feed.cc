@@ -1,7 +1,7 @@
 #include "server/live/feed.h"
 
-#include <chrono>
 #include <algorithm>
+#include <chrono>
 #include <unordered_map>
 
 #include "duck/errors.h"
@@ -13,8 +13,8 @@
 namespace weir {
 namespace {
 
-constexpr size_t kPendingMax = 256 << 10;    // a reader with more queued waits
-constexpr size_t kMergeAbove = 4;            // more changes than this are sent as one
+constexpr size_t kPendingMax = 256 << 10;  // a reader with more queued waits
+constexpr size_t kMergeAbove = 4;          // more changes than this are sent as one
 constexpr auto kStatusInterval = std::chrono::seconds(1);
 constexpr auto kHeartbeat = std::chrono::seconds(15);
 
@@ -151,7 +151,8 @@ void Feed::Run() {
     auto now = std::chrono::steady_clock::now();
     bool tick = now >= next_status;
     if (tick) next_status = now + kStatusInterval;
-    Text status = tick ? std::make_shared<const std::string>(Event("status", status_(), {})) : nullptr;
+    Text status =
+        tick ? std::make_shared<const std::string>(Event("status", status_(), {})) : nullptr;
     static const Text kBeat = std::make_shared<const std::string>(": still here\n\n");
     static const Text kCatalog = std::make_shared<const std::string>(Event("catalog", "{}", {}));
     std::set<Reader*> gone;

@@ -28,8 +28,8 @@ class Feed {
   struct Options {
     std::vector<std::string> views;
     bool exact = false;
-    bool multiplexed = false;              // events name their view; status and catalog events
-    std::optional<Offset> last_event_id;   // resumes there when still known
+    bool multiplexed = false;             // events name their view; status and catalog events
+    std::optional<Offset> last_event_id;  // resumes there when still known
   };
 
   // `status` gives the data of a status event.

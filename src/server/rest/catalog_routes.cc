@@ -32,8 +32,8 @@ std::string StreamJson(Server& server, const Stream& stream, const LakeInfo* lak
 
 std::string ViewJson(Server& server, const View& view, const ViewInfo* info) {
   std::string json = "{\"name\":" + QuoteJson(view.name) +
-                     ",\"comment\":" + QuoteJson(view.comment) + ",\"sql\":" +
-                     QuoteJson(view.sql) + ",\"query\":" + QuoteJson(view.query) +
+                     ",\"comment\":" + QuoteJson(view.comment) + ",\"sql\":" + QuoteJson(view.sql) +
+                     ",\"query\":" + QuoteJson(view.query) +
                      ",\"materialized\":" + (view.materialized ? "true" : "false");
   if (!info) return json + ",\"columns\":[],\"ordered_by\":[]}";
   json += ",\"columns\":[" + JsonColumns(info->columns) + "]";
@@ -84,8 +84,9 @@ std::string CatalogJson(Server& server) {
     views += (views.empty() ? "" : ",") + ViewJson(server, *view, info);
   }
   return "{\"version\":\"" WEIR_VERSION "\",\"offset\":" + std::to_string(engine.offset.value) +
-         ",\"as_of\":\"" + IsoTime(engine.as_of) + "\",\"time_zone\":" +
-         QuoteJson(state->time_zone) + ",\"streams\":[" + streams + "],\"views\":[" + views + "]}";
+         ",\"as_of\":\"" + IsoTime(engine.as_of) +
+         "\",\"time_zone\":" + QuoteJson(state->time_zone) + ",\"streams\":[" + streams +
+         "],\"views\":[" + views + "]}";
 }
 
 void PutLayout(Server& server, const ExchangePtr& exchange) {
@@ -121,7 +122,13 @@ void Ready(Server& server, const ExchangePtr& exchange) {
 void AddCatalogRoutes(Router& router, Server& server) {
   auto get = [&](const char* path, const char* summary, const char* answer, auto handle,
                  const char* type = "application/json") {
-    router.Add({"GET", path, summary, {}, "", answer, type,
+    router.Add({"GET",
+                path,
+                summary,
+                {},
+                "",
+                answer,
+                type,
                 [handle](ExchangePtr exchange, const PathParts&) { handle(exchange); }});
   };
   get("/v1/catalog", "Streams and views, with their figures.", "the catalog",
@@ -133,10 +140,14 @@ void AddCatalogRoutes(Router& router, Server& server) {
         auto layout = server.parts().layout.Load();
         exchange->Respond(JsonResponse(layout.empty() ? "{}" : layout));
       });
-  router.Add({"PUT", "/v1/layout", "Keeps the dashboard's layout.", {}, "application/json",
-              "the layout", "application/json", [&server](ExchangePtr exchange, const PathParts&) {
-                PutLayout(server, exchange);
-              }});
+  router.Add({"PUT",
+              "/v1/layout",
+              "Keeps the dashboard's layout.",
+              {},
+              "application/json",
+              "the layout",
+              "application/json",
+              [&server](ExchangePtr exchange, const PathParts&) { PutLayout(server, exchange); }});
   get("/v1/openapi.json", "This description.", "OpenAPI 3.0",
       [&server](const ExchangePtr& exchange) {
         exchange->Respond(JsonResponse(server.router().OpenApi()));
@@ -151,7 +162,8 @@ void AddCatalogRoutes(Router& router, Server& server) {
       });
   get("/readyz", "Whether all views are filled.", "ready and progress",
       [&server](const ExchangePtr& exchange) { Ready(server, exchange); });
-  get("/metrics", "Figures for Prometheus.", "text",
+  get(
+      "/metrics", "Figures for Prometheus.", "text",
       [&server](const ExchangePtr& exchange) {
         exchange->Respond({200,
                            {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}},

@@ -50,8 +50,11 @@ std::string PrintableUtf8(const std::string& text) {
   std::string out;
   for (size_t i = 0; i < text.size();) {
     auto c = static_cast<unsigned char>(text[i]);
-    size_t length = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3
-                    : c >= 0xf0 && c < 0xf5 ? 4 : 0;
+    size_t length = c < 0x80                ? 1
+                    : c >= 0xc2 && c < 0xe0 ? 2
+                    : c >= 0xe0 && c < 0xf0 ? 3
+                    : c >= 0xf0 && c < 0xf5 ? 4
+                                            : 0;
     bool good = length > 0 && i + length <= text.size();
     for (size_t k = 1; good && k < length; k++) {
       good = (static_cast<unsigned char>(text[i + k]) & 0xc0) == 0x80;
@@ -112,16 +115,17 @@ void PostEvents(Server& server, const ExchangePtr& exchange, const std::string& 
 }  // namespace
 
 void AddIngestRoutes(Router& router, Server& server) {
-  router.Add({"POST",
-              "/v1/streams/{name}/events",
-              "Adds events to a stream; the answer comes once they are durable.",
-              {{"atomic", "true: all rows or none"}},
-              "application/x-ndjson,application/json,text/csv",
-              "How many rows were accepted, the log position, and each refused row with its reason.",
-              "application/json",
-              [&server](ExchangePtr exchange, const PathParts& parts) {
-                PostEvents(server, exchange, parts[0]);
-              }});
+  router.Add(
+      {"POST",
+       "/v1/streams/{name}/events",
+       "Adds events to a stream; the answer comes once they are durable.",
+       {{"atomic", "true: all rows or none"}},
+       "application/x-ndjson,application/json,text/csv",
+       "How many rows were accepted, the log position, and each refused row with its reason.",
+       "application/json",
+       [&server](ExchangePtr exchange, const PathParts& parts) {
+         PostEvents(server, exchange, parts[0]);
+       }});
 }
 
 }  // namespace weir

@@ -84,7 +84,8 @@ class ResponseSink : public QuerySink {
     }
     held_ += bytes;
     if (held_.size() < kHoldBytes) return;
-    stream_ = exchange_->Stream(200, {{"Content-Type", media_type_}, {"Cache-Control", "no-store"}});
+    stream_ =
+        exchange_->Stream(200, {{"Content-Type", media_type_}, {"Cache-Control", "no-store"}});
     stream_->Write(std::make_shared<const std::string>(std::move(held_)));
   }
 
@@ -95,9 +96,8 @@ class ResponseSink : public QuerySink {
     } else if (error) {
       exchange_->Respond(ErrorResponse(*error));
     } else {
-      exchange_->Respond({200,
-                          {{"Content-Type", media_type_}, {"Cache-Control", "no-store"}},
-                          std::move(held_)});
+      exchange_->Respond(
+          {200, {{"Content-Type", media_type_}, {"Cache-Control", "no-store"}}, std::move(held_)});
     }
     handle_.reset();
   }
@@ -166,9 +166,7 @@ std::optional<PlainRead> AsPlainRead(const std::string& sql, const CatalogState&
   return read;
 }
 
-bool IsQuery(const Statement& statement) {
-  return std::holds_alternative<Query>(statement.body);
-}
+bool IsQuery(const Statement& statement) { return std::holds_alternative<Query>(statement.body); }
 
 void RunSql(Server& server, const ExchangePtr& exchange) {
   auto request = ReadRequest(exchange->request);
@@ -226,19 +224,26 @@ void RunSql(Server& server, const ExchangePtr& exchange) {
 }  // namespace
 
 void AddSqlRoutes(Router& router, Server& server) {
-  router.Add({"POST", "/v1/sql",
+  router.Add({"POST",
+              "/v1/sql",
               "Runs one SQL query, or statements of Weir.",
               {{"format", "json, ndjson, csv, arrow or parquet; or by Accept"},
                {"exact", "true: 64-bit integers and decimals as strings"},
                {"timeout_ms", "gives up after this long"},
                {"rows_max", "refuses to answer with more rows"},
                {"wait_for", "runs once the views stand at this offset"}},
-              "text/plain,application/json", "offset, as_of, columns and rows",
+              "text/plain,application/json",
+              "offset, as_of, columns and rows",
               "application/json",
               [&server](ExchangePtr exchange, const PathParts&) { RunSql(server, exchange); }});
-  router.Add({"POST", "/v1/verify", "Compares views with their batch queries.",
-              {{"view", "one view; all without it"}}, "", "a verdict for each view",
-              "application/json", [&server](ExchangePtr exchange, const PathParts&) {
+  router.Add({"POST",
+              "/v1/verify",
+              "Compares views with their batch queries.",
+              {{"view", "one view; all without it"}},
+              "",
+              "a verdict for each view",
+              "application/json",
+              [&server](ExchangePtr exchange, const PathParts&) {
                 auto* view = exchange->request.Parameter("view");
                 std::string name = view ? *view : "";
                 server.RunAside(exchange, [&server, name] {

@@ -41,9 +41,9 @@ void WhenReached(Server& server, const ExchangePtr& exchange, std::function<void
                     static_cast<Micros>(std::min<uint64_t>(timeout_ms, 60'000)) * 1000;
   server.parts().views.WaitFor(offset, deadline, [exchange, guarded, offset](bool reached) {
     if (reached) return guarded();
-    exchange->Respond(ErrorResponse(
-        Error(ErrorCode::kTimeout, "the views have not reached offset " +
-                                       std::to_string(offset.value) + " in time")));
+    exchange->Respond(
+        ErrorResponse(Error(ErrorCode::kTimeout, "the views have not reached offset " +
+                                                     std::to_string(offset.value) + " in time")));
   });
 }
 
@@ -59,8 +59,8 @@ HttpResponse SnapshotResponse(const Snapshot& snapshot, const HttpRequest& reque
   bool csv = format ? *format == "csv" : accept.starts_with("text/csv");
   bool ndjson = format ? *format == "ndjson" : accept.starts_with("application/x-ndjson");
   if (format && !csv && !ndjson && *format != "json") {
-    throw Error(ErrorCode::kInvalidRequest, "a view is given as json, ndjson or csv, not as \"" +
-                                                *format + "\"");
+    throw Error(ErrorCode::kInvalidRequest,
+                "a view is given as json, ndjson or csv, not as \"" + *format + "\"");
   }
   bool exact = IsTrue(request, "exact");
   HttpResponse response;
@@ -156,23 +156,26 @@ void AddViewRoutes(Router& router, Server& server) {
               [&server](ExchangePtr exchange, const PathParts& parts) {
                 Follow(server, exchange, {parts[0]}, false);
               }});
-  router.Add({"GET", "/v1/views/{name}/explain", "How a view is kept.",
-              {{"analyze", "true: with rows, state and time of each operator"}}, "",
-              "the operators as text", "application/json",
+  router.Add({"GET",
+              "/v1/views/{name}/explain",
+              "How a view is kept.",
+              {{"analyze", "true: with rows, state and time of each operator"}},
+              "",
+              "the operators as text",
+              "application/json",
               [&server](ExchangePtr exchange, const PathParts& parts) {
                 std::string name = server.parts().catalog.Current()->GetView(parts[0])->name;
                 bool analyze = IsTrue(exchange->request, "analyze");
                 server.RunAside(exchange, [&server, name, analyze] {
-                  return JsonResponse("{\"text\":" +
-                                      QuoteJson(server.parts().views.ExplainView(name, analyze)) +
-                                      "}");
+                  return JsonResponse(
+                      "{\"text\":" + QuoteJson(server.parts().views.ExplainView(name, analyze)) +
+                      "}");
                 });
               }});
   auto live = wait;
   live.push_back({"views", "names, separated by commas"});
-  router.Add({"GET", "/v1/live",
-              "Several views on one connection, with status and catalog events.", live, "",
-              "snapshot, change, status and catalog events", "text/event-stream",
+  router.Add({"GET", "/v1/live", "Several views on one connection, with status and catalog events.",
+              live, "", "snapshot, change, status and catalog events", "text/event-stream",
               [&server](ExchangePtr exchange, const PathParts&) {
                 auto* names = exchange->request.Parameter("views");
                 Follow(server, exchange, SplitNames(names ? *names : ""), true);

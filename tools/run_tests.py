@@ -1,0 +1,207 @@
+#!/usr/bin/env python3
+"""Every test of the project, step by step; called by ./test, which installs what they need."""
+
+import argparse
+import concurrent.futures
+import glob
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+LOGS = ROOT / "build-logs"
+CORES = os.cpu_count() or 2
+FUZZ_SECONDS = 10
+KILL_CYCLES = 8
+SANITIZER_OPTIONS = {"UBSAN_OPTIONS": "print_stacktrace=1", "ASAN_OPTIONS": "detect_leaks=1"}
+
+
+def build(preset, *targets):
+    """Builds a preset; the steps after it have nothing to run when that fails."""
+    subprocess.run(["tools/build", preset, *targets], cwd=ROOT, check=True)
+
+
+class Outcome:
+    def __init__(self, passed=0, failed=0):
+        self.passed, self.failed = passed, failed
+
+    def __iadd__(self, other):
+        self.passed += other.passed
+        self.failed += other.failed
+        return self
+
+
+def counts_of_gtest(text):
+    passed = re.findall(r"\[  PASSED  \] (\d+) test", text)
+    failed = re.findall(r"\[  FAILED  \] (\d+) test", text)
+    return int(passed[-1]) if passed else 0, int(failed[-1]) if failed else 0
+
+
+def counts_of_unittest(text):
+    ran = re.findall(r"^Ran (\d+) test", text, re.M)
+    bad = sum(int(n) for n in re.findall(r"(?:failures|errors)=(\d+)", text))
+    skipped = sum(int(n) for n in re.findall(r"skipped=(\d+)", text))
+    return (int(ran[-1]) if ran else 0) - bad - skipped, bad
+
+
+def counts_of_node(text):
+    number = lambda word: sum(int(n) for n in re.findall(rf"^(?:#|ℹ) {word} (\d+)", text, re.M))
+    return number("pass"), number("fail") + number("cancelled")
+
+
+def counts_of_vitest(text):
+    line = re.findall(r"^\s*Tests\s.*$", text, re.M)
+    number = lambda word: int((re.findall(rf"(\d+) {word}", line[-1]) or [0])[0]) if line else 0
+    return number("passed"), number("failed")
+
+
+def counts_of_one(text):
+    return 1, 0
+
+
+def run(name, command, counts=counts_of_one, env=None, timeout=1500, cwd=ROOT):
+    """Runs one command; its output goes to build-logs, and to the terminal when it fails."""
+    started = time.monotonic()
+    log = LOGS / (re.sub(r"\W+", "-", name) + ".log")
+    with open(log, "wb") as file:
+        try:
+            code = subprocess.run([str(part) for part in command], cwd=cwd, stdout=file,
+                                  stderr=subprocess.STDOUT, timeout=timeout,
+                                  env={**os.environ, **(env or {})}).returncode
+        except subprocess.TimeoutExpired:
+            file.write(f"\nstopped after {timeout} s\n".encode())
+            code = -1
+    text = log.read_text(errors="replace")
+    passed, failed = counts(text) if code == 0 or counts is not counts_of_one else (0, 1)
+    if code != 0 and failed == 0:
+        failed = 1
+    if code == 0 and passed == 0:
+        failed += 1
+        text += "\nno test ran\n"
+    took = time.monotonic() - started
+    print(f"{'ok  ' if failed == 0 else 'FAIL'} {name}: {passed} passed, {failed} failed, {took:.0f} s",
+          flush=True)
+    if failed:
+        print("".join(f"  | {line}\n" for line in text.splitlines()[-80:]), end="", flush=True)
+    return Outcome(passed, failed)
+
+
+def gtests(folder, env=None):
+    """All test binaries of a build, as many at once as there are cores."""
+    binaries = sorted(glob.glob(str(ROOT / folder / "*_test")))
+    total = Outcome()
+    with concurrent.futures.ThreadPoolExecutor(CORES) as pool:
+        label = "" if folder == "build" else f"{folder.removeprefix('build-')} "
+        for outcome in pool.map(
+                lambda path: run(f"{label}{os.path.basename(path)}", [path], counts_of_gtest, env),
+                binaries):
+            total += outcome
+    if not binaries:
+        print(f"FAIL {folder}: no test binaries")
+        total.failed += 1
+    return total
+
+
+def step_check():
+    return run("check", ["tools/check"])
+
+
+def step_unit():
+    build("release")
+    return gtests("build")
+
+
+def step_web():
+    total = run("web types", ["npm", "run", "--silent", "check"], cwd=ROOT / "web")
+    total += run("web units", ["npm", "test", "--silent"], counts_of_vitest, cwd=ROOT / "web",
+                 env={"NO_COLOR": "1"})
+    return total
+
+
+def step_e2e():
+    build("release", "weir")
+    return run("e2e", [sys.executable, "-m", "unittest", "discover", "-s", "tests/e2e", "-p", "test_*.py"],
+               counts_of_unittest)
+
+
+def step_browser():
+    build("release", "weir")
+    total = run("browser, every page", ["node", "--test", "tests/e2e/browser/page.test.mjs"], counts_of_node)
+    total += run("browser, the real server", [sys.executable, "tests/e2e/browser/run_dashboard.py"],
+                 counts_of_node)
+    return total
+
+
+def step_fault():
+    build("release", "weir")
+    return run("SIGKILL under load", [sys.executable, "tests/fault/kill_loop.py", "--weir", "build/weir",
+                                      "--cycles", KILL_CYCLES])
+
+
+def step_bench():
+    build("release")
+    return run("benchmarks, short", ["./bench", "--short", "--json"])
+
+
+def step_asan():
+    build("asan")
+    return gtests("build-asan", {"WEIR_CRASH_STATES": "100", **SANITIZER_OPTIONS})
+
+
+def step_tsan():
+    build("tsan")
+    return gtests("build-tsan", {"WEIR_CRASH_STATES": "50",
+                                 "TSAN_OPTIONS": "halt_on_error=1 second_deadlock_stack=1"})
+
+
+def step_fuzz():
+    build("fuzz")
+    total = Outcome()
+    targets = sorted(glob.glob(str(ROOT / "build-fuzz" / "*_fuzz")))
+    with concurrent.futures.ThreadPoolExecutor(CORES) as pool:
+        for outcome in pool.map(
+                lambda path: run(f"fuzz {os.path.basename(path)}",
+                                 [path, f"-max_total_time={FUZZ_SECONDS}", "-rss_limit_mb=4096",
+                                  f"-artifact_prefix={LOGS}/"]), targets):
+            total += outcome
+    if not targets:
+        print("FAIL fuzz: no targets")
+        total.failed += 1
+    return total
+
+
+STEPS = {
+    "check": step_check, "unit": step_unit, "web": step_web, "e2e": step_e2e, "browser": step_browser,
+    "fault": step_fault, "bench": step_bench, "fuzz": step_fuzz, "asan": step_asan, "tsan": step_tsan,
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("steps", nargs="*", metavar="STEP", help=", ".join(STEPS))
+    parser.add_argument("--list", action="store_true", help="name the steps")
+    arguments = parser.parse_args()
+    if arguments.list:
+        print("\n".join(STEPS))
+        return 0
+    unknown = [step for step in arguments.steps if step not in STEPS]
+    if unknown:
+        parser.error(f"no step {', '.join(unknown)}; there are {', '.join(STEPS)}")
+    LOGS.mkdir(exist_ok=True)
+    total = Outcome()
+    for name in arguments.steps or STEPS:
+        print(f"== {name}", flush=True)
+        try:
+            total += STEPS[name]()
+        except subprocess.CalledProcessError as error:
+            print(f"FAIL {name}: {' '.join(error.cmd)} ended with {error.returncode}", flush=True)
+            total.failed += 1
+    print(f"{total.passed} passed, {total.failed} failed")
+    return 0 if total.failed == 0 and total.passed > 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
