@@ -27,8 +27,8 @@ class LakeKeys : public KeyHistory {
   void Scan(
       const Stream& stream, size_t column, Micros since,
       const std::function<void(duckdb::Vector&, duckdb::Vector&, duckdb::idx_t)>& sink) override {
-    lake_.Scan(stream, {column, kArrivalTimeColumn}, Offset{}, log_.End(),
-               [&](const Columns& rows, Offset) {
+    lake_.Scan(stream, {column, kArrivalTimeColumn}, lake_.ArrivedBefore(stream.id, since),
+               log_.End(), [&](const Columns& rows, Offset) {
                  for (auto& chunk : rows.chunks) {
                    auto last = chunk->GetValue(1, chunk->size() - 1).GetValue<int64_t>();
                    if (last >= since) sink(chunk->data[0], chunk->data[1], chunk->size());

@@ -28,6 +28,7 @@ class IngestImpl : public Ingest {
 
   void Recover();
   void Post(const IngestRequest& request, std::function<void(IngestAnswer)> done) override;
+  void ForgetExpired() override;
   Counts Info() const override { return {rows_, rejected_, duplicates_, bodies_, bytes_}; }
 
  private:
@@ -115,6 +116,15 @@ IngestImpl::Dedup& IngestImpl::DedupOf(const Stream& stream) {
     dedup->recovered = true;
   }
   return *dedup;
+}
+
+void IngestImpl::ForgetExpired() {
+  std::vector<Dedup*> all;
+  {
+    std::lock_guard lock(mutex_);
+    for (auto& [stream, dedup] : dedup_) all.push_back(dedup.get());
+  }
+  for (auto* dedup : all) dedup->window.Forget(clock_.Now());
 }
 
 // Leaves only rows whose key is new; returns how many went.

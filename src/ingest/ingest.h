@@ -63,6 +63,9 @@ class Ingest {
   // same key with another body is kConflict.
   virtual void Post(const IngestRequest& request, std::function<void(IngestAnswer)> done) = 0;
 
+  // Gives back the memory of dedup windows that are over; to be called now and then.
+  virtual void ForgetExpired() = 0;
+
   struct Counts {
     uint64_t rows = 0, rejected = 0, duplicates = 0, bodies = 0, bytes = 0;
   };

@@ -48,6 +48,7 @@ class ParquetLake : public Lake, public CommitListener {
   std::vector<LakeInfo> Info() const override;
   void Scan(const Stream& stream, const std::vector<size_t>& projection, Offset after, Offset up_to,
             const ScanSink& sink) override;
+  Offset ArrivedBefore(StreamId stream, Micros time) const override;
   void SetRetain(Offset checkpointed) override;
   void OnCommit(const CommittedRecords& group) override;
 
@@ -227,6 +228,16 @@ void ParquetLake::LandNow() { Round(); }
 void ParquetLake::TrimLog() {
   std::unique_lock lock(trim_mutex_);
   log_.Trim(std::min(files_.Landed(), retain_));
+}
+
+Offset ParquetLake::ArrivedBefore(StreamId stream, Micros time) const {
+  constexpr Micros kHour = 3600ll * 1'000'000;
+  Offset before{0};
+  for (auto& file : files_.All()) {
+    if (file->stream == stream && (file->hour + 1) * kHour <= time)
+      before = std::max(before, file->last);
+  }
+  return before;
 }
 
 void ParquetLake::SetRetain(Offset checkpointed) {

@@ -83,6 +83,10 @@ class Lake {
                     Offset up_to,
                     const std::function<bool(const Columns& rows, Offset last)>& sink) = 0;
 
+  // Rows of a stream up to here arrived before a time; found by the files' hours, so it may lie
+  // somewhat before the first that came later.
+  virtual Offset ArrivedBefore(StreamId stream, Micros time) const = 0;
+
   // The log may forget up to min(Landed, this).  Views set it to their last checkpoint.
   virtual void SetRetain(Offset checkpointed) = 0;
 };

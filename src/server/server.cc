@@ -123,6 +123,7 @@ void Server::Measure() {
     last = now;
     lock.unlock();
     auto infos = parts_.views.ViewInfos();
+    parts_.ingest.ForgetExpired();
     lock.lock();
     auto update = [&](Meter& meter) {
       double rate = static_cast<double>(meter.total - meter.last) / seconds;

@@ -1,0 +1,111 @@
+#include "ingest/dedup.h"
+
+#include <gtest/gtest.h>
+
+#include "duckdb/common/types/value.hpp"
+
+namespace weir {
+namespace {
+
+constexpr Micros kSecond = 1'000'000;
+constexpr Micros kStart = 1'700'000'000 * kSecond;
+
+constexpr int64_t kChunk = 2048;
+
+std::vector<std::optional<DedupWindow::Hash>> Keys(int64_t first, int64_t count) {
+  duckdb::Vector column(duckdb::LogicalType::BIGINT);
+  for (int64_t i = 0; i < count; i++) {
+    column.SetValue(static_cast<duckdb::idx_t>(i), duckdb::Value::BIGINT(first + i));
+  }
+  return DedupWindow::HashesOf(column, static_cast<duckdb::idx_t>(count));
+}
+
+size_t CountNew(DedupWindow& window, int64_t first, int64_t count, Micros now) {
+  size_t fresh = 0;
+  for (int64_t done = 0; done < count; done += kChunk) {
+    for (bool is_new : window.Claim(Keys(first + done, std::min(kChunk, count - done)), now)) {
+      fresh += is_new;
+    }
+  }
+  return fresh;
+}
+
+TEST(DedupWindow, TheSameKeyTwiceWithinTheWindowIsNewOnce) {
+  DedupWindow window(60 * kSecond);
+  EXPECT_EQ(CountNew(window, 0, 5000, kStart), 5000u);
+  EXPECT_EQ(CountNew(window, 0, 5000, kStart + 59 * kSecond), 0u);
+  EXPECT_EQ(CountNew(window, 4000, 2000, kStart + 59 * kSecond), 1000u);
+}
+
+TEST(DedupWindow, AKeyTwiceInOneBatchIsNewOnce) {
+  DedupWindow window(60 * kSecond);
+  auto keys = Keys(1, 1);
+  keys.push_back(keys[0]);
+  EXPECT_EQ(window.Claim(keys, kStart), (std::vector<bool>{true, false}));
+}
+
+TEST(DedupWindow, AKeyIsNewAgainAfterTheWindow) {
+  DedupWindow window(60 * kSecond);
+  EXPECT_EQ(CountNew(window, 0, 100, kStart), 100u);
+  EXPECT_EQ(CountNew(window, 50, 100, kStart + 30 * kSecond), 50u);
+  EXPECT_EQ(CountNew(window, 0, 150, kStart + 63 * kSecond), 100u);
+}
+
+TEST(DedupWindow, KeysOfManyWindowsAgoAreNewAgain) {
+  // Parts of one second each; their numbers come round after 255.
+  for (int pause : {66, 100, 254, 255, 256, 257, 300, 510, 1000}) {
+    DedupWindow window(64 * kSecond);
+    EXPECT_EQ(CountNew(window, 7, 1, kStart), 1u);
+    for (int second = 1; second < pause; second++) {
+      CountNew(window, 1'000 + second, 1, kStart + second * kSecond);
+      if (second == 30) {
+        EXPECT_EQ(CountNew(window, 7, 1, kStart + second * kSecond), 0u);
+      }
+    }
+    EXPECT_EQ(CountNew(window, 7, 1, kStart + pause * kSecond), 1u) << pause;
+  }
+}
+
+TEST(DedupWindow, NullsAreNeverDuplicates) {
+  DedupWindow window(60 * kSecond);
+  EXPECT_EQ(window.Claim({std::nullopt, std::nullopt}, kStart), (std::vector<bool>{true, true}));
+}
+
+TEST(DedupWindow, WhatIsTakenBackIsNewAgain) {
+  DedupWindow window(60 * kSecond);
+  auto keys = Keys(0, kChunk);
+  auto fresh = window.Claim(keys, kStart);
+  window.TakeBack(keys, fresh);
+  EXPECT_EQ(CountNew(window, 0, kChunk, kStart), static_cast<size_t>(kChunk));
+  EXPECT_EQ(CountNew(window, 0, kChunk, kStart), 0u);
+}
+
+TEST(DedupWindow, MemoryIsBoundedAndTheNewestKeysAreKept) {
+  DedupWindow window(64 * kSecond, 1 << 14);
+  for (int second = 0; second < 60; second++) {
+    CountNew(window, second * 1000, 1000, kStart + second * kSecond);
+    EXPECT_LE(window.Bytes(), (size_t{1} << 14) * 16);
+  }
+  EXPECT_GT(window.Shortened(), 0u);
+  EXPECT_EQ(CountNew(window, 59'000, 1000, kStart + 60 * kSecond), 0u);
+}
+
+TEST(DedupWindow, MoreInOneMomentThanTheTableHoldsStillGoesThrough) {
+  DedupWindow window(60 * kSecond, 4096);
+  for (int batch = 0; batch < 5; batch++) {
+    EXPECT_EQ(CountNew(window, batch * 10'000, 2048, kStart), 2048u);
+  }
+}
+
+TEST(DedupWindow, MemoryIsGivenBackWhenNothingComes) {
+  DedupWindow window(60 * kSecond);
+  CountNew(window, 0, 100'000, kStart);
+  EXPECT_GT(window.Bytes(), 1'000'000u);
+  window.Forget(kStart + 30 * kSecond);
+  EXPECT_EQ(CountNew(window, 0, 10, kStart + 30 * kSecond), 0u);
+  window.Forget(kStart + 200 * kSecond);
+  EXPECT_EQ(window.Bytes(), 0u);
+}
+
+}  // namespace
+}  // namespace weir
