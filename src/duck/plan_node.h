@@ -44,13 +44,18 @@ struct ClockPredicate {
   bool coarse = false;  // the bucket is a month or longer
 };
 
+struct AggregateOrder {
+  bool descending = false;
+  bool nulls_first = false;
+};
+
 struct AggregateCall {
   std::string function;
   std::vector<ExpressionPtr> arguments;
   std::vector<duckdb::LogicalType> argument_types;
   ExpressionPtr filter;  // null: none
   bool distinct = false;
-  bool ordered = false;  // ORDER BY inside
+  std::vector<AggregateOrder> order;  // ORDER BY inside: by as many arguments at the end
   duckdb::LogicalType type;
   ExpressionPtr call;  // the bound call, for DuckDB's own state
 };

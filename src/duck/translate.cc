@@ -1,6 +1,7 @@
 // DuckDB's logical operators to PlanNodes.  What has no incremental operator becomes kUnsupported
 // with the reason; the view is then kept by recomputing it.
 #include <map>
+#include <set>
 
 #include "base/error.h"
 #include "duck/clock_functions.h"
@@ -49,6 +50,12 @@ Comparison Flip(Comparison comparison) {
     case Comparison::kGreaterOrEqual: return Comparison::kLessOrEqual;
     default: return comparison;
   }
+}
+
+bool IgnoresOrder(const std::string& aggregate) {
+  static const std::set<std::string> names = {"count", "count_star", "sum",      "avg",    "mean",
+                                              "min",   "max",        "bool_and", "bool_or"};
+  return names.contains(aggregate);
 }
 
 class Translator {
@@ -268,9 +275,19 @@ class Translator {
         call.filter = CopyOf(*bound.filter);
       }
       call.distinct = bound.IsDistinct();
-      call.ordered = bound.order_bys && !bound.order_bys->orders.empty();
       call.type = bound.return_type;
-      call.call = CopyOf(*expression);
+      auto copy = expression->Copy();
+      copy->Cast<duckdb::BoundAggregateExpression>().order_bys.reset();
+      call.call = Own(std::move(copy));
+      if (bound.order_bys && !IgnoresOrder(call.function)) {
+        for (auto& key : bound.order_bys->orders) {
+          if (UsesClock(*key.expression)) return Unsupported(op, "the clock inside an aggregate");
+          call.arguments.push_back(CopyOf(*key.expression));
+          call.argument_types.push_back(key.expression->return_type);
+          call.order.push_back({key.type == duckdb::OrderType::DESCENDING,
+                                key.null_order == duckdb::OrderByNullType::NULLS_FIRST});
+        }
+      }
       node->aggregates.push_back(std::move(call));
     }
     node->inputs.push_back(Visit(*op.children[0]));

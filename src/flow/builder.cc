@@ -30,8 +30,11 @@ std::string Print(const AggregateCall& call) {
   std::string text = call.function + (call.distinct ? " distinct(" : "(") + Print(call.arguments) +
                      ")" + call.type.ToString();
   if (call.filter) text += " filter " + Fingerprint(*call.filter);
-  bool native = call.call && (call.ordered || !HasClosedForm(call));
-  if (native) text += Fingerprint(*call.call);
+  for (auto& key : call.order) {
+    text += key.descending ? " desc" : " asc";
+    text += key.nulls_first ? " first" : " last";
+  }
+  if (call.call && !HasClosedForm(call)) text += Fingerprint(*call.call);
   return text;
 }
 
@@ -208,13 +211,6 @@ CircuitBuilder::Built CircuitBuilder::UnionAll(const PlanNode& node) {
 }
 
 Operator* CircuitBuilder::AddAggregate(Operator* input, AggregateSpec spec, std::string detail) {
-  for (auto& call : spec.aggregates) {
-    if (input->append_only()) continue;
-    if (call.function == kSumOfCounts || call.function == kAverageOfParts) continue;
-    if (!HasClosedForm(call)) {
-      throw NotIncremental{"the aggregate " + call.function + " over rows that also go away"};
-    }
-  }
   std::string identity = Print(spec.groups) + (spec.global ? "global" : "") + "/";
   for (auto& call : spec.aggregates) identity += Print(call) + "/";
   bool append_only = input->append_only();

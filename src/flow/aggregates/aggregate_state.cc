@@ -13,6 +13,13 @@ bool IsCount(const AggregateCall& call) {
   return call.function == "count_star" || (call.function == "count" && call.arguments.size() <= 1);
 }
 
+// DuckDB's heaps of the n best are sorted in place by the first look at them.
+bool FinishesOnce(const AggregateCall& call) {
+  bool best = call.function.starts_with("min") || call.function.starts_with("max") ||
+              call.function.starts_with("arg_");
+  return best && call.type.id() == duckdb::LogicalTypeId::LIST;
+}
+
 class NativeState : public AggregateState {
  public:
   explicit NativeState(const AggregateCall& call) : aggregate_(call) {}
@@ -42,7 +49,7 @@ std::unique_ptr<AggregateState> MakeNative(const AggregateCall& call) {
 }
 
 bool HasClosedForm(const AggregateCall& call) {
-  if (call.ordered) return false;
+  if (!call.order.empty()) return false;
   return IsCount(call) || IsExtreme(call) || MakeSum(call) != nullptr;
 }
 
@@ -50,7 +57,7 @@ std::unique_ptr<AggregateState> MakeAggregateState(const AggregateCall& call, bo
   if (call.function == kSumOfCounts) return MakeSumOfCounts();
   if (call.function == kAverageOfParts) return MakeAverageOfParts(call);
   std::unique_ptr<AggregateState> state;
-  if (!call.ordered) {
+  if (call.order.empty()) {
     if (IsCount(call)) {
       state = MakeCount(call.function == "count_star" || call.arguments.empty());
     } else if (IsExtreme(call)) {
@@ -60,7 +67,10 @@ std::unique_ptr<AggregateState> MakeAggregateState(const AggregateCall& call, bo
       state = MakeSum(call);
     }
   }
-  if (!state) state = MakeNative(call);
+  if (!state) {
+    bool rows_go = !append_only || !call.order.empty() || FinishesOnce(call);
+    state = rows_go ? MakeKeptRows(call, append_only) : MakeNative(call);
+  }
   if (call.distinct) state = MakeDistinct(call, std::move(state));
   return state;
 }

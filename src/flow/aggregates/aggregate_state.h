@@ -2,7 +2,7 @@
 //
 // Closed forms (count, sum, avg by weights; min and max by an ordered multiset, or plainly while
 // input only grows) take rows that go as well as rows that come.  Everything else is DuckDB's own
-// state, which can only take rows that come.  Not thread-safe; owned by the aggregate operator.
+// state while rows only come, and otherwise computed again from the rows of a touched group.  Not thread-safe; owned by the aggregate operator.
 #pragma once
 
 #include <memory>
@@ -28,7 +28,7 @@ class AggregateState {
   virtual void Load(StateReader& reader) = 0;
 };
 
-// True when the call can be kept on input from which rows also go.
+// True when the call is of one of the families below that need no rows kept.
 bool HasClosedForm(const AggregateCall& call);
 
 // The state of a call without its FILTER; DISTINCT is inside.  `append_only`: no row ever goes.
@@ -46,5 +46,6 @@ inline constexpr const char* kAverageOfParts = "average of parts";
 std::unique_ptr<AggregateState> MakeSumOfCounts();
 std::unique_ptr<AggregateState> MakeAverageOfParts(const AggregateCall& call);
 std::unique_ptr<AggregateState> MakeNative(const AggregateCall& call);
+std::unique_ptr<AggregateState> MakeKeptRows(const AggregateCall& call, bool append_only);
 
 }  // namespace weir

@@ -28,8 +28,8 @@ void SourceOperator::Feed(duckdb::DataChunk& stream_rows, uint64_t first_offset,
   for (size_t i = 0; i < columns; i++) out_.data[i].Reference(stream_rows.data[i]);
   if (reads_[columns]) {
     duckdb::Vector offsets(duckdb::LogicalType::UBIGINT);
-    offsets.Sequence(static_cast<int64_t>(first_offset), 1, stream_rows.size());
-    offsets.Flatten(stream_rows.size());
+    auto* values = duckdb::FlatVector::GetDataUnsafe<uint64_t>(offsets);
+    for (duckdb::idx_t row = 0; row < stream_rows.size(); row++) values[row] = first_offset + row;
     out_.data[columns].Reference(offsets);
   } else {
     out_.data[columns].Reference(duckdb::Value(duckdb::LogicalType::UBIGINT));

@@ -1,0 +1,171 @@
+// Aggregates that need all rows of a group: DuckDB's own functions over input from which rows also
+// go, and those with an ORDER BY inside.  A group keeps its rows, sorted by the ORDER BY and then
+// as they came; a group that was touched is computed again.
+#include <map>
+#include <unordered_map>
+
+#include "duck/native_aggregate.h"
+#include "duck/row_codec.h"
+#include "flow/aggregates/aggregate_state.h"
+
+namespace weir {
+namespace {
+
+std::string BigEndian(uint64_t number) {
+  std::string bytes(sizeof(number), '\0');
+  for (size_t i = bytes.size(); i-- > 0; number >>= 8) bytes[i] = static_cast<char>(number);
+  return bytes;
+}
+
+class KeptRows : public AggregateState {
+ public:
+  KeptRows(const AggregateCall& call, bool append_only)
+      : call_(call), indexed_(!append_only), codec_(call.argument_types) {
+    size_t arguments = call.argument_types.size() - call.order.size();
+    RowTypes order_types(call.argument_types.begin() + static_cast<ptrdiff_t>(arguments),
+                         call.argument_types.end());
+    if (!order_types.empty()) {
+      std::vector<RowCodec::Direction> directions;
+      for (auto& key : call.order) directions.push_back({key.descending, key.nulls_first});
+      order_codec_.emplace(order_types, directions);
+    }
+    order_.InitializeEmpty(DuckTypes(order_types));
+    given_.InitializeEmpty(
+        DuckTypes(RowTypes(call.argument_types.begin(),
+                           call.argument_types.begin() + static_cast<ptrdiff_t>(arguments))));
+    page_.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(call.argument_types));
+  }
+
+  void Grow(size_t slots) override {
+    if (slots > groups_.size()) groups_.resize(slots);
+  }
+
+  void Update(duckdb::DataChunk& arguments, const uint32_t* slots,
+              const int64_t* weights) override {
+    auto& rows = codec_.Encode(arguments);
+    const std::vector<std::string_view>* orders = nullptr;
+    if (order_codec_) {
+      for (duckdb::idx_t i = 0; i < order_.ColumnCount(); i++) {
+        order_.data[i].Reference(arguments.data[given_.ColumnCount() + i]);
+      }
+      order_.SetCardinality(arguments.size());
+      orders = &order_codec_->Encode(order_);
+    }
+    for (duckdb::idx_t i = 0; i < arguments.size(); i++) {
+      Group& group = groups_[slots[i]];
+      std::string_view order = orders ? (*orders)[i] : std::string_view();
+      int64_t weight = weights ? weights[i] : 1;
+      for (; weight > 0; weight--) Add(group, order, rows[i]);
+      for (; weight < 0; weight++) Remove(group, rows[i]);
+    }
+  }
+
+  void Result(const uint32_t* slots, duckdb::idx_t count, duckdb::Vector& out) override {
+    results_.clear();
+    for (duckdb::idx_t i = 0; i < count; i++) {
+      results_.push_back(std::make_unique<NativeAggregate>(call_));
+      auto& native = *results_.back();
+      native.Grow(1);
+      page_.Reset();
+      duckdb::idx_t rows = 0;
+      for (auto& [place, row] : groups_[slots[i]].rows) {
+        codec_.Decode(row, page_, rows++);
+        if (rows == STANDARD_VECTOR_SIZE) rows = Feed(native, rows);
+      }
+      Feed(native, rows);
+      native.ResultOf(0, out, i);
+    }
+  }
+
+  void Clear(uint32_t slot) override {
+    bytes_ -= groups_[slot].bytes;
+    groups_[slot] = Group();
+  }
+
+  size_t Bytes() const override { return bytes_ + groups_.capacity() * sizeof(Group); }
+
+  void Save(StateWriter& writer) const override {
+    writer.Put<uint64_t>(next_);
+    writer.Put<uint64_t>(groups_.size());
+    for (auto& group : groups_) {
+      writer.Put<uint64_t>(group.rows.size());
+      for (auto& [place, row] : group.rows) {
+        writer.PutString(place);
+        writer.PutString(row);
+      }
+    }
+  }
+  void Load(StateReader& reader) override {
+    next_ = reader.Get<uint64_t>();
+    groups_.resize(reader.Get<uint64_t>());
+    for (auto& group : groups_) {
+      for (uint64_t left = reader.Get<uint64_t>(); left > 0; left--) {
+        std::string place(reader.GetString());
+        Insert(group, std::move(place), std::string(reader.GetString()));
+      }
+    }
+  }
+
+ private:
+  struct Group {
+    std::map<std::string, std::string> rows;                   // place to row
+    std::unordered_multimap<std::string, std::string> places;  // row to place, when indexed
+    size_t bytes = 0;
+  };
+  static constexpr size_t kNodeBytes = 96;
+
+  static size_t BytesOf(const std::string& place, const std::string& row, bool indexed) {
+    return (place.size() + row.size() + kNodeBytes) * (indexed ? 2 : 1);
+  }
+
+  void Insert(Group& group, std::string place, std::string row) {
+    size_t bytes = BytesOf(place, row, indexed_);
+    group.bytes += bytes;
+    bytes_ += bytes;
+    if (indexed_) group.places.emplace(row, place);
+    group.rows.emplace(std::move(place), std::move(row));
+  }
+  void Add(Group& group, std::string_view order, std::string_view row) {
+    Insert(group, std::string(order) + BigEndian(next_++), std::string(row));
+  }
+  void Remove(Group& group, std::string_view row) {
+    auto found = group.places.find(std::string(row));
+    CHECK(found != group.places.end());
+    size_t bytes = BytesOf(found->second, found->first, indexed_);
+    group.bytes -= bytes;
+    bytes_ -= bytes;
+    group.rows.erase(found->second);
+    group.places.erase(found);
+  }
+
+  duckdb::idx_t Feed(NativeAggregate& native, duckdb::idx_t rows) {
+    if (rows == 0) return 0;
+    for (duckdb::idx_t i = 0; i < given_.ColumnCount(); i++)
+      given_.data[i].Reference(page_.data[i]);
+    given_.SetCardinality(rows);
+    zeros_.resize(rows);
+    native.Update(given_, zeros_.data());
+    page_.Reset();
+    return 0;
+  }
+
+  const AggregateCall call_;
+  const bool indexed_;
+  RowCodec codec_;
+  std::optional<RowCodec> order_codec_;
+  std::vector<Group> groups_;
+  uint64_t next_ = 0;
+  size_t bytes_ = 0;
+  duckdb::DataChunk order_, given_, page_;
+  std::vector<uint32_t> zeros_;
+  // What a result refers to lives until the next one is asked for.
+  std::vector<std::unique_ptr<NativeAggregate>> results_;
+};
+
+}  // namespace
+
+std::unique_ptr<AggregateState> MakeKeptRows(const AggregateCall& call, bool append_only) {
+  return std::make_unique<KeptRows>(call, append_only);
+}
+
+}  // namespace weir

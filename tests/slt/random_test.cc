@@ -1,0 +1,149 @@
+// Random streams of events, batch sizes, clock moves, restarts and crashes over a list of views
+// (random_views.sql), each compared with its batch query again and again.
+//
+//   WEIR_SEED=7 WEIR_STEPS=20000 build/slt_test --gtest_filter='Random*'
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+#include "base/error.h"
+#include "io/random.h"
+#include "world.h"
+
+namespace weir {
+namespace {
+
+constexpr Micros kMinute = 60'000'000;
+
+uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
+  const char* text = std::getenv(name);
+  return text ? std::stoull(text) : otherwise;
+}
+
+std::string ReadText(const std::string& path) {
+  std::ifstream file(path);
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+// Few different values, so that groups meet, ties happen and NULLs are common.
+class Events {
+ public:
+  explicit Events(Random& random) : random_(random) {}
+
+  std::string Body(Micros now, uint64_t rows) {
+    std::string body;
+    for (uint64_t i = 0; i < rows; i++) body += Row(now);
+    return body;
+  }
+
+ private:
+  std::string Row(Micros now) {
+    std::string row = "{\"id\": " + std::to_string(next_++);
+    Put(row, "g", [&] { return Text({"a", "b", "c", "", "a longer name of a group"}); });
+    Put(row, "h", [&] { return std::to_string(random_.Below(4)); });
+    Put(row, "i", [&] { return std::to_string(static_cast<int64_t>(random_.Below(21)) - 10); });
+    Put(row, "b", [&] { return std::to_string(static_cast<int64_t>(random_.Next() >> 20)); });
+    Put(row, "d",
+        [&] { return std::to_string(static_cast<double>(random_.Below(100'000)) / 1000 - 50); });
+    Put(row, "c", [&] {
+      return std::to_string(random_.Below(1000)) + "." + std::to_string(random_.Below(10));
+    });
+    Put(row, "f", [&] { return random_.OneIn(2) ? "true" : "false"; });
+    Put(row, "t", [&] { return std::to_string(Time(now)); });
+    Put(row, "z", [&] { return std::to_string(Time(now)); });
+    Put(row, "tags", [&] {
+      std::string list = "[";
+      for (uint64_t left = random_.Below(4); left > 0; left--) {
+        list += (list.size() > 1 ? "," : "") + Text({"x", "y", "z"});
+      }
+      return list + "]";
+    });
+    return row + "}\n";
+  }
+
+  template <class Value>
+  void Put(std::string& row, const char* name, Value value) {
+    if (random_.OneIn(9)) return;  // missing is NULL
+    row += std::string(", \"") + name + "\": " + (random_.OneIn(20) ? "null" : value());
+  }
+  std::string Text(const std::vector<const char*>& choices) {
+    return std::string("\"") + choices[random_.Below(choices.size())] + "\"";
+  }
+  // Around now, mostly of the last days; microseconds.
+  Micros Time(Micros now) {
+    Micros span = random_.OneIn(3) ? 40 * 24 * 60 * kMinute : 90 * kMinute;
+    return now + 10 * kMinute - static_cast<Micros>(random_.Below(static_cast<uint64_t>(span)));
+  }
+
+  Random& random_;
+  uint64_t next_ = 1;
+};
+
+std::string Describe(const ViewVerdict& verdict) {
+  std::string text = verdict.name;
+  if (verdict.error) return text + ": " + verdict.error->message + " " + verdict.error->hint;
+  for (auto* rows : {&verdict.missing, &verdict.unexpected}) {
+    for (auto& row : *rows) {
+      text += rows == &verdict.missing ? "\n  missing" : "\n  unexpected";
+      for (auto& value : row) text += " | " + value.value_or("NULL");
+    }
+  }
+  return text;
+}
+
+TEST(Random, EveryViewIsItsBatchQueryAfterEveryKindOfStep) {
+  uint64_t seed = FromEnvironment("WEIR_SEED", SystemRandom().Next() % 1'000'000);
+  uint64_t steps = FromEnvironment("WEIR_STEPS", 1000);
+  uint64_t between = FromEnvironment("WEIR_CHECK_EVERY", 20);
+  std::printf("WEIR_SEED=%llu WEIR_STEPS=%llu\n", static_cast<unsigned long long>(seed),
+              static_cast<unsigned long long>(steps));
+  SeededRandom random(seed);
+  World world;
+  Events events(random);
+  world.Execute(ReadText(std::string(WEIR_SLT_FOLDER) + "/random_views.sql"));
+  for (uint64_t step = 1; step <= steps; step++) {
+    switch (random.Below(40)) {
+      case 0: world.Advance(static_cast<Micros>(random.Below(40)) * 24 * 60 * kMinute); break;
+      case 1:
+      case 2:
+      case 3: world.Advance(static_cast<Micros>(random.Below(180)) * kMinute); break;
+      case 4:
+      case 5: world.Advance(static_cast<Micros>(random.Below(1'000'000))); break;
+      case 6:
+        if (random.OneIn(8)) world.Restart();
+        break;
+      case 7:
+        if (random.OneIn(8)) world.Crash(random);
+        break;
+      case 8:
+        if (random.OneIn(4)) world.Land();
+        break;
+      case 9: {  // views come and go while events do
+        world.Execute(
+            "CREATE OR REPLACE MATERIALIZED VIEW passing AS "
+            "SELECT g, count(*) AS n, sum(i) FROM s WHERE h < " +
+            std::to_string(random.Below(4)) + " GROUP BY g");
+        break;
+      }
+      default: {
+        uint64_t rows = random.OneIn(30) ? 5000 : 1 + random.Below(40);
+        auto answer = world.Ingest(random.OneIn(3) ? "r" : "s", RowFormat::kNdjson,
+                                   events.Body(world.clock().Now(), rows));
+        ASSERT_EQ(answer.accepted, rows) << answer.rejected.at(0).reason;
+      }
+    }
+    if (step % between != 0 && step != steps) continue;
+    world.Settle();
+    for (auto& verdict : world.VerifyViews().views) {
+      ASSERT_TRUE(verdict.equal) << "WEIR_SEED=" << seed << " step " << step << ": "
+                                 << Describe(verdict);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace weir

@@ -1,0 +1,198 @@
+#include "world.h"
+
+#include <chrono>
+#include <future>
+#include <thread>
+
+#include "app/stores.h"
+#include "app/wiring.h"
+#include "duckdb/common/string_util.hpp"
+#include "duckdb/common/types/value.hpp"
+#include "oracle.h"
+#include "sql/statement.h"
+
+namespace weir {
+namespace {
+
+constexpr auto kSettleMax = std::chrono::seconds(60);
+
+LogOptions LogAt(const std::string& directory) {
+  LogOptions options;
+  options.directory = directory;
+  options.on_failure = [](const std::string&) {};  // a disk that was pulled out
+  return options;
+}
+
+LakeOptions LakeAt(const std::string& directory) {
+  LakeOptions options;
+  options.directory = directory;
+  return options;
+}
+
+EngineOptions Quick(const std::string& directory) {
+  EngineOptions options;
+  options.checkpoint_directory = directory;
+  options.checkpoint_interval = 0;
+  options.tick = 1000;
+  options.recompute_interval = 0;
+  return options;
+}
+
+}  // namespace
+
+struct World::Parts {
+  Parts(SimulatedDisk& disk, ManualClock& clock, Kernel& kernel)
+      : store(disk, "/catalog.json"),
+        catalog(store),
+        log(Log::Open(disk, clock, LogAt("/log"))),
+        lake(Lake::Open(disk, clock, catalog, *log, LakeAt("/lake"))),
+        history(*lake),
+        oracle(catalog, *lake),
+        engine(Engine::Make({kernel, catalog, *log, history, &oracle, clock, disk},
+                            Quick("/checkpoint"))),
+        keys(*lake, *log),
+        ingest(weir::Ingest::Open(catalog, *log, clock, backpressure, keys)),
+        statements(catalog, *engine),
+        verify(catalog, *engine, oracle) {
+    log->AddListener(*engine);
+    engine->Start();
+  }
+  ~Parts() {
+    engine->Stop();
+    log->Close();
+  }
+
+  CatalogFile store;
+  Catalog catalog;
+  std::unique_ptr<Log> log;
+  std::unique_ptr<Lake> lake;
+  LakeHistory history;
+  Oracle oracle;
+  std::unique_ptr<Engine> engine;
+  EngineBackpressure backpressure;
+  LakeKeys keys;
+  std::unique_ptr<weir::Ingest> ingest;
+  Statements statements;
+  Verify verify;
+};
+
+World::World() : disk_(std::make_unique<SimulatedDisk>()) { Open(); }
+World::~World() { Close(); }
+
+void World::Open() { parts_ = std::make_unique<Parts>(*disk_, clock_, kernel_); }
+void World::Close() { parts_.reset(); }
+
+ResultTable World::Execute(const std::string& sql) {
+  ResultTable result;
+  for (auto& statement : ParseStatements(sql)) result = parts_->statements.Run(statement);
+  return result;
+}
+
+IngestAnswer World::Ingest(const std::string& stream, RowFormat format, const std::string& body,
+                           const std::string& idempotency_key) {
+  std::promise<IngestAnswer> answered;
+  IngestRequest request;
+  request.stream = stream;
+  request.format = format;
+  request.body = body;
+  request.idempotency_key = idempotency_key;
+  parts_->ingest->Post(request,
+                       [&](IngestAnswer answer) { answered.set_value(std::move(answer)); });
+  auto answer = answered.get_future().get();
+  if (answer.error) throw *answer.error;
+  return answer;
+}
+
+void World::SetClock(Micros now) { clock_.Set(now); }
+void World::Advance(Micros by) { clock_.Advance(by); }
+void World::Land() { parts_->lake->LandNow(); }
+
+void World::Restart() {
+  Close();
+  Open();
+}
+
+void World::Crash(Random& random) {
+  auto found = disk_->CrashState(random);
+  Close();
+  disk_ = std::move(found);
+  Open();
+}
+
+void World::Settle() {
+  auto deadline = std::chrono::steady_clock::now() + kSettleMax;
+  Offset end = parts_->log->End();
+  Micros now = clock_.Now();
+  for (;;) {
+    auto info = parts_->engine->Info();
+    bool settled = info.offset >= end && info.as_of >= now;
+    infos_ = parts_->engine->ViewInfos();
+    for (auto& view : infos_) {
+      if (view.status == ViewStatus::kParked) continue;
+      settled =
+          settled && view.status == ViewStatus::kLive && view.offset >= end && view.as_of >= now;
+    }
+    if (settled) return;
+    if (std::chrono::steady_clock::now() > deadline) {
+      throw Error(ErrorCode::kTimeout, "the views did not settle");
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(300));
+  }
+}
+
+Snapshot World::Read(const std::string& view) {
+  return std::move(parts_->engine->Read({view}).at(0));
+}
+
+VerifyReport World::VerifyViews(const std::string& view) { return parts_->verify.Run(view); }
+
+const ViewInfo& World::Info(const std::string& view) {
+  infos_ = parts_->engine->ViewInfos();
+  for (auto& info : infos_) {
+    if (duckdb::StringUtil::CIEquals(info.name, view)) return info;
+  }
+  throw Error(ErrorCode::kUnknownView, "no view \"" + view + "\"");
+}
+
+Engine& World::engine() { return *parts_->engine; }
+
+std::map<std::string, int64_t> World::Content(const std::string& view) {
+  std::map<std::string, int64_t> rows;
+  for (auto& row : RowsAsText(Read(view).rows)) rows[row]++;
+  return rows;
+}
+
+std::vector<std::string> World::Changes(const std::string& view) {
+  auto now = Content(view);
+  auto before = std::exchange(seen_[view], now);
+  std::vector<std::string> lines;
+  for (auto& [row, copies] : before) {
+    auto found = now.find(row);
+    for (int64_t i = found == now.end() ? 0 : found->second; i < copies; i++)
+      lines.push_back("- " + row);
+  }
+  for (auto& [row, copies] : now) {
+    auto found = before.find(row);
+    for (int64_t i = found == before.end() ? 0 : found->second; i < copies; i++)
+      lines.push_back("+ " + row);
+  }
+  return lines;
+}
+
+std::vector<std::string> RowsAsText(const Columns& rows) {
+  std::vector<std::string> lines;
+  for (auto& chunk : rows.chunks) {
+    for (duckdb::idx_t row = 0; row < chunk->size(); row++) {
+      std::string line;
+      for (duckdb::idx_t column = 0; column < chunk->ColumnCount(); column++) {
+        auto value = chunk->GetValue(column, row);
+        std::string text = value.IsNull() ? "NULL" : value.ToString();
+        line += (column ? "|" : "") + (text.empty() ? "(empty)" : text);
+      }
+      lines.push_back(std::move(line));
+    }
+  }
+  return lines;
+}
+
+}  // namespace weir

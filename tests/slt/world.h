@@ -1,0 +1,71 @@
+// A whole Weir without its protocols, on a simulated disk and a clock that stands still, for tests
+// that speak SQL.  One thread.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "catalog/catalog.h"
+#include "duck/session.h"
+#include "ingest/ingest.h"
+#include "io/manual_clock.h"
+#include "io/random.h"
+#include "io/simulated_disk.h"
+#include "lake/lake.h"
+#include "log/log.h"
+#include "query/statements.h"
+#include "query/verify.h"
+#include "views/engine.h"
+
+namespace weir {
+
+class World {
+ public:
+  World();
+  ~World();
+
+  // Runs statements of ours; what they throw passes through.  The last one's result.
+  ResultTable Execute(const std::string& sql);
+  IngestAnswer Ingest(const std::string& stream, RowFormat format, const std::string& body,
+                      const std::string& idempotency_key = "");
+
+  void SetClock(Micros now);
+  void Advance(Micros by);
+  void Land();
+  void Restart();
+  // The power goes: of what was not synced, a part is there.
+  void Crash(Random& random);
+
+  // Returns when every view stands at the last event and at the clock.
+  void Settle();
+  Snapshot Read(const std::string& view);
+  // Compares views (all when no name is given) with their batch queries.
+  VerifyReport VerifyViews(const std::string& view = "");
+  // "+ 1|a" and "- 1|a" for what changed in a view since the last call, net, sorted.
+  std::vector<std::string> Changes(const std::string& view);
+  const ViewInfo& Info(const std::string& view);
+
+  Engine& engine();
+  ManualClock& clock() { return clock_; }
+
+ private:
+  struct Parts;
+  void Open();
+  void Close();
+  std::map<std::string, int64_t> Content(const std::string& view);
+
+  ManualClock clock_;
+  std::unique_ptr<SimulatedDisk> disk_;
+  Kernel kernel_;
+  std::unique_ptr<Parts> parts_;
+  std::map<std::string, std::map<std::string, int64_t>> seen_;
+  std::vector<ViewInfo> infos_;
+};
+
+// Rows as text: values as DuckDB casts them to VARCHAR, with | between, NULL as NULL, an empty text
+// as (empty).
+std::vector<std::string> RowsAsText(const Columns& rows);
+
+}  // namespace weir
