@@ -6,7 +6,9 @@
 #include "duckdb/planner/expression/bound_comparison_expression.hpp"
 #include "duckdb/planner/expression/bound_conjunction_expression.hpp"
 #include "duckdb/planner/expression/bound_constant_expression.hpp"
+#include "duckdb/planner/expression/bound_function_expression.hpp"
 #include "duckdb/planner/expression/bound_reference_expression.hpp"
+#include "duckdb/planner/expression_iterator.hpp"
 
 namespace weir {
 
@@ -39,8 +41,27 @@ duckdb::DataChunk& Evaluator::Run(duckdb::DataChunk& rows) {
   return executor_->result;
 }
 
+namespace {
+
+// localtimestamp and localtime take the clock when they are bound, so they are bound again.
+void BindLocalClock(duckdb::ClientContext& context, duckdb::Expression& expression) {
+  if (expression.GetExpressionClass() == duckdb::ExpressionClass::BOUND_FUNCTION) {
+    auto& call = expression.Cast<duckdb::BoundFunctionExpression>();
+    if (call.function.name.find("local") != std::string::npos && call.children.empty() &&
+        call.function.HasBindCallback()) {
+      call.bind_info = call.function.GetBindCallback()(context, call.function, call.children);
+    }
+  }
+  duckdb::ExpressionIterator::EnumerateChildren(
+      expression, [&](duckdb::Expression& child) { BindLocalClock(context, child); });
+}
+
+}  // namespace
+
 duckdb::Value Evaluator::RunOnce() {
-  return duckdb::ExpressionExecutor::EvaluateScalar(session_->context(), *expressions_[0], true);
+  auto expression = expressions_[0]->Copy();
+  BindLocalClock(session_->context(), *expression);
+  return duckdb::ExpressionExecutor::EvaluateScalar(session_->context(), *expression, true);
 }
 
 namespace {

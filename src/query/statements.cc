@@ -115,6 +115,10 @@ ResultTable Statements::Do(const CreateView& create) {
   if (existing && create.if_not_exists) {
     return {{}, {}, "view " + Quoted(create.view.name) + " is there already"};
   }
+  for (auto& name : NamesIn(create.view.query)) {
+    if (name != Lower(create.view.name)) continue;
+    throw Error(ErrorCode::kInvalidSql, "view " + Quoted(create.view.name) + " reads itself");
+  }
   views_.Bind(*current, create.view.query);
   catalog_.Change([&](CatalogState& state) {
     bool replaces = create.or_replace && state.FindView(create.view.name);

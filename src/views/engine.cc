@@ -1,5 +1,6 @@
 #include "views/engine.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <deque>
 #include <future>
@@ -18,6 +19,9 @@ namespace weir {
 namespace {
 
 std::string Lower(std::string_view name) { return duckdb::StringUtil::Lower(std::string(name)); }
+
+// Two definitions of one name, while one fills beside the other, have an output each.
+std::string OutputName(const View& view) { return view.name + " " + std::to_string(view.id); }
 
 // A view no operator can keep: asked again from scratch when something changed, at most so often.
 struct Recomputed {
@@ -68,6 +72,8 @@ class EngineImpl : public Engine {
   void Publish(bool moved);
   void Attach(Filling& filling);
   void Detach(const LiveViewPtr& view);
+  bool IsWanted(const LiveViewPtr& view) const;
+  void DropUnused();
   void Park(LiveView& view, Error error);
   bool ParkIfFailed(LiveView& view);
   void FinishWaiters();
@@ -382,7 +388,9 @@ void EngineImpl::Attach(Filling& filling) {
   filling.circuit.Flush();
   auto went = circuit_.Absorb(std::move(filling.circuit));
   Version version{step_ + 1, position_, now_};
+  std::vector<LiveViewPtr> attached;
   for (auto& view : filling.views) {
+    if (!IsWanted(view)) continue;  // replaced or dropped while it was filled
     view->output = static_cast<OutputOperator*>(went.at(view->output));
     view->operators = Circuit::Needs(view->output);
     if (!ParkIfFailed(*view)) {
@@ -390,17 +398,22 @@ void EngineImpl::Attach(Filling& filling) {
         view->content.Change(row, weight, version.step);
       });
       view->changes.StartAt(version.step << 20, position_);
-      std::lock_guard lock(view->mutex);
-      view->status = ViewStatus::kLive;
-      view->progress = 1;
     }
     live_.push_back(view);
+    attached.push_back(view);
   }
-  // Only now do readers see the new ones in place of the old.
+  IndexSources();
+  Publish(true);
+  // Only now do readers see the new ones, in place of the old.
   std::vector<LiveViewPtr> replaced;
+  for (auto& view : attached) {
+    std::lock_guard lock(view->mutex);
+    if (view->status == ViewStatus::kFilling) view->status = ViewStatus::kLive;
+    view->progress = 1;
+  }
   {
     std::unique_lock lock(views_mutex_);
-    for (auto& view : filling.views) {
+    for (auto& view : attached) {
       std::string name = Lower(view->definition->name);
       auto next = next_.find(name);
       if (next == next_.end() || next->second != view) continue;
@@ -410,14 +423,27 @@ void EngineImpl::Attach(Filling& filling) {
     }
   }
   for (auto& view : replaced) Detach(view);
-  IndexSources();
-  Publish(true);
+  DropUnused();
+  EngineInfo info = Info();
+  for (auto& callback : callbacks_) callback(info, {});
 }
 
 void EngineImpl::Detach(const LiveViewPtr& view) {
   std::erase(live_, view);
   std::erase_if(recomputed_,
                 [&](auto& recomputed) { return recomputed->view == view && !recomputed->running; });
+  DropUnused();
+}
+
+bool EngineImpl::IsWanted(const LiveViewPtr& view) const {
+  std::shared_lock lock(views_mutex_);
+  auto is = [&](auto& entry) { return entry.second == view; };
+  return std::any_of(views_.begin(), views_.end(), is) ||
+         std::any_of(next_.begin(), next_.end(), is);
+}
+
+// Keeps what live views need of the circuit.
+void EngineImpl::DropUnused() {
   std::set<Operator*> outputs;
   for (auto& other : live_) outputs.insert(other->output);
   circuit_.KeepOnly(outputs);
@@ -468,6 +494,10 @@ void EngineImpl::MaybeRecompute() {
         now - recomputed->finished >= std::max(options_.recompute_interval, 10 * recomputed->took);
     bool stale =
         view.standing.offset != position_ || recomputed->uses_clock || view.standing.step == 0;
+    if (!stale && !recomputed->running) {
+      std::lock_guard lock(view.mutex);
+      view.standing.as_of = now_;  // nothing it reads has changed
+    }
     if (recomputed->running || !due || !stale || view.status == ViewStatus::kParked) continue;
     recomputed->running = true;
     Version asked{step_, position_, now_};
@@ -518,14 +548,15 @@ void EngineImpl::FinishRecompute(Recomputed& recomputed, const BatchResult& resu
     return Park(view, CurrentError());
   }
   {
+    // Readers of this view wait, so that its content and its position are seen together.
     std::lock_guard lock(view.mutex);
+    Publish(false);
     view.standing = asked;
     view.status = ViewStatus::kLive;
     view.progress = 1;
     view.state_bytes = view.content.Bytes();
   }
   view.content.Reclaim(versions_.Oldest());
-  Publish(false);
   if (!change) return;
   EngineInfo info = Info();
   for (auto& callback : callbacks_) callback(info, {view.definition->name});
@@ -567,7 +598,7 @@ void EngineImpl::Fill(std::vector<LiveViewPtr> views) {
   auto prepare = [&](Filling& filling, const LiveViewPtr& view) {
     auto session = std::make_shared<Session>(parts_.kernel, catalog->time_zone);
     session->SetClock(Advance());
-    auto built = BuildView(filling.circuit, *catalog, session, view->definition->name,
+    auto built = BuildView(filling.circuit, *catalog, session, OutputName(*view->definition),
                            view->definition->query);
     if (built.output) {
       view->output = built.output;
@@ -746,18 +777,20 @@ LiveViewPtr EngineImpl::FindReadable(const std::string& name) const {
 
 std::vector<Snapshot> EngineImpl::Read(const std::vector<std::string>& names,
                                        const ReadOptions& options) {
+  // A view is found after its first content is published, so the step is taken after finding.
+  std::vector<LiveViewPtr> views;
+  for (auto& name : names) views.push_back(FindReadable(name));
   auto version = versions_.Pin();
   std::vector<Snapshot> snapshots;
-  for (auto& name : names) {
-    auto view = FindReadable(name);
-    Version shown = *version;
-    auto snapshot = ReadContent(*view, shown, options);
-    std::lock_guard lock(view->mutex);
-    if (!view->not_incremental.empty()) {
-      snapshot.offset = view->standing.offset;
-      snapshot.as_of = view->standing.as_of;
+  for (auto& view : views) {
+    if (view->not_incremental.empty()) {
+      snapshots.push_back(ReadContent(*view, *version, options));
+      continue;
     }
-    snapshots.push_back(std::move(snapshot));
+    std::lock_guard lock(view->mutex);
+    auto& snapshot = snapshots.emplace_back(ReadContent(*view, *versions_.Pin(), options));
+    snapshot.offset = view->standing.offset;
+    snapshot.as_of = view->standing.as_of;
   }
   return snapshots;
 }

@@ -38,39 +38,62 @@ void CreateViews(duckdb::Connection& connection, const CatalogState& catalog) {
 
 }  // namespace
 
-BatchResult Oracle::Answer(const BatchRequest& request) {
-  auto catalog = catalog_.Current();
-  duckdb::DuckDB database(nullptr);
-  duckdb::Connection connection(database);
-  Check(connection.Query("SET threads = 1"));
-  Check(connection.Query("SET TimeZone = '" + catalog->time_zone + "'"));
-  for (auto& [key, stream] : catalog->streams) {
-    // No table has hidden columns, which * leaves out: they are there when somebody asks for them.
-    bool hidden = request.sql.find("_offset") != std::string::npos ||
-                  request.sql.find("_arrival_time") != std::string::npos;
-    std::string columns;
+Oracle::Oracle(Catalog& catalog, Lake& lake) : catalog_(catalog), lake_(lake) {}
+Oracle::~Oracle() = default;
+
+struct Oracle::Tables {
+  duckdb::DuckDB database{nullptr};
+  duckdb::Connection connection{database};
+  Offset loaded;
+};
+
+// Tables of every stream with all rows up to a position; new rows are added to those of last time.
+// No table has hidden columns, which * leaves out: `hidden` makes them plain ones.
+duckdb::Connection& Oracle::Load(const CatalogState& catalog, Offset at, bool hidden) {
+  auto& tables = tables_[hidden];
+  if (!tables || version_ != catalog.version || tables->loaded > at) {
+    if (version_ != catalog.version) tables_.clear();
+    version_ = catalog.version;
+    auto fresh = std::make_unique<Tables>();
+    Check(fresh->connection.Query("SET threads = 1"));
+    Check(fresh->connection.Query("SET TimeZone = '" + catalog.time_zone + "'"));
+    for (auto& [key, stream] : catalog.streams) {
+      std::string columns;
+      for (auto& column : stream->columns) {
+        columns += Quote(column.name) + " " + column.type.ToString() + ", ";
+      }
+      if (hidden) columns += "_offset UBIGINT, _arrival_time TIMESTAMPTZ";
+      Check(fresh->connection.Query("CREATE TABLE " + Quote(stream->name) + "(" + columns + ")"));
+    }
+    CreateViews(fresh->connection, catalog);
+    tables_[hidden] = std::move(fresh);
+  }
+  auto& current = *tables_[hidden];
+  for (auto& [key, stream] : catalog.streams) {
     std::vector<size_t> projection;
-    for (auto& column : stream->columns) {
-      projection.push_back(projection.size());
-      columns += Quote(column.name) + " " + column.type.ToString() + ", ";
-    }
-    if (hidden) {
-      projection.push_back(kOffsetColumn);
-      projection.push_back(kArrivalTimeColumn);
-      columns += "_offset UBIGINT, _arrival_time TIMESTAMPTZ";
-    }
-    Check(connection.Query("CREATE TABLE " + Quote(stream->name) + "(" + columns + ")"));
-    duckdb::Appender appender(connection, stream->name);
-    lake_.Scan(*stream, projection, Offset{}, request.at, [&](const Columns& rows, Offset) {
+    while (projection.size() < stream->columns.size()) projection.push_back(projection.size());
+    if (hidden) projection.insert(projection.end(), {kOffsetColumn, kArrivalTimeColumn});
+    duckdb::Appender appender(current.connection, stream->name);
+    lake_.Scan(*stream, projection, current.loaded, at, [&](const Columns& rows, Offset) {
       for (auto& chunk : rows.chunks) appender.AppendDataChunk(*chunk);
       return true;
     });
     appender.Close();
   }
-  CreateViews(connection, *catalog);
+  current.loaded = at;
+  return current.connection;
+}
+
+BatchResult Oracle::Answer(const BatchRequest& request) {
+  auto catalog = catalog_.Current();
+  std::lock_guard lock(mutex_);
+  bool hidden = request.sql.find("_offset") != std::string::npos ||
+                request.sql.find("_arrival_time") != std::string::npos;
+  auto& connection = Load(*catalog, request.at, hidden);
   connection.BeginTransaction();
   SetTransactionTime(*connection.context, request.as_of);
   auto result = connection.Query(request.sql);
+  if (result->HasError()) connection.Rollback();
   Check(result);
   BatchResult answer;
   for (size_t i = 0; i < result->names.size(); i++) {

@@ -4,22 +4,36 @@
 // view, and the clock stands where the request says.  Shares no code with the circuit.
 #pragma once
 
+#include <map>
+#include <memory>
+#include <mutex>
+
 #include "catalog/catalog.h"
 #include "lake/lake.h"
 #include "views/views.h"
+
+namespace duckdb {
+class Connection;
+}
 
 namespace weir {
 
 class Oracle : public BatchEngine {
  public:
-  Oracle(Catalog& catalog, Lake& lake) : catalog_(catalog), lake_(lake) {}
+  Oracle(Catalog& catalog, Lake& lake);
+  ~Oracle() override;
   void Run(BatchRequest request, std::function<void(BatchResult)> done) override;
 
  private:
+  struct Tables;
   BatchResult Answer(const BatchRequest& request);
+  duckdb::Connection& Load(const CatalogState& catalog, Offset at, bool hidden);
 
   Catalog& catalog_;
   Lake& lake_;
+  std::mutex mutex_;
+  uint64_t version_ = 0;
+  std::map<bool, std::unique_ptr<Tables>> tables_;  // with and without hidden columns
 };
 
 }  // namespace weir

@@ -14,7 +14,7 @@
 namespace weir {
 namespace {
 
-constexpr auto kSettleMax = std::chrono::seconds(60);
+constexpr auto kSettleMax = std::chrono::seconds(30);
 
 LogOptions LogAt(const std::string& directory) {
   LogOptions options;
@@ -41,7 +41,7 @@ EngineOptions Quick(const std::string& directory) {
 }  // namespace
 
 struct World::Parts {
-  Parts(SimulatedDisk& disk, ManualClock& clock, Kernel& kernel)
+  Parts(SimulatedDisk& disk, WallClock& clock, Kernel& kernel)
       : store(disk, "/catalog.json"),
         catalog(store),
         log(Log::Open(disk, clock, LogAt("/log"))),
@@ -104,7 +104,7 @@ IngestAnswer World::Ingest(const std::string& stream, RowFormat format, const st
 }
 
 void World::SetClock(Micros now) { clock_.Set(now); }
-void World::Advance(Micros by) { clock_.Advance(by); }
+void World::Advance(Micros by) { clock_.Set(clock_.Now() + by); }
 void World::Land() { parts_->lake->LandNow(); }
 
 void World::Restart() {
@@ -134,7 +134,16 @@ void World::Settle() {
     }
     if (settled) return;
     if (std::chrono::steady_clock::now() > deadline) {
-      throw Error(ErrorCode::kTimeout, "the views did not settle");
+      std::string why = "the engine stands at " + std::to_string(info.offset.value) + " of " +
+                        std::to_string(end.value) + ", " + std::to_string(now - info.as_of) +
+                        " us behind";
+      for (auto& view : infos_) {
+        if (view.status == ViewStatus::kLive && view.offset >= end && view.as_of >= now) continue;
+        why += "\n" + view.name + ": status " + std::to_string(static_cast<int>(view.status)) +
+               ", offset " + std::to_string(view.offset.value) + ", " +
+               std::to_string(now - view.as_of) + " us behind";
+      }
+      throw Error(ErrorCode::kTimeout, "the views did not settle: " + why);
     }
     std::this_thread::sleep_for(std::chrono::microseconds(300));
   }

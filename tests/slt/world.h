@@ -2,6 +2,7 @@
 // that speak SQL.  One thread.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
@@ -10,7 +11,7 @@
 #include "catalog/catalog.h"
 #include "duck/session.h"
 #include "ingest/ingest.h"
-#include "io/manual_clock.h"
+#include "io/clock.h"
 #include "io/random.h"
 #include "io/simulated_disk.h"
 #include "lake/lake.h"
@@ -20,6 +21,17 @@
 #include "views/engine.h"
 
 namespace weir {
+
+// The wall clock stands still until a test moves it; how long things take is real.
+class WallClock : public Clock {
+ public:
+  Micros Now() override { return now_; }
+  Micros Monotonic() override { return SystemClock().Monotonic(); }
+  void Set(Micros now) { now_ = now; }
+
+ private:
+  std::atomic<Micros> now_{1'700'000'000'000'000};
+};
 
 class World {
  public:
@@ -48,7 +60,7 @@ class World {
   const ViewInfo& Info(const std::string& view);
 
   Engine& engine();
-  ManualClock& clock() { return clock_; }
+  WallClock& clock() { return clock_; }
 
  private:
   struct Parts;
@@ -56,7 +68,7 @@ class World {
   void Close();
   std::map<std::string, int64_t> Content(const std::string& view);
 
-  ManualClock clock_;
+  WallClock clock_;
   std::unique_ptr<SimulatedDisk> disk_;
   Kernel kernel_;
   std::unique_ptr<Parts> parts_;
