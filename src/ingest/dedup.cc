@@ -163,7 +163,7 @@ void DedupWindow::TakeBack(const std::vector<std::optional<Hash>>& hashes,
 void DedupWindow::Forget(Micros now) {
   std::lock_guard lock(mutex_);
   int64_t number = now / part_length_;
-  if (slots_.empty() || number - now_ < kParts / 8) return;
+  if (slots_.empty() || number - swept_ < kParts / 8) return;
   Advance(now);
   if (slots_.empty()) return;
   Rebuild(slots_.size());

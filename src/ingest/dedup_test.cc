@@ -103,7 +103,12 @@ TEST(DedupWindow, MemoryIsGivenBackWhenNothingComes) {
   EXPECT_GT(window.Bytes(), 1'000'000u);
   window.Forget(kStart + 30 * kSecond);
   EXPECT_EQ(CountNew(window, 0, 10, kStart + 30 * kSecond), 0u);
-  window.Forget(kStart + 200 * kSecond);
+  for (int second = 31; second < 120; second++) {
+    CountNew(window, 1'000'000 + second, 1, kStart + second * kSecond);
+    window.Forget(kStart + second * kSecond);
+  }
+  EXPECT_LT(window.Bytes(), 1'000'000u);
+  window.Forget(kStart + 400 * kSecond);
   EXPECT_EQ(window.Bytes(), 0u);
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "duck/errors.h"
+#include "duck/memory.h"
 #include "formats/json_value.h"
 #include "formats/results.h"
 #include "server/http_errors.h"
@@ -115,6 +116,9 @@ void Server::CountRows(StreamId stream, uint64_t rows, uint64_t) {
 // Rates over about the last five seconds, smoothed.
 void Server::Measure() {
   constexpr double kWeight = 0.3;
+  constexpr double kQuietRate = 10'000;
+  constexpr int kTrimSeconds = 5;
+  int quiet_seconds = 0;
   std::unique_lock lock(mutex_);
   Micros last = parts_.clock.Monotonic();
   while (!stop_.wait_for(lock, std::chrono::seconds(1), [&] { return stopping_; })) {
@@ -124,7 +128,9 @@ void Server::Measure() {
     lock.unlock();
     auto infos = parts_.views.ViewInfos();
     parts_.ingest.ForgetExpired();
+    if (++quiet_seconds % kTrimSeconds == 0) ReturnFreeMemory();
     lock.lock();
+    if (all_rows_.rate > kQuietRate) quiet_seconds = 0;
     auto update = [&](Meter& meter) {
       double rate = static_cast<double>(meter.total - meter.last) / seconds;
       meter.rate += kWeight * (rate - meter.rate);

@@ -125,7 +125,7 @@ void World::Settle() {
   Micros now = clock_.Now();
   for (;;) {
     auto info = parts_->engine->Info();
-    bool settled = info.offset >= end && info.as_of >= now;
+    bool settled = info.offset >= end && info.as_of >= now && !info.filling;
     infos_ = parts_->engine->ViewInfos();
     for (auto& view : infos_) {
       if (view.status == ViewStatus::kParked) continue;
