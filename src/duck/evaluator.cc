@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "duck/rounding.h"
 #include "duckdb/execution/expression_executor.hpp"
 #include "duckdb/planner/expression/bound_comparison_expression.hpp"
 #include "duckdb/planner/expression/bound_conjunction_expression.hpp"
@@ -15,6 +16,7 @@ namespace weir {
 struct Evaluator::Executor {
   explicit Executor(duckdb::ClientContext& context) : executor(context) {}
   duckdb::ExpressionExecutor executor;
+  std::vector<std::unique_ptr<Rounding>> roundings;  // instead of the executor, where they are set
   duckdb::DataChunk result;
 };
 
@@ -24,6 +26,7 @@ Evaluator::Evaluator(std::shared_ptr<Session> session, std::vector<ExpressionPtr
       executor_(std::make_unique<Executor>(session_->context())) {
   for (auto& expression : expressions_) {
     executor_->executor.AddExpression(*expression);
+    executor_->roundings.push_back(Rounding::Make(session_, *expression));
     types_.push_back(expression->return_type);
   }
   if (!types_.empty()) {
@@ -36,7 +39,15 @@ Evaluator::~Evaluator() = default;
 
 duckdb::DataChunk& Evaluator::Run(duckdb::DataChunk& rows) {
   executor_->result.Reset();
-  if (!expressions_.empty()) executor_->executor.Execute(rows, executor_->result);
+  executor_->executor.SetChunk(&rows);
+  for (size_t i = 0; i < expressions_.size(); i++) {
+    auto& out = executor_->result.data[i];
+    if (auto& rounding = executor_->roundings[i]) {
+      rounding->Run(rows.data[rounding->column()], rows.size(), out);
+    } else {
+      executor_->executor.ExecuteExpression(i, out);
+    }
+  }
   executor_->result.SetCardinality(rows.size());
   return executor_->result;
 }
