@@ -85,9 +85,8 @@ double Maintain(const Columns& events, const CatalogState& catalog, Kernel& kern
       step++;
       for (auto& view : views) {
         view.content->Reclaim(step - 1);
-        view.output->Take([&](std::string_view row, int64_t weight) {
-          view.content->Change(row, weight, step);
-        });
+        view.output->Take(
+            [&](std::string_view row, int64_t weight) { view.content->Change(row, weight, step); });
       }
       rows = 0;
       circuit.SetClock(kNow + static_cast<Micros>(step));
@@ -108,7 +107,8 @@ double Scan(const Columns& events, const CatalogState& catalog) {
   duckdb::Connection connection(database);
   connection.Query("SET threads = 1");
   connection.Query("SET TimeZone = '" + catalog.time_zone + "'");
-  connection.Query("CREATE TABLE events (event_id UUID, event_time TIMESTAMPTZ, event_name VARCHAR)");
+  connection.Query(
+      "CREATE TABLE events (event_id UUID, event_time TIMESTAMPTZ, event_name VARCHAR)");
   {
     duckdb::Appender appender(connection, "events");
     for (auto& chunk : events.chunks) appender.AppendDataChunk(*chunk);
@@ -134,7 +134,12 @@ int Main(size_t count) {
   for (int i = 0; i < 5; i++) best = std::min(best, Maintain(events, catalog, kernel));
   double scan = Scan(events, catalog);
   double millions = static_cast<double>(count) / 1e6;
-  Report({"engine", "three sign-up views, one core", millions / best, "million events/s", 50, false,
+  Report({"engine",
+          "three sign-up views, one core",
+          millions / best,
+          "million events/s",
+          50,
+          false,
           {{"DuckDB scans, million events/s a refresh", millions / scan},
            {"seconds a refresh by scanning", scan},
            {"GB/s of columns read", static_cast<double>(count) * 24 / best / 1e9}}});

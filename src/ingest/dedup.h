@@ -17,7 +17,7 @@ namespace weir {
 
 class DedupWindow {
  public:
-  static constexpr size_t kSlotsMax = size_t{1} << 23;  // 128 MiB, 6 million keys
+  static constexpr size_t kSlotsMax = size_t{1} << 22;  // 64 MiB, 3 million keys
 
   explicit DedupWindow(Micros window, size_t slots_max = kSlotsMax);
 
