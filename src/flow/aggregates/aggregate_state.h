@@ -2,7 +2,8 @@
 //
 // Closed forms (count, sum, avg by weights; min and max by an ordered multiset, or plainly while
 // input only grows) take rows that go as well as rows that come.  Everything else is DuckDB's own
-// state while rows only come, and otherwise computed again from the rows of a touched group.  Not thread-safe; owned by the aggregate operator.
+// state while rows only come, and otherwise computed again from the rows of a touched group.  Not
+// thread-safe; owned by the aggregate operator.
 #pragma once
 
 #include <memory>

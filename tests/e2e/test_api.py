@@ -1,0 +1,330 @@
+"""The main road: events in, views out, questions, statements, restarts."""
+
+import gzip
+import json
+import re
+import signal
+import time
+import unittest
+import uuid
+
+from weir_server import ServerTest, WeirServer, ROOT
+
+
+class Ingest(ServerTest):
+    def test_ndjson_json_and_csv(self):
+        before = self.total()
+        post = self.server.post
+        self.assertEqual(post("events", '{"event_name": "a"}\n{"event_name": "b"}\n').json["accepted"], 2)
+        self.assertEqual(post("events", '[{"event_name": "a"}, {"event_name": "b"}]',
+                              {"Content-Type": "application/json"}).json["accepted"], 2)
+        self.assertEqual(post("events", '{"event_name": "a"}', {"Content-Type": "application/json"}).json["accepted"], 1)
+        answer = post("events", 'event_name,n\n"a, quoted",1\nb,\n', {"Content-Type": "text/csv"}).json
+        self.assertEqual(answer["accepted"], 2)
+        self.assertEqual(self.server.rows("total", wait_for=answer["offset"])[0][0], before + 7)
+
+    def test_gzip(self):
+        body = gzip.compress(b'{"event_name": "zipped"}\n' * 1000)
+        self.assertEqual(self.server.post("events", body, {"Content-Encoding": "gzip"}).json["accepted"], 1000)
+
+    def test_a_chunked_body(self):
+        answer = self.server.raw(b"POST /v1/streams/events/events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+                                 b"Transfer-Encoding: chunked\r\n\r\n17\r\n{\"event_name\": \"chunk\"}\r\n0\r\n\r\n")
+        self.assertIn(b'"accepted":1', answer)
+
+    def test_two_requests_at_once_on_one_connection(self):
+        request = b'POST /v1/streams/events/events HTTP/1.1\r\nHost: x\r\nContent-Length: 19\r\n%s\r\n{"event_name": "p"}'
+        answer = self.server.raw(request % b"" + request % b"Connection: close\r\n")
+        self.assertEqual(answer.count(b'"accepted":1'), 2)
+
+    def test_expect_100_continue(self):
+        answer = self.server.raw(b'POST /v1/streams/events/events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n'
+                                 b'Expect: 100-continue\r\nContent-Length: 19\r\n\r\n{"event_name": "e"}')
+        self.assertIn(b"100 Continue", answer)
+        self.assertIn(b'"accepted":1', answer)
+
+    def test_a_retried_body_counts_once(self):
+        before = self.total()
+        key = {"Idempotency-Key": str(uuid.uuid4())}
+        first = self.server.post("events", [{"event_name": "once"}], key).json
+        second = self.server.post("events", [{"event_name": "once"}], key).json
+        self.assertEqual(first, second)
+        self.assertEqual(self.server.rows("total", wait_for=first["offset"])[0][0], before + 1)
+
+    def test_the_same_key_of_an_event_twice_counts_once(self):
+        row = [{"id": str(uuid.uuid4()), "n": 1}]
+        self.assertEqual(self.server.post("keyed", row).json["accepted"], 1)
+        again = self.server.post("keyed", row + row).json
+        self.assertEqual((again["accepted"], again["duplicates"]), (0, 2))
+
+
+class Restarts(unittest.TestCase):
+    def setUp(self):
+        self.server = WeirServer()
+        self.addCleanup(self.server.close)
+
+    def check(self, how):
+        key = {"Idempotency-Key": "before"}
+        first = self.server.post("events", [{"event_name": "a", "n": 5}], key).json
+        self.server.post("keyed", [{"id": "k", "n": 1}])
+        self.server.sql("CREATE MATERIALIZED VIEW mine AS SELECT max(n) AS m FROM events")
+        self.server.restart(how)
+        self.assertEqual(self.server.post("events", [{"event_name": "a", "n": 5}], key).json, first)
+        self.assertEqual(self.server.post("keyed", [{"id": "k", "n": 1}]).json["duplicates"], 1)
+        offset = self.server.post("events", [{"event_name": "b", "n": 6}]).json["offset"]
+        self.assertEqual(self.server.rows("total", wait_for=offset), [[2, 11]])
+        self.assertEqual(self.server.rows("mine", wait_for=offset), [[6]])
+        self.assertEqual(self.server.run("verify", "--url", self.server.url).returncode, 0)
+
+    def test_a_clean_one_keeps_everything_once(self):
+        self.check(signal.SIGTERM)
+
+    def test_sigkill_keeps_everything_once(self):
+        self.check(signal.SIGKILL)
+
+    def test_a_second_process_on_the_same_data_is_refused(self):
+        second = self.server.run("serve", str(self.server.project), "--data", str(self.server.folder / "data"),
+                                 "--listen", "127.0.0.1:0")
+        self.assertEqual(second.returncode, 1)
+        self.assertIn("another", second.stderr + second.stdout)
+
+    def test_a_changed_project_is_applied_and_said(self):
+        self.server.post("events", [{"event_name": "a", "n": 5}])
+        project = self.server.project / "project.sql"
+        project.write_text(project.read_text().replace("SELECT count(*) AS events, sum(n) AS n", "SELECT sum(n) AS n")
+                           + "CREATE MATERIALIZED VIEW fresh AS SELECT count(*) AS c FROM events;\n")
+        self.server.restart()
+        said = "\n".join(self.server.lines)
+        self.assertIn("fresh", said)
+        self.assertIn("total", said)
+        deadline = time.monotonic() + 10
+        while self.server.get("/readyz").status != 200 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        self.assertEqual(self.server.rows("total"), [[5]])
+        self.assertEqual(self.server.rows("fresh"), [[1]])
+
+
+class Views(ServerTest):
+    def setUp(self):
+        self.offset = self.server.post("events", [{"event_name": "v", "n": 2}, {"event_name": "w"}]).json["offset"]
+
+    def test_as_json_and_csv(self):
+        answer = self.server.get(f"/v1/views/by_name?wait_for={self.offset}&event_name=v").json
+        self.assertEqual([column["name"] for column in answer["columns"]], ["event_name", "events"])
+        self.assertEqual(answer["rows"][0][0], "v")
+        self.assertGreaterEqual(answer["offset"], self.offset)
+        self.assertRegex(answer["as_of"], r"^\d{4}-\d\d-\d\dT.*Z$")
+        csv = self.server.get("/v1/views/by_name?format=csv").body.decode().splitlines()
+        self.assertEqual(csv[0], "event_name,events")
+
+    def test_exact_numbers_are_strings(self):
+        self.assertIsInstance(self.server.rows("total", query="&exact=true")[0][0], str)
+        self.assertIsInstance(self.server.rows("total")[0][0], int)
+
+    def test_an_unknown_one(self):
+        answer = self.server.get("/v1/views/totl")
+        self.assertEqual((answer.status, answer.code), (404, "unknown_view"))
+        self.assertIn("total", answer.json["error"]["hint"])
+
+    def test_changes_arrive_and_can_be_resumed(self):
+        stream = self.server.events("/v1/views/total/changes")
+        self.addCleanup(stream.close)
+        _, identity, snapshot = stream.next("snapshot")
+        before = snapshot["rows"][0]
+        offset = self.server.post("events", [{"event_name": "c", "n": 3}]).json["offset"]
+        _, _, change = stream.next("change")
+        self.assertEqual(change["removed"], [before])
+        self.assertEqual(change["added"], [[before[0] + 1, before[1] + 3]])
+        self.assertGreaterEqual(change["offset"], offset)
+        resumed = self.server.events("/v1/views/total/changes", {"Last-Event-ID": identity})
+        self.addCleanup(resumed.close)
+        event, _, missed = resumed.next()
+        if event == "change":
+            self.assertEqual(missed["added"], change["added"])
+        else:
+            self.assertEqual(missed["rows"], change["added"])
+
+    def test_several_on_one_connection(self):
+        stream = self.server.events("/v1/live?views=total,by_name")
+        self.addCleanup(stream.close)
+        names = {stream.next("snapshot")[2]["view"] for _ in range(2)}
+        self.assertEqual(names, {"total", "by_name"})
+        self.assertIn(stream.next("status")[2]["state"], ("live", "filling", "behind"))
+
+    def test_a_slow_reader_delays_nobody(self):
+        slow = self.server.events("/v1/views/by_name/changes")
+        self.addCleanup(slow.close)
+        for i in range(30):
+            rows = [{"event_name": f"{i}-{j}-" + "x" * 200} for j in range(200)]
+            offset = self.server.post("events", rows).json["offset"]
+        started = time.monotonic()
+        self.server.rows("total", wait_for=offset)
+        self.assertLess(time.monotonic() - started, 2)
+
+
+class Sql(ServerTest):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.server.post("events", [{"event_name": "a", "n": i} for i in range(100)])
+
+    def test_a_query_sees_the_last_event(self):
+        offset = self.server.post("events", [{"event_name": "latest", "n": 1}]).json["offset"]
+        answer = self.server.sql("SELECT count(*) FROM events WHERE event_name = 'latest'").json
+        self.assertEqual(answer["rows"], [[1]])
+        self.assertGreaterEqual(answer["offset"], offset)
+
+    def test_parameters(self):
+        answer = self.server.request("POST", "/v1/sql", json.dumps({"sql": "SELECT $1 + 1 AS x, $2 AS y", "params": [41, "a"]}),
+                                     {"Content-Type": "application/json"}).json
+        self.assertEqual(answer["rows"], [[42, "a"]])
+
+    def test_every_format(self):
+        query = "SELECT 1 AS x, 'a' AS y"
+        self.assertEqual(self.server.sql(query, "?format=csv").body.decode().splitlines(), ["x,y", "1,a"])
+        self.assertEqual(json.loads(self.server.sql(query, "?format=ndjson").body), {"x": 1, "y": "a"})
+        self.assertEqual(self.server.sql(query, "?format=parquet").body[:4], b"PAR1")
+        self.assertGreater(len(self.server.sql(query, "?format=arrow").body), 100)
+
+    def test_an_error_shows_the_place(self):
+        answer = self.server.sql("SELECT no_such FROM events")
+        self.assertEqual((answer.status, answer.code), (400, "invalid_sql"))
+        self.assertIn("no_such", answer.json["error"]["message"] + answer.json["error"]["hint"])
+
+    def test_it_is_shut_in(self):
+        for query in ("SELECT * FROM read_csv('/etc/passwd')", "SELECT * FROM '/etc/passwd'",
+                      "COPY (SELECT 1) TO '/tmp/weir-out.csv'", "INSTALL httpfs", "LOAD httpfs",
+                      "SET memory_limit = '100GB'", "ATTACH '/tmp/x.db'", "SELECT getenv('HOME')",
+                      "SELECT * FROM read_parquet('http://127.0.0.1:1/x')", "CREATE TABLE t (a INTEGER)",
+                      "SELECT * FROM glob('/*')", "PRAGMA database_list", "CALL pragma_version(); DROP STREAM events"):
+            answer = self.server.sql(query)
+            self.assertGreaterEqual(answer.status, 400, query + " said " + answer.body[:200].decode())
+        self.assertEqual(self.server.sql("SELECT count(*) FROM events").status, 200)
+
+    def test_a_query_that_takes_too_long(self):
+        started = time.monotonic()
+        answer = self.server.sql("SELECT count(*) FROM range(100000000000) a", "?timeout_ms=300")
+        self.assertEqual((answer.status, answer.code), (408, "timeout"))
+        self.assertLess(time.monotonic() - started, 5)
+
+    def test_a_query_that_wants_too_much_memory_costs_only_itself(self):
+        answer = self.server.sql("SELECT list(a ORDER BY hash(a)) FROM range(400000000) t(a)", "?timeout_ms=20000")
+        self.assertGreaterEqual(answer.status, 400)
+        self.assertEqual(self.server.sql("SELECT 1").status, 200)
+
+    def test_more_rows_than_asked_for(self):
+        answer = self.server.sql("SELECT * FROM range(1000)", "?rows_max=10")
+        self.assertEqual((answer.status, answer.code), (422, "limit_exceeded"))
+
+    def test_statements_are_run_and_shown(self):
+        self.assertEqual(self.server.sql("CREATE STREAM made (x INTEGER)").status, 200)
+        self.assertEqual(self.server.sql("CREATE MATERIALIZED VIEW of_made AS SELECT count(*) AS n FROM made").status, 200)
+        self.assertIn("of_made", self.server.sql("SHOW VIEWS").body.decode())
+        self.assertIn("incremental", self.server.sql("EXPLAIN of_made").body.decode())
+        self.assertEqual(self.server.sql("DROP STREAM made").code, "in_use")
+        self.assertEqual(self.server.sql("DROP STREAM made CASCADE").status, 200)
+
+
+class HttpApi(ServerTest):
+    def test_health_and_readiness(self):
+        self.assertEqual(self.server.get("/healthz").status, 200)
+        self.assertEqual(self.server.get("/readyz").status, 200)
+
+    def test_metrics_are_prometheus_text(self):
+        answer = self.server.get("/metrics")
+        self.assertTrue(answer.headers["Content-Type"].startswith("text/plain"))
+        for line in answer.body.decode().splitlines():
+            self.assertRegex(line, r"^(# (HELP|TYPE) \w+ .+|\w+(\{[^}]*\})? [-+0-9.eInfNa]+)$")
+
+    def test_the_catalog(self):
+        self.server.post("events", [{"event_name": "x"}])
+        catalog = self.server.get("/v1/catalog").json
+        self.assertEqual({view["name"] for view in catalog["views"]}, {"total", "by_name", "keyed_total"})
+        events = next(stream for stream in catalog["streams"] if stream["name"] == "events")
+        self.assertGreaterEqual(events["rows"], 1)
+
+    def test_the_layout_is_kept(self):
+        self.assertEqual(self.server.request("PUT", "/v1/layout", '{"tiles": [1]}', {"Content-Type": "application/json"}).status, 200)
+        self.server.restart(signal.SIGKILL)
+        self.assertEqual(self.server.get("/v1/layout").json, {"tiles": [1]})
+
+    def test_every_answer_has_a_date(self):
+        for path in ("/healthz", "/v1/nothing", "/"):
+            self.assertIn("GMT", self.server.get(path).headers["Date"] or "", path)
+
+    def test_the_page_comes_compressed_and_confined(self):
+        answer = self.server.get("/", {"Accept-Encoding": "gzip"})
+        self.assertEqual(answer.headers["Content-Encoding"], "gzip")
+        self.assertIn(b"<!doctype html>", gzip.decompress(answer.body).lower())
+        self.assertIn("default-src 'none'", answer.headers["Content-Security-Policy"])
+        self.assertEqual(self.server.get("/no-such-page").status, 404)
+
+    def test_openapi_describes_every_route_and_no_other(self):
+        described = set()
+        for path, methods in self.server.get("/v1/openapi.json").json["paths"].items():
+            for method in methods:
+                described.add((method.upper(), re.sub(r"\{\w+\}", "total", path)))
+        self.assertIn(("POST", "/v1/sql"), described)
+        for method, path in described:
+            other = {"GET": "DELETE", "POST": "GET", "PUT": "DELETE"}[method]
+            if method == "GET" and not path.endswith("changes") and path != "/v1/live":
+                self.assertNotEqual(self.server.get(path).status, 404, path)
+            if (other, path) not in described:
+                self.assertEqual(self.server.request(other, path).status, 405, (other, path))
+        sources = "".join(file.read_text() for file in (ROOT / "src" / "server" / "rest").glob("*.cc"))
+        for path in set(re.findall(r'"(/(?:v1/[\w{}/.]+|healthz|readyz|metrics))"', sources)):
+            self.assertIn(re.sub(r"\{\w+\}", "total", path), {path for _, path in described})
+
+
+class CommandLine(ServerTest):
+    def test_sql_by_option_and_standard_input(self):
+        weir = self.server.run
+        self.assertIn("42", weir("sql", "--url", self.server.url, "-c", "SELECT 41 + 1 AS x").stdout)
+        done = weir("sql", "--url", self.server.url, "--format", "csv", stdin="SELECT 1 AS x;\nSELECT 2 AS y;\n")
+        self.assertEqual(done.stdout.split(), ["x", "1", "y", "2"])
+        failed = weir("sql", "--url", self.server.url, "-c", "SELEC 1")
+        self.assertEqual(failed.returncode, 1)
+
+    def test_send_counts_exactly(self):
+        rows = "".join(json.dumps({"event_name": "sent", "n": i}) + "\n" for i in range(2500)) + '{"n": 1}\n'
+        sent = self.server.run("send", "events", "--url", self.server.url, "--batch", "1000", stdin=rows)
+        self.assertEqual(sent.returncode, 4)
+        self.assertIn("accepted 2500 rejected 1", sent.stdout)
+        file = self.server.folder / "rows.csv"
+        file.write_text("event_name,n\nfrom csv,1\n")
+        self.assertIn("accepted 1", self.server.run("send", "events", str(file), "--url", self.server.url).stdout)
+
+    def test_nobody_there(self):
+        self.assertEqual(self.server.run("sql", "--url", "http://127.0.0.1:1", "-c", "SELECT 1").returncode, 3)
+
+    def test_wrong_usage(self):
+        self.assertEqual(self.server.run("no-such-command").returncode, 2)
+        self.assertEqual(self.server.run("--help").returncode, 0)
+
+    def test_check_shows_all_errors_with_their_place(self):
+        project = self.server.folder / "wrong"
+        project.mkdir(exist_ok=True)
+        (project / "a.sql").write_text("CREATE STREAM s (x INTEGER);\nCREATE MATERIALIZED VIEW v AS\nSELECT nope FROM s;\n")
+        (project / "b.sql").write_text("CREATE STREM t (x INTEGER);\n")
+        checked = self.server.run("check", str(project))
+        self.assertEqual(checked.returncode, 1)
+        self.assertIn("a.sql:3:8", checked.stderr)
+        self.assertIn("b.sql:1:8", checked.stderr)
+        self.assertIn("^", checked.stderr)
+
+    def test_init_makes_a_project_that_serves(self):
+        folder = self.server.folder / "shop"
+        self.assertEqual(self.server.run("init", str(folder)).returncode, 0)
+        self.assertEqual(self.server.run("check", str(folder)).returncode, 0)
+        self.assertEqual(self.server.run("init", str(folder)).returncode, 1)
+
+    def test_generate_is_the_same_for_a_seed(self):
+        first, second = (self.server.run("generate", "signups", "--count", "100", "--rate", "0", "--history", "1h",
+                                         "--seed", "5").stdout for _ in range(2))
+        name = re.compile(r'"event_name":"(\w+)"')
+        self.assertEqual(len(first.splitlines()), 100)
+        self.assertEqual(name.findall(first), name.findall(second))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,176 @@
+"""A Weir of its own for a test: a binary, a project and a data folder that is removed afterwards."""
+
+import http.client
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+WEIR = os.environ.get("WEIR_BINARY", str(ROOT / "build" / "weir"))
+
+PROJECT_SQL = """
+CREATE STREAM events (
+  event_id   VARCHAR,
+  event_time TIMESTAMP,
+  event_name VARCHAR NOT NULL,
+  n          INTEGER
+);
+CREATE STREAM strict (a INTEGER) WITH (unknown_fields = 'reject');
+CREATE STREAM keyed (id VARCHAR, n INTEGER) WITH (dedup_key = 'id', dedup_window = '1 hour');
+CREATE MATERIALIZED VIEW total AS SELECT count(*) AS events, sum(n) AS n FROM events;
+CREATE MATERIALIZED VIEW by_name AS SELECT event_name, count(*) AS events FROM events GROUP BY event_name;
+CREATE MATERIALIZED VIEW keyed_total AS SELECT count(*) AS rows FROM keyed;
+"""
+
+
+class Answer:
+    def __init__(self, response):
+        self.status = response.status
+        self.headers = response.headers
+        self.body = response.read()
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+    @property
+    def code(self):
+        return self.json["error"]["code"]
+
+
+class WeirServer:
+    def __init__(self, project_sql=PROJECT_SQL):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="weir-e2e-"))
+        self.project = self.folder / "project"
+        self.project.mkdir()
+        (self.project / "project.sql").write_text(project_sql)
+        self.process = None
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(
+            [WEIR, "serve", str(self.project), "--data", str(self.folder / "data"), "--listen", "127.0.0.1:0"],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.lines = []
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip())
+            if line.startswith("listening on "):
+                break
+        else:
+            raise AssertionError("weir serve ended: " + "\n".join(self.lines))
+        self.url = line.split()[-1]
+        self.host, port = self.url.removeprefix("http://").split(":")
+        self.port = int(port)
+        threading.Thread(target=self.process.stdout.read, daemon=True).start()
+
+    def stop(self, how=signal.SIGTERM):
+        self.process.send_signal(how)
+        code = self.process.wait(30)
+        self.process.stdout.close()
+        return code
+
+    def restart(self, how=signal.SIGTERM):
+        self.stop(how)
+        self.start()
+
+    def close(self):
+        if self.process.poll() is None:
+            self.stop(signal.SIGKILL)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def request(self, method, path, body=None, headers=None, timeout=30):
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=timeout)
+        try:
+            connection.request(method, path, body, headers or {})
+            return Answer(connection.getresponse())
+        finally:
+            connection.close()
+
+    def get(self, path, headers=None):
+        return self.request("GET", path, headers=headers)
+
+    def post(self, stream, rows, headers=None, query=""):
+        """Rows: dicts, or a body as it is."""
+        body = rows if isinstance(rows, (str, bytes)) else "\n".join(json.dumps(row) for row in rows)
+        return self.request("POST", f"/v1/streams/{stream}/events{query}", body,
+                            {"Content-Type": "application/x-ndjson", **(headers or {})})
+
+    def sql(self, sql, query="", headers=None):
+        return self.request("POST", "/v1/sql" + query, sql, {"Content-Type": "text/plain", **(headers or {})})
+
+    def rows(self, view, wait_for=None, query=""):
+        path = f"/v1/views/{view}?" + (f"wait_for={wait_for}" if wait_for is not None else "") + query
+        return self.get(path).json["rows"]
+
+    def raw(self, data, timeout=15):
+        """Sends bytes as they are; returns all that comes back until the server closes or falls silent."""
+        with socket.create_connection((self.host, self.port), timeout=timeout) as sock:
+            sock.sendall(data)
+            received = b""
+            try:
+                while part := sock.recv(65536):
+                    received += part
+            except (TimeoutError, ConnectionResetError):
+                pass
+            return received
+
+    def run(self, *arguments, stdin=None):
+        return subprocess.run([WEIR, *arguments], input=stdin, capture_output=True, text=True, timeout=60)
+
+    def events(self, path, headers=None, timeout=10):
+        return EventStream(self, path, headers or {}, timeout)
+
+
+class EventStream:
+    """Server-Sent Events as (event, id, data)."""
+
+    def __init__(self, server, path, headers, timeout):
+        self.connection = http.client.HTTPConnection(server.host, server.port, timeout=timeout)
+        self.connection.request("GET", path, headers=headers)
+        self.response = self.connection.getresponse()
+
+    def next(self, wanted=None):
+        event = identity = data = None
+        while True:
+            line = self.response.readline().decode()
+            if line == "":
+                raise AssertionError("the stream of events ended")
+            line = line.rstrip("\n")
+            if line.startswith("event:"):
+                event = line[6:].strip()
+            elif line.startswith("id:"):
+                identity = line[3:].strip()
+            elif line.startswith("data:"):
+                data = json.loads(line[5:])
+            elif line == "" and event:
+                if wanted in (None, event):
+                    return event, identity, data
+                event = identity = data = None
+
+    def close(self):
+        self.connection.close()
+
+
+class ServerTest(unittest.TestCase):
+    """One server for all tests of a class."""
+
+    PROJECT = PROJECT_SQL
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = WeirServer(cls.PROJECT)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.close()
+
+    def total(self):
+        return self.server.rows("total")[0][0] or 0
