@@ -18,10 +18,10 @@ and open http://127.0.0.1:7070 in a browser.
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 cannot connect, 4 not equal or rows refused,
 74 the disk failed.)";
 
-int Report(const weir::Error& error) {
+int Report(const weir::Error& error, bool is_client) {
   std::fprintf(stderr, "weir: %s\n", error.message.c_str());
   if (!error.hint.empty()) std::fprintf(stderr, "%s\n", error.hint.c_str());
-  return error.code == weir::ErrorCode::kUnavailable ? 3 : 1;
+  return error.code == weir::ErrorCode::kUnavailable && is_client ? 3 : 1;
 }
 
 }  // namespace
@@ -60,9 +60,9 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   } catch (const weir::Error& error) {
-    return Report(error);
+    return Report(error, !serve_command->parsed());
   } catch (...) {
-    return Report(weir::CurrentError());
+    return Report(weir::CurrentError(), !serve_command->parsed());
   }
   return exit_code;
 }

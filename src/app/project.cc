@@ -3,11 +3,13 @@
 #include <toml++/toml.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
 #include "base/error.h"
+#include "duck/errors.h"
 #include "duckdb/common/string_util.hpp"
 #include "query/statements.h"
 
@@ -205,6 +207,49 @@ class Applier {
   std::vector<std::string> named_, changed_, done_;
 };
 
+// Several errors told as one.
+class ErrorList {
+ public:
+  void Add(const Error& error) { errors_.push_back(error); }
+  void ThrowIfAny() const {
+    if (errors_.empty()) return;
+    Error all = errors_[0];
+    for (size_t i = 1; i < errors_.size(); i++) {
+      if (!all.hint.empty()) all.message += "\n" + all.hint;
+      all.message += "\n" + errors_[i].message;
+      all.hint = errors_[i].hint;
+    }
+    throw all;
+  }
+
+ private:
+  std::vector<Error> errors_;
+};
+
+// An error at LINE:COLUMN of a view's query, at its place in the project.
+Error InItsFile(const Project& project, const View& view, Error error) {
+  size_t line = 0, column = 0;
+  int used = 0;
+  bool placed =
+      std::sscanf(error.message.c_str(), "%zu:%zu: %n", &line, &column, &used) == 2 && used;
+  for (size_t i = 0; i < project.statements.size() && placed; i++) {
+    auto& statement = project.statements[i];
+    auto* create = std::get_if<CreateView>(&statement.body);
+    if (!create || Lower(create->view.name) != Lower(view.name)) continue;
+    auto begin = statement.text.find(view.query);
+    if (begin == std::string::npos) continue;
+    auto [first_line, first_column] =
+        LineAndColumn(project.texts.at(project.files[i]), statement.position + begin);
+    if (line == 1) column += first_column - 1;
+    line += first_line - 1;
+    error.message = project.files[i] + ":" + std::to_string(line) + ":" + std::to_string(column) +
+                    ": " + error.message.substr(static_cast<size_t>(used));
+    return error;
+  }
+  error.message = "view \"" + view.name + "\": " + error.message;
+  return error;
+}
+
 }  // namespace
 
 Project LoadProject(const std::string& folder) {
@@ -227,12 +272,21 @@ Project LoadProject(const std::string& folder) {
   if (fs::exists(fs::path(folder) / "weir.toml")) {
     project.settings = ReadSettings(fs::path(folder) / "weir.toml");
   }
+  ErrorList errors;
   for (auto& path : files) {
-    for (auto& statement : ParseStatements(ReadText(path), path.filename().string())) {
-      project.statements.push_back(statement);
-      project.files.push_back(path.filename().string());
+    std::string file = path.filename().string();
+    std::string& text = project.texts[file] = ReadText(path);
+    try {
+      for (auto& statement : ParseStatements(text, file)) {
+        project.statements.push_back(statement);
+        project.files.push_back(file);
+      }
+    } catch (const Error& error) {
+      errors.Add(error);
     }
   }
+  // What binds is worth telling, too, but a file that does not parse would be missed by others.
+  errors.ThrowIfAny();
   return project;
 }
 
@@ -241,13 +295,15 @@ std::vector<std::string> ApplyProject(const Project& project, Catalog& catalog, 
   // it says what is there already.
   CatalogState trial = *catalog.Current();
   Applier(project, trial).Run();
+  ErrorList errors;
   for (auto& [name, view] : trial.views) {
     try {
       views.Bind(trial, view->query);
     } catch (const Error& error) {
-      throw Error(error.code, "view \"" + view->name + "\": " + error.message, error.hint);
+      errors.Add(InItsFile(project, *view, error));
     }
   }
+  errors.ThrowIfAny();
   if (SaveCatalog(trial) == SaveCatalog(*catalog.Current())) return {};
   std::vector<std::string> done;
   catalog.Change([&](CatalogState& state) { done = Applier(project, state).Run(); });

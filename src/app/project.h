@@ -2,6 +2,7 @@
 // weir.toml.  It is the truth for what it names.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -21,10 +22,11 @@ struct Project {
   std::string folder;
   ProjectSettings settings;
   std::vector<Statement> statements;
-  std::vector<std::string> files;  // of each statement
+  std::vector<std::string> files;            // of each statement
+  std::map<std::string, std::string> texts;  // of each file
 };
 
-// Throws Error with file, line and column for what does not parse.
+// Throws one Error that tells of everything that does not parse, with file, line and column.
 Project LoadProject(const std::string& folder);
 
 // Makes the catalog say what the project says: new things come, changed views are made anew, what

@@ -9,6 +9,8 @@
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/read.hpp>
 #include <charconv>
+#include <cstdio>
+#include <ctime>
 #include <deque>
 
 #include "io/url.h"
@@ -25,10 +27,24 @@ std::string_view Reason(int status) {
   return std::string_view(reason.data(), reason.size());
 }
 
+// RFC 9110, 5.6.7, in English whatever the locale.
+std::string HttpDate(std::time_t now) {
+  static constexpr const char* kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+  static constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                            "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  std::tm utc;
+  gmtime_r(&now, &utc);
+  char text[40];
+  std::snprintf(text, sizeof(text), "%s, %02d %s %04d %02d:%02d:%02d GMT", kDays[utc.tm_wday],
+                utc.tm_mday, kMonths[utc.tm_mon], utc.tm_year + 1900, utc.tm_hour, utc.tm_min,
+                utc.tm_sec);
+  return text;
+}
+
 std::string Head(int status, const std::vector<std::pair<std::string, std::string>>& headers) {
   std::string head = "HTTP/1.1 " + std::to_string(status) + " ";
   head += Reason(status);
-  head += "\r\n";
+  head += "\r\nDate: " + HttpDate(std::time(nullptr)) + "\r\n";
   for (auto& [name, value] : headers) {
     head += name + ": ";
     for (char c : value) head += c == '\r' || c == '\n' ? ' ' : c;
@@ -238,7 +254,8 @@ HttpSession::Awaitable<void> HttpSession::Run() {
 
 HttpSession::Awaitable<void> HttpSession::Refuse(int status, std::string message) {
   SetDeadline(5'000'000);
-  co_await Send(settings_->refusal(status, message), false, false);
+  HttpResponse response = settings_->refusal(status, message);
+  co_await Send(response, false, false);
   // Take what the client still sends, so that it reads the answer before it sees a reset.
   boost::system::error_code ignored;
   socket_.shutdown(Socket::shutdown_send, ignored);
@@ -322,12 +339,14 @@ HttpSession::Awaitable<bool> HttpSession::ReadChunked(Parser& parser, HttpReques
     SetDeadline(20'000'000);
     auto [error, bytes] = co_await http::async_read(socket_, buffer_, parser, kUse);
     if (error && error != http::error::need_buffer) {
-      if (socket_.is_open()) co_await Refuse(400, "the chunked body is malformed");
+      std::string malformed = "the chunked body is malformed";
+      if (socket_.is_open()) co_await Refuse(400, std::move(malformed));
       co_return false;
     }
     request.body.append(piece.data(), piece.size() - parser.get().body().size);
     if (request.body.size() > settings_->limits.body_bytes) {
-      co_await Refuse(413, "the body is too large");
+      std::string large = "the body is too large";
+      co_await Refuse(413, std::move(large));
       co_return false;
     }
   }
@@ -352,16 +371,18 @@ HttpSession::Awaitable<bool> HttpSession::Serve() {
     bool quiet = error == http::error::end_of_stream || !socket_.is_open() ||
                  error == asio::error::connection_reset;
     if (quiet) co_return false;
+    // GCC 12 destroys a conditional temporary inside co_await twice: only variables go in there.
     bool large = error == http::error::header_limit;
-    co_await Refuse(large ? 431 : 400, large ? "the headers are too large"
-                                             : "the request is malformed: " + error.message());
+    std::string what = "the request is malformed: " + error.message();
+    if (large) what = "the headers are too large";
+    co_await Refuse(large ? 431 : 400, std::move(what));
     co_return false;
   }
   auto exchange = std::make_shared<Exchange>(weak_from_this());
   int status = 0;
   std::string why;
   if (!MakeRequest(parser, exchange->request, status, why)) {
-    co_await Refuse(status, why);
+    co_await Refuse(status, std::move(why));
     co_return false;
   }
   if (!co_await ReadBody(parser, exchange->request)) co_return false;

@@ -54,6 +54,7 @@ void Server::Start() {
         CountRequest("refused", status);
         return RefusalResponse(status, message);
       });
+  CountRowsBefore();
   feed_->Start();
   meter_ = std::thread([this] { Measure(); });
   http_->Start(options_.threads);
@@ -145,6 +146,22 @@ void Server::Measure() {
       update(meter);
     }
   }
+}
+
+void Server::CountRowsBefore() {
+  for (auto& info : parts_.lake.Info()) rows_before_[info.stream.value] += info.rows;
+  auto tail = parts_.log.Read(parts_.lake.Landed());
+  while (auto record = tail->Next()) {
+    rows_before_[record->record.stream.value] += record->record.count;
+  }
+}
+
+uint64_t Server::Rows(StreamId stream) const {
+  std::lock_guard lock(mutex_);
+  auto before = rows_before_.find(stream.value);
+  auto since = stream_rows_.find(stream.value);
+  return (before == rows_before_.end() ? 0 : before->second) +
+         (since == stream_rows_.end() ? 0 : since->second.total);
 }
 
 double Server::EventsPerSecond(StreamId stream) const {

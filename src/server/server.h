@@ -83,10 +83,12 @@ class Server {
   double EventsPerSecond() const;
   double ChangesPerSecond(const std::string& view) const;
   void CountRows(StreamId stream, uint64_t rows, uint64_t bytes);
+  uint64_t Rows(StreamId stream) const;  // of all time
 
  private:
   void Handle(ExchangePtr exchange);
   void Measure();
+  void CountRowsBefore();
 
   Parts parts_;
   ServerOptions options_;
@@ -101,6 +103,7 @@ class Server {
   mutable std::mutex mutex_;
   std::map<std::pair<std::string, int>, uint64_t> requests_;
   std::map<uint32_t, Meter> stream_rows_;
+  std::map<uint32_t, uint64_t> rows_before_;  // by stream, when the process started
   std::map<std::string, Meter> view_changes_;
   Meter all_rows_;
   std::condition_variable stop_;

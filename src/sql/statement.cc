@@ -411,6 +411,10 @@ class StatementParser {
       at_ = start;
       Fail("expected a query or VIEW name after EXPLAIN");
     }
+    if (at_ + 1 == end_) {  // one word is a view's name
+      explain.view = Name("view");
+      return explain;
+    }
     explain.query = Rest();
     CheckQuery(explain.query, Position());
     return explain;

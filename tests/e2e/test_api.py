@@ -305,12 +305,17 @@ class CommandLine(ServerTest):
         project = self.server.folder / "wrong"
         project.mkdir(exist_ok=True)
         (project / "a.sql").write_text("CREATE STREAM s (x INTEGER);\nCREATE MATERIALIZED VIEW v AS\nSELECT nope FROM s;\n")
-        (project / "b.sql").write_text("CREATE STREM t (x INTEGER);\n")
+        (project / "b.sql").write_text("CREATE MATERIALIZED VIEW w AS SELECT x, also_nope FROM s;\n")
         checked = self.server.run("check", str(project))
         self.assertEqual(checked.returncode, 1)
         self.assertIn("a.sql:3:8", checked.stderr)
-        self.assertIn("b.sql:1:8", checked.stderr)
+        self.assertIn("b.sql:1:41", checked.stderr)
         self.assertIn("^", checked.stderr)
+        (project / "b.sql").write_text("CREATE STREM t (x INTEGER);\n")
+        (project / "c.sql").write_text("\nCREATE STREAM u (x INTEGR);\n")
+        checked = self.server.run("check", str(project))
+        self.assertIn("b.sql:1:8", checked.stderr)
+        self.assertIn("c.sql:2:20", checked.stderr)
 
     def test_init_makes_a_project_that_serves(self):
         folder = self.server.folder / "shop"

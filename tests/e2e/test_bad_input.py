@@ -127,7 +127,7 @@ class BadInput(ServerTest):
 
     def test_atomic_keeps_all_or_none(self):
         answer = self.server.post("events", '{"event_name": "x"}\n{"n": 1}', query="?atomic=true")
-        self.assertEqual(answer.status, 400)
+        self.assertEqual(answer.status, 422)
         self.assertEqual(answer.json["rejected"][0]["line"], 2)
 
     def test_an_empty_body_is_no_row(self):

@@ -70,6 +70,9 @@ class WeirServer:
         self.host, port = self.url.removeprefix("http://").split(":")
         self.port = int(port)
         threading.Thread(target=self.process.stdout.read, daemon=True).start()
+        deadline = time.monotonic() + 30
+        while self.get("/readyz").status != 200 and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def stop(self, how=signal.SIGTERM):
         self.process.send_signal(how)

@@ -26,8 +26,8 @@ std::string StreamJson(Server& server, const Stream& stream, const LakeInfo* lak
          ",\"sql\":" + QuoteJson(stream.sql) + ",\"columns\":[" + columns + "]" +
          fmt::format(R"(,"rows":{},"bytes":{},"events_per_second":{:.2f},"last_offset":{})"
                      R"(,"lake":{{"files":{},"rows":{},"bytes":{},"last_offset":{}}}}})",
-                     lake->rows, lake->bytes, server.EventsPerSecond(stream.id), lake->last.value,
-                     lake->files, lake->rows, lake->bytes, lake->last.value);
+                     server.Rows(stream.id), lake->bytes, server.EventsPerSecond(stream.id),
+                     lake->last.value, lake->files, lake->rows, lake->bytes, lake->last.value);
 }
 
 std::string ViewJson(Server& server, const View& view, const ViewInfo* info) {
