@@ -108,7 +108,9 @@ int RunServe(const ServeOptions& options) {
   EngineBackpressure backpressure;
   backpressure.Connect(*engine);
   LakeKeys keys(*lake, *log);
-  auto ingest = Ingest::Open(catalog, *log, clock, backpressure, keys);  // the one door in
+  auto ingest = Ingest::Open(*disk, data + "/idempotency-keys", catalog, *log, clock, backpressure,
+                             keys);  // the one door in
+  lake->BeforeTrim([&] { return ingest->SaveKeys(); });
 
   Statements statements(catalog, *engine);
   Verify verify(catalog, *engine, queries);

@@ -1,5 +1,7 @@
 #include "ingest/idempotency.h"
 
+#include <cstring>
+
 namespace weir {
 namespace {
 
@@ -66,11 +68,54 @@ void IdempotencyWindow::Remember(const std::string& key, uint64_t body_hash,
                                  const IngestAnswer& answer, Micros time) {
   std::lock_guard lock(mutex_);
   Entry& entry = entries_[key];
+  if (entry.finished) return;
   entry.body_hash = body_hash;
   entry.finished = true;
   entry.answer = answer;
   order_.emplace_back(time, key);
   Forget(time);
+}
+
+// For each key: how many bytes its meta data has, those, the answer's offset, the time.
+std::string IdempotencyWindow::Save() const {
+  std::string bytes;
+  auto put = [&](uint64_t number) {
+    bytes.append(reinterpret_cast<const char*>(&number), sizeof(number));
+  };
+  std::lock_guard lock(mutex_);
+  for (auto& [time, key] : order_) {
+    const Entry& entry = entries_.at(key);
+    RecordMeta meta;
+    meta.key = key;
+    meta.body_hash = entry.body_hash;
+    meta.answer = entry.answer;
+    std::string encoded = EncodeMeta(meta);
+    put(encoded.size());
+    bytes += encoded;
+    put(entry.answer.offset.value);
+    put(static_cast<uint64_t>(time));
+  }
+  return bytes;
+}
+
+void IdempotencyWindow::Load(std::string_view bytes) {
+  auto take = [&](size_t size) {
+    if (size > bytes.size()) throw Error(ErrorCode::kCorruption, "the saved keys are damaged");
+    auto taken = bytes.substr(0, size);
+    bytes.remove_prefix(size);
+    return taken;
+  };
+  auto number = [&] {
+    uint64_t value;
+    std::memcpy(&value, take(sizeof(value)).data(), sizeof(value));
+    return value;
+  };
+  while (!bytes.empty()) {
+    auto meta = DecodeMeta(take(number()));
+    if (!meta) throw Error(ErrorCode::kCorruption, "the saved keys are damaged");
+    meta->answer.offset = Offset{number()};
+    Remember(meta->key, meta->body_hash, meta->answer, static_cast<Micros>(number()));
+  }
 }
 
 void IdempotencyWindow::Forget(Micros now) {

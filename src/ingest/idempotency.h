@@ -23,9 +23,13 @@ class IdempotencyWindow {
   void Finish(const std::string& key, const IngestAnswer& answer, Micros time);
   // The first try came to nothing: those who wait get its error, and the key is free again.
   void Abandon(const std::string& key, const IngestAnswer& failure);
-  // From the log, at the start.
+  // From the log, at the start; a key that is there already stays as it is.
   void Remember(const std::string& key, uint64_t body_hash, const IngestAnswer& answer,
                 Micros time);
+
+  // All finished keys as bytes, and back: for when the log forgets the records they stand in.
+  std::string Save() const;
+  void Load(std::string_view bytes);  // throws Error(kCorruption)
 
  private:
   static constexpr size_t kKeysMax = 200'000;
@@ -38,7 +42,7 @@ class IdempotencyWindow {
   };
   void Forget(Micros now);
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::unordered_map<std::string, Entry> entries_;
   std::deque<std::pair<Micros, std::string>> order_;  // finished ones, oldest first
 };

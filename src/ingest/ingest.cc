@@ -18,9 +18,11 @@ constexpr size_t kParsersKept = 8;  // for each stream: one for each thread that
 
 class IngestImpl : public Ingest {
  public:
-  IngestImpl(Catalog& catalog, Log& log, Clock& clock, const Backpressure& backpressure,
-             KeyHistory& history)
-      : catalog_(catalog),
+  IngestImpl(Disk& disk, std::string keys_path, Catalog& catalog, Log& log, Clock& clock,
+             const Backpressure& backpressure, KeyHistory& history)
+      : disk_(disk),
+        keys_path_(std::move(keys_path)),
+        catalog_(catalog),
         log_(log),
         clock_(clock),
         backpressure_(backpressure),
@@ -28,6 +30,7 @@ class IngestImpl : public Ingest {
 
   void Recover();
   void Post(const IngestRequest& request, std::function<void(IngestAnswer)> done) override;
+  Offset SaveKeys() override;
   void ForgetExpired() override;
   Counts Info() const override { return {rows_, rejected_, duplicates_, bodies_, bytes_}; }
 
@@ -50,13 +53,18 @@ class IngestImpl : public Ingest {
   uint64_t DropDuplicates(const Stream& stream, Columns& columns, Claimed& claimed);
   IngestAnswer Refuse(ParsedRows& parsed);
 
+  Disk& disk_;
+  const std::string keys_path_;
   Catalog& catalog_;
   Log& log_;
   Clock& clock_;
   const Backpressure& backpressure_;
   KeyHistory& history_;
   IdempotencyWindow keys_;
-  std::mutex mutex_;  // guards what follows
+  // Records up to here have their keys in keys_: appends are answered in the log's order.
+  std::atomic<uint64_t> answered_{0};
+  size_t saved_hash_ = 0;  // of what SaveKeys wrote last
+  std::mutex mutex_;       // guards what follows
   std::map<uint32_t, std::vector<std::unique_ptr<RowParser>>> parsers_;
   std::map<uint32_t, std::unique_ptr<Dedup>> dedup_;
   std::atomic<uint64_t> rows_{0}, rejected_{0}, duplicates_{0}, bodies_{0}, bytes_{0};
@@ -67,6 +75,8 @@ std::string KeyOf(const Stream& stream, const std::string& key) {
 }
 
 void IngestImpl::Recover() {
+  answered_ = log_.End().value;
+  keys_.Load(ReadWholeFile(disk_, keys_path_));
   auto reader = log_.Read(Offset{});
   while (auto record = reader->Next()) {
     auto meta = DecodeMeta(record->record.meta);
@@ -116,6 +126,17 @@ IngestImpl::Dedup& IngestImpl::DedupOf(const Stream& stream) {
     dedup->recovered = true;
   }
   return *dedup;
+}
+
+Offset IngestImpl::SaveKeys() {
+  Offset covered{answered_};
+  std::string bytes = keys_.Save();
+  size_t hash = std::hash<std::string>()(bytes);
+  if (!bytes.empty() && hash != saved_hash_) {
+    WriteFileAtomically(disk_, keys_path_, bytes);
+    saved_hash_ = hash;
+  }
+  return covered;
 }
 
 void IngestImpl::ForgetExpired() {
@@ -237,6 +258,7 @@ void IngestImpl::Post(const IngestRequest& request, std::function<void(IngestAns
       }
       answer.offset = result.last;
       if (!key.empty()) keys_.Finish(key, answer, result.append_time);
+      answered_ = std::max<uint64_t>(answered_, result.last.value);
       done(std::move(answer));
     });
   } catch (const Error& error) {
@@ -251,9 +273,11 @@ void IngestImpl::Post(const IngestRequest& request, std::function<void(IngestAns
 
 }  // namespace
 
-std::unique_ptr<Ingest> Ingest::Open(Catalog& catalog, Log& log, Clock& clock,
-                                     const Backpressure& backpressure, KeyHistory& history) {
-  auto ingest = std::make_unique<IngestImpl>(catalog, log, clock, backpressure, history);
+std::unique_ptr<Ingest> Ingest::Open(Disk& disk, const std::string& keys_path, Catalog& catalog,
+                                     Log& log, Clock& clock, const Backpressure& backpressure,
+                                     KeyHistory& history) {
+  auto ingest =
+      std::make_unique<IngestImpl>(disk, keys_path, catalog, log, clock, backpressure, history);
   ingest->Recover();
   return ingest;
 }

@@ -13,6 +13,7 @@
 #include "base/ids.h"
 #include "catalog/catalog.h"
 #include "formats/rows.h"
+#include "io/disk.h"
 #include "log/log.h"
 
 namespace weir {
@@ -53,15 +54,21 @@ class KeyHistory {
 
 class Ingest {
  public:
-  // Reads back which idempotency keys and dedup keys the log has; call before the first Post.
-  static std::unique_ptr<Ingest> Open(Catalog& catalog, Log& log, Clock& clock,
-                                      const Backpressure& backpressure, KeyHistory& history);
+  // Reads back which idempotency keys are known, from the log and the file SaveKeys wrote; call
+  // before the first Post.
+  static std::unique_ptr<Ingest> Open(Disk& disk, const std::string& keys_path, Catalog& catalog,
+                                      Log& log, Clock& clock, const Backpressure& backpressure,
+                                      KeyHistory& history);
   virtual ~Ingest() = default;
 
   // Parses on the caller's thread; `done` runs on the log's thread once durable (or at once, for a
   // body that is refused whole).  An idempotency key seen before answers what it answered then; the
   // same key with another body is kConflict.
   virtual void Post(const IngestRequest& request, std::function<void(IngestAnswer)> done) = 0;
+
+  // Makes the idempotency keys durable apart from the log.  Returns the offset up to which the log
+  // may now forget.  One thread at a time.
+  virtual Offset SaveKeys() = 0;
 
   // Gives back the memory of dedup windows that are over; to be called now and then.
   virtual void ForgetExpired() = 0;

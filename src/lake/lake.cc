@@ -49,6 +49,7 @@ class ParquetLake : public Lake, public CommitListener {
   void Scan(const Stream& stream, const std::vector<size_t>& projection, Offset after, Offset up_to,
             const ScanSink& sink) override;
   Offset ArrivedBefore(StreamId stream, Micros time) const override;
+  void BeforeTrim(std::function<Offset()> allowed) override { before_trim_ = std::move(allowed); }
   void SetRetain(Offset checkpointed) override;
   void OnCommit(const CommittedRecords& group) override;
 
@@ -67,6 +68,7 @@ class ParquetLake : public Lake, public CommitListener {
   LakeFiles files_;
   std::mutex round_mutex_;        // one round at a time
   std::shared_mutex trim_mutex_;  // shared: nothing is trimmed from the log meanwhile
+  std::function<Offset()> before_trim_;
   Offset retain_{UINT64_MAX};     // under trim_mutex_
 
   std::mutex mutex_;  // for everything below
@@ -226,8 +228,9 @@ void ParquetLake::Round() {
 void ParquetLake::LandNow() { Round(); }
 
 void ParquetLake::TrimLog() {
+  Offset up_to = before_trim_ ? std::min(files_.Landed(), before_trim_()) : files_.Landed();
   std::unique_lock lock(trim_mutex_);
-  log_.Trim(std::min(files_.Landed(), retain_));
+  log_.Trim(std::min(up_to, retain_));
 }
 
 Offset ParquetLake::ArrivedBefore(StreamId stream, Micros time) const {

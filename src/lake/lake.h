@@ -87,6 +87,10 @@ class Lake {
   // somewhat before the first that came later.
   virtual Offset ArrivedBefore(StreamId stream, Micros time) const = 0;
 
+  // Asked each time before the log forgets: it may do so up to what this returns, at most.  Set
+  // before Start.
+  virtual void BeforeTrim(std::function<Offset()> allowed) = 0;
+
   // The log may forget up to min(Landed, this).  Views set it to their last checkpoint.
   virtual void SetRetain(Offset checkpointed) = 0;
 };

@@ -99,12 +99,15 @@ class ScriptRunner {
   void Ingest(const ScriptCommand& command) {
     RowFormat format = RowFormat::kNdjson;
     uint64_t rejected = 0, duplicates = 0;
+    std::string key;
     for (size_t i = 2; i < command.words.size(); i++) {
       auto& word = command.words[i];
       if (word == "csv")
         format = RowFormat::kCsv;
       else if (word == "json")
         format = RowFormat::kJson;
+      else if (word == "key")
+        key = command.words.at(++i);
       else if (word == "rejected")
         rejected = std::stoul(command.words.at(++i));
       else if (word == "duplicates")
@@ -112,7 +115,7 @@ class ScriptRunner {
       else
         throw Mismatch{"ingest knows no \"" + word + "\""};
     }
-    auto answer = world_.Ingest(command.words.at(1), format, Joined(command.body));
+    auto answer = world_.Ingest(command.words.at(1), format, Joined(command.body), key);
     std::string reason = answer.rejected.empty() ? "" : ": " + answer.rejected[0].reason;
     Expect(answer.rejected_total == rejected,
            std::to_string(answer.rejected_total) + " rows were rejected" + reason);

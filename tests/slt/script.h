@@ -3,7 +3,7 @@
 //   statement ok                    statement error SOME TEXT OF THE MESSAGE
 //   CREATE STREAM ...               CREATE ...
 //
-//   ingest STREAM [csv|json] [rejected N] [duplicates N]
+//   ingest STREAM [csv|json] [rejected N] [duplicates N] [key IDEMPOTENCY-KEY]
 //   {"a": 1}
 //
 //   clock 2026-11-23 12:00:00       the wall clock, UTC

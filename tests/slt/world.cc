@@ -19,6 +19,7 @@ constexpr auto kSettleMax = std::chrono::seconds(30);
 LogOptions LogAt(const std::string& directory) {
   LogOptions options;
   options.directory = directory;
+  options.segment_bytes = 128 << 10;  // so that landing lets the log forget
   options.on_failure = [](const std::string&) {};  // a disk that was pulled out
   return options;
 }
@@ -51,9 +52,11 @@ struct World::Parts {
         engine(Engine::Make({kernel, catalog, *log, history, &oracle, clock, disk},
                             Quick("/checkpoint"))),
         keys(*lake, *log),
-        ingest(weir::Ingest::Open(catalog, *log, clock, backpressure, keys)),
+        ingest(weir::Ingest::Open(disk, "/idempotency-keys", catalog, *log, clock, backpressure,
+                                  keys)),
         statements(catalog, *engine),
         verify(catalog, *engine, oracle) {
+    lake->BeforeTrim([this] { return ingest->SaveKeys(); });
     log->AddListener(*engine);
     engine->Start();
   }
