@@ -82,6 +82,7 @@ class EngineImpl : public Engine {
   void MaybeCheckpoint();
   void Measure();
   void IndexSources();
+  Micros Advance();
 
   // Filler thread.
   void RunFiller();
@@ -93,7 +94,7 @@ class EngineImpl : public Engine {
   // Any thread.
   LiveViewPtr Find(const std::string& name) const;
   LiveViewPtr FindReadable(const std::string& name) const;
-  Micros Advance();
+  Micros PublishedClock() const;
 
   Parts parts_;
   EngineOptions options_;
@@ -126,8 +127,7 @@ class EngineImpl : public Engine {
   Offset checkpoint_position_;
   std::optional<Checkpoint> saved_;  // until the first filling has taken it
 
-  std::mutex clock_mutex_;
-  Micros now_ = 0;
+  Micros now_ = 0;  // the clock of the current step
 
   mutable std::mutex info_mutex_;
   EngineInfo info_;
@@ -179,9 +179,15 @@ void EngineImpl::Stop() {
 }
 
 Micros EngineImpl::Advance() {
-  std::lock_guard lock(clock_mutex_);
   now_ = std::max(now_, parts_.clock.Now());
   return now_;
+}
+
+// The clock of the last step.  Nothing else may be ahead of it: a circuit filled with a later clock
+// would have what its twins in the engine have yet to say.
+Micros EngineImpl::PublishedClock() const {
+  Micros published = versions_.Current().as_of;
+  return published ? published : parts_.clock.Now();
 }
 
 void EngineImpl::Post(Task task) {
@@ -597,7 +603,7 @@ void EngineImpl::Fill(std::vector<LiveViewPtr> views) {
   Filling fresh, restored;
   auto prepare = [&](Filling& filling, const LiveViewPtr& view) {
     auto session = std::make_shared<Session>(parts_.kernel, catalog->time_zone);
-    session->SetClock(Advance());
+    session->SetClock(PublishedClock());
     auto built = BuildView(filling.circuit, *catalog, session, OutputName(*view->definition),
                            view->definition->query);
     if (built.output) {
@@ -666,7 +672,7 @@ void EngineImpl::Fill(std::vector<LiveViewPtr> views) {
 
 void EngineImpl::FillCircuit(Filling filling) {
   constexpr uint64_t kCloseEnough = 20'000;
-  filling.circuit.SetClock(Advance());
+  filling.circuit.SetClock(PublishedClock());
   for (int round = 0; round < 10; round++) {
     Offset target = versions_.Current().offset;
     if (target.value - filling.position.value < kCloseEnough) break;
@@ -817,7 +823,7 @@ void EngineImpl::WaitFor(Offset offset, Micros deadline, std::function<void(bool
 
 std::vector<Column> EngineImpl::Bind(const CatalogState& state, const std::string& query) {
   auto session = std::make_shared<Session>(parts_.kernel, state.time_zone);
-  session->SetClock(Advance());
+  session->SetClock(PublishedClock());
   CatalogRelations relations(state, *session);
   return ColumnsOf(PlanQuery(*session, query, relations));
 }
@@ -885,7 +891,7 @@ std::string EngineImpl::ExplainView(const std::string& name, bool analyze) {
 std::string EngineImpl::ExplainQuery(const std::string& query) {
   auto catalog = parts_.catalog.Current();
   auto session = std::make_shared<Session>(parts_.kernel, catalog->time_zone);
-  session->SetClock(Advance());
+  session->SetClock(PublishedClock());
   Circuit scratch;
   auto built = BuildView(scratch, *catalog, session, "query", query);
   if (!built.output) {
