@@ -1,0 +1,141 @@
+// Round trips and refusals that the SQL text tests and the API tests do not reach.
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "catalog/catalog.h"
+#include "formats/block.h"
+#include "formats/decompress.h"
+#include "formats/results.h"
+#include "formats/rows.h"
+
+namespace weir {
+namespace {
+
+std::shared_ptr<Stream> StreamOf(const std::vector<std::pair<std::string, std::string>>& columns) {
+  auto stream = std::make_shared<Stream>();
+  stream->name = "s";
+  for (auto& [name, type] : columns) stream->columns.push_back({name, ParseColumnType(type)});
+  return stream;
+}
+
+ParsedRows Parse(const std::shared_ptr<Stream>& stream, std::string_view body,
+                 RowFormat format = RowFormat::kNdjson) {
+  return RowParser::Make(stream)->Parse(format, body);
+}
+
+std::string Text(const ParsedRows& rows) { return JsonRowsOf(*rows.columns, true); }
+
+TEST(JsonRows, FieldsMayComeInAnyOrderAndChangeIt) {
+  auto stream = StreamOf({{"a", "INTEGER"}, {"b", "VARCHAR"}});
+  EXPECT_EQ(Text(Parse(stream, "{\"a\":1,\"b\":\"x\"}\n{\"b\":\"y\",\"a\":2}\n{\"b\":\"z\"}\n")),
+            R"([[1,"x"],[2,"y"],[null,"z"]])");
+}
+
+TEST(JsonRows, NamesAreMatchedWithoutCaseAndWithEscapes) {
+  auto stream = StreamOf({{"name", "VARCHAR"}});
+  EXPECT_EQ(Text(Parse(stream, R"({"\u006eame":"x"})")), R"([["x"]])");
+}
+
+TEST(JsonRows, EscapesSurrogatesAndControlCharacters) {
+  auto stream = StreamOf({{"s", "VARCHAR"}});
+  EXPECT_EQ(Text(Parse(stream, R"({"s":"\ud83d\ude00\t\u0001\/"})")),
+            "[[\"\xf0\x9f\x98\x80\\t\\u0001/\"]]");
+  EXPECT_EQ(Parse(stream, R"({"s":"\ud83d"})").error_count, 1u);
+}
+
+TEST(JsonRows, LineEndsAndBlankLinesDoNotMatter) {
+  auto stream = StreamOf({{"a", "INTEGER"}});
+  EXPECT_EQ(Text(Parse(stream, "\n{\"a\":1}\r\n\n  {\"a\":2}  \r\n\r\n{\"a\":3}")),
+            "[[1],[2],[3]]");
+}
+
+TEST(JsonRows, ARefusedRowSaysLineColumnValueAndReason) {
+  auto stream = StreamOf({{"a", "INTEGER"}, {"b", "DATE"}});
+  auto rows = Parse(stream, "{\"a\":1}\n{\"b\":\"soon\"}\n{\"a\":1.5}\n");
+  ASSERT_EQ(rows.errors.size(), 2u);
+  EXPECT_EQ(rows.errors[0].line, 2u);
+  EXPECT_EQ(rows.errors[0].column, "b");
+  EXPECT_EQ(rows.errors[0].value, "soon");
+  EXPECT_FALSE(rows.errors[0].reason.empty());
+  EXPECT_EQ(rows.errors[1].line, 3u);
+}
+
+TEST(JsonRows, ManyRefusedRowsAreCountedAndTheFirstOnesTold) {
+  auto stream = StreamOf({{"a", "INTEGER"}});
+  std::string body;
+  for (int i = 0; i < 5000; i++) body += i % 2 ? "{\"a\":1}\n" : "{\"a\":\"x\"}\n";
+  auto rows = Parse(stream, body);
+  EXPECT_EQ(rows.columns->rows, 2500u);
+  EXPECT_EQ(rows.error_count, 2500u);
+  EXPECT_EQ(rows.errors.size(), 1000u);
+}
+
+TEST(JsonRows, AnArrayAndASingleObject) {
+  auto stream = StreamOf({{"a", "INTEGER"}});
+  EXPECT_EQ(Text(Parse(stream, "[{\"a\":1},{\"a\":2}]", RowFormat::kJson)), "[[1],[2]]");
+  EXPECT_EQ(Text(Parse(stream, "{\"a\":3}", RowFormat::kJson)), "[[3]]");
+  EXPECT_THROW(Parse(stream, "[{\"a\":1}", RowFormat::kJson), Error);
+}
+
+TEST(CsvRows, QuotesNewlinesAndEmptyFields) {
+  auto stream = StreamOf({{"a", "INTEGER"}, {"s", "VARCHAR"}});
+  EXPECT_EQ(Text(Parse(stream, "s,a\n\"x, \"\"y\"\"\nz\",1\n\"\",\n,2\n", RowFormat::kCsv)),
+            R"([[1,"x, \"y\"\nz"],[null,""],[2,null]])");
+}
+
+TEST(Block, EveryCutIsAnErrorAndNoCrash) {
+  auto stream = StreamOf({{"a", "INTEGER"},
+                          {"s", "VARCHAR"},
+                          {"l", "VARCHAR[]"},
+                          {"st", "STRUCT(x DOUBLE, y VARCHAR)"}});
+  auto rows = Parse(stream,
+                    "{\"a\":1,\"s\":\"a long string that is not inlined\",\"l\":[\"x\",null]}\n"
+                    "{\"st\":{\"x\":1.5,\"y\":\"z\"}}\n");
+  std::string block = EncodeBlock(*rows.columns, stream->Types());
+  auto whole = DecodeBlock(block, stream->Types(), {0, 1, 2, 3});
+  EXPECT_EQ(JsonRowsOf(whole, true), Text(rows));
+  // It ends with up to seven bytes that only fill it up.
+  for (size_t size = 0; size + 8 <= block.size(); size++) {
+    EXPECT_THROW(
+        DecodeBlock(std::string_view(block).substr(0, size), stream->Types(), {0, 1, 2, 3}), Error)
+        << size;
+  }
+  for (size_t at = 0; at < block.size(); at++) {
+    std::string flipped = block;
+    flipped[at] = static_cast<char>(flipped[at] ^ 0x41);
+    try {
+      DecodeBlock(flipped, stream->Types(), {0, 1, 2, 3});
+    } catch (const Error&) {
+    }
+  }
+}
+
+TEST(Block, AColumnThatCameLaterIsNull) {
+  auto before = StreamOf({{"a", "INTEGER"}});
+  auto after = StreamOf({{"a", "INTEGER"}, {"b", "VARCHAR"}});
+  std::string block = EncodeBlock(*Parse(before, "{\"a\":1}").columns, before->Types());
+  EXPECT_EQ(JsonRowsOf(DecodeBlock(block, after->Types(), {1, 0}), true), "[[null,1]]");
+}
+
+TEST(Block, ColumnsOfSeveralChunks) {
+  auto stream = StreamOf({{"a", "INTEGER"}, {"s", "VARCHAR"}});
+  std::string body;
+  for (int i = 0; i < 10'000; i++) {
+    body += "{\"a\":" + std::to_string(i) +
+            (i % 3 ? ",\"s\":\"" + std::string(i % 40, 'x') + "\"" : "") + "}\n";
+  }
+  auto rows = Parse(stream, body);
+  auto back = DecodeBlock(EncodeBlock(*rows.columns, stream->Types()), stream->Types(), {0, 1});
+  EXPECT_EQ(back.rows, 10'000u);
+  EXPECT_EQ(JsonRowsOf(back, true), Text(rows));
+}
+
+TEST(Decompress, WhatWasPackedComesBack) {
+  std::string text(100'000, 'x');
+  EXPECT_EQ(Decompress(Compression::kGzip, Gzip(text), 1 << 20), text);
+  EXPECT_THROW(Decompress(Compression::kGzip, Gzip(text), 1000), Error);
+  EXPECT_THROW(Decompress(Compression::kZstd, "hello", 1000), Error);
+}
+
+}  // namespace
+}  // namespace weir
