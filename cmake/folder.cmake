@@ -59,6 +59,8 @@ function(weir_program)
   target_link_libraries(weir PRIVATE weir_app)
   set_target_properties(weir PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}
     INSTALL_RPATH "$ORIGIN" BUILD_WITH_INSTALL_RPATH ON)
+  # RPATH, not RUNPATH: it also finds what the libraries beside the program need (tools/package).
+  target_link_options(weir PRIVATE -Wl,--disable-new-dtags)
   add_custom_command(TARGET weir POST_BUILD
     COMMAND ${CMAKE_COMMAND} -E copy_if_different ${DUCKDB_ROOT}/lib/libduckdb.so
       $<TARGET_FILE_DIR:weir>/libduckdb.so)

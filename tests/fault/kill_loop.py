@@ -213,14 +213,17 @@ def query(server, sql):
 def check(server, writers, sent):
     """The problems found, as lines.  `sent`: the last event each writer may have got in."""
     problems = []
-    # A part at a time: the distinct numbers of a long run are more than one query may hold.
+    # A part at a time, all up to one position: the distinct numbers of a long run are more than one
+    # query may hold.
     found = {}
-    last = int(query(server, "SELECT coalesce(max(number), -1) FROM events")[0][0])
+    last, end = query(server, "SELECT coalesce(max(number), -1), coalesce(max(_offset), 0) FROM events")[0]
+    last = int(last)
     for start in range(0, last + 1, PART):
         for index, count, distinct, low, high in query(
             server,
             "SELECT writer, count(*), count(DISTINCT number), min(number), max(number) FROM events "
-            "WHERE number >= %d AND number < %d GROUP BY writer" % (start, start + PART),
+            "WHERE number >= %d AND number < %d AND _offset <= %s GROUP BY writer"
+            % (start, start + PART, end),
         ):
             have = found.setdefault(int(index), [0, 0, int(low), -1])
             have[0] += int(count)
