@@ -69,7 +69,7 @@ class ParquetLake : public Lake, public CommitListener {
   std::mutex round_mutex_;        // one round at a time
   std::shared_mutex trim_mutex_;  // shared: nothing is trimmed from the log meanwhile
   std::function<Offset()> before_trim_;
-  Offset retain_{UINT64_MAX};     // under trim_mutex_
+  Offset retain_{UINT64_MAX};  // under trim_mutex_
 
   std::mutex mutex_;  // for everything below
   std::condition_variable wake_;

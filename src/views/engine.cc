@@ -717,12 +717,7 @@ void EngineImpl::Reconcile() {
       auto next = next_.find(name);
       bool there = (current != views_.end() && current->second->definition->id == definition->id) ||
                    next != next_.end();
-      if (there) {
-        if (current != views_.end() && current->second->definition->id == definition->id) {
-          current->second->definition = definition;  // a comment may have changed
-        }
-        continue;
-      }
+      if (there) continue;
       auto view = std::make_shared<LiveView>();
       view->definition = definition;
       try {
