@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -176,4 +177,6 @@ class ServerTest(unittest.TestCase):
         cls.server.close()
 
     def total(self):
-        return self.server.rows("total")[0][0] or 0
+        """Of all that was acknowledged by now."""
+        end = re.search(r"^weir_log_end_offset (\d+)", self.server.get("/metrics").body.decode(), re.M)[1]
+        return self.server.rows("total", wait_for=end)[0][0] or 0
