@@ -79,16 +79,27 @@ class Server : public HttpServer {
             }
             session->Start();
           }
-          // With too many connections, or none to be had, new ones wait in the system's queue.
-          if (error || settings_->connections >= settings_->limits.connections) {
-            retry_.expires_after(std::chrono::milliseconds(50));
-            retry_.async_wait([this](boost::system::error_code cancelled) {
-              if (!cancelled) Accept();
-            });
+          if (error || Full()) {
+            AcceptLater();
           } else {
             Accept();
           }
         });
+  }
+
+  bool Full() const { return settings_->connections >= settings_->limits.connections; }
+
+  // With too many connections, or none to be had, new ones wait in the system's queue.
+  void AcceptLater() {
+    retry_.expires_after(std::chrono::milliseconds(50));
+    retry_.async_wait([this](boost::system::error_code cancelled) {
+      if (cancelled || settings_->stopping) return;
+      if (Full()) {
+        AcceptLater();
+      } else {
+        Accept();
+      }
+    });
   }
 
   std::shared_ptr<HttpSettings> settings_;

@@ -11,14 +11,12 @@ namespace {
 
 constexpr Micros kHour = 3'600'000'000;
 
-// What goes into one file.
+// What goes into one file: the records of one stream that came in one hour.
 struct Group {
   std::shared_ptr<const Stream> stream;
   int64_t hour = 0;
-  std::vector<std::shared_ptr<const CommittedRecord>> records;
+  Offset first, last;
   uint64_t rows = 0;
-  Offset first() const { return records.front()->first; }
-  Offset last() const { return records.back()->last(); }
 };
 
 struct Batch {
@@ -26,8 +24,9 @@ struct Batch {
   Offset reached;
 };
 
-// Records are never split, so a file is a function of the records in it.
-Batch ReadBatch(const CatalogState& catalog, Log& log, const LakeOptions& options, Offset after,
+// Records are never split, so a file is a function of the records in it.  Only their sizes are
+// remembered: they are read again when their file is written.
+Batch PlanBatch(const CatalogState& catalog, Log& log, const LakeOptions& options, Offset after,
                 Offset up_to) {
   Batch batch;
   batch.reached = after;
@@ -46,25 +45,29 @@ Batch ReadBatch(const CatalogState& catalog, Log& log, const LakeOptions& option
     if (!stream) continue;  // dropped: its events are not wanted any more
     int64_t hour = record->append_time / kHour;
     Group& group = groups[{stream->id.value, hour}];
-    group.stream = std::move(stream);
-    group.hour = hour;
+    if (group.rows == 0) {
+      group.stream = std::move(stream);
+      group.hour = hour;
+      group.first = record->first;
+    }
+    group.last = record->last();
     group.rows += record->record.count;
     rows += record->record.count;
     bytes += record->record.payload.size();
-    group.records.push_back(std::move(record));
   }
   for (auto& [key, group] : groups) batch.groups.push_back(std::move(group));
   return batch;
 }
 
-std::shared_ptr<RowSource> SourceOf(const Group& group) {
-  auto open = [&group]() -> NextRecord {
-    return [&group, next = size_t{0}]() mutable -> std::shared_ptr<const CommittedRecord> {
-      return next < group.records.size() ? group.records[next++] : nullptr;
-    };
+// Append times never go back, so the records of a stream between a group's first and last are the
+// group's.
+std::shared_ptr<RowSource> SourceOf(Log& log, const Group& group) {
+  Offset after{group.first.value - 1};
+  auto open = [&log, &group, after]() -> NextRecord {
+    std::shared_ptr<LogReader> reader = log.Read(after, group.last, group.stream->id);
+    return [reader] { return reader->Next(); };
   };
-  return std::make_shared<TailSource>(group.stream, Offset{group.first().value - 1}, group.last(),
-                                      group.rows, open);
+  return std::make_shared<TailSource>(group.stream, after, group.last, group.rows, open);
 }
 
 // Gives a finished file its name.  The folder is synced once for all files, by SyncFolders.
@@ -89,15 +92,15 @@ void SyncFolders(Disk& disk, LakeFiles& files, const std::vector<ManifestFile>& 
 
 Offset LandOnce(Disk& disk, const CatalogState& catalog, Log& log, LakeFiles& files,
                 Parquet& parquet, const LakeOptions& options, Offset up_to) {
-  Batch batch = ReadBatch(catalog, log, options, files.Landed(), up_to);
+  Batch batch = PlanBatch(catalog, log, options, files.Landed(), up_to);
   std::vector<ManifestFile> added;
   std::vector<std::string> paths;
   for (auto& group : batch.groups) {
     ManifestFile file;
     file.stream = group.stream->id;
     file.hour = group.hour;
-    file.first = group.first();
-    file.last = group.last();
+    file.first = group.first;
+    file.last = group.last;
     file.rows = group.rows;
     file.path = files.Place(*group.stream, group.hour, file.first, file.last);
     paths.push_back(file.path);
@@ -107,7 +110,7 @@ Offset LandOnce(Disk& disk, const CatalogState& catalog, Log& log, LakeFiles& fi
   for (size_t i = 0; i < added.size(); i++) {
     auto& group = batch.groups[i];
     parquet.Write(files.FullPath(LakeFiles::TemporaryPath(added[i].path)), *group.stream,
-                  SourceOf(group));
+                  SourceOf(log, group));
     added[i] = Finish(disk, files, std::move(added[i]));
   }
   SyncFolders(disk, files, added);

@@ -133,7 +133,7 @@ void ScanTail(std::shared_ptr<const Stream> stream, const std::vector<size_t>& c
               Offset after, Offset up_to, const ScanSink& sink) {
   Pieces pieces(sink);
   if (after < up_to) {
-    std::shared_ptr<LogReader> reader = log.Read(after, up_to);
+    std::shared_ptr<LogReader> reader = log.Read(after, up_to, stream->id);
     TailCursor cursor(stream, columns, after, up_to, [reader] { return reader->Next(); });
     auto stored = StoredTypes(*stream);
     duckdb::vector<duckdb::LogicalType> types;

@@ -27,7 +27,8 @@ class DiskLog : public Log {
   Offset Begin() const override;
   Offset End() const override { return {end_.load()}; }
   const RecoveryReport& Recovery() const override { return report_; }
-  std::unique_ptr<LogReader> Read(Offset after, std::optional<Offset> up_to) override;
+  std::unique_ptr<LogReader> Read(Offset after, std::optional<Offset> up_to,
+                                  std::optional<StreamId> only) override;
   PinnedSegments Segments(Offset after, Offset up_to) override;
   void Trim(Offset up_to) override;
   void Close() override;
@@ -99,7 +100,8 @@ Offset DiskLog::Begin() const {
   return segments_.front()->first;
 }
 
-std::unique_ptr<LogReader> DiskLog::Read(Offset after, std::optional<Offset> up_to) {
+std::unique_ptr<LogReader> DiskLog::Read(Offset after, std::optional<Offset> up_to,
+                                         std::optional<StreamId> only) {
   auto pinned = std::make_shared<std::vector<std::shared_ptr<Segment>>>();
   std::vector<Stretch> stretches;
   Offset limit;
@@ -114,7 +116,7 @@ std::unique_ptr<LogReader> DiskLog::Read(Offset after, std::optional<Offset> up_
       }
     }
   }
-  return std::make_unique<SegmentsReader>(disk_, std::move(stretches), after, limit,
+  return std::make_unique<SegmentsReader>(disk_, std::move(stretches), after, limit, only,
                                           std::move(pinned));
 }
 

@@ -121,7 +121,9 @@ class Log {
 
   // Records that hold offsets in (after, up_to]; the first may begin before.  up_to defaults to
   // End(). A record without rows stands between two offsets and is returned with either end.
-  virtual std::unique_ptr<LogReader> Read(Offset after, std::optional<Offset> up_to = {}) = 0;
+  // With `only`, the records of other streams are passed over unread.
+  virtual std::unique_ptr<LogReader> Read(Offset after, std::optional<Offset> up_to = {},
+                                          std::optional<StreamId> only = {}) = 0;
 
   // The files that hold (after, up_to], pinned until the returned handle is gone.
   struct PinnedSegments {

@@ -5,11 +5,13 @@
 namespace weir {
 
 SegmentsReader::SegmentsReader(Disk& disk, std::vector<Stretch> stretches, Offset after,
-                               Offset up_to, std::shared_ptr<void> pin)
+                               Offset up_to, std::optional<StreamId> only,
+                               std::shared_ptr<void> pin)
     : disk_(disk),
       stretches_(std::move(stretches)),
       after_(after),
       up_to_(up_to),
+      only_(only),
       pin_(std::move(pin)) {}
 
 std::shared_ptr<const CommittedRecord> SegmentsReader::Next() {
@@ -61,7 +63,7 @@ bool SegmentsReader::OpenNextStretch() {
 }
 
 bool SegmentsReader::IsWanted(const FrameHeader& header) const {
-  if (header.flags & kMark) {
+  if ((header.flags & kMark) || (only_ && header.stream != *only_)) {
     return false;
   }
   return header.count > 0 ? header.last() > after_ && header.first <= up_to_
@@ -73,7 +75,7 @@ std::unique_ptr<LogReader> ReadSegmentFile(const SegmentInfo& segment, Offset af
   Stretch stretch{segment.path, kSegmentHeaderBytes, segment.bytes};
   Disk& borrowed = *disk;
   return std::make_unique<SegmentsReader>(borrowed, std::vector<Stretch>{std::move(stretch)}, after,
-                                          up_to, std::move(disk));
+                                          up_to, std::nullopt, std::move(disk));
 }
 
 }  // namespace weir

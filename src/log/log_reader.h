@@ -21,7 +21,7 @@ class SegmentsReader : public LogReader {
  public:
   // `pin` keeps the files from being removed while they are read.
   SegmentsReader(Disk& disk, std::vector<Stretch> stretches, Offset after, Offset up_to,
-                 std::shared_ptr<void> pin);
+                 std::optional<StreamId> only, std::shared_ptr<void> pin);
 
   std::shared_ptr<const CommittedRecord> Next() override;
 
@@ -33,6 +33,7 @@ class SegmentsReader : public LogReader {
   std::vector<Stretch> stretches_;
   Offset after_;
   Offset up_to_;
+  std::optional<StreamId> only_;
   std::shared_ptr<void> pin_;
   size_t next_stretch_ = 0;
   std::optional<FrameReader> frames_;

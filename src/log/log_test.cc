@@ -95,6 +95,17 @@ TEST_F(LogTest, ReadingReturnsTheRecordsThatHoldTheAskedOffsets) {
   EXPECT_EQ(Payloads(*log->Read(Offset{35}, Offset{1000})), Strings{"31-40"});
 }
 
+TEST_F(LogTest, ReadingOneStreamPassesOverTheOthers) {
+  auto log = Open();
+  AppendAndWait(*log, Unit(MakeRecord("1-2", 2, "", 1)));
+  AppendAndWait(*log, Unit(MakeRecord("3-4", 2, "", 2)));
+  AppendAndWait(*log, Unit(MakeRecord("5-6", 2, "", 1)));
+  using Strings = std::vector<std::string>;
+  EXPECT_EQ(Payloads(*log->Read(Offset{0}, std::nullopt, StreamId{1})), (Strings{"1-2", "5-6"}));
+  EXPECT_EQ(Payloads(*log->Read(Offset{2}, Offset{4}, StreamId{2})), Strings{"3-4"});
+  EXPECT_EQ(Payloads(*log->Read(Offset{2}, Offset{4}, StreamId{1})), Strings{});
+}
+
 TEST_F(LogTest, ListenersHearGroupsInOrderBeforeTheProducerDoes) {
   Recorder recorder;
   auto log = Open();

@@ -1,0 +1,120 @@
+#include "sql/statement.h"
+
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+
+namespace weir {
+namespace {
+
+template <typename Body>
+Body Only(std::string_view text) {
+  auto statements = ParseStatements(text);
+  EXPECT_EQ(statements.size(), 1u);
+  return std::get<Body>(statements.at(0).body);
+}
+
+// "LINE:COLUMN: message" of what is wrong with a text.
+std::string Refusal(std::string_view text) {
+  try {
+    ParseStatements(text);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code, ErrorCode::kInvalidSql);
+    return error.message;
+  }
+  return "accepted";
+}
+
+TEST(Statement, SemicolonsInStringsNamesAndCommentsDoNotSplit) {
+  auto statements = ParseStatements(
+      "SELECT ';' AS \"a;b\"; -- one; two\n/* three; /* four; */ five; */ SELECT $$;$$;;");
+  ASSERT_EQ(statements.size(), 2u);
+  EXPECT_EQ(statements[0].text, "SELECT ';' AS \"a;b\"");
+  EXPECT_EQ(statements[1].text, "SELECT $$;$$");
+  EXPECT_TRUE(ParseStatements(" -- nothing\n ; ").empty());
+}
+
+TEST(Statement, AStreamWithEverything) {
+  auto create = Only<CreateStream>(
+      "create stream if not exists \"My Events\" (id VARCHAR NOT NULL, at TIMESTAMP WITH TIME "
+      "ZONE, "
+      "sent TIMESTAMP WITH (epoch = 'ms'), tags STRUCT(a INTEGER, b DECIMAL(10, 2)[]), "
+      "WATERMARK FOR sent AS sent - INTERVAL '5' SECONDS) "
+      "WITH (dedup_key = 'ID', dedup_window = '2 hours', unknown_fields = 'reject')");
+  EXPECT_TRUE(create.if_not_exists);
+  auto& stream = create.stream;
+  EXPECT_EQ(stream.name, "My Events");
+  ASSERT_EQ(stream.columns.size(), 4u);
+  EXPECT_TRUE(stream.columns[0].not_null);
+  EXPECT_EQ(stream.columns[1].type, duckdb::LogicalType::TIMESTAMP_TZ);
+  EXPECT_EQ(stream.columns[2].epoch, EpochUnit::kMillis);
+  EXPECT_EQ(stream.columns[3].type.ToString(), "STRUCT(a INTEGER, b DECIMAL(10,2)[])");
+  ASSERT_TRUE(stream.watermark);
+  EXPECT_EQ(stream.watermark->column, "sent");
+  EXPECT_EQ(stream.watermark->delay, 5'000'000);
+  EXPECT_EQ(stream.dedup_key, "id");  // as the column is written
+  EXPECT_EQ(stream.dedup_window, 7'200'000'000);
+  EXPECT_EQ(stream.unknown_fields, UnknownFields::kReject);
+}
+
+TEST(Statement, AViewKeepsItsQueryAsWritten) {
+  auto create = Only<CreateView>(
+      "CREATE OR REPLACE MATERIALIZED VIEW v AS\n  SELECT count(*) -- all\n  FROM s;");
+  EXPECT_TRUE(create.or_replace);
+  EXPECT_TRUE(create.view.materialized);
+  EXPECT_EQ(create.view.query, "SELECT count(*) -- all\n  FROM s");
+  EXPECT_FALSE(Only<CreateView>("CREATE VIEW v AS FROM s").view.materialized);
+}
+
+TEST(Statement, TheSmallOnes) {
+  auto drop = Only<Drop>("DROP MATERIALIZED VIEW IF EXISTS v CASCADE");
+  EXPECT_TRUE(drop.kind == ObjectKind::kView && drop.if_exists && drop.cascade);
+  EXPECT_EQ(Only<Comment>("COMMENT ON STREAM s IS 'It''s'").text, "It's");
+  EXPECT_EQ(Only<Comment>("COMMENT ON VIEW v IS NULL").text, "");
+  EXPECT_EQ(Only<Explain>("EXPLAIN v").view, "v");
+  EXPECT_EQ(Only<Explain>("EXPLAIN ANALYZE VIEW v").view, "v");
+  EXPECT_EQ(Only<Explain>("EXPLAIN SELECT 1").query, "SELECT 1");
+  EXPECT_EQ(Only<SetTimeZone>("SET TimeZone = 'America/New_York'").zone, "America/New_York");
+  EXPECT_EQ(Only<SetTimeZone>("SET TIME ZONE 'UTC'").zone, "UTC");
+  EXPECT_EQ(Only<Describe>("DESCRIBE s").name, "s");
+  EXPECT_EQ(Only<Show>("SHOW MATERIALIZED VIEWS").what, ShowWhat::kViews);
+  EXPECT_EQ(Only<Query>("WITH t AS (SELECT 1) FROM t").sql, "WITH t AS (SELECT 1) FROM t");
+}
+
+TEST(Statement, WhatIsWrongIsToldWithItsPlace) {
+  EXPECT_EQ(Refusal("CREATE STREAM s (a INTEGER,\n  b NOTATYPE)").substr(0, 5), "2:5: ");
+  EXPECT_EQ(Refusal("CREATE STREAM s (a INTEGER, A VARCHAR)"), "1:29: column \"A\" is there twice");
+  EXPECT_EQ(Refusal("SELECT 1;\nCREATE VIEW v AS SELECT FROM WHERE").substr(0, 2), "2:");
+  EXPECT_EQ(Refusal("CREATE VIEW v AS CREATE TABLE t (a INTEGER)"),
+            "1:18: a view is made of one SELECT, VALUES or FROM query");
+  EXPECT_EQ(Refusal("CREATE STREAM s (a INTEGER) WITH (dedup_kye = 'a')"),
+            "1:35: a stream has no option \"dedup_kye\", did you mean \"dedup_key\"?");
+  EXPECT_EQ(Refusal("CREATE STREAM s (a INTEGER) WITH (dedup_key = 'b')"),
+            "1:47: there is no column \"b\"");
+  EXPECT_EQ(Refusal("CREATE STREAM s (_offset BIGINT)"),
+            "1:18: \"_offset\" is a column that every stream has by itself");
+  EXPECT_EQ(Refusal("CREATE STREAM s ()"), "1:18: expected the name of a column");
+  EXPECT_EQ(Refusal("CREATE STREAM s (a VARCHAR, WATERMARK FOR a AS a)"),
+            "1:43: a watermark needs a TIMESTAMP column");
+  EXPECT_EQ(Refusal("DROP STREAM s t"), "1:15: unexpected \"t\" after the statement");
+  EXPECT_EQ(Refusal("SET threads = 4"),
+            "1:5: only the time zone can be set: SET TimeZone = 'America/New_York'");
+  EXPECT_NE(Refusal("SELECT 'never closed"), "accepted");
+  EXPECT_NE(Refusal("SELECT /* never closed"), "accepted");
+}
+
+TEST(Statement, TheHintPointsAtThePlace) {
+  try {
+    ParseStatements("DROP STREAM s t", "a.sql");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_TRUE(error.message.starts_with("a.sql:1:15: ")) << error.message;
+    auto caret = error.hint.find('^');
+    auto line = error.hint.find("DROP");
+    ASSERT_NE(caret, std::string::npos);
+    EXPECT_EQ(caret - error.hint.find('\n') - 1, line + 14);  // below the "t"
+  }
+}
+
+}  // namespace
+}  // namespace weir
