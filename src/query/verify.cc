@@ -8,6 +8,7 @@
 #include "formats/json_value.h"
 #include "formats/results.h"
 #include "query/row_difference.h"
+#include "sql/total_order.h"
 
 namespace weir {
 namespace {
@@ -62,8 +63,9 @@ ViewVerdict Verify::Check(const View& view) {
     verdict.columns = snapshot.columns;
     auto promise = std::make_shared<std::promise<BatchResult>>();
     auto answer = promise->get_future();
-    batch_.Run({view.query, snapshot.offset, snapshot.as_of},
-               [promise](BatchResult result) { promise->set_value(std::move(result)); });
+    batch_.Run(
+        {WithTotalOrder(view.query, snapshot.columns.size()), snapshot.offset, snapshot.as_of},
+        [promise](BatchResult result) { promise->set_value(std::move(result)); });
     BatchResult result = answer.get();
     if (result.error) std::rethrow_exception(result.error);
     std::vector<duckdb::LogicalType> types;

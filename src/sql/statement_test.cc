@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "sql/total_order.h"
 
 namespace weir {
 namespace {
@@ -114,6 +115,13 @@ TEST(Statement, TheHintPointsAtThePlace) {
     ASSERT_NE(caret, std::string::npos);
     EXPECT_EQ(caret - error.hint.find('\n') - 1, line + 14);  // below the "t"
   }
+}
+
+TEST(TotalOrder, OnlyAnOrderWithALimitNeedsOne) {
+  EXPECT_EQ(WithTotalOrder("SELECT a, b FROM s ORDER BY b", 2), "SELECT a, b FROM s ORDER BY b");
+  EXPECT_EQ(WithTotalOrder("SELECT a, b FROM s LIMIT 3", 2), "SELECT a, b FROM s LIMIT 3");
+  EXPECT_EQ(WithTotalOrder("SELECT a, b FROM s ORDER BY b DESC LIMIT 3", 2),
+            "SELECT a, b FROM s ORDER BY b DESC, 1 ASC NULLS LAST, 2 ASC NULLS LAST LIMIT 3");
 }
 
 }  // namespace
