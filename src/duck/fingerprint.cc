@@ -125,6 +125,23 @@ std::string Describe(const PlanNode& node) {
       if (node.offset) text += " OFFSET " + std::to_string(node.offset);
       return text;
     }
+    case PlanNode::Kind::kJoin: {
+      static constexpr const char* kKinds[] = {"",     "left", "right", "full",
+                                               "semi", "anti", "mark",  "single"};
+      std::string text = kKinds[static_cast<size_t>(node.join.kind)];
+      auto add = [&](const std::string& part) { text += (text.empty() ? "" : " ") + part; };
+      for (size_t i = 0; i < node.join.left_keys.size(); i++) {
+        if (i > 0) text += ",";
+        add(Describe(node.join.left_keys[i]) + " = " + Describe(node.join.right_keys[i]));
+      }
+      if (node.join.condition) {
+        if (!node.join.left_keys.empty()) text += " and";
+        add(Describe(node.join.condition));
+      } else if (node.join.left_keys.empty()) {
+        add("all with all");
+      }
+      return text;
+    }
     case PlanNode::Kind::kUnsupported: return node.reason;
     default: return "";
   }

@@ -66,6 +66,19 @@ struct SortKey {
   bool nulls_first = false;
 };
 
+// Which rows a join gives; kMark: the left rows and whether each has a partner (true, false, or
+// NULL when that is unknown); kSingle: as kLeft, but a second partner is an error.
+enum class JoinKind { kInner, kLeft, kRight, kFull, kSemi, kAnti, kMark, kSingle };
+
+struct JoinCall {
+  JoinKind kind = JoinKind::kInner;
+  // Pairwise equal; where null_is_value, NULL equals NULL.
+  std::vector<ExpressionPtr> left_keys, right_keys;
+  std::vector<bool> null_is_value;
+  ExpressionPtr condition;      // null, or one more: over the left columns, then the right
+  std::vector<size_t> columns;  // of the output, by position among left, right and mark
+};
+
 struct PlanNode {
   enum class Kind {
     kSource,
@@ -76,6 +89,7 @@ struct PlanNode {
     kUnionAll,
     kAggregate,
     kDistinct,
+    kJoin,
     kTop,
     kConstant,
     kUnsupported,
@@ -93,6 +107,7 @@ struct PlanNode {
       grouping_sets;  // kAggregate: indexes into groups; empty: one, all
   std::vector<std::vector<size_t>> grouping_calls;  // kAggregate: GROUPING(...) arguments
   std::vector<AggregateCall> aggregates;            // kAggregate
+  JoinCall join;                                    // kJoin
   std::vector<SortKey> order;                       // kTop
   std::optional<uint64_t> limit;                    // kTop
   uint64_t offset = 0;                              // kTop

@@ -10,6 +10,7 @@
 #include "duckdb/planner/expression/bound_between_expression.hpp"
 #include "duckdb/planner/expression/bound_cast_expression.hpp"
 #include "duckdb/planner/expression/bound_comparison_expression.hpp"
+#include "duckdb/planner/expression/bound_conjunction_expression.hpp"
 #include "duckdb/planner/expression/bound_constant_expression.hpp"
 #include "duckdb/planner/expression/bound_reference_expression.hpp"
 #include "duckdb/planner/expression/bound_unnest_expression.hpp"
@@ -87,11 +88,15 @@ class Translator {
         return found->second;
       }
       case LogicalOperatorType::LOGICAL_COMPARISON_JOIN:
-      case LogicalOperatorType::LOGICAL_ANY_JOIN:
-      case LogicalOperatorType::LOGICAL_CROSS_PRODUCT:
+        return ComparisonJoin(op.Cast<duckdb::LogicalComparisonJoin>());
       case LogicalOperatorType::LOGICAL_DELIM_JOIN:
-      case LogicalOperatorType::LOGICAL_ASOF_JOIN:
-      case LogicalOperatorType::LOGICAL_POSITIONAL_JOIN: return Unsupported(op, "a join");
+        return DelimJoin(op.Cast<duckdb::LogicalComparisonJoin>());
+      case LogicalOperatorType::LOGICAL_DELIM_GET: return DelimGet(op);
+      case LogicalOperatorType::LOGICAL_ANY_JOIN: return AnyJoin(op.Cast<duckdb::LogicalAnyJoin>());
+      case LogicalOperatorType::LOGICAL_CROSS_PRODUCT: return CrossProduct(op);
+      case LogicalOperatorType::LOGICAL_ASOF_JOIN: return Unsupported(op, "an ASOF join");
+      case LogicalOperatorType::LOGICAL_POSITIONAL_JOIN:
+        return Unsupported(op, "a positional join");
       case LogicalOperatorType::LOGICAL_WINDOW: return Unsupported(op, "a window function");
       case LogicalOperatorType::LOGICAL_INTERSECT: return Unsupported(op, "INTERSECT");
       case LogicalOperatorType::LOGICAL_EXCEPT: return Unsupported(op, "EXCEPT");
@@ -238,6 +243,172 @@ class Translator {
     return node;
   }
 
+  // ---- joins ----------------------------------------------------------------------------------
+
+  static std::optional<JoinKind> AsJoinKind(duckdb::JoinType type) {
+    switch (type) {
+      case duckdb::JoinType::INNER: return JoinKind::kInner;
+      case duckdb::JoinType::LEFT: return JoinKind::kLeft;
+      case duckdb::JoinType::RIGHT: return JoinKind::kRight;
+      case duckdb::JoinType::OUTER: return JoinKind::kFull;
+      case duckdb::JoinType::SEMI:
+      case duckdb::JoinType::RIGHT_SEMI: return JoinKind::kSemi;
+      case duckdb::JoinType::ANTI:
+      case duckdb::JoinType::RIGHT_ANTI: return JoinKind::kAnti;
+      case duckdb::JoinType::MARK: return JoinKind::kMark;
+      case duckdb::JoinType::SINGLE: return JoinKind::kSingle;
+      default: return std::nullopt;
+    }
+  }
+  static bool SwapsSides(duckdb::JoinType type) {
+    return type == duckdb::JoinType::RIGHT_SEMI || type == duckdb::JoinType::RIGHT_ANTI;
+  }
+
+  static void ShiftReferences(Expression& expression, size_t by) {
+    if (expression.GetExpressionClass() == duckdb::ExpressionClass::BOUND_REF) {
+      expression.Cast<duckdb::BoundReferenceExpression>().index += by;
+    }
+    duckdb::ExpressionIterator::EnumerateChildren(
+        expression, [&](Expression& child) { ShiftReferences(child, by); });
+  }
+
+  static ExpressionPtr And(std::vector<duckdb::unique_ptr<Expression>> parts) {
+    if (parts.empty()) return nullptr;
+    if (parts.size() == 1) return Own(std::move(parts[0]));
+    auto all =
+        duckdb::make_uniq<duckdb::BoundConjunctionExpression>(ExpressionType::CONJUNCTION_AND);
+    for (auto& part : parts) all->children.push_back(std::move(part));
+    return Own(std::move(all));
+  }
+
+  // The output of a join by its projection maps.
+  static std::vector<size_t> OutputColumns(const duckdb::LogicalJoin& op, JoinKind kind,
+                                           size_t left, size_t right, bool swapped) {
+    auto map = [](const duckdb::vector<duckdb::idx_t>& kept, size_t count, size_t first) {
+      std::vector<size_t> columns;
+      for (size_t i = 0; i < (kept.empty() ? count : kept.size()); i++) {
+        columns.push_back(first + (kept.empty() ? i : kept[i]));
+      }
+      return columns;
+    };
+    auto columns = map(swapped ? op.right_projection_map : op.left_projection_map, left, 0);
+    if (kind == JoinKind::kMark) columns.push_back(left);
+    if (kind == JoinKind::kSemi || kind == JoinKind::kAnti || kind == JoinKind::kMark) {
+      return columns;
+    }
+    auto others = map(op.right_projection_map, right, left);
+    columns.insert(columns.end(), others.begin(), others.end());
+    return columns;
+  }
+
+  NodePtr MakeJoin(duckdb::LogicalJoin& op, NodePtr left, NodePtr right) {
+    auto kind = AsJoinKind(op.join_type);
+    if (!kind) return Unsupported(op, "this kind of join");
+    auto node = Make(PlanNode::Kind::kJoin, op);
+    bool swapped = SwapsSides(op.join_type);
+    if (swapped) std::swap(left, right);
+    node->join.kind = *kind;
+    node->join.columns = OutputColumns(op, *kind, left->types.size(), right->types.size(), swapped);
+    node->inputs = {std::move(left), std::move(right)};
+    return node;
+  }
+
+  NodePtr Join(duckdb::LogicalComparisonJoin& op, NodePtr left, NodePtr right) {
+    auto node = MakeJoin(op, std::move(left), std::move(right));
+    if (node->kind != PlanNode::Kind::kJoin) return node;
+    auto& join = node->join;
+    bool swapped = SwapsSides(op.join_type);
+    auto is_equality = [](ExpressionType type) {
+      return type == ExpressionType::COMPARE_EQUAL ||
+             type == ExpressionType::COMPARE_NOT_DISTINCT_FROM;
+    };
+    // Whether a mark is NULL is decided pair by pair once there is more than equality.
+    bool only_equal = !op.predicate;
+    for (auto& condition : op.conditions) only_equal &= is_equality(condition.comparison);
+    std::vector<duckdb::unique_ptr<Expression>> others;
+    for (auto& condition : op.conditions) {
+      if (UsesClock(*condition.left) || UsesClock(*condition.right)) {
+        return Unsupported(op, "the clock inside a join's condition");
+      }
+      bool null_is_value = condition.comparison == ExpressionType::COMPARE_NOT_DISTINCT_FROM;
+      bool as_key = is_equality(condition.comparison) &&
+                    (join.kind != JoinKind::kMark || only_equal || null_is_value);
+      auto first = condition.left->Copy();
+      auto second = condition.right->Copy();
+      auto comparison = condition.comparison;
+      if (swapped) {
+        std::swap(first, second);
+        comparison = duckdb::FlipComparisonExpression(comparison);
+      }
+      if (as_key) {
+        join.left_keys.push_back(Own(std::move(first)));
+        join.right_keys.push_back(Own(std::move(second)));
+        join.null_is_value.push_back(null_is_value);
+      } else {
+        ShiftReferences(*second, node->inputs[0]->types.size());
+        others.push_back(duckdb::make_uniq<duckdb::BoundComparisonExpression>(
+            comparison, std::move(first), std::move(second)));
+      }
+    }
+    if (op.predicate) {
+      if (swapped || UsesClock(*op.predicate)) {
+        return Unsupported(op, "the clock inside a join's condition");
+      }
+      others.push_back(op.predicate->Copy());
+    }
+    join.condition = And(std::move(others));
+    return node;
+  }
+
+  NodePtr ComparisonJoin(duckdb::LogicalComparisonJoin& op) {
+    auto left = Visit(*op.children[0]);
+    return Join(op, std::move(left), Visit(*op.children[1]));
+  }
+
+  NodePtr AnyJoin(duckdb::LogicalAnyJoin& op) {
+    if (UsesClock(*op.condition)) return Unsupported(op, "the clock inside a join's condition");
+    if (SwapsSides(op.join_type)) return Unsupported(op, "this kind of join");
+    auto left = Visit(*op.children[0]);
+    auto node = MakeJoin(op, std::move(left), Visit(*op.children[1]));
+    if (node->kind == PlanNode::Kind::kJoin) node->join.condition = CopyOf(*op.condition);
+    return node;
+  }
+
+  NodePtr CrossProduct(LogicalOperator& op) {
+    auto node = Make(PlanNode::Kind::kJoin, op);
+    for (auto& child : op.children) node->inputs.push_back(Visit(*child));
+    for (size_t i = 0; i < op.types.size(); i++) node->join.columns.push_back(i);
+    return node;
+  }
+
+  // One side's distinct values of some columns are an input of the other side (what is left of a
+  // correlated subquery).
+  NodePtr DelimJoin(duckdb::LogicalComparisonJoin& op) {
+    size_t outer = op.delim_flipped ? 1 : 0;
+    NodePtr sides[2];
+    sides[outer] = Visit(*op.children[outer]);
+    auto values = std::make_shared<PlanNode>();
+    values->kind = PlanNode::Kind::kProject;
+    for (auto& column : op.duplicate_eliminated_columns) {
+      values->expressions.push_back(CopyOf(*column));
+      values->types.push_back(column->return_type);
+    }
+    values->inputs.push_back(sides[outer]);
+    auto distinct = std::make_shared<PlanNode>();
+    distinct->kind = PlanNode::Kind::kDistinct;
+    distinct->types = values->types;
+    distinct->inputs.push_back(values);
+    delims_.push_back(distinct);
+    sides[1 - outer] = Visit(*op.children[1 - outer]);
+    delims_.pop_back();
+    return Join(op, sides[0], sides[1]);
+  }
+
+  NodePtr DelimGet(LogicalOperator& op) {
+    if (delims_.empty()) return Unsupported(op, "an unusual correlated subquery");
+    return delims_.back();
+  }
+
   NodePtr Union(duckdb::LogicalSetOperation& op) {
     auto node = Make(PlanNode::Kind::kUnionAll, op);
     for (auto& child : op.children) node->inputs.push_back(Visit(*child));
@@ -290,8 +461,20 @@ class Translator {
       }
       node->aggregates.push_back(std::move(call));
     }
+    if (node->groups.empty() && OnlyCounts(*node)) {
+      LogicalOperator* below = op.children[0].get();
+      while (below->type == LogicalOperatorType::LOGICAL_PROJECTION)
+        below = below->children[0].get();
+      rows_only_counted_ = below;
+    }
     node->inputs.push_back(Visit(*op.children[0]));
     return node;
+  }
+
+  // What EXISTS becomes: which rows a LIMIT below lets through does not matter.
+  static bool OnlyCounts(const PlanNode& node) {
+    return std::all_of(node.aggregates.begin(), node.aggregates.end(),
+                       [](auto& call) { return call.function == "count_star" && !call.filter; });
   }
 
   NodePtr Distinct(duckdb::LogicalDistinct& op) {
@@ -336,7 +519,9 @@ class Translator {
       node->order = SortKeys(below->Cast<duckdb::LogicalOrder>().orders);
       below = below->children[0].get();
     }
-    if (node->order.empty()) return Unsupported(op, "a LIMIT without ORDER BY");
+    if (node->order.empty() && &op != rows_only_counted_) {
+      return Unsupported(op, "a LIMIT without ORDER BY");
+    }
     if (op.limit_val.Type() == duckdb::LimitNodeType::CONSTANT_VALUE) {
       node->limit = op.limit_val.GetConstantValue();
     }
@@ -374,6 +559,8 @@ class Translator {
   }
 
   std::map<duckdb::idx_t, NodePtr> ctes_;
+  const LogicalOperator* rows_only_counted_ = nullptr;
+  std::vector<NodePtr> delims_;  // of the joins we are inside of
 };
 
 }  // namespace

@@ -74,6 +74,7 @@ CircuitBuilder::Built CircuitBuilder::Visit(const PlanNode& node) {
     case PlanNode::Kind::kUnionAll: built = UnionAll(node); break;
     case PlanNode::Kind::kAggregate: built = Aggregate(node); break;
     case PlanNode::Kind::kDistinct: built = Distinct(node); break;
+    case PlanNode::Kind::kJoin: built = Join(node); break;
     case PlanNode::Kind::kTop: built = Top(node); break;
     case PlanNode::Kind::kConstant: built = Constant(node); break;
     case PlanNode::Kind::kUnsupported: throw NotIncremental{node.reason};
@@ -377,6 +378,29 @@ CircuitBuilder::Built CircuitBuilder::Distinct(const PlanNode& node) {
   }
   auto* op = AddAggregate(input.op, std::move(spec), "distinct");
   return {op, Identity(op->types().size())};
+}
+
+CircuitBuilder::Built CircuitBuilder::Join(const PlanNode& node) {
+  Operator* left = Dense(Visit(*node.inputs[0]), node.inputs[0]->types);
+  Operator* right = Dense(Visit(*node.inputs[1]), node.inputs[1]->types);
+  auto& call = node.join;
+  JoinSpec spec;
+  spec.kind = call.kind;
+  spec.left = left->types();
+  spec.right = right->types();
+  spec.left_keys = call.left_keys;
+  spec.right_keys = call.right_keys;
+  spec.null_is_value = call.null_is_value;
+  if (call.condition) spec.condition.push_back(call.condition);
+  spec.append_only[0] = left->append_only();
+  spec.append_only[1] = right->append_only();
+  std::string identity = std::to_string(static_cast<int>(call.kind)) + "/" + Print(call.left_keys) +
+                         "/" + Print(call.right_keys) + "/" + Print(spec.condition) + "/";
+  for (bool null_is_value : call.null_is_value) identity += null_is_value ? "n" : "=";
+  for (bool append_only : spec.append_only) identity += append_only ? "+" : "-";
+  auto* op =
+      Add(MakeJoin(session_, std::move(spec)), {left, right}, std::move(identity), Describe(node));
+  return {op, call.columns};
 }
 
 CircuitBuilder::Built CircuitBuilder::Top(const PlanNode& node) {

@@ -53,6 +53,7 @@ class CircuitBuilder {
   Built GroupingSet(const PlanNode& node, const Built& input, const std::vector<size_t>& set);
   std::optional<Built> BucketedAggregate(const PlanNode& node);
   Built Distinct(const PlanNode& node);
+  Built Join(const PlanNode& node);
   Built Top(const PlanNode& node);
   Built Constant(const PlanNode& node);
 

@@ -1,6 +1,7 @@
 #include "flow/key_table.h"
 
 #include "duckdb/common/vector_operations/vector_operations.hpp"
+#include "flow/slot_index.h"
 
 namespace weir {
 namespace {
@@ -12,65 +13,6 @@ uint64_t Mix(uint64_t word) {
   word *= 0xd6e8feb86659fd93ull;
   return word ^ (word >> 32);
 }
-
-// Linear probing from hash to slot; slot 0 is stored as 1.  Deletion shifts back, so there are no
-// tombstones and lookups stay short for ever.
-class Index {
- public:
-  Index() : cells_(64, 0) {}
-
-  // Calls equals(slot) for candidates; returns the slot or adds `fresh()`.
-  template <class Equals, class Fresh>
-  uint32_t FindOrAdd(uint64_t hash, Equals equals, Fresh fresh) {
-    size_t mask = cells_.size() - 1;
-    size_t at = hash & mask;
-    for (; cells_[at]; at = (at + 1) & mask) {
-      if (equals(cells_[at] - 1)) return cells_[at] - 1;
-    }
-    uint32_t slot = fresh();
-    cells_[at] = slot + 1;
-    used_++;
-    return slot;
-  }
-
-  bool NeedsGrowth() const { return used_ * 2 >= cells_.size(); }
-
-  template <class HashOf>
-  void Grow(HashOf hash_of) {
-    std::vector<uint32_t> old(cells_.size() * 2, 0);
-    old.swap(cells_);
-    size_t mask = cells_.size() - 1;
-    for (uint32_t cell : old) {
-      if (!cell) continue;
-      size_t at = hash_of(cell - 1) & mask;
-      while (cells_[at]) at = (at + 1) & mask;
-      cells_[at] = cell;
-    }
-  }
-
-  template <class HashOf>
-  void Remove(uint32_t slot, HashOf hash_of) {
-    size_t mask = cells_.size() - 1;
-    size_t at = hash_of(slot) & mask;
-    while (cells_[at] != slot + 1) at = (at + 1) & mask;
-    size_t hole = at;
-    for (size_t next = (hole + 1) & mask; cells_[next]; next = (next + 1) & mask) {
-      size_t home = hash_of(cells_[next] - 1) & mask;
-      if (((next - home) & mask) >= ((next - hole) & mask)) {
-        cells_[hole] = cells_[next];
-        hole = next;
-      }
-    }
-    cells_[hole] = 0;
-    used_--;
-  }
-
-  size_t Bytes() const { return cells_.capacity() * sizeof(uint32_t); }
-
- private:
-  std::vector<uint32_t> cells_;
-  size_t used_ = 0;
-};
 
 template <class Key>
 class SlotKeys {
@@ -203,7 +145,7 @@ class WordTable : public KeyTable {
   }
 
   duckdb::PhysicalType type_;
-  Index index_;
+  SlotIndex index_;
   SlotKeys<uint64_t> keys_;
   uint32_t null_slot_ = kNone;
   uint64_t last_word_ = 0;
@@ -270,7 +212,7 @@ class BytesTable : public KeyTable {
   static uint64_t Hash(std::string_view key) { return std::hash<std::string_view>()(key); }
 
   RowCodec codec_;
-  Index index_;
+  SlotIndex index_;
   SlotKeys<std::string> keys_;
   size_t key_bytes_ = 0;
 };

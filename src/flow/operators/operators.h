@@ -72,6 +72,19 @@ std::unique_ptr<Operator> MakeTop(SessionPtr session, std::vector<SortKey> order
                                   std::optional<uint64_t> limit, uint64_t offset, RowTypes types,
                                   bool append_only);
 
+// Rows of two sides that belong together (JoinKind in duck/plan_node.h).
+struct JoinSpec {
+  using Kind = JoinKind;
+  Kind kind = Kind::kInner;
+  RowTypes left, right;
+  // Pairwise equal; where null_is_value, NULL equals NULL.
+  std::vector<ExpressionPtr> left_keys, right_keys;
+  std::vector<bool> null_is_value;
+  std::vector<ExpressionPtr> condition;  // none, or one more: over the left columns, then the right
+  bool append_only[2] = {false, false};
+};
+std::unique_ptr<Operator> MakeJoin(SessionPtr session, JoinSpec spec);
+
 // The end of a view: collects the net change of each step, as encoded rows with weights.
 class OutputOperator : public Operator {
  public:

@@ -1,9 +1,3 @@
-SET TimeZone = 'Europe/Berlin';
-CREATE STREAM s (id BIGINT, g VARCHAR, h INTEGER, i INTEGER, b BIGINT, d DOUBLE, c DECIMAL(10,2), f BOOLEAN,
-                 t TIMESTAMP WITH (epoch = 'us'), z TIMESTAMPTZ WITH (epoch = 'us'), tags VARCHAR[]);
-CREATE STREAM r (id BIGINT, g VARCHAR, h INTEGER, i INTEGER, b BIGINT, d DOUBLE, c DECIMAL(10,2), f BOOLEAN,
-                 t TIMESTAMP WITH (epoch = 'us'), z TIMESTAMPTZ WITH (epoch = 'us'), tags VARCHAR[]);
-
 -- Rows as they are.
 CREATE MATERIALIZED VIEW rows_of_interest AS SELECT id, g, i * 2 AS twice, coalesce(d, 0) FROM s WHERE i > 5 AND f;
 CREATE MATERIALIZED VIEW either AS SELECT id, g FROM s WHERE h = 0 UNION ALL SELECT id, g FROM r WHERE h = 1;
@@ -48,5 +42,4 @@ CREATE MATERIALIZED VIEW of_by_g AS SELECT count(*) AS groups, count(g) FROM by_
 CREATE MATERIALIZED VIEW of_last_hour AS SELECT count(*) FROM last_hour_rows WHERE i > 0;
 
 -- What no operator keeps.
-CREATE MATERIALIZED VIEW ranked AS SELECT id, rank() OVER (PARTITION BY h ORDER BY i) FROM r WHERE id % 50 = 0;
-CREATE MATERIALIZED VIEW joined AS SELECT s.h, count(*) FROM s JOIN r ON s.h = r.h AND s.i = r.i WHERE s.id % 20 = 0 GROUP BY s.h;
+CREATE MATERIALIZED VIEW recomputed_ranks AS SELECT id, rank() OVER (PARTITION BY h ORDER BY i) FROM r WHERE id % 50 = 0;
