@@ -3,6 +3,7 @@
 #include <atomic>
 #include <random>
 
+#include "duck/batch_plan.h"
 #include "duck/plan_node.h"
 #include "duckdb/planner/expression/bound_aggregate_expression.hpp"
 #include "duckdb/planner/expression/bound_constant_expression.hpp"
@@ -142,6 +143,18 @@ std::string Describe(const PlanNode& node) {
       }
       return text;
     }
+    case PlanNode::Kind::kGroupTop: {
+      auto& call = node.group_top;
+      static constexpr const char* kNames[] = {"row_number", "rank", "dense_rank"};
+      std::string text = kNames[static_cast<size_t>(call.numbering)];
+      text += " <= " + std::to_string(call.limit) + " of (" + List(call.groups, ", ") + ") by";
+      for (auto& key : call.order) text += " " + Describe(key.by) + (key.descending ? " DESC" : "");
+      return text;
+    }
+    case PlanNode::Kind::kSetOperation:
+      return std::string(node.is_except ? "EXCEPT" : "INTERSECT") +
+             (node.keeps_copies ? " ALL" : "");
+    case PlanNode::Kind::kBatch: return node.batch.pattern->name;
     case PlanNode::Kind::kUnsupported: return node.reason;
     default: return "";
   }

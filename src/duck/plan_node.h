@@ -60,6 +60,8 @@ struct AggregateCall {
   ExpressionPtr call;  // the bound call, for DuckDB's own state
 };
 
+struct BatchPattern;  // duck/batch_plan.h
+
 struct SortKey {
   ExpressionPtr by;
   bool descending = false;
@@ -79,6 +81,23 @@ struct JoinCall {
   std::vector<size_t> columns;  // of the output, by position among left, right and mark
 };
 
+// The first rows of each group in an order, as many as `limit` says by one of the counts.
+enum class RowNumbering { kRowNumber, kRank, kDenseRank };
+struct GroupTopCall {
+  std::vector<ExpressionPtr> groups;
+  std::vector<SortKey> order;
+  uint64_t limit = 0;
+  RowNumbering numbering = RowNumbering::kRowNumber;
+  bool with_number = false;  // a BIGINT column with it follows the input's
+};
+
+// What is computed again, by DuckDB's batch operators, for the keys that were touched.
+struct BatchCall {
+  std::shared_ptr<const BatchPattern> pattern;
+  std::vector<std::vector<ExpressionPtr>> keys;  // by input; none: everything belongs together
+  std::vector<ExpressionPtr> output_keys;        // the same of the rows that come out
+};
+
 struct PlanNode {
   enum class Kind {
     kSource,
@@ -91,6 +110,9 @@ struct PlanNode {
     kDistinct,
     kJoin,
     kTop,
+    kGroupTop,
+    kSetOperation,
+    kBatch,
     kConstant,
     kUnsupported,
   };
@@ -108,6 +130,9 @@ struct PlanNode {
   std::vector<std::vector<size_t>> grouping_calls;  // kAggregate: GROUPING(...) arguments
   std::vector<AggregateCall> aggregates;            // kAggregate
   JoinCall join;                                    // kJoin
+  GroupTopCall group_top;                           // kGroupTop
+  BatchCall batch;                                  // kBatch
+  bool is_except = false, keeps_copies = false;     // kSetOperation: EXCEPT, ALL
   std::vector<SortKey> order;                       // kTop
   std::optional<uint64_t> limit;                    // kTop
   uint64_t offset = 0;                              // kTop

@@ -37,7 +37,9 @@ Kernel::Kernel() {
 Kernel::~Kernel() = default;
 
 Session::Session(Kernel& kernel, const std::string& time_zone)
-    : connection_(std::make_unique<duckdb::Connection>(kernel.database())) {
+    : kernel_(kernel),
+      time_zone_(time_zone),
+      connection_(std::make_unique<duckdb::Connection>(kernel.database())) {
   auto zone = duckdb::Value(time_zone).ToSQLString();
   auto result = connection_->Query("SET TimeZone = " + zone);
   if (result->HasError()) {
@@ -52,6 +54,15 @@ Session::Session(Kernel& kernel, const std::string& time_zone)
 Session::~Session() = default;
 
 duckdb::ClientContext& Session::context() { return *connection_->context; }
+
+std::unique_ptr<Session> Session::Another() const {
+  return std::make_unique<Session>(kernel_, time_zone_);
+}
+
+void Session::Reset() {
+  if (connection_->HasActiveTransaction()) connection_->Rollback();
+  connection_->BeginTransaction();
+}
 
 void Session::SetClock(Micros now) { SetTransactionTime(context(), now); }
 

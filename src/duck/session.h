@@ -39,7 +39,14 @@ class Session {
   duckdb::ClientContext& context();
   void SetClock(Micros now);
 
+  // One with the same time zone.  May be called by any thread.
+  std::unique_ptr<Session> Another() const;
+  // Forgets that a query failed.
+  void Reset();
+
  private:
+  Kernel& kernel_;
+  std::string time_zone_;
   std::unique_ptr<duckdb::Connection> connection_;
 };
 

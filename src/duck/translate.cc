@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "duck/batch_plan.h"
 #include "duck/clock_functions.h"
 #include "duck/plan.h"
 #include "duckdb/planner/expression/bound_aggregate_expression.hpp"
@@ -14,6 +15,7 @@
 #include "duckdb/planner/expression/bound_constant_expression.hpp"
 #include "duckdb/planner/expression/bound_reference_expression.hpp"
 #include "duckdb/planner/expression/bound_unnest_expression.hpp"
+#include "duckdb/planner/expression/bound_window_expression.hpp"
 #include "duckdb/planner/expression_iterator.hpp"
 #include "duckdb/planner/operator/list.hpp"
 
@@ -94,13 +96,16 @@ class Translator {
       case LogicalOperatorType::LOGICAL_DELIM_GET: return DelimGet(op);
       case LogicalOperatorType::LOGICAL_ANY_JOIN: return AnyJoin(op.Cast<duckdb::LogicalAnyJoin>());
       case LogicalOperatorType::LOGICAL_CROSS_PRODUCT: return CrossProduct(op);
-      case LogicalOperatorType::LOGICAL_ASOF_JOIN: return Unsupported(op, "an ASOF join");
+      case LogicalOperatorType::LOGICAL_ASOF_JOIN:
+        return AsofJoin(op.Cast<duckdb::LogicalComparisonJoin>());
       case LogicalOperatorType::LOGICAL_POSITIONAL_JOIN:
         return Unsupported(op, "a positional join");
-      case LogicalOperatorType::LOGICAL_WINDOW: return Unsupported(op, "a window function");
-      case LogicalOperatorType::LOGICAL_INTERSECT: return Unsupported(op, "INTERSECT");
-      case LogicalOperatorType::LOGICAL_EXCEPT: return Unsupported(op, "EXCEPT");
-      case LogicalOperatorType::LOGICAL_RECURSIVE_CTE: return Unsupported(op, "a recursive query");
+      case LogicalOperatorType::LOGICAL_WINDOW: return Window(op.Cast<duckdb::LogicalWindow>());
+      case LogicalOperatorType::LOGICAL_INTERSECT:
+      case LogicalOperatorType::LOGICAL_EXCEPT:
+        return SetOperation(op.Cast<duckdb::LogicalSetOperation>());
+      case LogicalOperatorType::LOGICAL_RECURSIVE_CTE:
+        return Recursive(op.Cast<duckdb::LogicalRecursiveCTE>());
       default: return Unsupported(op, op.GetName());
     }
   }
@@ -164,7 +169,7 @@ class Translator {
   }
 
   // BETWEEN is two comparisons.
-  NodePtr ClockPredicates(NodePtr input, const Expression& expression) {
+  NodePtr ClockPredicates(const NodePtr& input, const Expression& expression) {
     if (expression.GetExpressionClass() == duckdb::ExpressionClass::BOUND_COMPARISON) {
       auto& comparison = expression.Cast<duckdb::BoundComparisonExpression>();
       return ClockFilter(input, *comparison.left, expression.type, *comparison.right);
@@ -193,7 +198,8 @@ class Translator {
   NodePtr Filter(duckdb::LogicalFilter& filter) {
     duckdb::LogicalFilter::SplitPredicates(filter.expressions);
     if (!filter.projection_map.empty()) return Unsupported(filter, "a filter that drops columns");
-    NodePtr input = Visit(*filter.children[0]);
+    NodePtr input = GroupTop(filter);
+    if (!input) input = Visit(*filter.children[0]);
     auto node = Make(PlanNode::Kind::kFilter, filter);
     std::vector<const Expression*> on_clock;
     for (auto& expression : filter.expressions) {
@@ -409,6 +415,244 @@ class Translator {
     return delims_.back();
   }
 
+  // ---- what is computed again for touched keys -------------------------------------------------
+
+  NodePtr Batch(std::unique_ptr<LogicalOperator> root, std::string name,
+                std::vector<NodePtr> inputs, std::vector<duckdb::LogicalType> types) {
+    auto pattern = std::make_shared<BatchPattern>();
+    pattern->identity = IdentityOf(*root);
+    pattern->root = std::move(root);
+    pattern->name = std::move(name);
+    for (auto& input : inputs) pattern->inputs.push_back(input->types);
+    pattern->types = types;
+    auto node = std::make_shared<PlanNode>();
+    node->kind = PlanNode::Kind::kBatch;
+    node->types = std::move(types);
+    node->batch.pattern = std::move(pattern);
+    node->batch.keys.resize(inputs.size());
+    node->inputs = std::move(inputs);
+    return node;
+  }
+
+  // One node for each list of partitions; each adds its columns.
+  NodePtr Window(duckdb::LogicalWindow& op) {
+    std::vector<std::string> partitions;  // of each expression
+    for (auto& expression : op.expressions) {
+      if (UsesClock(*expression)) return Unsupported(op, "the clock inside a window function");
+      if (IsUndetermined(*expression)) return Unsupported(op, "a random value");
+      std::string text;
+      auto& window = expression->Cast<duckdb::BoundWindowExpression>();
+      for (auto& partition : window.partitions) text += partition->ToString() + ",";
+      partitions.push_back(std::move(text));
+    }
+    NodePtr node = Visit(*op.children[0]);
+    size_t first = node->types.size();
+    std::vector<size_t> places(first + op.expressions.size());
+    for (size_t i = 0; i < first; i++) places[i] = i;
+    for (size_t i = 0; i < op.expressions.size(); i++) {
+      if (std::find(partitions.begin(), partitions.begin() + i, partitions[i]) !=
+          partitions.begin() + i) {
+        continue;
+      }
+      auto part = std::make_unique<duckdb::LogicalWindow>(op.window_index);
+      part->children.push_back(duckdb::unique_ptr<LogicalOperator>(MakePlace(0).release()));
+      std::vector<duckdb::LogicalType> types = node->types;
+      std::string name = "window";
+      for (size_t j = i; j < op.expressions.size(); j++) {
+        if (partitions[j] != partitions[i]) continue;
+        places[first + j] = types.size();
+        types.push_back(op.expressions[j]->return_type);
+        name += (name == "window" ? " " : ", ") + op.expressions[j]->ToString();
+        part->expressions.push_back(op.expressions[j]->Copy());
+      }
+      node = Batch(std::move(part), std::move(name), {node}, std::move(types));
+      auto& window = op.expressions[i]->Cast<duckdb::BoundWindowExpression>();
+      for (auto& partition : window.partitions) {
+        node->batch.keys[0].push_back(CopyOf(*partition));
+        node->batch.output_keys.push_back(CopyOf(*partition));
+      }
+    }
+    auto project = Make(PlanNode::Kind::kProject, op);
+    for (size_t i = 0; i < places.size(); i++) {
+      project->expressions.push_back(ColumnReference(places[i], op.types[i]));
+    }
+    project->inputs.push_back(std::move(node));
+    return project;
+  }
+
+  // A filter on row_number, rank or dense_rank that only lets the first through: gives the rows
+  // that it could let through, with their numbers; null when it is no such filter.
+  NodePtr GroupTop(duckdb::LogicalFilter& filter) {
+    if (filter.children[0]->type != LogicalOperatorType::LOGICAL_WINDOW) return nullptr;
+    auto& window = filter.children[0]->Cast<duckdb::LogicalWindow>();
+    if (window.expressions.size() != 1 || UsesClock(*window.expressions[0])) return nullptr;
+    auto& call = window.expressions[0]->Cast<duckdb::BoundWindowExpression>();
+    GroupTopCall top;
+    switch (call.type) {
+      case ExpressionType::WINDOW_ROW_NUMBER: top.numbering = RowNumbering::kRowNumber; break;
+      case ExpressionType::WINDOW_RANK: top.numbering = RowNumbering::kRank; break;
+      case ExpressionType::WINDOW_RANK_DENSE: top.numbering = RowNumbering::kDenseRank; break;
+      default: return nullptr;
+    }
+    size_t number = window.children[0]->types.size();
+    std::optional<uint64_t> limit;
+    for (auto& predicate : filter.expressions) {
+      auto bound = UpperBound(*predicate, number);
+      if (bound && (!limit || *bound < *limit)) limit = bound;
+    }
+    if (!limit || !call.arg_orders.empty()) return nullptr;
+    top.limit = *limit;
+    top.with_number = true;
+    for (auto& partition : call.partitions) top.groups.push_back(CopyOf(*partition));
+    top.order = SortKeys(call.orders);
+    auto node = Make(PlanNode::Kind::kGroupTop, window);
+    node->group_top = std::move(top);
+    node->inputs.push_back(Visit(*window.children[0]));
+    return node;
+  }
+
+  // `column` <= 3, < 4, = 3, BETWEEN 1 AND 3: 3.
+  static std::optional<uint64_t> UpperBound(const Expression& predicate, size_t column) {
+    auto is_column = [&](const Expression& expression) {
+      return expression.GetExpressionClass() == duckdb::ExpressionClass::BOUND_REF &&
+             expression.Cast<duckdb::BoundReferenceExpression>().index == column;
+    };
+    auto number = [](const Expression& expression) -> std::optional<int64_t> {
+      if (expression.GetExpressionClass() != duckdb::ExpressionClass::BOUND_CONSTANT) return {};
+      auto& value = expression.Cast<duckdb::BoundConstantExpression>().value;
+      if (value.IsNull() || value.type() != duckdb::LogicalType::BIGINT) return {};
+      return value.GetValue<int64_t>();
+    };
+    std::optional<int64_t> bound;
+    if (predicate.GetExpressionClass() == duckdb::ExpressionClass::BOUND_BETWEEN) {
+      auto& between = predicate.Cast<duckdb::BoundBetweenExpression>();
+      if (!is_column(*between.input)) return {};
+      bound = number(*between.upper);
+    } else if (predicate.GetExpressionClass() == duckdb::ExpressionClass::BOUND_COMPARISON) {
+      auto& comparison = predicate.Cast<duckdb::BoundComparisonExpression>();
+      auto type = predicate.type;
+      const Expression* constant = comparison.right.get();
+      if (is_column(*comparison.right)) {
+        type = duckdb::FlipComparisonExpression(type);
+        constant = comparison.left.get();
+      } else if (!is_column(*comparison.left)) {
+        return {};
+      }
+      bound = number(*constant);
+      if (type == ExpressionType::COMPARE_LESSTHAN && bound) {
+        bound = *bound - 1;
+      } else if (type != ExpressionType::COMPARE_LESSTHANOREQUALTO &&
+                 type != ExpressionType::COMPARE_EQUAL) {
+        return {};
+      }
+    }
+    if (!bound) return {};
+    return static_cast<uint64_t>(std::max<int64_t>(*bound, 0));
+  }
+
+  NodePtr DistinctOn(duckdb::LogicalDistinct& op) {
+    auto node = Make(PlanNode::Kind::kGroupTop, op);
+    for (auto& target : op.distinct_targets) {
+      if (UsesClock(*target)) return Unsupported(op, "the clock inside DISTINCT ON");
+      node->group_top.groups.push_back(CopyOf(*target));
+    }
+    if (op.order_by) node->group_top.order = SortKeys(op.order_by->orders);
+    node->group_top.limit = 1;
+    node->inputs.push_back(Visit(*op.children[0]));
+    return node;
+  }
+
+  NodePtr SetOperation(duckdb::LogicalSetOperation& op) {
+    auto node = Make(PlanNode::Kind::kSetOperation, op);
+    node->is_except = op.type == LogicalOperatorType::LOGICAL_EXCEPT;
+    node->keeps_copies = op.setop_all;
+    for (auto& child : op.children) node->inputs.push_back(Visit(*child));
+    return node;
+  }
+
+  NodePtr AsofJoin(duckdb::LogicalComparisonJoin& op) {
+    std::vector<NodePtr> inputs;
+    for (auto& child : op.children) inputs.push_back(Visit(*child));
+    auto join = std::make_unique<duckdb::LogicalComparisonJoin>(
+        op.join_type, LogicalOperatorType::LOGICAL_ASOF_JOIN);
+    std::string name = "asof join";
+    std::vector<ExpressionPtr> keys[2];
+    for (auto& condition : op.conditions) {
+      if (UsesClock(*condition.left) || UsesClock(*condition.right)) {
+        return Unsupported(op, "the clock inside a join's condition");
+      }
+      if (condition.comparison == ExpressionType::COMPARE_EQUAL) {
+        keys[0].push_back(CopyOf(*condition.left));
+        keys[1].push_back(CopyOf(*condition.right));
+      }
+      name += " " + condition.left->ToString() +
+              duckdb::ExpressionTypeToOperator(condition.comparison) + condition.right->ToString();
+      duckdb::JoinCondition copy;
+      copy.left = condition.left->Copy();
+      copy.right = condition.right->Copy();
+      copy.comparison = condition.comparison;
+      join->conditions.push_back(std::move(copy));
+    }
+    if (op.predicate) join->predicate = op.predicate->Copy();
+    for (size_t i = 0; i < 2; i++) {
+      join->children.push_back(duckdb::unique_ptr<LogicalOperator>(MakePlace(i).release()));
+    }
+    join->left_projection_map = op.left_projection_map;
+    join->right_projection_map = op.right_projection_map;
+    bool left_stays =
+        op.join_type == duckdb::JoinType::INNER || op.join_type == duckdb::JoinType::LEFT ||
+        op.join_type == duckdb::JoinType::SEMI || op.join_type == duckdb::JoinType::ANTI;
+    auto node = Batch(std::move(join), std::move(name), std::move(inputs),
+                      {op.types.begin(), op.types.end()});
+    if (left_stays && op.left_projection_map.empty()) {
+      node->batch.output_keys = keys[0];
+      node->batch.keys = {std::move(keys[0]), std::move(keys[1])};
+    }
+    return node;
+  }
+
+  // Recursion stays DuckDB's; what does not take part in it is an input.
+  NodePtr Recursive(duckdb::LogicalRecursiveCTE& op) {
+    std::vector<NodePtr> inputs;
+    std::string obstacle;
+    duckdb::vector<duckdb::unique_ptr<Expression>> keys;
+    for (auto& key : op.key_targets) keys.push_back(key->Copy());
+    for (auto& child : op.children) Cut(child, op.table_index, inputs, obstacle);
+    if (!obstacle.empty()) return Unsupported(op, obstacle);
+    auto root = std::make_unique<duckdb::LogicalRecursiveCTE>(
+        op.ctename, op.table_index, op.column_count, op.union_all, std::move(keys),
+        std::move(op.children[0]), std::move(op.children[1]));
+    root->ref_recurring = op.ref_recurring;
+    return Batch(std::move(root), "recursion " + op.ctename, std::move(inputs),
+                 {op.types.begin(), op.types.end()});
+  }
+
+  void Cut(duckdb::unique_ptr<LogicalOperator>& op, duckdb::idx_t cte, std::vector<NodePtr>& inputs,
+           std::string& obstacle) {
+    if (IsClosed(*op, cte, 0)) {
+      inputs.push_back(Visit(*op));
+      op = duckdb::unique_ptr<LogicalOperator>(MakePlace(inputs.size() - 1).release());
+      return;
+    }
+    for (auto& expression : op->expressions) {
+      if (UsesClock(*expression)) obstacle = "the clock inside a recursive query";
+      if (IsUndetermined(*expression)) obstacle = "a random value";
+    }
+    for (auto& child : op->children) Cut(child, cte, inputs, obstacle);
+  }
+
+  // Means the same outside of the recursion and of the joins above it.
+  static bool IsClosed(const LogicalOperator& op, duckdb::idx_t cte, int delim_joins) {
+    if (op.type == LogicalOperatorType::LOGICAL_CTE_REF &&
+        op.Cast<duckdb::LogicalCTERef>().cte_index == cte) {
+      return false;
+    }
+    if (op.type == LogicalOperatorType::LOGICAL_DELIM_GET && delim_joins == 0) return false;
+    if (op.type == LogicalOperatorType::LOGICAL_DELIM_JOIN) delim_joins++;
+    return std::all_of(op.children.begin(), op.children.end(),
+                       [&](auto& child) { return IsClosed(*child, cte, delim_joins); });
+  }
+
   NodePtr Union(duckdb::LogicalSetOperation& op) {
     auto node = Make(PlanNode::Kind::kUnionAll, op);
     for (auto& child : op.children) node->inputs.push_back(Visit(*child));
@@ -478,9 +722,7 @@ class Translator {
   }
 
   NodePtr Distinct(duckdb::LogicalDistinct& op) {
-    if (op.distinct_type != duckdb::DistinctType::DISTINCT) {
-      return Unsupported(op, "DISTINCT ON");
-    }
+    if (op.distinct_type != duckdb::DistinctType::DISTINCT) return DistinctOn(op);
     auto node = Make(PlanNode::Kind::kDistinct, op);
     node->inputs.push_back(Visit(*op.children[0]));
     return node;

@@ -2,6 +2,7 @@
 
 #include <numeric>
 
+#include "duck/batch_plan.h"
 #include "duck/plan_node.h"
 #include "flow/aggregates/aggregate_state.h"
 
@@ -17,6 +18,15 @@ std::vector<size_t> Identity(size_t count) {
 std::string Print(const std::vector<ExpressionPtr>& expressions) {
   std::string text;
   for (auto& expression : expressions) text += Fingerprint(*expression) + ";";
+  return text;
+}
+
+std::string Print(const std::vector<SortKey>& order) {
+  std::string text;
+  for (auto& key : order) {
+    text += Fingerprint(*key.by) + (key.descending ? " desc" : " asc") +
+            (key.nulls_first ? " first;" : " last;");
+  }
   return text;
 }
 
@@ -75,6 +85,9 @@ CircuitBuilder::Built CircuitBuilder::Visit(const PlanNode& node) {
     case PlanNode::Kind::kAggregate: built = Aggregate(node); break;
     case PlanNode::Kind::kDistinct: built = Distinct(node); break;
     case PlanNode::Kind::kJoin: built = Join(node); break;
+    case PlanNode::Kind::kGroupTop: built = GroupTop(node); break;
+    case PlanNode::Kind::kSetOperation: built = SetOperation(node); break;
+    case PlanNode::Kind::kBatch: built = Batch(node); break;
     case PlanNode::Kind::kTop: built = Top(node); break;
     case PlanNode::Kind::kConstant: built = Constant(node); break;
     case PlanNode::Kind::kUnsupported: throw NotIncremental{node.reason};
@@ -401,6 +414,39 @@ CircuitBuilder::Built CircuitBuilder::Join(const PlanNode& node) {
   auto* op =
       Add(MakeJoin(session_, std::move(spec)), {left, right}, std::move(identity), Describe(node));
   return {op, call.columns};
+}
+
+CircuitBuilder::Built CircuitBuilder::GroupTop(const PlanNode& node) {
+  Operator* input = Dense(Visit(*node.inputs[0]), node.inputs[0]->types);
+  auto& call = node.group_top;
+  std::string identity = std::to_string(static_cast<int>(call.numbering)) +
+                         (call.with_number ? "n" : "") + std::to_string(call.limit) + "/" +
+                         Print(call.groups) + "/" + Print(call.order) +
+                         (input->append_only() ? "growing" : "");
+  auto* op = Add(MakeGroupTop(session_, call, input->types(), input->append_only()), {input},
+                 std::move(identity), Describe(node));
+  return {op, Identity(op->types().size())};
+}
+
+CircuitBuilder::Built CircuitBuilder::SetOperation(const PlanNode& node) {
+  std::vector<Operator*> inputs;
+  for (auto& child : node.inputs) inputs.push_back(Dense(Visit(*child), child->types));
+  auto* op = Add(MakeSetOperation(node.types, node.is_except, node.keeps_copies), inputs,
+                 node.keeps_copies ? "all" : "", Describe(node));
+  return {op, Identity(op->types().size())};
+}
+
+CircuitBuilder::Built CircuitBuilder::Batch(const PlanNode& node) {
+  std::vector<Operator*> inputs;
+  BatchSpec spec{node.batch.pattern, node.batch.keys, node.batch.output_keys, {}};
+  std::string identity = spec.pattern->identity + "/";
+  for (auto& child : node.inputs) {
+    inputs.push_back(Dense(Visit(*child), child->types));
+    spec.append_only.push_back(inputs.back()->append_only());
+    identity += spec.append_only.back() ? "+" : "-";
+  }
+  auto* op = Add(MakeBatch(session_, std::move(spec)), inputs, std::move(identity), Describe(node));
+  return {op, Identity(op->types().size())};
 }
 
 CircuitBuilder::Built CircuitBuilder::Top(const PlanNode& node) {

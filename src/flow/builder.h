@@ -54,6 +54,9 @@ class CircuitBuilder {
   std::optional<Built> BucketedAggregate(const PlanNode& node);
   Built Distinct(const PlanNode& node);
   Built Join(const PlanNode& node);
+  Built GroupTop(const PlanNode& node);
+  Built SetOperation(const PlanNode& node);
+  Built Batch(const PlanNode& node);
   Built Top(const PlanNode& node);
   Built Constant(const PlanNode& node);
 

@@ -45,7 +45,7 @@ RowStore::RowStore(RowTypes types, bool indexed, bool with_notes)
     : types_(std::move(types)),
       indexed_(indexed),
       header_bytes_(sizeof(Entry) + (with_notes ? sizeof(Note) : 0)),
-      bitmap_bytes_((types_.size() + 7) / 8),
+      bitmap_bytes_(types_.size() / 8 + 1),
       fixed_bytes_(bitmap_bytes_) {
   for (auto& type : types_) {
     ColumnPlace place;
@@ -194,6 +194,40 @@ void RowStore::Remove(RowRef ref, RowRef& head) {
   if (entry.next != kNoRow) At(entry.next).previous = entry.previous;
   free_[UnitsFor(header_bytes_ + entry.size, kUnit)].push_back(ref);
   rows_--;
+}
+
+void RowStore::Save(StateWriter& writer, const std::vector<RowRef>& heads) const {
+  writer.Put<uint64_t>(heads.size());
+  std::vector<RowRef> list;
+  for (RowRef head : heads) {
+    list.clear();
+    for (RowRef ref = head; ref != kNoRow; ref = At(ref).next) list.push_back(ref);
+    // Rows are put in front of their list: the last is written first.
+    for (auto ref = list.rbegin(); ref != list.rend(); ++ref) {
+      writer.PutString(Bytes(*ref));
+      writer.Put(At(*ref).weight);
+      if (!has_notes()) continue;
+      writer.Put(NoteOf(*ref).matches);
+      writer.Put(NoteOf(*ref).unknowns);
+    }
+    writer.PutString("");  // no row is empty: each has a bitmap
+  }
+}
+
+void RowStore::Load(StateReader& reader, std::vector<RowRef>& heads) {
+  auto count = reader.Get<uint64_t>();
+  heads.clear();
+  while (heads.size() < count) {
+    RowRef head = kNoRow;
+    for (auto row = reader.GetString(); !row.empty(); row = reader.GetString()) {
+      RowRef ref = FindOrAdd(row, head);
+      At(ref).weight = reader.Get<int32_t>();
+      if (!has_notes()) continue;
+      NoteOf(ref).matches = reader.Get<int32_t>();
+      NoteOf(ref).unknowns = reader.Get<int32_t>();
+    }
+    heads.push_back(head);
+  }
 }
 
 void RowStore::Gather(const RowRef* refs, duckdb::idx_t count, duckdb::DataChunk& out,

@@ -15,6 +15,7 @@
 #include "duck/row_codec.h"
 #include "flow/operator.h"
 #include "flow/slot_index.h"
+#include "flow/state_io.h"
 
 namespace weir {
 
@@ -60,6 +61,10 @@ class RowStore {
   // the store: they are valid until their row is removed.
   void Gather(const RowRef* refs, duckdb::idx_t count, duckdb::DataChunk& out,
               size_t first_column) const;
+
+  // All rows of the lists, in order, with their weights and notes.
+  void Save(StateWriter& writer, const std::vector<RowRef>& heads) const;
+  void Load(StateReader& reader, std::vector<RowRef>& heads);
 
   size_t rows() const { return rows_; }
   size_t Bytes() const { return pages_bytes_ + index_.Bytes(); }

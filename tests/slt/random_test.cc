@@ -154,7 +154,7 @@ TEST_P(RandomViews, EveryViewIsItsBatchQueryAfterEveryKindOfStep) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(From, RandomViews, testing::Values("views", "joins"),
+INSTANTIATE_TEST_SUITE_P(From, RandomViews, testing::Values("views", "joins", "windows"),
                          [](auto& info) { return std::string(info.param); });
 
 }  // namespace

@@ -160,17 +160,7 @@ class Join : public Operator {
     writer.PutVector(group_of_);
     for (auto& side : sides_) {
       writer.PutVector(side.counts);
-      if (!side.rows) continue;
-      for (RowRef head : side.heads) {
-        for (RowRef ref = head; ref != kNoRow; ref = side.rows->At(ref).next) {
-          writer.PutString(side.rows->Bytes(ref));
-          writer.Put(side.rows->At(ref).weight);
-          if (!has_condition_ || !side.rows->has_notes()) continue;
-          writer.Put(side.rows->NoteOf(ref).matches);
-          writer.Put(side.rows->NoteOf(ref).unknowns);
-        }
-        writer.PutString("");  // no row is empty: each has a bitmap or a length
-      }
+      if (side.rows) side.rows->Save(writer, side.heads);
     }
   }
   void Load(StateReader& reader) override {
@@ -182,16 +172,7 @@ class Join : public Operator {
       side.counts = reader.GetVector<int64_t>();
       side.heads.assign(side.counts.size(), kNoRow);
       side.is_changed.assign(side.counts.size(), false);
-      if (!side.rows) continue;
-      for (RowRef& head : side.heads) {
-        for (auto row = reader.GetString(); !row.empty(); row = reader.GetString()) {
-          RowRef ref = side.rows->FindOrAdd(row, head);
-          side.rows->At(ref).weight = reader.Get<int32_t>();
-          if (!has_condition_ || !side.rows->has_notes()) continue;
-          side.rows->NoteOf(ref).matches = reader.Get<int32_t>();
-          side.rows->NoteOf(ref).unknowns = reader.Get<int32_t>();
-        }
-      }
+      if (side.rows) side.rows->Load(reader, side.heads);
     }
     is_listed_.clear();
     group_slots_.clear();

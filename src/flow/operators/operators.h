@@ -85,6 +85,22 @@ struct JoinSpec {
 };
 std::unique_ptr<Operator> MakeJoin(SessionPtr session, JoinSpec spec);
 
+// The first rows of each group (GroupTopCall in duck/plan_node.h).
+std::unique_ptr<Operator> MakeGroupTop(const SessionPtr& session, const GroupTopCall& call,
+                                       const RowTypes& input, bool append_only);
+
+// INTERSECT or EXCEPT; `keeps_copies`: ALL.
+std::unique_ptr<Operator> MakeSetOperation(RowTypes types, bool is_except, bool keeps_copies);
+
+// What is computed again for touched keys (BatchCall in duck/plan_node.h).
+struct BatchSpec {
+  std::shared_ptr<const BatchPattern> pattern;
+  std::vector<std::vector<ExpressionPtr>> keys;  // by input
+  std::vector<ExpressionPtr> output_keys;
+  std::vector<bool> append_only;  // by input
+};
+std::unique_ptr<Operator> MakeBatch(const SessionPtr& session, BatchSpec spec);
+
 // The end of a view: collects the net change of each step, as encoded rows with weights.
 class OutputOperator : public Operator {
  public:

@@ -41,5 +41,3 @@ CREATE MATERIALIZED VIEW positive_by_h AS SELECT h, count(*), sum(b) FROM positi
 CREATE MATERIALIZED VIEW of_by_g AS SELECT count(*) AS groups, count(g) FROM by_g;
 CREATE MATERIALIZED VIEW of_last_hour AS SELECT count(*) FROM last_hour_rows WHERE i > 0;
 
--- What no operator keeps.
-CREATE MATERIALIZED VIEW recomputed_ranks AS SELECT id, rank() OVER (PARTITION BY h ORDER BY i) FROM r WHERE id % 50 = 0;

@@ -1,0 +1,80 @@
+#include "duck/batch_plan.h"
+
+#include "base/error.h"
+#include "duck/errors.h"
+#include "duckdb/common/serializer/binary_serializer.hpp"
+#include "duckdb/common/serializer/memory_stream.hpp"
+#include "duckdb/main/client_config.hpp"
+#include "duckdb/main/client_context.hpp"
+#include "duckdb/main/query_result.hpp"
+#include "duckdb/parser/statement/logical_plan_statement.hpp"
+#include "duckdb/planner/operator/logical_column_data_get.hpp"
+#include "duckdb/planner/operator/logical_dummy_scan.hpp"
+
+namespace weir {
+namespace {
+
+// Table indexes from here on are places.
+constexpr duckdb::idx_t kFirstPlace = duckdb::idx_t{1} << 40;
+
+using Inputs = std::vector<std::unique_ptr<duckdb::ColumnDataCollection>>;
+
+void Fill(duckdb::unique_ptr<duckdb::LogicalOperator>& op, const BatchPattern& pattern,
+          Inputs& inputs) {
+  if (op->type == duckdb::LogicalOperatorType::LOGICAL_DUMMY_SCAN) {
+    auto index = op->Cast<duckdb::LogicalDummyScan>().table_index;
+    if (index < kFirstPlace) return;
+    size_t input = index - kFirstPlace;
+    op = duckdb::make_uniq<duckdb::LogicalColumnDataGet>(
+        index,
+        duckdb::vector<duckdb::LogicalType>(pattern.inputs[input].begin(),
+                                            pattern.inputs[input].end()),
+        *inputs[input]);
+    return;
+  }
+  for (auto& child : op->children) Fill(child, pattern, inputs);
+}
+
+}  // namespace
+
+std::unique_ptr<duckdb::LogicalOperator> MakePlace(size_t index) {
+  return std::make_unique<duckdb::LogicalDummyScan>(kFirstPlace + index);
+}
+
+std::string IdentityOf(const duckdb::LogicalOperator& plan) {
+  duckdb::MemoryStream stream;
+  duckdb::BinarySerializer::Serialize(plan, stream);
+  return std::string(reinterpret_cast<const char*>(stream.GetData()), stream.GetPosition());
+}
+
+BatchRunner::BatchRunner(const Session& like, BatchPatternPtr pattern)
+    : session_(like.Another()), pattern_(std::move(pattern)) {
+  // The pattern was optimized with the query it is of.
+  duckdb::ClientConfig::GetConfig(session_->context()).enable_optimizer = false;
+}
+
+std::unique_ptr<duckdb::ColumnDataCollection> BatchRunner::Rows(size_t input) const {
+  auto& types = pattern_->inputs[input];
+  return std::make_unique<duckdb::ColumnDataCollection>(
+      duckdb::Allocator::DefaultAllocator(),
+      duckdb::vector<duckdb::LogicalType>(types.begin(), types.end()));
+}
+
+void BatchRunner::Run(Inputs& inputs, const std::function<void(duckdb::DataChunk&)>& sink) {
+  auto& context = session_->context();
+  auto plan = pattern_->root->Copy(context);
+  Fill(plan, *pattern_, inputs);
+  plan->ResolveOperatorTypes();
+  auto result = context.Query(duckdb::make_uniq<duckdb::LogicalPlanStatement>(std::move(plan)),
+                              duckdb::QueryParameters(false));
+  if (result->HasError()) {
+    session_->Reset();
+    result->ThrowError();
+  }
+  while (auto chunk = result->Fetch()) {
+    if (chunk->size() == 0) break;
+    sink(*chunk);
+  }
+}
+
+}  // namespace weir

@@ -1,0 +1,52 @@
+// A piece of a plan that DuckDB's own batch operators compute, over rows handed in: what has no
+// closed form (window functions, ASOF joins, recursion) is computed again for what was touched.
+//
+// The pattern is a bound plan whose inputs are numbered places (MakePlace).  A runner has a session
+// of its own, so that a query that fails leaves nothing behind.  One thread at a time.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "duck/session.h"
+#include "duckdb/common/types/column/column_data_collection.hpp"
+#include "duckdb/common/types/data_chunk.hpp"
+
+namespace duckdb {
+class LogicalOperator;
+}
+
+namespace weir {
+
+struct BatchPattern {
+  std::shared_ptr<duckdb::LogicalOperator> root;
+  std::vector<std::vector<duckdb::LogicalType>> inputs;
+  std::vector<duckdb::LogicalType> types;
+  std::string name;      // for EXPLAIN
+  std::string identity;  // equal for equal patterns
+};
+using BatchPatternPtr = std::shared_ptr<const BatchPattern>;
+
+// What stands in a pattern for input number `index`.
+std::unique_ptr<duckdb::LogicalOperator> MakePlace(size_t index);
+// The bytes of a plan: equal for plans that compute the same from the same.
+std::string IdentityOf(const duckdb::LogicalOperator& plan);
+
+class BatchRunner {
+ public:
+  BatchRunner(const Session& like, BatchPatternPtr pattern);
+
+  // A collection for the rows of one input.
+  std::unique_ptr<duckdb::ColumnDataCollection> Rows(size_t input) const;
+  // Throws what the query throws.
+  void Run(std::vector<std::unique_ptr<duckdb::ColumnDataCollection>>& inputs,
+           const std::function<void(duckdb::DataChunk&)>& sink);
+
+ private:
+  std::unique_ptr<Session> session_;
+  BatchPatternPtr pattern_;
+};
+
+}  // namespace weir

@@ -1,0 +1,227 @@
+// What DuckDB's batch operators compute again for the keys a step touched: window functions by
+// partition, ASOF joins by their equalities, recursion as a whole.  Rung (b) of the ladder: cost is
+// by the rows of touched keys.  State: the rows of every input and of the output, by key.
+#include <unordered_map>
+
+#include "duck/batch_plan.h"
+#include "duck/evaluator.h"
+#include "flow/key_table.h"
+#include "flow/operators/operators.h"
+#include "flow/row_store.h"
+
+namespace weir {
+namespace {
+
+// Rows by the slot of their key.
+struct Kept {
+  std::unique_ptr<Evaluator> keys;  // null: all in slot 0
+  std::unique_ptr<RowStore> rows;
+  std::vector<RowRef> heads;
+};
+
+class Batch : public Operator {
+ public:
+  Batch(const SessionPtr& session, BatchSpec spec)
+      : Operator("batch", RowTypes(spec.pattern->types.begin(), spec.pattern->types.end()), false),
+        runner_(*session, spec.pattern) {
+    RowTypes key_types;
+    for (auto& key : spec.output_keys) key_types.push_back(TypeOf(key));
+    if (!key_types.empty()) {
+      table_ = KeyTable::Make(key_types);
+      keys_.InitializeEmpty(DuckTypes(key_types));
+      output_.keys = std::make_unique<Evaluator>(session, spec.output_keys);
+    }
+    for (size_t i = 0; i < spec.pattern->inputs.size(); i++) {
+      Kept input;
+      if (table_) input.keys = std::make_unique<Evaluator>(session, spec.keys[i]);
+      auto& types = spec.pattern->inputs[i];
+      input.rows = std::make_unique<RowStore>(RowTypes(types.begin(), types.end()),
+                                              !spec.append_only[i], false);
+      inputs_.push_back(std::move(input));
+    }
+    output_.rows = std::make_unique<RowStore>(this->types(), true, false);
+    if (!table_) {
+      Grow(1);
+      Touch(0);  // it may have rows of no input at all
+    }
+  }
+
+  void Push(size_t port, duckdb::DataChunk& rows, const int64_t* weights) override {
+    auto& input = inputs_[port];
+    Resolve(input, rows);
+    auto& encoded = input.rows->Encode(rows);
+    for (duckdb::idx_t i = 0; i < rows.size(); i++) {
+      Touch(slots_[i]);
+      Change(input, encoded[i], slots_[i], weights ? weights[i] : 1);
+    }
+  }
+
+  void Flush() override {
+    if (touched_.empty()) return;
+    std::vector<std::unique_ptr<duckdb::ColumnDataCollection>> rows;
+    for (size_t i = 0; i < inputs_.size(); i++) rows.push_back(Collect(i));
+    // What each row's weight changes by: what is there goes, what is computed comes.
+    std::unordered_map<std::string_view, RowRef> old;
+    std::unordered_map<RowRef, int64_t> changes;
+    for (uint32_t slot : touched_) {
+      for (RowRef ref = output_.heads[slot]; ref != kNoRow; ref = output_.rows->At(ref).next) {
+        changes[ref] = -output_.rows->At(ref).weight;
+      }
+    }
+    runner_.Run(rows, [&](duckdb::DataChunk& chunk) {
+      Resolve(output_, chunk);
+      auto& encoded = output_.rows->Encode(chunk);
+      for (duckdb::idx_t i = 0; i < chunk.size(); i++) {
+        changes[output_.rows->FindOrAdd(encoded[i], output_.heads[slots_[i]])] += 1;
+      }
+    });
+    for (auto& [ref, change] : changes) Show(ref, change);
+    FlushOut();
+    for (uint32_t slot : touched_) Forget(slot);
+    touched_.clear();
+  }
+
+  bool HasState() const override { return true; }
+  size_t StateBytes() const override {
+    size_t bytes = table_ ? table_->Bytes() : 0;
+    auto add = [&](const Kept& kept) {
+      bytes += kept.rows->Bytes() + kept.heads.capacity() * sizeof(RowRef);
+    };
+    for (auto& input : inputs_) add(input);
+    add(output_);
+    return bytes;
+  }
+  void Save(StateWriter& writer) const override {
+    if (table_) table_->Save(writer);
+    writer.PutVector(touched_);
+    for (auto& input : inputs_) input.rows->Save(writer, input.heads);
+    output_.rows->Save(writer, output_.heads);
+  }
+  void Load(StateReader& reader) override {
+    if (table_) table_->Load(reader);
+    touched_ = reader.GetVector<uint32_t>();
+    for (auto& input : inputs_) input.rows->Load(reader, input.heads);
+    output_.rows->Load(reader, output_.heads);
+    is_touched_.assign(output_.heads.size(), false);
+  }
+
+ private:
+  void Grow(size_t slots) {
+    if (is_touched_.size() >= slots) return;
+    size_t room = std::max(slots, is_touched_.size() + is_touched_.size() / 2);
+    is_touched_.resize(room);
+    output_.heads.resize(room, kNoRow);
+    for (auto& input : inputs_) input.heads.resize(room, kNoRow);
+  }
+
+  void Resolve(Kept& kept, duckdb::DataChunk& rows) {
+    if (!table_) {
+      std::fill_n(slots_, rows.size(), 0);
+      return;
+    }
+    auto& values = kept.keys->Run(rows);
+    keys_.Reference(values);
+    table_->Resolve(keys_, slots_);
+    Grow(table_->Slots());
+  }
+
+  void Touch(uint32_t slot) {
+    if (is_touched_[slot]) return;
+    is_touched_[slot] = true;
+    touched_.push_back(slot);
+  }
+
+  void Change(Kept& kept, std::string_view row, uint32_t slot, int64_t weight) {
+    RowRef ref = kept.rows->FindOrAdd(row, kept.heads[slot]);
+    auto& entry = kept.rows->At(ref);
+    entry.weight += static_cast<int32_t>(weight);
+    if (entry.weight == 0) kept.rows->Remove(ref, kept.heads[slot]);
+  }
+
+  // The rows of the touched keys, oldest first.
+  std::unique_ptr<duckdb::ColumnDataCollection> Collect(size_t index) {
+    auto& input = inputs_[index];
+    auto collection = runner_.Rows(index);
+    duckdb::DataChunk chunk;
+    chunk.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(input.rows->types()));
+    RowRef refs[STANDARD_VECTOR_SIZE];
+    duckdb::idx_t count = 0;
+    auto append = [&] {
+      if (count == 0) return;
+      chunk.Reset();
+      input.rows->Gather(refs, count, chunk, 0);
+      chunk.SetCardinality(count);
+      collection->Append(chunk);
+      count = 0;
+    };
+    std::vector<RowRef> list;
+    for (uint32_t slot : touched_) {
+      list.clear();
+      for (RowRef ref = input.heads[slot]; ref != kNoRow; ref = input.rows->At(ref).next) {
+        list.push_back(ref);
+      }
+      for (auto ref = list.rbegin(); ref != list.rend(); ++ref) {
+        for (int32_t copy = 0; copy < input.rows->At(*ref).weight; copy++) {
+          refs[count++] = *ref;
+          if (count == STANDARD_VECTOR_SIZE) append();
+        }
+      }
+    }
+    append();
+    return collection;
+  }
+
+  void Show(RowRef ref, int64_t change) {
+    if (change == 0) return;
+    output_.rows->At(ref).weight += static_cast<int32_t>(change);
+    shown_[shown_count_] = ref;
+    shown_weights_[shown_count_++] = change;
+    if (shown_count_ == STANDARD_VECTOR_SIZE) FlushOut();
+  }
+  void FlushOut() {
+    if (shown_count_ == 0) return;
+    if (out_.ColumnCount() == 0) {
+      out_.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(types()));
+    }
+    out_.Reset();
+    output_.rows->Gather(shown_, shown_count_, out_, 0);
+    out_.SetCardinality(shown_count_);
+    Emit(out_, shown_weights_);
+    shown_count_ = 0;
+  }
+
+  // Drops output rows that are gone, and the key when nothing has it any more.
+  void Forget(uint32_t slot) {
+    is_touched_[slot] = false;
+    for (RowRef ref = output_.heads[slot]; ref != kNoRow;) {
+      RowRef next = output_.rows->At(ref).next;
+      if (output_.rows->At(ref).weight == 0) output_.rows->Remove(ref, output_.heads[slot]);
+      ref = next;
+    }
+    if (!table_ || output_.heads[slot] != kNoRow) return;
+    for (auto& input : inputs_) {
+      if (input.heads[slot] != kNoRow) return;
+    }
+    table_->Erase(slot);
+  }
+
+  BatchRunner runner_;
+  std::unique_ptr<KeyTable> table_;
+  std::vector<Kept> inputs_;
+  Kept output_;
+  std::vector<uint8_t> is_touched_;
+  std::vector<uint32_t> touched_;
+  uint32_t slots_[STANDARD_VECTOR_SIZE];
+  RowRef shown_[STANDARD_VECTOR_SIZE];
+  int64_t shown_weights_[STANDARD_VECTOR_SIZE];
+  duckdb::idx_t shown_count_ = 0;
+  duckdb::DataChunk keys_, out_;
+};
+
+}  // namespace
+
+std::unique_ptr<Operator> MakeBatch(const SessionPtr& session, BatchSpec spec) {
+  return std::make_unique<Batch>(session, std::move(spec));
+}
+
+}  // namespace weir

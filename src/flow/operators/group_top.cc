@@ -1,0 +1,308 @@
+// The first rows of each group: row_number, rank or dense_rank up to k, and DISTINCT ON.  A group's
+// rows stand in a balanced tree by the order asked for (ties by the rows' bytes); a step emits the
+// difference between what a touched group showed and shows.  While input only grows, rows that can
+// never be among the first are not kept: work and state go by k, not by history.
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "duck/evaluator.h"
+#include "duck/row_codec.h"
+#include "flow/key_table.h"
+#include "flow/operators/operators.h"
+#include "flow/row_store.h"
+
+namespace weir {
+namespace {
+
+class GroupTop : public Operator {
+ public:
+  GroupTop(const SessionPtr& session, const GroupTopCall& call, const RowTypes& input,
+           RowTypes types, bool append_only)
+      : Operator("group top", std::move(types), false),
+        numbering_(call.numbering),
+        limit_(call.limit),
+        with_number_(call.with_number),
+        prune_(append_only),
+        keys_(session, Expressions(call.order)),
+        key_codec_(keys_.types(), Directions(call.order)),
+        rows_(input, !append_only, false) {
+    RowTypes group_types;
+    for (auto& group : call.groups) group_types.push_back(TypeOf(group));
+    if (group_types.empty()) {
+      Grow(1);
+    } else {
+      table_ = KeyTable::Make(group_types);
+      group_values_ = std::make_unique<Evaluator>(session, call.groups);
+    }
+    out_.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(this->types()));
+  }
+
+  void Push(size_t, duckdb::DataChunk& rows, const int64_t* weights) override {
+    if (table_) {
+      table_->Resolve(group_values_->Run(rows), slots_);
+      Grow(table_->Slots());
+    } else {
+      std::fill_n(slots_, rows.size(), 0);
+    }
+    auto& keys = key_codec_.Encode(keys_.Run(rows));
+    auto& encoded = rows_.Encode(rows);
+    for (duckdb::idx_t i = 0; i < rows.size(); i++) {
+      auto& group = groups_[slots_[i]];
+      if (prune_ && IsBeyond(group, keys[i])) continue;
+      Touch(slots_[i]);
+      RowRef head = kNoRow;  // the tree is the only list
+      RowRef ref = rows_.FindOrAdd(encoded[i], head);
+      auto& entry = rows_.At(ref);
+      if (entry.weight == 0) Insert(group, std::string(keys[i]), ref);
+      entry.weight += static_cast<int32_t>(weights ? weights[i] : 1);
+      if (entry.weight == 0) group.items.erase({std::string(keys[i]), ref});
+      changed_.push_back(ref);
+      if (prune_) Prune(group);
+    }
+  }
+
+  void Flush() override {
+    for (uint32_t slot : touched_) {
+      auto& group = groups_[slot];
+      std::map<std::pair<RowRef, int64_t>, int64_t> changes;
+      for (auto& shown : group.before) changes[{shown.ref, shown.number}] -= shown.copies;
+      ForEachShown(group, [&](RowRef ref, int64_t number, int64_t copies) {
+        changes[{ref, number}] += copies;
+      });
+      for (auto& [what, change] : changes) Show(what.first, what.second, change);
+    }
+    FlushOut();
+    for (uint32_t slot : touched_) {
+      auto& group = groups_[slot];
+      group.touched = false;
+      group.before.clear();
+      if (group.items.empty() && table_) table_->Erase(slot);
+    }
+    touched_.clear();
+    std::sort(changed_.begin(), changed_.end());
+    changed_.erase(std::unique(changed_.begin(), changed_.end()), changed_.end());
+    for (RowRef ref : changed_) {
+      RowRef head = ref;  // removing it needs no other
+      if (rows_.At(ref).weight == 0) rows_.Remove(ref, head);
+    }
+    changed_.clear();
+  }
+
+  bool HasState() const override { return true; }
+  size_t StateBytes() const override {
+    return (table_ ? table_->Bytes() : 0) + rows_.Bytes() + items_bytes_ +
+           groups_.size() * sizeof(Group);
+  }
+  void Save(StateWriter& writer) const override {
+    if (table_) table_->Save(writer);
+    writer.Put<uint64_t>(groups_.size());
+    for (auto& group : groups_) {
+      writer.Put<uint64_t>(group.items.size());
+      for (auto& item : group.items) {
+        writer.PutString(item.key);
+        writer.PutString(rows_.Bytes(item.ref));
+        writer.Put(rows_.At(item.ref).weight);
+      }
+    }
+  }
+  void Load(StateReader& reader) override {
+    if (table_) table_->Load(reader);
+    Grow(reader.Get<uint64_t>());
+    for (auto& group : groups_) {
+      for (auto left = reader.Get<uint64_t>(); left; left--) {
+        std::string key(reader.GetString());
+        RowRef head = kNoRow;
+        RowRef ref = rows_.FindOrAdd(reader.GetString(), head);
+        Insert(group, std::move(key), ref);
+        rows_.At(ref).weight = reader.Get<int32_t>();
+      }
+    }
+  }
+
+ private:
+  struct Item {
+    std::string key;
+    RowRef ref;
+  };
+  struct Less {
+    const RowStore* rows;
+    bool operator()(const Item& a, const Item& b) const {
+      if (int order = a.key.compare(b.key)) return order < 0;
+      if (a.ref == b.ref) return false;
+      if (int order = rows->Bytes(a.ref).compare(rows->Bytes(b.ref))) return order < 0;
+      return a.ref < b.ref;
+    }
+  };
+  struct Shown {
+    RowRef ref;
+    int64_t number, copies;
+  };
+  struct Group {
+    std::set<Item, Less> items;
+    std::vector<Shown> before;  // what it showed before this step, once touched
+    bool touched = false;
+  };
+  void Grow(size_t count) {
+    while (groups_.size() < count) {
+      groups_.push_back({std::set<Item, Less>(Less{&rows_}), {}, false});
+    }
+  }
+
+  static std::vector<RowCodec::Direction> Directions(const std::vector<SortKey>& order) {
+    std::vector<RowCodec::Direction> directions;
+    for (auto& key : order) directions.push_back({key.descending, key.nulls_first});
+    return directions;
+  }
+  static std::vector<ExpressionPtr> Expressions(const std::vector<SortKey>& order) {
+    std::vector<ExpressionPtr> expressions;
+    for (auto& key : order) expressions.push_back(key.by);
+    return expressions;
+  }
+
+  // Calls show(row, number, copies) for what a group shows.
+  template <class ShowRow>
+  void ForEachShown(const Group& group, ShowRow show) const {
+    int64_t before = 0, distinct = 0;  // rows and keys before the row at hand
+    int64_t rank = 1;
+    const std::string* last = nullptr;
+    auto limit = static_cast<int64_t>(limit_);
+    for (auto& item : group.items) {
+      int64_t copies = rows_.At(item.ref).weight;
+      if (copies <= 0) continue;
+      if (!last || *last != item.key) {
+        rank = before + 1;
+        distinct++;
+        last = &item.key;
+      }
+      switch (numbering_) {
+        case RowNumbering::kRowNumber:
+          if (before >= limit) return;
+          if (with_number_) {
+            for (int64_t copy = 0; copy < copies && before + copy < limit; copy++) {
+              show(item.ref, before + copy + 1, 1);
+            }
+          } else {
+            show(item.ref, 0, std::min(copies, limit - before));
+          }
+          break;
+        case RowNumbering::kRank:
+          if (rank > limit) return;
+          show(item.ref, with_number_ ? rank : 0, copies);
+          break;
+        case RowNumbering::kDenseRank:
+          if (distinct > limit) return;
+          show(item.ref, with_number_ ? distinct : 0, copies);
+          break;
+      }
+      before += copies;
+    }
+  }
+
+  void Touch(uint32_t slot) {
+    auto& group = groups_[slot];
+    if (group.touched) return;
+    group.touched = true;
+    touched_.push_back(slot);
+    ForEachShown(group, [&](RowRef ref, int64_t number, int64_t copies) {
+      group.before.push_back({ref, number, copies});
+    });
+  }
+
+  void Insert(Group& group, std::string key, RowRef ref) {
+    items_bytes_ += key.size() + sizeof(Item) + 32;
+    group.items.insert({std::move(key), ref});
+  }
+
+  // Surely after all that the group can show.
+  bool IsBeyond(const Group& group, std::string_view key) const {
+    return numbering_ != RowNumbering::kDenseRank && group.items.size() >= limit_ &&
+           (limit_ == 0 || key > group.items.rbegin()->key);
+  }
+
+  void Prune(Group& group) {
+    if (numbering_ != RowNumbering::kRowNumber) {
+      PruneRanks(group);
+      return;
+    }
+    while (group.items.size() > limit_) DropLast(group);
+  }
+  // Keeps whole runs of equal keys: those that begin within the limit.
+  void PruneRanks(Group& group) {
+    while (group.items.size() > limit_) {
+      auto& last = group.items.rbegin()->key;
+      auto run = std::prev(group.items.end());
+      while (run != group.items.begin() && std::prev(run)->key == last) --run;
+      uint64_t ahead = 0;
+      if (numbering_ == RowNumbering::kRank) {
+        ahead = static_cast<uint64_t>(std::distance(group.items.begin(), run));
+      } else {
+        const std::string* seen = nullptr;
+        for (auto item = group.items.begin(); item != run; ++item) {
+          if (!seen || *seen != item->key) ahead++;
+          seen = &item->key;
+        }
+      }
+      if (ahead < limit_) return;
+      std::string key = last;
+      while (!group.items.empty() && group.items.rbegin()->key == key) DropLast(group);
+    }
+  }
+  void DropLast(Group& group) {
+    auto last = std::prev(group.items.end());
+    items_bytes_ -= last->key.size() + sizeof(Item) + 32;
+    rows_.At(last->ref).weight = 0;  // removed at the end of the step
+    changed_.push_back(last->ref);
+    group.items.erase(last);
+  }
+
+  void Show(RowRef ref, int64_t number, int64_t change) {
+    if (change == 0) return;
+    shown_[shown_count_] = ref;
+    shown_numbers_[shown_count_] = number;
+    shown_weights_[shown_count_++] = change;
+    if (shown_count_ == STANDARD_VECTOR_SIZE) FlushOut();
+  }
+  void FlushOut() {
+    if (shown_count_ == 0) return;
+    out_.Reset();
+    rows_.Gather(shown_, shown_count_, out_, 0);
+    if (with_number_) {
+      auto* numbers = duckdb::FlatVector::GetDataUnsafe<int64_t>(out_.data[out_.ColumnCount() - 1]);
+      std::copy_n(shown_numbers_, shown_count_, numbers);
+    }
+    out_.SetCardinality(shown_count_);
+    Emit(out_, shown_weights_);
+    shown_count_ = 0;
+  }
+
+  RowNumbering numbering_;
+  uint64_t limit_;
+  bool with_number_, prune_;
+  Evaluator keys_;
+  RowCodec key_codec_;
+  RowStore rows_;
+  std::unique_ptr<KeyTable> table_;  // null: one group
+  std::unique_ptr<Evaluator> group_values_;
+  std::vector<Group> groups_;  // by slot
+  std::vector<uint32_t> touched_;
+  std::vector<RowRef> changed_;
+  size_t items_bytes_ = 0;
+
+  uint32_t slots_[STANDARD_VECTOR_SIZE];
+  RowRef shown_[STANDARD_VECTOR_SIZE];
+  int64_t shown_numbers_[STANDARD_VECTOR_SIZE], shown_weights_[STANDARD_VECTOR_SIZE];
+  duckdb::idx_t shown_count_ = 0;
+  duckdb::DataChunk out_;
+};
+
+}  // namespace
+
+std::unique_ptr<Operator> MakeGroupTop(const SessionPtr& session, const GroupTopCall& call,
+                                       const RowTypes& input, bool append_only) {
+  RowTypes types = input;
+  if (call.with_number) types.push_back(duckdb::LogicalType::BIGINT);
+  return std::make_unique<GroupTop>(session, call, input, std::move(types), append_only);
+}
+
+}  // namespace weir

@@ -1,0 +1,93 @@
+// INTERSECT and EXCEPT, with and without ALL: for each row how often it is on either side; a step
+// emits how the number of its copies in the answer changed.  State: the distinct rows of both sides
+// and two counts.
+#include "duckdb/common/vector_operations/vector_operations.hpp"
+#include "flow/key_table.h"
+#include "flow/operators/operators.h"
+#include "flow/row_buffer.h"
+
+namespace weir {
+namespace {
+
+class SetOperation : public Operator {
+ public:
+  SetOperation(RowTypes types, bool is_except, bool keeps_copies)
+      : Operator(is_except ? "except" : "intersect", std::move(types), false),
+        is_except_(is_except),
+        keeps_copies_(keeps_copies),
+        table_(KeyTable::Make(this->types())),
+        out_(this->types()) {}
+
+  void Push(size_t port, duckdb::DataChunk& rows, const int64_t* weights) override {
+    table_->Resolve(rows, slots_);
+    if (counts_.size() < table_->Slots()) counts_.resize(table_->Slots());
+    for (duckdb::idx_t i = 0; i < rows.size(); i++) {
+      auto& count = counts_[slots_[i]];
+      if (!count.touched) {
+        count.touched = true;
+        touched_.emplace_back(slots_[i], Copies(count));
+      }
+      count.rows[port] += weights ? weights[i] : 1;
+    }
+  }
+
+  void Flush() override {
+    auto emit = [&](duckdb::DataChunk& rows, const int64_t* weights) { Emit(rows, weights); };
+    for (auto& [slot, before] : touched_) {
+      auto& count = counts_[slot];
+      count.touched = false;
+      int64_t change = Copies(count) - before;
+      if (change != 0) {
+        table_->Key(slot, out_.chunk(), out_.next());
+        out_.Added(change, emit);
+      }
+    }
+    out_.Flush(emit);
+    for (auto& [slot, before] : touched_) {
+      if (counts_[slot].rows[0] == 0 && counts_[slot].rows[1] == 0) table_->Erase(slot);
+    }
+    touched_.clear();
+  }
+
+  bool HasState() const override { return true; }
+  size_t StateBytes() const override {
+    return table_->Bytes() + counts_.capacity() * sizeof(Count);
+  }
+  void Save(StateWriter& writer) const override {
+    table_->Save(writer);
+    writer.PutVector(counts_);
+  }
+  void Load(StateReader& reader) override {
+    table_->Load(reader);
+    counts_ = reader.GetVector<Count>();
+  }
+
+ private:
+  struct Count {
+    int64_t rows[2] = {0, 0};
+    bool touched = false;
+  };
+
+  int64_t Copies(const Count& count) const {
+    int64_t left = count.rows[0], right = count.rows[1];
+    if (keeps_copies_) {
+      return is_except_ ? std::max<int64_t>(0, left - right) : std::min(left, right);
+    }
+    return left > 0 && (right > 0) != is_except_;
+  }
+
+  bool is_except_, keeps_copies_;
+  std::unique_ptr<KeyTable> table_;
+  std::vector<Count> counts_;
+  std::vector<std::pair<uint32_t, int64_t>> touched_;  // slot, copies before the step
+  uint32_t slots_[STANDARD_VECTOR_SIZE];
+  RowBuffer out_;
+};
+
+}  // namespace
+
+std::unique_ptr<Operator> MakeSetOperation(RowTypes types, bool is_except, bool keeps_copies) {
+  return std::make_unique<SetOperation>(std::move(types), is_except, keeps_copies);
+}
+
+}  // namespace weir
