@@ -200,6 +200,8 @@ ShutInQuery ParseShutIn(duckdb::Connection& connection, const std::string& sql) 
                 "Queries are read-only: SELECT, WITH, FROM, VALUES, DESCRIBE or SUMMARIZE.");
   }
   ShutInQuery query;
+  std::string text = Lower(sql);
+  query.limited = text.find("limit") != text.npos || text.find("fetch") != text.npos;
   auto* select = static_cast<duckdb::SelectStatement*>(statements[0].release());
   query.statement.reset(select);
   Walker walker(query);

@@ -118,6 +118,12 @@ WorkerQuery::WorkerQuery(WorkerEngine& engine, QueryMessage query)
   connection_ = std::make_unique<duckdb::Connection>(engine_.database());
   parsed_ = ParseShutIn(*connection_, query_.sql);
   Resolve(parsed_, 0);
+  // DuckDB 1.5.5 pushes a join's keys as a filter below an ORDER BY ... LIMIT on its other side,
+  // which then keeps other rows than it should.
+  auto& disabled =
+      duckdb::DBConfig::GetConfig(*engine_.database().instance).options.disabled_optimizers;
+  disabled.clear();
+  if (limited_) disabled.insert(duckdb::OptimizerType::JOIN_FILTER_PUSHDOWN);
 }
 
 WorkerQuery::~WorkerQuery() {
@@ -130,6 +136,7 @@ WorkerQuery::~WorkerQuery() {
 void WorkerQuery::Resolve(const ShutInQuery& query, int depth) {
   if (depth > kViewDepth) throw Error(ErrorCode::kInvalidSql, "views are nested too deeply");
   hidden_columns_ |= query.hidden_columns;
+  limited_ |= query.limited;
   auto add = [](std::vector<std::string>& list, const std::string& name) {
     if (std::find(list.begin(), list.end(), name) == list.end()) list.push_back(name);
   };

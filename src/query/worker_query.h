@@ -67,7 +67,7 @@ class WorkerQuery {
   ShutInQuery parsed_;
   NeedMessage need_;
   std::vector<std::string> views_;  // to define, those that others read first
-  bool hidden_columns_ = false;
+  bool hidden_columns_ = false, limited_ = false;
 };
 
 }  // namespace weir
