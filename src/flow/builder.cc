@@ -97,7 +97,7 @@ CircuitBuilder::Built CircuitBuilder::Visit(const PlanNode& node) {
 }
 
 Operator* CircuitBuilder::Add(std::unique_ptr<Operator> op, std::vector<Operator*> inputs,
-                              std::string identity, std::string detail) {
+                              const std::string& identity, std::string detail) {
   std::string fingerprint = scope_ + "|" + op->name() + "|" + identity + "|" + Print(op->types());
   for (Operator* input : inputs) fingerprint += "(" + input->fingerprint + ")";
   op->detail = std::move(detail);
@@ -124,6 +124,7 @@ ExpressionPtr CircuitBuilder::Over(const Built& input, const ExpressionPtr& expr
 std::vector<ExpressionPtr> CircuitBuilder::Over(const Built& input,
                                                 const std::vector<ExpressionPtr>& expressions) {
   std::vector<ExpressionPtr> moved;
+  moved.reserve(expressions.size());
   for (auto& expression : expressions) moved.push_back(Over(input, expression));
   return moved;
 }
@@ -131,8 +132,8 @@ std::vector<ExpressionPtr> CircuitBuilder::Over(const Built& input,
 Operator* CircuitBuilder::AddProject(Operator* input, std::vector<ExpressionPtr> expressions,
                                      std::string detail) {
   std::string identity = Print(expressions);
-  return Add(MakeProject(session_, std::move(expressions), input->append_only()), {input},
-             std::move(identity), std::move(detail));
+  return Add(MakeProject(session_, std::move(expressions), input->append_only()), {input}, identity,
+             std::move(detail));
 }
 
 // The operator itself when its rows are the node's, otherwise a projection of them.
@@ -183,7 +184,7 @@ CircuitBuilder::Built CircuitBuilder::Filter(const PlanNode& node) {
     auto moved = Over(built, predicate);
     std::string identity = Fingerprint(*moved);
     built.op = Add(MakeFilter(session_, {moved}, built.op->types(), built.op->append_only()),
-                   {built.op}, std::move(identity), Describe(predicate));
+                   {built.op}, identity, Describe(predicate));
   }
   return built;
 }
@@ -195,7 +196,7 @@ CircuitBuilder::Built CircuitBuilder::ClockFilter(const PlanNode& node) {
   std::string identity =
       Describe(node) + Fingerprint(*node.clock->row) + Fingerprint(*node.clock->clock);
   auto* op = Add(MakeClockFilter(session_, std::move(spec), input->types(), input->append_only()),
-                 {input}, std::move(identity), Describe(node));
+                 {input}, identity, Describe(node));
   return {op, Identity(op->types().size())};
 }
 
@@ -209,7 +210,7 @@ CircuitBuilder::Built CircuitBuilder::Unnest(const PlanNode& node) {
   Operator* input = Dense(Visit(*node.inputs[0]), node.inputs[0]->types);
   std::string identity = Print(node.expressions);
   auto* op = Add(MakeUnnest(session_, node.expressions, node.types, input->append_only()), {input},
-                 std::move(identity), Describe(node));
+                 identity, Describe(node));
   return {op, Identity(op->types().size())};
 }
 
@@ -229,7 +230,7 @@ Operator* CircuitBuilder::AddAggregate(Operator* input, AggregateSpec spec, std:
   for (auto& call : spec.aggregates) identity += Print(call) + "/";
   bool append_only = input->append_only();
   identity += append_only ? "growing" : "";
-  return Add(MakeAggregate(session_, std::move(spec), append_only), {input}, std::move(identity),
+  return Add(MakeAggregate(session_, std::move(spec), append_only), {input}, identity,
              std::move(detail));
 }
 
@@ -378,7 +379,7 @@ std::optional<CircuitBuilder::Built> CircuitBuilder::BucketedAggregate(const Pla
   spec.drop_last = true;
   std::string identity = "last" + Describe(*below) + Fingerprint(*below->clock->clock);
   auto* current = Add(MakeClockFilter(session_, std::move(spec), last->types(), false), {last},
-                      std::move(identity), Describe(*below));
+                      identity, Describe(*below));
   auto* op = AddAggregate(current, std::move(merge), Describe(node));
   return Built{op, Identity(op->types().size())};
 }
@@ -411,8 +412,7 @@ CircuitBuilder::Built CircuitBuilder::Join(const PlanNode& node) {
                          "/" + Print(call.right_keys) + "/" + Print(spec.condition) + "/";
   for (bool null_is_value : call.null_is_value) identity += null_is_value ? "n" : "=";
   for (bool append_only : spec.append_only) identity += append_only ? "+" : "-";
-  auto* op =
-      Add(MakeJoin(session_, std::move(spec)), {left, right}, std::move(identity), Describe(node));
+  auto* op = Add(MakeJoin(session_, std::move(spec)), {left, right}, identity, Describe(node));
   return {op, call.columns};
 }
 
@@ -424,7 +424,7 @@ CircuitBuilder::Built CircuitBuilder::GroupTop(const PlanNode& node) {
                          Print(call.groups) + "/" + Print(call.order) +
                          (input->append_only() ? "growing" : "");
   auto* op = Add(MakeGroupTop(session_, call, input->types(), input->append_only()), {input},
-                 std::move(identity), Describe(node));
+                 identity, Describe(node));
   return {op, Identity(op->types().size())};
 }
 
@@ -445,7 +445,7 @@ CircuitBuilder::Built CircuitBuilder::Batch(const PlanNode& node) {
     spec.append_only.push_back(inputs.back()->append_only());
     identity += spec.append_only.back() ? "+" : "-";
   }
-  auto* op = Add(MakeBatch(session_, std::move(spec)), inputs, std::move(identity), Describe(node));
+  auto* op = Add(MakeBatch(session_, std::move(spec)), inputs, identity, Describe(node));
   return {op, Identity(op->types().size())};
 }
 
@@ -459,7 +459,7 @@ CircuitBuilder::Built CircuitBuilder::Top(const PlanNode& node) {
       (node.limit ? std::to_string(*node.limit) : "all") + "+" + std::to_string(node.offset);
   auto* op =
       Add(MakeTop(session_, node.order, node.limit, node.offset, node.types, input->append_only()),
-          {input}, std::move(identity), Describe(node));
+          {input}, identity, Describe(node));
   return {op, Identity(op->types().size())};
 }
 
@@ -469,7 +469,7 @@ CircuitBuilder::Built CircuitBuilder::Constant(const PlanNode& node) {
     for (auto& value : row) identity += value.ToSQLString() + ",";
     identity += ";";
   }
-  auto* op = Add(MakeConstant(node.types, node.rows), {}, std::move(identity), "");
+  auto* op = Add(MakeConstant(node.types, node.rows), {}, identity, "");
   return {op, Identity(op->types().size())};
 }
 

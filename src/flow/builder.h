@@ -64,8 +64,8 @@ class CircuitBuilder {
   ExpressionPtr Over(const Built& input, const ExpressionPtr& expression);
   std::vector<ExpressionPtr> Over(const Built& input,
                                   const std::vector<ExpressionPtr>& expressions);
-  Operator* Add(std::unique_ptr<Operator> op, std::vector<Operator*> inputs, std::string identity,
-                std::string detail);
+  Operator* Add(std::unique_ptr<Operator> op, std::vector<Operator*> inputs,
+                const std::string& identity, std::string detail);
   Operator* AddAggregate(Operator* input, AggregateSpec spec, std::string detail);
   Operator* AddProject(Operator* input, std::vector<ExpressionPtr> expressions, std::string detail);
   void MarkRead(Operator* op, const std::vector<bool>& used);

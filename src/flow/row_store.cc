@@ -1,5 +1,7 @@
 #include "flow/row_store.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "duckdb/common/types/vector.hpp"
 
@@ -123,8 +125,7 @@ const std::vector<std::string_view>& RowStore::Encode(duckdb::DataChunk& rows) {
   for (size_t c = 0; c < types_.size(); c++) {
     if (places_[c].fixed) continue;
     for (duckdb::idx_t i = 0; i < count; i++) {
-      std::memcpy(to[i], nested_[c][i].data(), nested_[c][i].size());
-      to[i] += nested_[c][i].size();
+      to[i] = std::copy(nested_[c][i].begin(), nested_[c][i].end(), to[i]);
     }
   }
   encoded_.clear();

@@ -1,5 +1,7 @@
 #include "views/filling.h"
 
+#include "duck/constant.h"
+
 namespace weir {
 namespace {
 
@@ -24,9 +26,7 @@ bool FillSource(SourceOperator& source, const Stream& stream, History& history, 
   bool go_on = true;
   history.Scan(stream, projection, after, up_to, [&](const Columns& rows, Offset last) {
     for (auto& chunk : rows.chunks) {
-      for (size_t i = 0; i < source.types().size(); i++) {
-        wide.data[i].Reference(duckdb::Value(source.types()[i]));
-      }
+      for (auto& column : wide.data) SetNull(column);
       for (size_t i = 0; i < places.size(); i++) wide.data[places[i]].Reference(chunk->data[i]);
       wide.SetCardinality(chunk->size());
       source.FeedHistory(wide);

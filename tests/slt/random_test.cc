@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "io/random.h"
+#include "random_events.h"
 #include "world.h"
 
 namespace weir {
@@ -28,60 +29,6 @@ std::string ReadText(const std::string& path) {
   text << file.rdbuf();
   return text.str();
 }
-
-// Few different values, so that groups meet, ties happen and NULLs are common.
-class Events {
- public:
-  explicit Events(Random& random) : random_(random) {}
-
-  std::string Body(Micros now, uint64_t rows) {
-    std::string body;
-    for (uint64_t i = 0; i < rows; i++) body += Row(now);
-    return body;
-  }
-
- private:
-  std::string Row(Micros now) {
-    std::string row = "{\"id\": " + std::to_string(next_++);
-    Put(row, "g", [&] { return Text({"a", "b", "c", "", "a longer name of a group"}); });
-    Put(row, "h", [&] { return std::to_string(random_.Below(4)); });
-    Put(row, "i", [&] { return std::to_string(static_cast<int64_t>(random_.Below(21)) - 10); });
-    Put(row, "b", [&] { return std::to_string(static_cast<int64_t>(random_.Next() >> 20)); });
-    Put(row, "d",
-        [&] { return std::to_string(static_cast<double>(random_.Below(100'000)) / 1000 - 50); });
-    Put(row, "c", [&] {
-      return std::to_string(random_.Below(1000)) + "." + std::to_string(random_.Below(10));
-    });
-    Put(row, "f", [&] { return random_.OneIn(2) ? "true" : "false"; });
-    Put(row, "t", [&] { return std::to_string(Time(now)); });
-    Put(row, "z", [&] { return std::to_string(Time(now)); });
-    Put(row, "tags", [&] {
-      std::string list = "[";
-      for (uint64_t left = random_.Below(4); left > 0; left--) {
-        list += (list.size() > 1 ? "," : "") + Text({"x", "y", "z"});
-      }
-      return list + "]";
-    });
-    return row + "}\n";
-  }
-
-  template <class Value>
-  void Put(std::string& row, const char* name, Value value) {
-    if (random_.OneIn(9)) return;  // missing is NULL
-    row += std::string(", \"") + name + "\": " + (random_.OneIn(20) ? "null" : value());
-  }
-  std::string Text(const std::vector<const char*>& choices) {
-    return std::string("\"") + choices[random_.Below(choices.size())] + "\"";
-  }
-  // Around now, mostly of the last days; microseconds.
-  Micros Time(Micros now) {
-    Micros span = random_.OneIn(3) ? 40 * 24 * 60 * kMinute : 90 * kMinute;
-    return now + 10 * kMinute - static_cast<Micros>(random_.Below(static_cast<uint64_t>(span)));
-  }
-
-  Random& random_;
-  uint64_t next_ = 1;
-};
 
 std::string Describe(const ViewVerdict& verdict) {
   std::string text = verdict.name;
@@ -105,7 +52,7 @@ TEST_P(RandomViews, EveryViewIsItsBatchQueryAfterEveryKindOfStep) {
               static_cast<unsigned long long>(steps));
   SeededRandom random(seed);
   World world;
-  Events events(random);
+  RandomEvents events(random);
   std::string folder = std::string(WEIR_SLT_FOLDER) + "/random/";
   world.Execute(ReadText(folder + "streams.sql"));
   world.Execute(ReadText(folder + GetParam() + ".sql"));

@@ -1,4 +1,5 @@
 #include "duck/clock_functions.h"
+#include "duck/constant.h"
 #include "duck/evaluator.h"
 #include "flow/operators/operators.h"
 
@@ -25,7 +26,7 @@ class Bucket : public Operator {
     out_.SetCardinality(rows.size());
     auto& last = out_.data[rows.ColumnCount()];
     if (auto value = OneBucketForAll(rows)) {
-      last.Reference(*value);
+      SetConstant(last, *value);
     } else {
       last.Reference(evaluator_.Run(rows).data[0]);
     }
@@ -59,7 +60,7 @@ class Bucket : public Operator {
     ends[0] = earliest - kMarginMicros;
     ends[1] = latest + kMarginMicros;
     for (duckdb::idx_t i = 0; i < ends_.ColumnCount(); i++) {
-      if (i != *time_column_) ends_.data[i].Reference(duckdb::Value(ends_.data[i].GetType()));
+      if (i != *time_column_) SetNull(ends_.data[i]);
     }
     ends_.SetCardinality(2);
     auto& rounded = evaluator_.Run(ends_);

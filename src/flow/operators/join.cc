@@ -64,7 +64,7 @@ struct Group {
 
 class Join : public Operator {
  public:
-  Join(SessionPtr session, JoinSpec spec, RowTypes types, bool append_only)
+  Join(const SessionPtr& session, JoinSpec spec, RowTypes types, bool append_only)
       : Operator("join", std::move(types), append_only),
         traits_(TraitsOf(spec.kind)),
         has_condition_(!spec.condition.empty()),
@@ -593,7 +593,9 @@ class Join : public Operator {
       }
     }
     chunk.SetCardinality(shown_count_);
-    Emit(chunk, shown_weights_);
+    bool only_additions = std::all_of(shown_weights_, shown_weights_ + shown_count_,
+                                      [](int64_t weight) { return weight == 1; });
+    Emit(chunk, only_additions ? nullptr : shown_weights_);
     shown_count_ = 0;
   }
 
@@ -660,7 +662,7 @@ class Join : public Operator {
 
 }  // namespace
 
-std::unique_ptr<Operator> MakeJoin(SessionPtr session, JoinSpec spec) {
+std::unique_ptr<Operator> MakeJoin(const SessionPtr& session, JoinSpec spec) {
   RowTypes types = spec.left;
   bool append_only = spec.append_only[0] && spec.append_only[1];
   switch (spec.kind) {
@@ -674,7 +676,7 @@ std::unique_ptr<Operator> MakeJoin(SessionPtr session, JoinSpec spec) {
       types.insert(types.end(), spec.right.begin(), spec.right.end());
       append_only = append_only && spec.kind == Kind::kInner;
   }
-  return std::make_unique<Join>(std::move(session), std::move(spec), std::move(types), append_only);
+  return std::make_unique<Join>(session, std::move(spec), std::move(types), append_only);
 }
 
 }  // namespace weir

@@ -1,6 +1,7 @@
 // Rows of one side of a join with NULLs for the other, as chunks of the join's output.
 #pragma once
 
+#include "duck/constant.h"
 #include "duckdb/common/vector_operations/vector_operations.hpp"
 #include "flow/operator.h"
 
@@ -10,8 +11,7 @@ class JoinOutput {
  public:
   // Columns of the left side and of the right one in the output; none of the right for joins that
   // show left rows only (and perhaps a mark).
-  JoinOutput(const RowTypes& types, size_t left, size_t right)
-      : types_(types), widths_{left, right} {
+  JoinOutput(const RowTypes& types, size_t left, size_t right) : widths_{left, right} {
     chunk_.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(types));
     sliced_.InitializeEmpty(DuckTypes(types));
   }
@@ -21,8 +21,7 @@ class JoinOutput {
   // An empty chunk in which the other side's columns are NULL; the caller writes this side's.
   duckdb::DataChunk& Begin(int side) {
     chunk_.Reset();
-    ForEachOther(
-        side, [&](size_t column) { chunk_.data[column].Reference(duckdb::Value(types_[column])); });
+    ForEachOther(side, [&](size_t column) { SetNull(chunk_.data[column]); });
     return chunk_;
   }
 
@@ -34,9 +33,7 @@ class JoinOutput {
     for (size_t c = 0; c < widths_[side]; c++) {
       sliced_.data[FirstColumn(side) + c].Slice(rows.data[c], chosen, count);
     }
-    ForEachOther(side, [&](size_t column) {
-      sliced_.data[column].Reference(duckdb::Value(types_[column]));
-    });
+    ForEachOther(side, [&](size_t column) { SetNull(sliced_.data[column]); });
     sliced_.SetCardinality(count);
     emit(sliced_, weights);
   }
@@ -48,7 +45,6 @@ class JoinOutput {
     for (size_t c = 0; c < widths_[1 - side]; c++) work(first + c);
   }
 
-  RowTypes types_;
   size_t widths_[2];
   duckdb::DataChunk chunk_, sliced_;
 };

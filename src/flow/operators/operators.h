@@ -83,7 +83,7 @@ struct JoinSpec {
   std::vector<ExpressionPtr> condition;  // none, or one more: over the left columns, then the right
   bool append_only[2] = {false, false};
 };
-std::unique_ptr<Operator> MakeJoin(SessionPtr session, JoinSpec spec);
+std::unique_ptr<Operator> MakeJoin(const SessionPtr& session, JoinSpec spec);
 
 // The first rows of each group (GroupTopCall in duck/plan_node.h).
 std::unique_ptr<Operator> MakeGroupTop(const SessionPtr& session, const GroupTopCall& call,

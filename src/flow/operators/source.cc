@@ -1,3 +1,4 @@
+#include "duck/constant.h"
 #include "flow/operators/operators.h"
 
 namespace weir {
@@ -32,10 +33,10 @@ void SourceOperator::Feed(duckdb::DataChunk& stream_rows, uint64_t first_offset,
     for (duckdb::idx_t row = 0; row < stream_rows.size(); row++) values[row] = first_offset + row;
     out_.data[columns].Reference(offsets);
   } else {
-    out_.data[columns].Reference(duckdb::Value(duckdb::LogicalType::UBIGINT));
+    SetNull(out_.data[columns]);
   }
-  out_.data[columns + 1].Reference(
-      duckdb::Value::TIMESTAMPTZ(duckdb::timestamp_tz_t(arrival_time)));
+  SetConstant(out_.data[columns + 1],
+              duckdb::Value::TIMESTAMPTZ(duckdb::timestamp_tz_t(arrival_time)));
   out_.SetCardinality(stream_rows.size());
   Receive(0, out_, nullptr);
 }

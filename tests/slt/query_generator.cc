@@ -1,0 +1,369 @@
+#include "query_generator.h"
+
+namespace weir {
+namespace {
+
+std::string Qualified(const std::string& alias, const std::string& column) {
+  return alias + "." + column;
+}
+
+}  // namespace
+
+std::string QueryGenerator::Query() {
+  next_name_ = next_alias_ = 0;
+  return Any(3).sql;
+}
+
+const QueryGenerator::Column* QueryGenerator::Find(const std::vector<Column>& columns, Type type) {
+  std::vector<const Column*> found;
+  for (auto& column : columns) {
+    if (column.type == type) found.push_back(&column);
+  }
+  return found.empty() ? nullptr : found[random_.Below(found.size())];
+}
+
+QueryGenerator::Relation QueryGenerator::Any(int depth) {
+  if (depth <= 0) return Base();
+  switch (random_.Below(12)) {
+    case 0:
+    case 1: return Select(depth);
+    case 2:
+    case 3:
+    case 4: return Join(depth);
+    case 5:
+    case 6:
+    case 7: return Group(depth);
+    case 8: return Set(depth);
+    case 9: return Window(depth);
+    case 10: return Top(depth);
+    default: return Numbered(depth);
+  }
+}
+
+QueryGenerator::Relation QueryGenerator::Base() {
+  static const std::vector<Column> kColumns = {
+      {"id", Type::kInteger}, {"g", Type::kText}, {"h", Type::kInteger},
+      {"i", Type::kInteger},  {"f", Type::kBoolean}, {"z", Type::kTime}};
+  Relation relation;
+  std::string list;
+  for (auto& column : kColumns) {
+    if (random_.OneIn(4) && !(relation.columns.empty() && column.name == "z")) continue;
+    auto name = NewName();
+    list += (list.empty() ? "" : ", ") + column.name + " AS " + name;
+    relation.columns.push_back({name, column.type});
+  }
+  relation.sql = "SELECT " + list + " FROM " + Pick("s", "r");
+  switch (random_.Below(5)) {
+    case 0: relation.sql += " WHERE id % 3 = " + std::to_string(random_.Below(3)); break;
+    case 1: relation.sql += " WHERE " + Comparison(kColumns); break;
+    case 2: relation.sql += " WHERE z > now() - INTERVAL " + Pick("1 HOUR", "20 MINUTE"); break;
+    case 3: relation.sql += " WHERE id % 7 = 0"; break;
+    default: break;
+  }
+  return relation;
+}
+
+std::string QueryGenerator::Integer(const std::vector<Column>& columns) {
+  auto* column = Find(columns, Type::kInteger);
+  if (!column) return std::to_string(random_.Below(5));
+  switch (random_.Below(6)) {
+    case 0: return "(" + column->name + " % 5)";
+    case 1: {
+      auto* other = Find(columns, Type::kInteger);
+      return "((" + column->name + " - " + other->name + ") % 1000)";
+    }
+    case 2: return "coalesce(" + column->name + ", " + std::to_string(random_.Below(4)) + ")";
+    case 3: {
+      return "CASE WHEN " + Comparison(columns) + " THEN " + column->name + " ELSE " +
+             std::to_string(random_.Below(3)) + " END";
+    }
+    default: return column->name;
+  }
+}
+
+std::string QueryGenerator::Comparison(const std::vector<Column>& columns) {
+  auto& column = columns[random_.Below(columns.size())];
+  if (random_.OneIn(8)) return column.name + (random_.OneIn(2) ? " IS NULL" : " IS NOT NULL");
+  switch (column.type) {
+    case Type::kInteger: {
+      auto* other = Find(columns, Type::kInteger);
+      std::string right = random_.OneIn(3)
+                              ? other->name
+                              : std::to_string(static_cast<int64_t>(random_.Below(12)) - 4);
+      return column.name + Pick(" < ", " = ", " > ", " <> ", " <= ", " IS DISTINCT FROM ") + right;
+    }
+    case Type::kText:
+      return random_.OneIn(3) ? column.name + " LIKE '%a%'"
+                              : column.name + Pick(" = ", " < ", " >= ") + Pick("'a'", "'b'", "''");
+    case Type::kBoolean: return random_.OneIn(2) ? column.name : "NOT " + column.name;
+    default: return column.name + " IS NOT NULL";
+  }
+}
+
+std::string QueryGenerator::Subquery(const std::vector<Column>& columns, int depth) {
+  auto inner = Any(depth - 2);
+  auto alias = NewAlias();
+  auto* outer_column = Find(columns, Type::kInteger);
+  auto* inner_column = Find(inner.columns, Type::kInteger);
+  std::string from = " FROM (" + inner.sql + ") " + alias;
+  std::string correlated;
+  if (outer_column && inner_column) {
+    correlated = " WHERE " + Qualified(alias, inner_column->name) + Pick(" = ", " = ", " < ") +
+                 outer_column->name;
+    if (random_.OneIn(4)) correlated += " AND " + Comparison(inner.columns);
+  }
+  if (random_.OneIn(3)) correlated = "";
+  switch (random_.Below(4)) {
+    case 0: return Pick("EXISTS", "NOT EXISTS") + " (SELECT 1" + from + correlated + ")";
+    case 1:
+      if (outer_column && inner_column) {
+        return outer_column->name + Pick(" IN ", " NOT IN ") + "(SELECT " +
+               Qualified(alias, inner_column->name) + from +
+               (random_.OneIn(2) ? "" : correlated) + ")";
+      }
+      [[fallthrough]];
+    case 2:
+      if (inner_column) {
+        return Integer(columns) + Pick(" < ", " >= ") + "(SELECT " + Pick("max", "min", "count") +
+               "(" + Qualified(alias, inner_column->name) + ")" + from + correlated + ")";
+      }
+      [[fallthrough]];
+    default:
+      return Integer(columns) + " <> (SELECT count(*) % 5" + from + correlated + ")";
+  }
+}
+
+std::string QueryGenerator::Predicate(const std::vector<Column>& columns, int depth) {
+  auto one = [&]() -> std::string {
+    if (depth >= 2 && random_.OneIn(4)) return Subquery(columns, depth);
+    auto* time = Find(columns, Type::kTime);
+    if (time && random_.OneIn(8)) {
+      return time->name + Pick(" > ", " <= ") + "now() - INTERVAL " + Pick("1 HOUR", "10 MINUTE");
+    }
+    return Comparison(columns);
+  };
+  std::string text = one();
+  while (random_.OneIn(3)) {
+    if (random_.OneIn(3) && text.find("now()") == std::string::npos) {
+      text = "(" + text + " OR " + Comparison(columns) + ")";
+    } else {
+      text += " AND " + one();
+    }
+  }
+  return text;
+}
+
+QueryGenerator::Column QueryGenerator::Output(const std::vector<Column>& columns,
+                                              std::string& list, Type type) {
+  auto* column = Find(columns, type);
+  auto name = NewName();
+  std::string value;
+  if (type == Type::kInteger) {
+    value = Integer(columns);
+  } else if (column) {
+    value = column->name;
+    if (type == Type::kText && random_.OneIn(4)) value += " || 'x'";
+    if (type == Type::kTime && random_.OneIn(3)) value = "date_trunc('hour', " + value + ")";
+  } else if (type == Type::kText) {
+    value = "'k'";
+  } else if (type == Type::kBoolean) {
+    value = "(" + Comparison(columns) + ")";
+  } else {
+    value = "TIMESTAMPTZ '2023-11-14 22:00:00+00'";
+  }
+  list += (list.empty() ? "" : ", ") + value + " AS " + name;
+  return {name, type};
+}
+
+QueryGenerator::Relation QueryGenerator::Select(int depth) {
+  auto from = Any(depth - 1);
+  Relation relation;
+  std::string list;
+  for (uint64_t left = 1 + random_.Below(4); left > 0; left--) {
+    auto type = static_cast<Type>(random_.Below(4));
+    relation.columns.push_back(Output(from.columns, list, type));
+  }
+  relation.sql = std::string("SELECT ") + (random_.OneIn(5) ? "DISTINCT " : "") + list + " FROM (" +
+                 from.sql + ") " + NewAlias();
+  if (!random_.OneIn(4)) relation.sql += " WHERE " + Predicate(from.columns, depth);
+  return relation;
+}
+
+QueryGenerator::Relation QueryGenerator::Join(int depth) {
+  auto left = Any(depth - 1), right = Any(depth - 2);
+  auto a = NewAlias(), b = NewAlias();
+  Relation relation;
+  std::string kind = Pick("JOIN", "JOIN", "JOIN", "LEFT JOIN", "LEFT JOIN", "RIGHT JOIN",
+                          "FULL JOIN", "SEMI JOIN", "ANTI JOIN");
+  bool left_only = kind == "SEMI JOIN" || kind == "ANTI JOIN";
+  std::vector<Column> both;
+  std::string list;
+  auto add = [&](const std::string& alias, const Relation& side) {
+    for (auto& column : side.columns) {
+      both.push_back({Qualified(alias, column.name), column.type});
+      if (relation.columns.size() >= 6 || (&side == &right && left_only)) continue;
+      auto name = NewName();
+      list += (list.empty() ? "" : ", ") + Qualified(alias, column.name) + " AS " + name;
+      relation.columns.push_back({name, column.type});
+    }
+  };
+  add(a, left);
+  add(b, right);
+  std::string on;
+  uint64_t equalities = 1 + random_.Below(2);
+  for (int tries = 0; tries < 6 && equalities > 0; tries++) {
+    auto type = static_cast<Type>(random_.Below(3));
+    auto* one = Find(left.columns, type);
+    auto* other = Find(right.columns, type);
+    if (!one || !other) continue;
+    on += (on.empty() ? "" : " AND ") + Qualified(a, one->name) +
+          (random_.OneIn(6) ? " IS NOT DISTINCT FROM " : " = ") + Qualified(b, other->name);
+    equalities--;
+  }
+  // Without an equality, or with one of two values, sides are kept small.
+  bool many = on.empty() || equalities > 0;
+  if (on.empty() || random_.OneIn(3)) on += (on.empty() ? "" : " AND ") + Comparison(both);
+  auto side = [&](const Relation& from) {
+    if (!many) return "(" + from.sql + ") ";
+    std::string all;
+    for (auto& column : from.columns) all += (all.empty() ? "" : ", ") + column.name;
+    return "(SELECT * FROM (" + from.sql + ") " + NewAlias() + " WHERE hash(" + all +
+           ") % 8 = 0) ";
+  };
+  relation.sql = "SELECT " + list + " FROM " + side(left) + a + " " + kind + " " + side(right) + b +
+                 " ON " + on;
+  return relation;
+}
+
+QueryGenerator::Relation QueryGenerator::Group(int depth) {
+  auto from = Any(depth - 1);
+  Relation relation;
+  std::string list, groups;
+  for (uint64_t left = random_.Below(3); left > 0; left--) {
+    auto column = Output(from.columns, list, static_cast<Type>(random_.Below(4)));
+    groups += (groups.empty() ? "" : ", ") + column.name;
+    relation.columns.push_back(column);
+  }
+  for (uint64_t left = 1 + random_.Below(3); left > 0; left--) {
+    auto name = NewName();
+    std::string call;
+    switch (random_.Below(9)) {
+      case 0: call = "count(*)"; break;
+      case 1: call = "sum(" + Integer(from.columns) + ") % 100000"; break;
+      case 2: call = "min(" + Integer(from.columns) + ")"; break;
+      case 3: call = "max(" + Integer(from.columns) + ")"; break;
+      case 4: call = "count(DISTINCT " + Integer(from.columns) + ")"; break;
+      case 5: call = "CAST(median(" + Integer(from.columns) + ") * 2 AS BIGINT)"; break;
+      case 6: call = "bit_xor(" + Integer(from.columns) + " & 255)"; break;
+      case 7: call = "sum(DISTINCT " + Integer(from.columns) + ")"; break;
+      default: call = "count(" + from.columns[random_.Below(from.columns.size())].name + ")";
+    }
+    if (random_.OneIn(5) && call.find("CAST") == std::string::npos &&
+        call.find(" % 1") == std::string::npos) {
+      call += " FILTER (WHERE " + Comparison(from.columns) + ")";
+    }
+    list += (list.empty() ? "" : ", ") + ("CAST(" + call + " AS BIGINT)") + " AS " + name;
+    relation.columns.push_back({name, Type::kInteger});
+  }
+  relation.sql = "SELECT " + list + " FROM (" + from.sql + ") " + NewAlias();
+  if (random_.OneIn(3)) relation.sql += " WHERE " + Predicate(from.columns, depth);
+  if (!groups.empty()) {
+    relation.sql += " GROUP BY " +
+                    (random_.OneIn(8) ? Pick("ROLLUP", "CUBE") + " (" + groups + ")" : groups);
+  }
+  if (random_.OneIn(4)) relation.sql += " HAVING count(*) > " + std::to_string(random_.Below(4));
+  return relation;
+}
+
+QueryGenerator::Relation QueryGenerator::Set(int depth) {
+  Relation parts[2] = {Any(depth - 1), Any(depth - 1)};
+  Relation relation;
+  std::vector<Type> types;
+  for (uint64_t left = 1 + random_.Below(3); left > 0; left--) {
+    types.push_back(static_cast<Type>(random_.Below(3)));
+  }
+  for (auto& part : parts) {
+    std::string list;
+    std::vector<Column> columns;
+    for (auto type : types) {
+      // Both sides have exactly the same types.
+      auto name = NewName();
+      auto* column = Find(part.columns, type);
+      std::string value = type == Type::kInteger ? "CAST(" + Integer(part.columns) + " AS BIGINT)"
+                          : column               ? column->name
+                          : type == Type::kText  ? "'k'"
+                                                 : "(" + Comparison(part.columns) + ")";
+      list += (list.empty() ? "" : ", ") + value + " AS " + name;
+      columns.push_back({name, type});
+    }
+    part.sql = "SELECT " + list + " FROM (" + part.sql + ") " + NewAlias();
+    if (relation.columns.empty()) relation.columns = columns;
+  }
+  relation.sql = "(" + parts[0].sql + ") " +
+                 Pick("UNION", "UNION ALL", "INTERSECT", "INTERSECT ALL", "EXCEPT", "EXCEPT ALL") +
+                 " (" + parts[1].sql + ")";
+  return relation;
+}
+
+QueryGenerator::Relation QueryGenerator::Window(int depth) {
+  auto from = Any(depth - 1);
+  Relation relation = from;
+  if (relation.columns.size() > 5) relation.columns.resize(5);
+  std::string list, all;
+  for (auto& column : relation.columns) list += (list.empty() ? "" : ", ") + column.name;
+  for (auto& column : from.columns) all += (all.empty() ? "" : ", ") + column.name;
+  std::string over = " OVER (";
+  if (!random_.OneIn(4)) over += "PARTITION BY " + Integer(from.columns) + " ";
+  bool peers_alike = random_.OneIn(3);
+  over += "ORDER BY " + (peers_alike ? Integer(from.columns) : all);
+  std::string call;
+  if (peers_alike) {
+    call = Pick("rank()", "dense_rank()", "count(*)");
+    if (random_.OneIn(2)) call = "sum(" + Integer(from.columns) + ")";
+  } else {
+    call = Pick("row_number()", "rank()", "ntile(3)");
+    switch (random_.Below(4)) {
+      case 0: call = "lag(" + Integer(from.columns) + ")"; break;
+      case 1: call = "lead(" + Integer(from.columns) + ", 2)"; break;
+      case 2:
+        call = Pick("sum(", "max(", "first_value(", "last_value(") + Integer(from.columns) + ")";
+        over += Pick("", " ROWS BETWEEN 2 PRECEDING AND CURRENT ROW",
+                     " ROWS BETWEEN UNBOUNDED PRECEDING AND 1 FOLLOWING",
+                     " ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING");
+        break;
+      default: break;
+    }
+  }
+  auto name = NewName();
+  relation.sql = "SELECT " + list + ", CAST(" + call + over + ") AS BIGINT) AS " + name +
+                 " FROM (" + from.sql + ") " + NewAlias();
+  relation.columns.push_back({name, Type::kInteger});
+  return relation;
+}
+
+QueryGenerator::Relation QueryGenerator::Top(int depth) {
+  auto from = Any(depth - 1);
+  std::string all;
+  for (auto& column : from.columns) {
+    all += (all.empty() ? "" : ", ") + column.name + Pick("", " DESC", " NULLS FIRST");
+  }
+  from.sql = "SELECT * FROM (" + from.sql + ") " + NewAlias() + " ORDER BY " + all + " LIMIT " +
+             std::to_string(1 + random_.Below(6));
+  if (random_.OneIn(3)) from.sql += " OFFSET " + std::to_string(random_.Below(4));
+  return from;
+}
+
+// The first of each group.
+QueryGenerator::Relation QueryGenerator::Numbered(int depth) {
+  auto from = Any(depth - 1);
+  std::string all;
+  for (auto& column : from.columns) all += (all.empty() ? "" : ", ") + column.name + Pick("", " DESC");
+  std::string call = Pick("row_number()", "row_number()", "rank()", "dense_rank()");
+  std::string by = call == "row_number()" ? all : Integer(from.columns);
+  from.sql = "SELECT * FROM (" + from.sql + ") " + NewAlias() + " QUALIFY " + call +
+             " OVER (PARTITION BY " + Integer(from.columns) + " ORDER BY " + by +
+             ") <= " + std::to_string(1 + random_.Below(3));
+  return from;
+}
+
+}  // namespace weir

@@ -1,0 +1,58 @@
+// Random queries over the streams of random/streams.sql: joins, subqueries, groups, windows, sets,
+// the clock, nested in each other.  Every query has one right answer: orders are total, what depends
+// on the order of rows has one.  After SQLsmith and SQLancer.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "io/random.h"
+
+namespace weir {
+
+class QueryGenerator {
+ public:
+  explicit QueryGenerator(Random& random) : random_(random) {}
+  std::string Query();
+
+ private:
+  enum class Type { kInteger, kText, kBoolean, kTime };
+  struct Column {
+    std::string name;
+    Type type;
+  };
+  struct Relation {
+    std::string sql;  // a SELECT
+    std::vector<Column> columns;
+  };
+
+  Relation Any(int depth);
+  Relation Base();
+  Relation Select(int depth);
+  Relation Join(int depth);
+  Relation Group(int depth);
+  Relation Set(int depth);
+  Relation Window(int depth);
+  Relation Top(int depth);
+  Relation Numbered(int depth);
+
+  std::string Predicate(const std::vector<Column>& columns, int depth);
+  std::string Comparison(const std::vector<Column>& columns);
+  std::string Subquery(const std::vector<Column>& columns, int depth);
+  std::string Integer(const std::vector<Column>& columns);
+  Column Output(const std::vector<Column>& columns, std::string& list, Type type);
+
+  const Column* Find(const std::vector<Column>& columns, Type type);
+  std::string NewName() { return "c" + std::to_string(next_name_++); }
+  std::string NewAlias() { return "t" + std::to_string(next_alias_++); }
+  template <class... Choices>
+  std::string Pick(Choices... choices) {
+    const char* all[] = {choices...};
+    return all[random_.Below(sizeof...(choices))];
+  }
+
+  Random& random_;
+  int next_name_ = 0, next_alias_ = 0;
+};
+
+}  // namespace weir

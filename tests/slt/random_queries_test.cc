@@ -1,0 +1,127 @@
+// Random queries as views over random histories, each compared with its batch query at every step.
+//
+//   WEIR_SEED=7 WEIR_QUERIES=20000 build/slt_test --gtest_filter='RandomQueries*'
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+#include "base/error.h"
+#include "query_generator.h"
+#include "random_events.h"
+#include "world.h"
+
+namespace weir {
+namespace {
+
+constexpr Micros kMinute = 60'000'000;
+constexpr uint64_t kQueriesAtOnce = 10;
+constexpr uint64_t kSteps = 6;
+
+uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
+  const char* text = std::getenv(name);
+  return text ? std::stoull(text) : otherwise;
+}
+
+std::string ReadText(const std::string& path) {
+  std::ifstream file(path);
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+std::string Describe(const ViewVerdict& verdict) {
+  std::string text;
+  if (verdict.error) return verdict.error->message + " " + verdict.error->hint;
+  for (auto* rows : {&verdict.missing, &verdict.unexpected}) {
+    for (auto& row : *rows) {
+      text += rows == &verdict.missing ? "\n  missing" : "\n  unexpected";
+      for (auto& value : row) text += " | " + value.value_or("NULL");
+    }
+  }
+  return text;
+}
+
+struct Tally {
+  uint64_t queries = 0, refused = 0, recomputed = 0, different = 0, rows = 0;
+};
+
+void Move(World& world, Random& random, RandomEvents& events) {
+  switch (random.Below(8)) {
+    case 0: world.Advance(static_cast<Micros>(random.Below(60)) * kMinute); break;
+    case 1: world.Land(); break;
+    case 2: world.Restart(); break;
+    default: break;
+  }
+  for (const char* stream : {"s", "r"}) {
+    if (random.OneIn(4)) continue;
+    world.Ingest(stream, RowFormat::kNdjson,
+                 events.Body(world.clock().Now(), 1 + random.Below(25)));
+  }
+  world.Settle();
+}
+
+// One world, some queries; a seed of its own, so that it can be run again by itself.
+void RunRound(uint64_t seed, uint64_t count, Tally& tally) {
+  SeededRandom random(seed);
+  World world;
+  RandomEvents events(random);
+  QueryGenerator generator(random);
+  world.Execute(ReadText(std::string(WEIR_SLT_FOLDER) + "/random/streams.sql"));
+  Move(world, random, events);
+  std::map<std::string, std::string> queries;
+  for (uint64_t i = 0; i < count; i++) {
+    std::string name = "q" + std::to_string(i);
+    std::string query = generator.Query();
+    tally.queries++;
+    try {
+      world.Execute("CREATE MATERIALIZED VIEW " + name + " AS " + query);
+      queries[name] = query;
+    } catch (const Error& error) {
+      tally.refused++;
+      std::printf("refused: %s\n  %s\n", error.message.c_str(), query.c_str());
+    }
+  }
+  world.Settle();
+  for (auto& [name, query] : queries) {
+    if (world.Info(name).rung != Rung::kRecompute) continue;
+    tally.recomputed++;
+    std::printf("recomputed: %s%s\n", world.engine().ExplainView(name, false).c_str(),
+                query.c_str());
+  }
+  for (uint64_t step = 0; step < kSteps; step++) {
+    if (step > 0) Move(world, random, events);
+    for (auto& verdict : world.VerifyViews().views) {
+      tally.rows += verdict.rows;
+      if (verdict.equal) continue;
+      tally.different++;
+      ADD_FAILURE() << "WEIR_SEED=" << seed << " WEIR_QUERIES=" << count << " step " << step << ": "
+                    << Describe(verdict) << "\n"
+                    << queries[verdict.name] << "\n"
+                    << world.engine().ExplainView(verdict.name, false);
+      world.Execute("DROP VIEW " + verdict.name);
+    }
+  }
+}
+
+TEST(RandomQueries, AreTheirBatchQueriesAtEveryStep) {
+  uint64_t seed = FromEnvironment("WEIR_SEED", SystemRandom().Next() % 1'000'000'000);
+  uint64_t count = FromEnvironment("WEIR_QUERIES", 500);
+  Tally tally;
+  while (tally.queries < count && tally.different < 20) {
+    uint64_t some = std::min(kQueriesAtOnce, count - tally.queries);
+    RunRound(seed++, some, tally);
+  }
+  std::printf("%llu random queries, %llu refused, %llu recomputed as a whole, %llu different; %llu "
+              "rows compared; last WEIR_SEED=%llu\n",
+              static_cast<unsigned long long>(tally.queries),
+              static_cast<unsigned long long>(tally.refused),
+              static_cast<unsigned long long>(tally.recomputed),
+              static_cast<unsigned long long>(tally.different),
+              static_cast<unsigned long long>(tally.rows),
+              static_cast<unsigned long long>(seed - 1));
+}
+
+}  // namespace
+}  // namespace weir
