@@ -60,7 +60,7 @@ Error PlaceOf(duckdb::ErrorData& data) {
 NextRecord ReadSegments(std::shared_ptr<const std::vector<SegmentInfo>> segments, Offset after,
                         Offset up_to) {
   return
-      [segments, after, up_to, next = size_t{0},
+      [segments = std::move(segments), after, up_to, next = size_t{0},
        reader = std::shared_ptr<LogReader>()]() mutable -> std::shared_ptr<const CommittedRecord> {
         for (;;) {
           if (reader) {
