@@ -22,6 +22,7 @@
 #include "duckdb/parser/tableref/subqueryref.hpp"
 #include "duckdb/parser/tableref/table_function_ref.hpp"
 #include "lake/storage.h"
+#include "sql/window_functions.h"
 
 namespace weir {
 namespace {
@@ -185,7 +186,8 @@ std::vector<duckdb::unique_ptr<duckdb::SQLStatement>> Parse(duckdb::Connection& 
 
 }  // namespace
 
-ShutInQuery ParseShutIn(duckdb::Connection& connection, const std::string& sql) {
+ShutInQuery ParseShutIn(duckdb::Connection& connection, const std::string& written) {
+  std::string sql = ExpandWindowFunctions(written);
   auto statements = Parse(connection, sql);
   if (statements.empty()) throw Error(ErrorCode::kInvalidSql, "there is no statement to run");
   if (statements.size() > 1) {

@@ -9,6 +9,7 @@
 #include "duckdb/parser/parser.hpp"
 #include "duckdb/parser/statement/select_statement.hpp"
 #include "duckdb/parser/tableref/basetableref.hpp"
+#include "sql/window_functions.h"
 
 namespace weir {
 namespace {
@@ -63,7 +64,7 @@ std::vector<std::string> NamesIn(const std::string& query) {
   std::vector<std::string> names;
   try {
     duckdb::Parser parser;
-    parser.ParseQuery(query);
+    parser.ParseQuery(ExpandWindowFunctions(query));
     for (auto& statement : parser.statements) {
       if (statement->type != duckdb::StatementType::SELECT_STATEMENT) continue;
       CollectNames(*statement->Cast<duckdb::SelectStatement>().node, names);

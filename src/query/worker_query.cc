@@ -19,6 +19,7 @@
 #include "query/answer_file.h"
 #include "query/params.h"
 #include "query/view_rows.h"
+#include "sql/window_functions.h"
 
 namespace weir {
 namespace {
@@ -218,7 +219,7 @@ void WorkerQuery::DefineView(const View& view, const DataMessage& data) {
     Define(view.name, "SELECT * FROM weir_rows(" + QuotedText("view " + key) + ")");
     return;
   }
-  Define(view.name, view.query);
+  Define(view.name, ExpandWindowFunctions(view.query));
 }
 
 std::unique_ptr<duckdb::QueryResult> WorkerQuery::Start() {

@@ -8,6 +8,7 @@
 #include "duckdb/common/types/interval.hpp"
 #include "duckdb/parser/parser.hpp"
 #include "sql/tokens.h"
+#include "sql/window_functions.h"
 
 namespace weir {
 
@@ -172,15 +173,17 @@ class StatementParser {
   void CheckQuery(const std::string& query, size_t position) const {
     try {
       duckdb::Parser parser;
-      parser.ParseQuery(query);
+      parser.ParseQuery(ExpandWindowFunctions(query, {text_, file_, position}));
       bool select = parser.statements.size() == 1 &&
                     parser.statements[0]->type == duckdb::StatementType::SELECT_STATEMENT;
       if (select) return;
+    } catch (const Error&) {
+      throw;
     } catch (const std::exception& exception) {
       duckdb::ErrorData data(exception);
       auto found = data.ExtraInfo().find("position");
       if (found != data.ExtraInfo().end()) position += std::stoul(found->second);
-      auto message = data.RawMessage();
+      auto& message = data.RawMessage();
       throw SqlErrorAt(text_, position, file_, message.substr(0, message.find('\n')));
     }
     throw SqlErrorAt(text_, position, file_, "a view is made of one SELECT, VALUES or FROM query");

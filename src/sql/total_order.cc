@@ -4,10 +4,12 @@
 #include "duckdb/parser/parser.hpp"
 #include "duckdb/parser/result_modifier.hpp"
 #include "duckdb/parser/statement/select_statement.hpp"
+#include "sql/window_functions.h"
 
 namespace weir {
 
-std::string WithTotalOrder(const std::string& query, size_t columns) {
+std::string WithTotalOrder(const std::string& written, size_t columns) {
+  std::string query = ExpandWindowFunctions(written);
   duckdb::Parser parser;
   parser.ParseQuery(query);
   if (parser.statements.size() != 1 ||

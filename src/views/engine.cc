@@ -10,6 +10,7 @@
 #include "duck/errors.h"
 #include "duckdb/common/string_util.hpp"
 #include "formats/block.h"
+#include "sql/window_functions.h"
 #include "views/checkpoint.h"
 #include "views/explain.h"
 #include "views/filling.h"
@@ -67,7 +68,7 @@ class EngineImpl : public Engine {
 
   // Engine thread.
   void Run();
-  void Step(std::deque<std::shared_ptr<const CommittedRecord>> records);
+  void Step(const std::deque<std::shared_ptr<const CommittedRecord>>& records);
   void Feed(const CommittedRecord& record);
   void Publish(bool moved);
   void Attach(Filling& filling);
@@ -86,7 +87,7 @@ class EngineImpl : public Engine {
 
   // Filler thread.
   void RunFiller();
-  void Fill(std::vector<LiveViewPtr> views);
+  void Fill(const std::vector<LiveViewPtr>& views);
   void FillCircuit(Filling filling);
   void Post(Task task);
   void RunOnEngine(Task task);  // waits
@@ -205,7 +206,7 @@ void EngineImpl::RunOnEngine(Task task) {
   }
   auto finished = std::make_shared<std::promise<void>>();
   auto future = finished->get_future();
-  Post([task, finished] {
+  Post([task = std::move(task), finished] {
     try {
       task();
       finished->set_value();
@@ -250,7 +251,7 @@ void EngineImpl::Run() {
     }
     // Tasks first: whoever handed in a filled circuit did so for the position before these records.
     for (auto& task : tasks) task();
-    Step(std::move(records));
+    Step(records);
     FinishWaiters();
     MaybeRecompute();
     Measure();
@@ -267,11 +268,11 @@ void EngineImpl::StepNow() {
     tasks.swap(tasks_);
   }
   for (auto& task : tasks) task();
-  Step(std::move(records));
+  Step(records);
   FinishWaiters();
 }
 
-void EngineImpl::Step(std::deque<std::shared_ptr<const CommittedRecord>> records) {
+void EngineImpl::Step(const std::deque<std::shared_ptr<const CommittedRecord>>& records) {
   Micros started = parts_.clock.Monotonic();
   Micros now = Advance();
   circuit_.SetClock(now);
@@ -598,7 +599,7 @@ void EngineImpl::RunFiller() {
   }
 }
 
-void EngineImpl::Fill(std::vector<LiveViewPtr> views) {
+void EngineImpl::Fill(const std::vector<LiveViewPtr>& views) {
   auto catalog = parts_.catalog.Current();
   Filling fresh, restored;
   auto prepare = [&](Filling& filling, const LiveViewPtr& view) {
@@ -723,7 +724,7 @@ void EngineImpl::Reconcile() {
       try {
         auto session = std::make_shared<Session>(parts_.kernel, catalog->time_zone);
         CatalogRelations relations(*catalog, *session);
-        Plan plan = PlanQuery(*session, definition->query, relations);
+        Plan plan = PlanQuery(*session, ExpandWindowFunctions(definition->query), relations);
         view->columns = ColumnsOf(plan);
         for (auto& key : plan.presentation) {
           auto column = AsColumn(key.by);
@@ -780,6 +781,7 @@ std::vector<Snapshot> EngineImpl::Read(const std::vector<std::string>& names,
                                        const ReadOptions& options) {
   // A view is found after its first content is published, so the step is taken after finding.
   std::vector<LiveViewPtr> views;
+  views.reserve(names.size());
   for (auto& name : names) views.push_back(FindReadable(name));
   auto version = versions_.Pin();
   std::vector<Snapshot> snapshots;
@@ -820,7 +822,7 @@ std::vector<Column> EngineImpl::Bind(const CatalogState& state, const std::strin
   auto session = std::make_shared<Session>(parts_.kernel, state.time_zone);
   session->SetClock(PublishedClock());
   CatalogRelations relations(state, *session);
-  return ColumnsOf(PlanQuery(*session, query, relations));
+  return ColumnsOf(PlanQuery(*session, ExpandWindowFunctions(query), relations));
 }
 
 EngineInfo EngineImpl::Info() const {

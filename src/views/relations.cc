@@ -1,6 +1,7 @@
 #include "views/relations.h"
 
 #include "base/error.h"
+#include "sql/window_functions.h"
 
 namespace weir {
 namespace {
@@ -28,7 +29,7 @@ std::optional<Relations::Source> CatalogRelations::FindSource(const std::string&
   }
   CatalogRelations inner(state_, session_);
   inner.depth_ = depth_;
-  Plan plan = PlanQuery(session_, view->query, inner);
+  Plan plan = PlanQuery(session_, ExpandWindowFunctions(view->query), inner);
   depth_--;
   for (auto& column : ColumnsOf(plan)) {
     source.names.push_back(column.name);
@@ -40,7 +41,7 @@ std::optional<Relations::Source> CatalogRelations::FindSource(const std::string&
 std::optional<std::string> CatalogRelations::FindPlainView(const std::string& name) const {
   auto view = state_.FindView(name);
   if (!view || view->materialized) return std::nullopt;
-  return view->query;
+  return ExpandWindowFunctions(view->query);
 }
 
 std::vector<Column> ColumnsOf(const Plan& plan) {
@@ -61,7 +62,7 @@ BuiltView BuildView(Circuit& circuit, const CatalogState& state, SessionPtr sess
                     const std::string& name, const std::string& query) {
   CatalogRelations relations(state, *session);
   BuiltView built;
-  built.plan = PlanQuery(*session, query, relations);
+  built.plan = PlanQuery(*session, ExpandWindowFunctions(query), relations);
   CircuitBuilder builder(circuit, session, state.time_zone, [&](const std::string& source) {
     CircuitBuilder::Named named;
     if (auto stream = state.FindStream(source)) {
@@ -69,7 +70,8 @@ BuiltView BuildView(Circuit& circuit, const CatalogState& state, SessionPtr sess
       named.stream_types = stream->Types();
       named.identity = SourceName(stream->id);
     } else {
-      named.plan = PlanQuery(*session, state.GetView(source)->query, relations);
+      named.plan =
+          PlanQuery(*session, ExpandWindowFunctions(state.GetView(source)->query), relations);
     }
     return named;
   });

@@ -1,0 +1,265 @@
+#include "sql/window_functions.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "base/error.h"
+#include "sql/statement.h"
+#include "sql/tokens.h"
+
+namespace weir {
+namespace {
+
+using Kind = SqlToken::Kind;
+
+std::string Upper(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return text;
+}
+
+struct Shape {
+  std::string name;
+  std::vector<std::string> arguments;  // after the table and its time, in order
+  size_t required;
+};
+
+const Shape* FindShape(const std::string& name) {
+  static const std::vector<Shape> shapes = {{"TUMBLE", {"SIZE", "OFFSET"}, 1},
+                                            {"HOP", {"SLIDE", "SIZE", "OFFSET"}, 2},
+                                            {"CUMULATE", {"STEP", "SIZE", "OFFSET"}, 2},
+                                            {"SESSION", {"GAP"}, 1}};
+  for (auto& shape : shapes) {
+    if (shape.name == name) return &shape;
+  }
+  return nullptr;
+}
+
+class Expander {
+ public:
+  Expander(const std::string& text, const QueryPlace& place)
+      : text_(text), place_(place), tokens_(TokenizeSql(text, place.file)) {}
+
+  std::string Run() {
+    std::string out;
+    size_t copied = 0;
+    for (size_t at = 0; tokens_[at].kind != Kind::kEnd;) {
+      auto call = CallAt(at);
+      if (!call) {
+        at++;
+        continue;
+      }
+      out += text_.substr(copied, tokens_[at].position - copied);
+      out += Expand(*call);
+      copied = End(call->last);
+      // A query that spans lines takes as many as before, for the places errors name.
+      auto lines = [](std::string_view part) { return std::count(part.begin(), part.end(), '\n'); };
+      auto before = lines(std::string_view(text_).substr(0, copied)), now = lines(out);
+      if (now < before) out.append(static_cast<size_t>(before - now), '\n');
+      at = call->last + 1;
+    }
+    return out + text_.substr(copied);
+  }
+
+ private:
+  struct Span {
+    size_t first, last;  // tokens, both included
+  };
+  struct Call {
+    const Shape* shape;
+    size_t name;  // of its token
+    size_t last;  // its closing parenthesis, or that of the TABLE( ) around it
+    std::vector<Span> arguments;
+  };
+
+  bool IsSymbol(size_t at, char symbol) const {
+    return tokens_[at].kind == Kind::kSymbol && tokens_[at].text[0] == symbol;
+  }
+  bool IsWord(size_t at, std::string_view upper) const {
+    return tokens_[at].kind == Kind::kWord && Upper(tokens_[at].text) == upper;
+  }
+  size_t End(size_t token) const { return tokens_[token].position + tokens_[token].length; }
+  std::string Text(Span span) const {
+    if (span.first > span.last) return "";
+    size_t begin = tokens_[span.first].position;
+    return text_.substr(begin, End(span.last) - begin);
+  }
+  [[noreturn]] void Fail(size_t token, const std::string& message) const {
+    auto text = place_.text.empty() ? std::string_view(text_) : place_.text;
+    throw SqlErrorAt(text, place_.position + tokens_[token].position, place_.file, message);
+  }
+
+  // Starts with TABLE or DATA => inside the parenthesis: what no other function does.
+  std::optional<Call> CallAt(size_t at) const {
+    if (IsWord(at, "TABLE") && IsSymbol(at + 1, '(')) {
+      auto call = CallAt(at + 2);
+      if (!call || !IsSymbol(call->last + 1, ')')) return std::nullopt;
+      call->last++;
+      return call;
+    }
+    if (tokens_[at].kind != Kind::kWord || !IsSymbol(at + 1, '(')) return std::nullopt;
+    const Shape* shape = FindShape(Upper(tokens_[at].text));
+    if (!shape) return std::nullopt;
+    bool named = IsWord(at + 2, "DATA") && IsSymbol(at + 3, '=') && IsSymbol(at + 4, '>');
+    if (!named && !IsWord(at + 2, "TABLE")) return std::nullopt;
+    Call call{shape, at, at + 2, {}};
+    size_t first = at + 2;
+    int depth = 0;
+    for (;; call.last++) {
+      if (tokens_[call.last].kind == Kind::kEnd) Fail(at + 1, "this parenthesis is never closed");
+      bool closes = IsSymbol(call.last, ')');
+      if (depth == 0 && (closes || IsSymbol(call.last, ','))) {
+        call.arguments.push_back({first, call.last - 1});
+        first = call.last + 1;
+        if (closes) return call;
+      }
+      if (IsSymbol(call.last, '(')) depth++;
+      if (closes) depth--;
+    }
+  }
+
+  struct Window {
+    std::string data, time, partition;
+    std::map<std::string, std::string> spans;  // SIZE and the like, as SQL
+  };
+
+  Window Read(const Call& call) const {
+    std::map<std::string, Span> given;
+    std::vector<std::string> order = {"DATA", "TIMECOL"};
+    for (auto& name : call.shape->arguments) order.push_back(name);
+    for (size_t i = 0; i < call.arguments.size(); i++) {
+      Span span = call.arguments[i];
+      if (span.first > span.last) Fail(call.name, "an argument is missing");
+      std::string name;
+      if (span.last >= span.first + 3 && IsSymbol(span.first + 1, '=') &&
+          IsSymbol(span.first + 2, '>')) {
+        name = Upper(tokens_[span.first].text);
+        if (std::find(order.begin(), order.end(), name) == order.end()) {
+          Fail(span.first, call.shape->name + " has no argument " + name);
+        }
+        span.first += 3;
+      } else if (i < order.size()) {
+        name = order[i];
+      } else {
+        Fail(span.first,
+             call.shape->name + " has at most " + std::to_string(order.size()) + " arguments");
+      }
+      if (!given.emplace(name, span).second) Fail(span.first, name + " is given twice");
+    }
+    for (size_t i = 0; i < 2 + call.shape->required; i++) {
+      if (!given.contains(order[i])) {
+        Fail(call.name,
+             call.shape->name + " needs " + order[i] + ", its argument " + std::to_string(i + 1));
+      }
+    }
+    Window window;
+    ReadData(given.at("DATA"), *call.shape, window);
+    window.time = ReadDescriptor(given.at("TIMECOL"));
+    for (auto& name : call.shape->arguments) {
+      if (given.contains(name)) window.spans[name] = "(" + Text(given.at(name)) + ")";
+    }
+    return window;
+  }
+
+  // TABLE name, TABLE (query), each with PARTITION BY columns.
+  void ReadData(Span span, const Shape& shape, Window& window) const {
+    if (!IsWord(span.first, "TABLE")) Fail(span.first, "expected TABLE and the name of a stream");
+    Span table{span.first + 1, span.last};
+    int depth = 0;
+    for (size_t at = table.first; at < span.last; at++) {
+      if (IsSymbol(at, '(')) depth++;
+      if (IsSymbol(at, ')')) depth--;
+      if (depth > 0 || !IsWord(at, "PARTITION") || !IsWord(at + 1, "BY")) continue;
+      if (shape.name != "SESSION") Fail(at, "only SESSION takes PARTITION BY");
+      table.last = at - 1;
+      window.partition = Text({at + 2, span.last});
+      if (IsSymbol(at + 2, '(')) window.partition = Text({at + 3, span.last - 1});
+      break;
+    }
+    if (table.first > table.last) Fail(span.first, "expected the name of a stream after TABLE");
+    QueryPlace place = place_;
+    if (place.text.empty()) place.text = text_;
+    place.position += tokens_[table.first].position;
+    window.data = ExpandWindowFunctions(Text(table), place);
+  }
+
+  std::string ReadDescriptor(Span span) const {
+    if (!IsWord(span.first, "DESCRIPTOR") || !IsSymbol(span.first + 1, '(') ||
+        span.last < span.first + 3 || !IsSymbol(span.last, ')')) {
+      Fail(span.first, "expected DESCRIPTOR(column), the column with the time");
+    }
+    // Quoted, for a name may be a keyword elsewhere ("at" is).
+    bool one_word = span.last == span.first + 3 && tokens_[span.first + 2].kind == Kind::kWord;
+    std::string name = Text({span.first + 2, span.last - 1});
+    return one_word ? "\"" + name + "\"" : name;
+  }
+
+  std::string Expand(const Call& call) const {
+    Window window = Read(call);
+    auto span = [&](const char* name) { return window.spans.at(name); };
+    auto& time = window.time;
+    std::string from = " FROM " + window.data + " WHERE " + time + " IS NOT NULL";
+    std::string origin = "TIMESTAMP '1970-01-01'";
+    if (window.spans.contains("OFFSET")) origin = "(" + origin + " + " + span("OFFSET") + ")";
+    auto bucket = [&](const std::string& size, const std::string& of) {
+      return "time_bucket(" + size + ", " + of + ", " + origin + ")";
+    };
+    const std::string last_of = " - INTERVAL 1 MILLISECOND AS window_time";
+    if (call.shape->name == "TUMBLE") {
+      std::string start = bucket(span("SIZE"), time);
+      std::string end = start + " + " + span("SIZE");
+      return "(SELECT *, " + start + " AS window_start, " + end + " AS window_end, " + end +
+             last_of + from + ")";
+    }
+    if (call.shape->name == "HOP") {
+      std::string first =
+          bucket(span("SLIDE"), time + " - " + span("SIZE")) + " + " + span("SLIDE");
+      return "(SELECT *, window_start + " + span("SIZE") + " AS window_end, window_start + " +
+             span("SIZE") + last_of + " FROM (SELECT *, unnest(generate_series(" + first + ", " +
+             time + ", " + span("SLIDE") + ")) AS window_start" + from + "))";
+    }
+    if (call.shape->name == "CUMULATE") {
+      std::string start = bucket(span("SIZE"), time);
+      return "(SELECT *, window_end" + last_of + " FROM (SELECT *, " + start +
+             " AS window_start, unnest(generate_series(" + bucket(span("STEP"), time) + " + " +
+             span("STEP") + ", " + start + " + " + span("SIZE") + ", " + span("STEP") +
+             ")) AS window_end" + from + "))";
+    }
+    // A session begins with a row that comes longer than the gap after the one before it.
+    std::string of = window.partition.empty() ? "" : "PARTITION BY " + window.partition + " ";
+    std::string of_session = "PARTITION BY " +
+                             (window.partition.empty() ? "" : window.partition + ", ") +
+                             "weir_session";
+    std::string end = "max(" + time + ") OVER (" + of_session + ") + " + span("GAP");
+    return "(SELECT * EXCLUDE (weir_begins, weir_session), min(" + time + ") OVER (" + of_session +
+           ") AS window_start, " + end + " AS window_end, " + end + last_of +
+           " FROM (SELECT *, count(*) FILTER (WHERE weir_begins) OVER (" + of + "ORDER BY " + time +
+           ") AS weir_session FROM (SELECT *, " + time + " - lag(" + time + ") OVER (" + of +
+           "ORDER BY " + time + ") > " + span("GAP") + " AS weir_begins" + from + ")))";
+  }
+
+  const std::string& text_;
+  QueryPlace place_;
+  std::vector<SqlToken> tokens_;
+};
+
+bool MayHaveOne(const std::string& query) {
+  std::string upper = Upper(query);
+  if (upper.find("DESCRIPTOR") == std::string::npos && upper.find("TABLE") == std::string::npos) {
+    return false;
+  }
+  for (auto* name : {"TUMBLE", "HOP", "CUMULATE", "SESSION"}) {
+    if (upper.find(name) != std::string::npos) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::string ExpandWindowFunctions(const std::string& query, const QueryPlace& place) {
+  if (!MayHaveOne(query)) return query;
+  return Expander(query, place).Run();
+}
+
+}  // namespace weir

@@ -1,0 +1,30 @@
+// Windowing table functions, as Flink has them: TUMBLE, HOP, CUMULATE and SESSION over a table and
+// its time column, rewritten into the subquery that means the same to the batch engine.
+//
+//   FROM TUMBLE(TABLE bids, DESCRIPTOR(at), INTERVAL '10' SECOND [, offset])
+//   FROM HOP(TABLE bids, DESCRIPTOR(at), slide, size [, offset])
+//   FROM CUMULATE(TABLE bids, DESCRIPTOR(at), step, size [, offset])
+//   FROM SESSION(TABLE bids [PARTITION BY bidder], DESCRIPTOR(at), gap)
+//
+// also within TABLE( ), with named arguments (DATA => TABLE bids, TIMECOL => DESCRIPTOR(at), SIZE
+// => ...), and over a query in place of the name.  Each row comes with window_start, window_end
+// and window_time (the last millisecond of the window); a row without a time is in no window.
+// Windows begin at multiples of their size from 1970-01-01, in the time zone of the project.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace weir {
+
+// Where a query stands in a longer text, for errors.
+struct QueryPlace {
+  std::string_view text, file;
+  size_t position = 0;
+};
+
+// The query with these functions spelled out; others come back as they are, to the byte.  Lines
+// stay where they were.  Throws Error(kInvalidSql) for arguments that make no window.
+std::string ExpandWindowFunctions(const std::string& query, const QueryPlace& place = {});
+
+}  // namespace weir
