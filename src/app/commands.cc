@@ -69,6 +69,20 @@ void AddCommands(CLI::App& app, int& exit_code) {
                       "a file that remembers how far it came, so that a second run goes on there");
   signups->callback([&exit_code, generating] { exit_code = RunGenerate(*generating); });
 
+  auto* nexmark =
+      generate->add_subcommand("nexmark",
+                               "an auction house's people, auctions and bids (the Nexmark "
+                               "benchmark): to standard output, or "
+                               "into the streams person, auction and bid of a running Weir");
+  auto bidding = std::make_shared<GenerateNexmarkOptions>();
+  nexmark->add_option("--rate", bidding->rate, "events a second; 0: as fast as it goes")
+      ->default_val(10'000);
+  nexmark->add_option("--count", bidding->count, "so many events in all; without it, until Ctrl-C");
+  nexmark->add_option("--seed", bidding->seed, "the same seed gives the same events")
+      ->default_val(1);
+  nexmark->add_option("--to", bidding->to, "URL of a running Weir");
+  nexmark->callback([&exit_code, bidding] { exit_code = RunGenerateNexmark(*bidding); });
+
   auto* verify = app.add_subcommand(
       "verify", "compare views with their queries run from scratch; exit code 0 only when equal");
   auto verifying = Keep<VerifyOptions>(verify);

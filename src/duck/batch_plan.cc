@@ -17,7 +17,7 @@ namespace {
 // Table indexes from here on are places.
 constexpr duckdb::idx_t kFirstPlace = duckdb::idx_t{1} << 40;
 
-using Inputs = std::vector<std::unique_ptr<duckdb::ColumnDataCollection>>;
+using Inputs = BatchRunner::Inputs;
 
 void Fill(duckdb::unique_ptr<duckdb::LogicalOperator>& op, const BatchPattern& pattern,
           Inputs& inputs) {

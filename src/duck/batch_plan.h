@@ -36,13 +36,14 @@ std::string IdentityOf(const duckdb::LogicalOperator& plan);
 
 class BatchRunner {
  public:
+  using Inputs = std::vector<std::unique_ptr<duckdb::ColumnDataCollection>>;
+
   BatchRunner(const Session& like, BatchPatternPtr pattern);
 
   // A collection for the rows of one input.
   std::unique_ptr<duckdb::ColumnDataCollection> Rows(size_t input) const;
   // Throws what the query throws.
-  void Run(std::vector<std::unique_ptr<duckdb::ColumnDataCollection>>& inputs,
-           const std::function<void(duckdb::DataChunk&)>& sink);
+  void Run(Inputs& inputs, const std::function<void(duckdb::DataChunk&)>& sink);
 
  private:
   std::unique_ptr<Session> session_;

@@ -159,7 +159,7 @@ Plan PlanQuery(Session& session, const std::string& sql, const Relations& relati
     root->ResolveOperatorTypes();
     duckdb::ColumnBindingResolver resolver;
     resolver.VisitOperator(*root);
-    plan.root = Translate(*root, plan.presentation);
+    plan.root = Translate(session, *root, plan.presentation);
     return plan;
   } catch (const Error&) {
     throw;

@@ -46,7 +46,7 @@ Plan PlanQuery(Session& session, const std::string& sql, const Relations& relati
 
 // The parts of PlanQuery.
 std::optional<SourceScan> AsSourceScan(const duckdb::LogicalGet& get);
-std::shared_ptr<PlanNode> Translate(duckdb::LogicalOperator& root,
+std::shared_ptr<PlanNode> Translate(Session& session, duckdb::LogicalOperator& root,
                                     std::vector<SortKey>& presentation);
 
 // Registers the table function behind sources; called once by Kernel.

@@ -1,5 +1,6 @@
 // DuckDB's logical operators to PlanNodes.  What has no incremental operator becomes kUnsupported
 // with the reason; the view is then kept by recomputing it.
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -63,6 +64,8 @@ bool IgnoresOrder(const std::string& aggregate) {
 
 class Translator {
  public:
+  explicit Translator(Session& session) : session_(session) {}
+
   NodePtr Visit(LogicalOperator& op) {
     switch (op.type) {
       case LogicalOperatorType::LOGICAL_GET: return Get(op.Cast<duckdb::LogicalGet>());
@@ -126,10 +129,46 @@ class Translator {
 
   NodePtr Get(duckdb::LogicalGet& get) {
     auto scan = AsSourceScan(get);
-    if (!scan) return Unsupported(get, "the table function " + get.function.name);
+    if (!scan) return TableFunction(get);
     auto node = Make(PlanNode::Kind::kSource, get);
     node->scan = std::move(*scan);
     return node;
+  }
+
+  // A function of constants alone has always the same rows.
+  NodePtr TableFunction(duckdb::LogicalGet& get) {
+    static const std::set<std::string> known = {"range", "generate_series", "repeat", "unnest"};
+    constexpr size_t kMostRows = 1'000'000;
+    bool constant = known.contains(get.function.name);
+    for (auto& child : get.children) constant = constant && IsConstant(*child);
+    if (!constant) return Unsupported(get, "the table function " + get.function.name);
+    auto node = Make(PlanNode::Kind::kConstant, get);
+    auto pattern = std::make_shared<BatchPattern>();
+    pattern->root = get.Copy(session_.context());
+    BatchRunner::Inputs none;
+    BatchRunner(session_, pattern).Run(none, [&](duckdb::DataChunk& rows) {
+      for (duckdb::idx_t row = 0; row < rows.size() && node->rows.size() <= kMostRows; row++) {
+        auto& values = node->rows.emplace_back();
+        for (auto& column : rows.data) values.push_back(column.GetValue(row));
+      }
+    });
+    if (node->rows.size() <= kMostRows) return node;
+    return Unsupported(get,
+                       "the table function " + get.function.name + " with over a million rows");
+  }
+
+  static bool IsConstant(const LogicalOperator& op) {
+    switch (op.type) {
+      case LogicalOperatorType::LOGICAL_DUMMY_SCAN:
+      case LogicalOperatorType::LOGICAL_EXPRESSION_GET:
+      case LogicalOperatorType::LOGICAL_PROJECTION: break;
+      default: return false;
+    }
+    for (auto& expression : op.expressions) {
+      if (expression->IsVolatile()) return false;
+    }
+    return std::all_of(op.children.begin(), op.children.end(),
+                       [](auto& child) { return IsConstant(*child); });
   }
 
   // Wraps `input` in a filter on the clock; gives null when the predicate has no such form.
@@ -800,6 +839,7 @@ class Translator {
     return node;
   }
 
+  Session& session_;
   std::map<duckdb::idx_t, NodePtr> ctes_;
   const LogicalOperator* rows_only_counted_ = nullptr;
   std::vector<NodePtr> delims_;  // of the joins we are inside of
@@ -846,7 +886,8 @@ const duckdb::LogicalType& TypeOf(const ExpressionPtr& expression) {
   return expression->return_type;
 }
 
-std::shared_ptr<PlanNode> Translate(LogicalOperator& root, std::vector<SortKey>& presentation) {
+std::shared_ptr<PlanNode> Translate(Session& session, LogicalOperator& root,
+                                    std::vector<SortKey>& presentation) {
   LogicalOperator* top = &root;
   if (top->type == LogicalOperatorType::LOGICAL_ORDER_BY) {
     for (auto& order : top->Cast<duckdb::LogicalOrder>().orders) {
@@ -862,7 +903,7 @@ std::shared_ptr<PlanNode> Translate(LogicalOperator& root, std::vector<SortKey>&
                               order.null_order == duckdb::OrderByNullType::NULLS_FIRST});
     }
   }
-  return Translator().Visit(*top);
+  return Translator(session).Visit(*top);
 }
 
 }  // namespace weir
