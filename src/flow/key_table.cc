@@ -1,6 +1,10 @@
 #include "flow/key_table.h"
 
+#include <algorithm>
+#include <cstring>
+
 #include "duckdb/common/vector_operations/vector_operations.hpp"
+#include "flow/row_layout.h"
 #include "flow/slot_index.h"
 
 namespace weir {
@@ -152,6 +156,163 @@ class WordTable : public KeyTable {
   uint32_t last_slot_ = kNone;
 };
 
+// Where the types have one form for each value, a key's bytes are the value.
+bool HasOneForm(const duckdb::LogicalType& type) {
+  switch (type.InternalType()) {
+    case duckdb::PhysicalType::FLOAT:
+    case duckdb::PhysicalType::DOUBLE:
+    case duckdb::PhysicalType::INTERVAL: return false;
+    case duckdb::PhysicalType::VARCHAR: return true;
+    default: return duckdb::TypeIsConstantSize(type.InternalType());
+  }
+}
+
+// Several fixed-width values: a word with a bit for each NULL, then one word or two for each.
+class WordsTable : public KeyTable {
+ public:
+  explicit WordsTable(const RowTypes& types) {
+    for (auto& type : types) {
+      widths_.push_back(duckdb::GetTypeIdSize(type.InternalType()));
+      places_.push_back(words_);
+      words_ += widths_.back() > 8 ? 2 : 1;
+    }
+  }
+
+  static bool Takes(const RowTypes& types) {
+    if (types.empty() || types.size() > 64) return false;
+    return std::all_of(types.begin(), types.end(), [](auto& type) {
+      return HasOneForm(type) && duckdb::TypeIsConstantSize(type.InternalType());
+    });
+  }
+
+  void Resolve(duckdb::DataChunk& keys, uint32_t* slots) override {
+    auto count = keys.size();
+    encoded_.assign(count * words_, 0);
+    for (size_t c = 0; c < widths_.size(); c++) Encode(keys.data[c], c, count);
+    const uint64_t* before = nullptr;
+    for (duckdb::idx_t row = 0; row < count; row++) {
+      const uint64_t* key = &encoded_[row * words_];
+      if (before && Equal(key, before)) {
+        slots[row] = slots[row - 1];
+      } else {
+        slots[row] = Find(key);
+      }
+      before = key;
+    }
+  }
+
+  void Erase(uint32_t slot) override {
+    index_.Remove(slot, [&](uint32_t other) { return Hash(At(other)); });
+    free_.push_back(slot);
+  }
+
+  void Key(uint32_t slot, duckdb::DataChunk& rows, duckdb::idx_t row) const override {
+    const uint64_t* key = At(slot);
+    for (size_t c = 0; c < widths_.size(); c++) {
+      auto& column = rows.data[c];
+      if (key[0] >> c & 1) {
+        duckdb::FlatVector::SetNull(column, row, true);
+      } else {
+        std::memcpy(duckdb::FlatVector::GetData(column) + row * widths_[c], key + places_[c],
+                    widths_[c]);
+      }
+    }
+  }
+
+  size_t Slots() const override { return keys_.size() / words_; }
+  size_t Bytes() const override { return index_.Bytes() + keys_.capacity() * sizeof(uint64_t); }
+
+  void Save(StateWriter& writer) const override {
+    writer.PutVector(keys_);
+    writer.PutVector(free_);
+  }
+  void Load(StateReader& reader) override {
+    keys_ = reader.GetVector<uint64_t>();
+    free_ = reader.GetVector<uint32_t>();
+    std::vector<bool> is_free(Slots());
+    for (uint32_t slot : free_) is_free.at(slot) = true;
+    for (uint32_t slot = 0; slot < Slots(); slot++) {
+      if (is_free[slot]) continue;
+      if (index_.NeedsGrowth()) index_.Grow([&](uint32_t s) { return Hash(At(s)); });
+      index_.FindOrAdd(
+          Hash(At(slot)), [](uint32_t) { return false; }, [&] { return slot; });
+    }
+  }
+
+ private:
+  const uint64_t* At(uint32_t slot) const { return &keys_[size_t{slot} * words_]; }
+  bool Equal(const uint64_t* a, const uint64_t* b) const { return std::equal(a, a + words_, b); }
+  uint64_t Hash(const uint64_t* key) const {
+    uint64_t hash = 0;
+    for (size_t i = 0; i < words_; i++) hash = Mix(hash ^ key[i]) + i;
+    return hash;
+  }
+
+  void Encode(duckdb::Vector& column, size_t c, duckdb::idx_t count) {
+    switch (widths_[c]) {
+      case 1: return EncodeAs<uint8_t>(column, c, count);
+      case 2: return EncodeAs<uint16_t>(column, c, count);
+      case 4: return EncodeAs<uint32_t>(column, c, count);
+      case 8: return EncodeAs<uint64_t>(column, c, count);
+      default: return EncodeAs<duckdb::uhugeint_t>(column, c, count);
+    }
+  }
+  template <class Value>
+  void EncodeAs(duckdb::Vector& column, size_t c, duckdb::idx_t count) {
+    duckdb::UnifiedVectorFormat format;
+    column.ToUnifiedFormat(count, format);
+    auto* values = reinterpret_cast<const Value*>(format.data);
+    bool all_valid = format.validity.AllValid();
+    uint64_t* key = encoded_.data();
+    for (duckdb::idx_t row = 0; row < count; row++, key += words_) {
+      auto index = format.sel->get_index(row);
+      if (!all_valid && !format.validity.RowIsValid(index)) {
+        key[0] |= uint64_t{1} << c;
+      } else {
+        std::memcpy(key + places_[c], &values[index], sizeof(Value));
+      }
+    }
+  }
+
+  uint32_t Find(const uint64_t* key) {
+    if (index_.NeedsGrowth()) index_.Grow([&](uint32_t slot) { return Hash(At(slot)); });
+    return index_.FindOrAdd(
+        Hash(key), [&](uint32_t slot) { return Equal(At(slot), key); },
+        [&] {
+          if (free_.empty()) {
+            keys_.insert(keys_.end(), key, key + words_);
+            return static_cast<uint32_t>(Slots() - 1);
+          }
+          uint32_t slot = free_.back();
+          free_.pop_back();
+          std::copy(key, key + words_, &keys_[size_t{slot} * words_]);
+          return slot;
+        });
+  }
+
+  std::vector<size_t> widths_, places_;
+  size_t words_ = 1;
+  SlotIndex index_;
+  std::vector<uint64_t> keys_, encoded_;
+  std::vector<uint32_t> free_;
+};
+
+// The bytes of RowLayout, where they tell values apart.
+class PackedKeys {
+ public:
+  explicit PackedKeys(const RowTypes& types) : layout_(types) {}
+  const std::vector<std::string_view>& Encode(duckdb::DataChunk& keys) {
+    return layout_.Encode(keys);
+  }
+  void Decode(std::string_view key, duckdb::DataChunk& rows, duckdb::idx_t row) const {
+    layout_.Get(key.data(), rows, row);
+  }
+
+ private:
+  RowLayout layout_;
+};
+
+template <class Codec>
 class BytesTable : public KeyTable {
  public:
   explicit BytesTable(const RowTypes& types) : codec_(types) {}
@@ -160,6 +321,10 @@ class BytesTable : public KeyTable {
     auto& encoded = codec_.Encode(keys);
     for (duckdb::idx_t row = 0; row < keys.size(); row++) {
       std::string_view key = encoded[row];
+      if (row > 0 && key == encoded[row - 1]) {
+        slots[row] = slots[row - 1];
+        continue;
+      }
       if (index_.NeedsGrowth()) index_.Grow([&](uint32_t slot) { return Hash(keys_[slot]); });
       slots[row] = index_.FindOrAdd(
           Hash(key), [&](uint32_t slot) { return keys_[slot] == key; },
@@ -211,7 +376,7 @@ class BytesTable : public KeyTable {
  private:
   static uint64_t Hash(std::string_view key) { return std::hash<std::string_view>()(key); }
 
-  RowCodec codec_;
+  Codec codec_;
   SlotIndex index_;
   SlotKeys<std::string> keys_;
   size_t key_bytes_ = 0;
@@ -221,7 +386,11 @@ class BytesTable : public KeyTable {
 
 std::unique_ptr<KeyTable> KeyTable::Make(const RowTypes& types) {
   if (WordTable::Takes(types)) return std::make_unique<WordTable>(types[0].InternalType());
-  return std::make_unique<BytesTable>(types);
+  if (WordsTable::Takes(types)) return std::make_unique<WordsTable>(types);
+  if (std::all_of(types.begin(), types.end(), HasOneForm)) {
+    return std::make_unique<BytesTable<PackedKeys>>(types);
+  }
+  return std::make_unique<BytesTable<RowCodec>>(types);
 }
 
 }  // namespace weir

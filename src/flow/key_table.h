@@ -1,7 +1,8 @@
 // Group keys to slots: small dense numbers under which operators keep their state in arrays.
 //
-// Open addressing over slots.  A single key of at most 8 bytes is kept as a word; anything else as
-// the bytes of RowCodec.  A slot of an erased key is used again.  Not thread-safe.
+// Open addressing over slots.  Keys of fixed-width values are kept as words, those with texts as
+// the bytes of RowLayout, and where equal values have several forms as those of RowCodec.  A slot
+// of an erased key is used again.  Not thread-safe.
 #pragma once
 
 #include <memory>

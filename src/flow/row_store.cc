@@ -1,139 +1,20 @@
 #include "flow/row_store.h"
 
-#include <algorithm>
+#include <cstring>
 
 #include "base/error.h"
-#include "duckdb/common/types/vector.hpp"
 
 namespace weir {
 namespace {
 
-using duckdb::PhysicalType;
-
 size_t UnitsFor(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit; }
-
-// Copies one fixed-width value of a column into each row.
-template <size_t kWidth>
-void PutFixed(const duckdb::UnifiedVectorFormat& format, duckdb::idx_t count, char* const* rows,
-              size_t offset) {
-  auto* data = reinterpret_cast<const char*>(format.data);
-  for (duckdb::idx_t i = 0; i < count; i++) {
-    std::memcpy(rows[i] + offset, data + format.sel->get_index(i) * kWidth, kWidth);
-  }
-}
-
-template <size_t kWidth>
-void GetFixed(const char* const* rows, duckdb::idx_t count, size_t offset, char* to) {
-  for (duckdb::idx_t i = 0; i < count; i++) {
-    std::memcpy(to + i * kWidth, rows[i] + offset, kWidth);
-  }
-}
-
-// Calls `work` with the width as a constant.
-template <class Work>
-void WithWidth(size_t width, Work work) {
-  switch (width) {
-    case 1: return work(std::integral_constant<size_t, 1>());
-    case 2: return work(std::integral_constant<size_t, 2>());
-    case 4: return work(std::integral_constant<size_t, 4>());
-    case 8: return work(std::integral_constant<size_t, 8>());
-    default: CHECK(width == 16); return work(std::integral_constant<size_t, 16>());
-  }
-}
 
 }  // namespace
 
 RowStore::RowStore(RowTypes types, bool indexed, bool with_notes)
-    : types_(std::move(types)),
+    : layout_(std::move(types)),
       indexed_(indexed),
-      header_bytes_(sizeof(Entry) + (with_notes ? sizeof(Note) : 0)),
-      bitmap_bytes_(types_.size() / 8 + 1),
-      fixed_bytes_(bitmap_bytes_) {
-  for (auto& type : types_) {
-    ColumnPlace place;
-    auto physical = type.InternalType();
-    place.fixed = duckdb::TypeIsConstantSize(physical);
-    place.width = place.fixed ? duckdb::GetTypeIdSize(physical) : sizeof(uint32_t);
-    place.offset = fixed_bytes_;
-    if (!place.fixed && physical != PhysicalType::VARCHAR) {
-      place.codec = std::make_unique<RowCodec>(RowTypes{type});
-    }
-    fixed_bytes_ += place.width;
-    places_.push_back(std::move(place));
-  }
-  nested_.resize(types_.size());
-}
-
-const std::vector<std::string_view>& RowStore::Encode(duckdb::DataChunk& rows) {
-  auto count = rows.size();
-  std::vector<duckdb::UnifiedVectorFormat> formats(types_.size());
-  sizes_.assign(count, fixed_bytes_);
-  for (size_t c = 0; c < types_.size(); c++) {
-    auto& place = places_[c];
-    rows.data[c].ToUnifiedFormat(count, formats[c]);
-    if (place.fixed) continue;
-    auto& texts = nested_[c];
-    texts.clear();
-    if (place.codec) {
-      duckdb::DataChunk column;
-      column.InitializeEmpty({types_[c]});
-      column.data[0].Reference(rows.data[c]);
-      column.SetCardinality(count);
-      texts = place.codec->Encode(column);
-    } else {
-      auto* data = duckdb::UnifiedVectorFormat::GetDataUnsafe<duckdb::string_t>(formats[c]);
-      for (duckdb::idx_t i = 0; i < count; i++) {
-        auto index = formats[c].sel->get_index(i);
-        // Not a view of an inlined text in a temporary: the vector's own place.
-        bool valid = formats[c].validity.RowIsValid(index);
-        texts.push_back(valid ? std::string_view(data[index].GetData(), data[index].GetSize())
-                              : std::string_view());
-      }
-    }
-    for (duckdb::idx_t i = 0; i < count; i++) sizes_[i] += texts[i].size();
-  }
-  offsets_.resize(count + 1);
-  offsets_[0] = 0;
-  for (duckdb::idx_t i = 0; i < count; i++) offsets_[i + 1] = offsets_[i] + sizes_[i];
-  if (scratch_.size() < offsets_[count]) scratch_.resize(offsets_[count]);
-  std::vector<char*> to(count);
-  for (duckdb::idx_t i = 0; i < count; i++) {
-    to[i] = scratch_.data() + offsets_[i];
-    std::memset(to[i], 0, bitmap_bytes_);
-  }
-  for (size_t c = 0; c < types_.size(); c++) {
-    auto& place = places_[c];
-    auto& format = formats[c];
-    if (place.fixed) {
-      WithWidth(place.width, [&](auto width) {
-        PutFixed<decltype(width)::value>(format, count, to.data(), place.offset);
-      });
-    } else {
-      for (duckdb::idx_t i = 0; i < count; i++) {
-        auto size = static_cast<uint32_t>(nested_[c][i].size());
-        std::memcpy(to[i] + place.offset, &size, sizeof(size));
-      }
-    }
-    if (format.validity.AllValid()) continue;
-    for (duckdb::idx_t i = 0; i < count; i++) {
-      if (format.validity.RowIsValid(format.sel->get_index(i))) continue;
-      to[i][c / 8] = static_cast<char>(to[i][c / 8] | (1 << (c % 8)));
-      std::memset(to[i] + place.offset, 0, place.fixed ? place.width : 0);
-    }
-  }
-  for (duckdb::idx_t i = 0; i < count; i++) to[i] += fixed_bytes_;
-  for (size_t c = 0; c < types_.size(); c++) {
-    if (places_[c].fixed) continue;
-    for (duckdb::idx_t i = 0; i < count; i++) {
-      to[i] = std::copy(nested_[c][i].begin(), nested_[c][i].end(), to[i]);
-    }
-  }
-  encoded_.clear();
-  for (duckdb::idx_t i = 0; i < count; i++) {
-    encoded_.emplace_back(scratch_.data() + offsets_[i], sizes_[i]);
-  }
-  return encoded_;
-}
+      header_bytes_(sizeof(Entry) + (with_notes ? sizeof(Note) : 0)) {}
 
 RowRef RowStore::Allocate(size_t units) {
   auto found = free_.find(units);
@@ -233,46 +114,11 @@ void RowStore::Load(StateReader& reader, std::vector<RowRef>& heads) {
 
 void RowStore::Gather(const RowRef* refs, duckdb::idx_t count, duckdb::DataChunk& out,
                       size_t first_column) const {
-  std::vector<const char*> rows(count);
+  gathered_.resize(count);
   for (duckdb::idx_t i = 0; i < count; i++) {
-    rows[i] = reinterpret_cast<const char*>(Address(refs[i])) + header_bytes_;
+    gathered_[i] = reinterpret_cast<const char*>(Address(refs[i])) + header_bytes_;
   }
-  cursor_.assign(rows.begin(), rows.end());
-  for (auto& cursor : cursor_) cursor += fixed_bytes_;
-  for (size_t c = 0; c < types_.size(); c++) {
-    auto& place = places_[c];
-    auto& column = out.data[first_column + c];
-    auto& validity = duckdb::FlatVector::Validity(column);
-    auto is_null = [&](duckdb::idx_t i) { return (rows[i][c / 8] >> (c % 8)) & 1; };
-    for (duckdb::idx_t i = 0; i < count; i++) {
-      if (is_null(i)) validity.SetInvalid(i);
-    }
-    if (place.fixed) {
-      WithWidth(place.width, [&](auto width) {
-        GetFixed<decltype(width)::value>(
-            rows.data(), count, place.offset,
-            reinterpret_cast<char*>(duckdb::FlatVector::GetData(column)));
-      });
-      continue;
-    }
-    auto* texts =
-        place.codec ? nullptr : duckdb::FlatVector::GetDataUnsafe<duckdb::string_t>(column);
-    duckdb::DataChunk nested;
-    if (place.codec) {
-      nested.InitializeEmpty({types_[c]});
-      nested.data[0].Reference(column);
-    }
-    for (duckdb::idx_t i = 0; i < count; i++) {
-      uint32_t size;
-      std::memcpy(&size, rows[i] + place.offset, sizeof(size));
-      if (place.codec) {
-        place.codec->Decode({cursor_[i], size}, nested, i);
-      } else {
-        texts[i] = duckdb::string_t(cursor_[i], size);
-      }
-      cursor_[i] += size;
-    }
-  }
+  layout_.Gather(gathered_.data(), count, out, first_column);
 }
 
 }  // namespace weir

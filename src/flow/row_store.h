@@ -1,7 +1,7 @@
 // Rows that operators keep: each as one run of bytes in pages, found by a 4-byte reference.
 //
-// A row is a header (links of the list it stands in, its weight), a bitmap of NULLs, the
-// fixed-width values packed, and the bytes of the others.  Memory of removed rows is used again.
+// A row is a header (links of the list it stands in, its weight) and the bytes of RowLayout. Memory
+// of removed rows is used again.
 // With `indexed` equal rows are kept once, with their weights added, and found in constant time;
 // without it each row that comes is an entry of its own, and none can go.  Not thread-safe.
 #pragma once
@@ -12,8 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "duck/row_codec.h"
-#include "flow/operator.h"
+#include "flow/row_layout.h"
 #include "flow/slot_index.h"
 #include "flow/state_io.h"
 
@@ -41,7 +40,9 @@ class RowStore {
   RowStore(RowTypes types, bool indexed, bool with_notes);
 
   // The rows of a chunk as bytes; views that live until the next call.
-  const std::vector<std::string_view>& Encode(duckdb::DataChunk& rows);
+  const std::vector<std::string_view>& Encode(duckdb::DataChunk& rows) {
+    return layout_.Encode(rows);
+  }
   // The entry of an encoded row: a new one at the front of the list at `head`, or the one there is.
   RowRef FindOrAdd(std::string_view row, RowRef& head);
   void Remove(RowRef ref, RowRef& head);
@@ -68,17 +69,11 @@ class RowStore {
 
   size_t rows() const { return rows_; }
   size_t Bytes() const { return pages_bytes_ + index_.Bytes(); }
-  const RowTypes& types() const { return types_; }
+  const RowTypes& types() const { return layout_.types(); }
 
  private:
   static constexpr size_t kUnit = 8;             // a reference counts these
   static constexpr size_t kPageUnits = 1 << 15;  // 256 KiB
-  struct ColumnPlace {
-    bool fixed = false;
-    size_t width = 0;                 // of a fixed one; of the length of another
-    size_t offset = 0;                // in the row
-    std::unique_ptr<RowCodec> codec;  // of nested values
-  };
 
   std::byte* Address(RowRef ref) const {
     return pages_[ref / kPageUnits] + (ref % kPageUnits) * kUnit;
@@ -87,11 +82,9 @@ class RowStore {
   RowRef Allocate(size_t units);
   RowRef Add(std::string_view row, RowRef& head);
 
-  RowTypes types_;
+  RowLayout layout_;
   bool indexed_;
   size_t header_bytes_;
-  size_t bitmap_bytes_, fixed_bytes_;  // fixed_bytes_: the bitmap and all fixed places
-  std::vector<ColumnPlace> places_;
 
   std::vector<std::unique_ptr<std::byte[]>> owned_;
   std::vector<std::byte*> pages_;
@@ -101,11 +94,7 @@ class RowStore {
   SlotIndex index_;
   size_t rows_ = 0;
 
-  std::string scratch_;
-  std::vector<std::string_view> encoded_;
-  std::vector<size_t> sizes_, offsets_;
-  std::vector<std::vector<std::string_view>> nested_;
-  mutable std::vector<const char*> cursor_;
+  mutable std::vector<const char*> gathered_;
 };
 
 }  // namespace weir

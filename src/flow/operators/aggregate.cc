@@ -1,15 +1,22 @@
 // GROUP BY: a slot for each group, the aggregates' states in arrays by slot.  A group that a step
 // touches is remembered with the row it showed before; Flush emits the old row as gone and the new
 // one as come.  Cost: by rows in, and by touched groups; state: by groups.
+#include <array>
+
 #include "duck/evaluator.h"
 #include "duckdb/common/vector_operations/vector_operations.hpp"
 #include "flow/aggregates/aggregate_state.h"
 #include "flow/key_table.h"
 #include "flow/operators/operators.h"
-#include "flow/row_buffer.h"
 
 namespace weir {
 namespace {
+
+constexpr auto kGone = [] {
+  std::array<int64_t, STANDARD_VECTOR_SIZE> weights{};
+  weights.fill(-1);
+  return weights;
+}();
 
 // Where a call's arguments and filter stand among the evaluated expressions.
 struct Call {
@@ -28,8 +35,7 @@ class Aggregate : public Operator {
         groups_(std::move(groups)),
         group_count_(group_count),
         calls_(std::move(calls)),
-        global_(global),
-        out_(this->types()) {
+        global_(global) {
     RowTypes group_types(this->types().begin(), this->types().begin() + group_count);
     keys_.InitializeEmpty(DuckTypes(group_types));
     if (group_count) {
@@ -37,6 +43,7 @@ class Aggregate : public Operator {
     }
     old_.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(this->types()));
     new_.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(this->types()));
+    out_.InitializeEmpty(DuckTypes(this->types()));
     if (global_) Grow(1);
   }
 
@@ -66,7 +73,6 @@ class Aggregate : public Operator {
       auto count = std::min<size_t>(STANDARD_VECTOR_SIZE, touched_.size() - start);
       EmitChanges(touched_.data() + start, count, *before_pages_[start / STANDARD_VECTOR_SIZE]);
     }
-    out_.Flush([&](duckdb::DataChunk& rows, const int64_t* weights) { Emit(rows, weights); });
     for (uint32_t slot : touched_) {
       is_touched_[slot] = false;
       if (!global_ && weight_[slot] == 0) {
@@ -208,16 +214,25 @@ class Aggregate : public Operator {
   void EmitChanges(const uint32_t* slots, size_t count, duckdb::DataChunk& old_rows) {
     new_.Reset();
     Rows(slots, count, new_);
-    auto emit = [&](duckdb::DataChunk& rows, const int64_t* weights) { Emit(rows, weights); };
+    size_t gone = 0, come = 0;
     for (size_t i = 0; i < count; i++) {
       uint32_t slot = slots[i];
       bool was = shown_[slot];
       bool is = global_ || weight_[slot] > 0;
       if (was && is && SameRow(old_rows, new_, i)) continue;
-      if (was) Copy(old_rows, i, -1, emit);
-      if (is) Copy(new_, i, 1, emit);
+      if (was) gone_.set_index(gone++, i);
+      if (is) come_.set_index(come++, i);
       shown_[slot] = is;
     }
+    auto emit = [&](duckdb::DataChunk& rows, const duckdb::SelectionVector& chosen, size_t some,
+                    const int64_t* weights) {
+      if (some == 0) return;
+      out_.Reference(rows);
+      if (some < rows.size()) out_.Slice(chosen, some);
+      Emit(out_, weights);
+    };
+    emit(old_rows, gone_, gone, kGone.data());
+    emit(new_, come_, come, nullptr);
   }
 
   // Compares the aggregates only: the group is the same.
@@ -239,15 +254,6 @@ class Aggregate : public Operator {
     return true;
   }
 
-  template <class EmitRows>
-  void Copy(duckdb::DataChunk& from, duckdb::idx_t row, int64_t weight, EmitRows emit) {
-    for (duckdb::idx_t column = 0; column < from.ColumnCount(); column++) {
-      duckdb::VectorOperations::Copy(from.data[column], out_.chunk().data[column], row + 1, row,
-                                     out_.next());
-    }
-    out_.Added(weight, emit);
-  }
-
   std::unique_ptr<Evaluator> evaluator_;
   std::unique_ptr<KeyTable> groups_;
   size_t group_count_;
@@ -266,8 +272,8 @@ class Aggregate : public Operator {
   duckdb::SelectionVector filtered_{STANDARD_VECTOR_SIZE};
   uint32_t filtered_slots_[STANDARD_VECTOR_SIZE];
   int64_t filtered_weights_[STANDARD_VECTOR_SIZE];
-  duckdb::DataChunk keys_, keys_out_, old_, new_;
-  RowBuffer out_;
+  duckdb::SelectionVector gone_{STANDARD_VECTOR_SIZE}, come_{STANDARD_VECTOR_SIZE};
+  duckdb::DataChunk keys_, keys_out_, old_, new_, out_;
 };
 
 }  // namespace

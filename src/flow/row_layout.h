@@ -1,0 +1,50 @@
+// Rows of given types as runs of bytes: a bitmap of NULLs, the fixed-width values packed, and the
+// bytes of the others behind them.  Equal rows have equal bytes, except where equal values have
+// several forms (0.0 and -0.0, 1 month and 30 days).  Not thread-safe.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "duck/row_codec.h"
+#include "flow/operator.h"
+
+namespace weir {
+
+class RowLayout {
+ public:
+  explicit RowLayout(RowTypes types);
+
+  // The rows of a chunk as bytes; views that live until the next call.
+  const std::vector<std::string_view>& Encode(duckdb::DataChunk& rows);
+  // Writes encoded rows into columns [first_column, ...) of `out`, from its row 0 on.  Texts point
+  // into the encoded rows.
+  void Gather(const char* const* rows, duckdb::idx_t count, duckdb::DataChunk& out,
+              size_t first_column) const;
+  // Writes one encoded row into the first columns of `out`; texts are copied.
+  void Get(const char* row, duckdb::DataChunk& out, duckdb::idx_t at) const;
+
+  const RowTypes& types() const { return types_; }
+
+ private:
+  struct ColumnPlace {
+    bool fixed = false;
+    size_t width = 0;                 // of a fixed one; of the length of another
+    size_t offset = 0;                // in the row
+    std::unique_ptr<RowCodec> codec;  // of nested values
+  };
+
+  RowTypes types_;
+  size_t bitmap_bytes_, fixed_bytes_;  // fixed_bytes_: the bitmap and all fixed places
+  std::vector<ColumnPlace> places_;
+
+  std::string scratch_;
+  std::vector<std::string_view> encoded_;
+  std::vector<size_t> sizes_, offsets_;
+  std::vector<std::vector<std::string_view>> nested_;
+  mutable std::vector<const char*> cursor_;
+};
+
+}  // namespace weir
