@@ -241,7 +241,12 @@ class WordsTable : public KeyTable {
 
  private:
   const uint64_t* At(uint32_t slot) const { return &keys_[size_t{slot} * words_]; }
-  bool Equal(const uint64_t* a, const uint64_t* b) const { return std::equal(a, a + words_, b); }
+  // Most keys are two or three words: a call of memcmp would cost more than the comparison.
+  bool Equal(const uint64_t* a, const uint64_t* b) const {
+    uint64_t difference = 0;
+    for (size_t i = 0; i < words_; i++) difference |= a[i] ^ b[i];
+    return difference == 0;
+  }
   uint64_t Hash(const uint64_t* key) const {
     uint64_t hash = 0;
     for (size_t i = 0; i < words_; i++) hash = Mix(hash ^ key[i]) + i;

@@ -53,6 +53,11 @@ bool HasClosedForm(const AggregateCall& call) {
   return IsCount(call) || IsExtreme(call) || MakeSum(call) != nullptr;
 }
 
+// The same value twice does not change an extreme.
+bool NeedsDistinct(const AggregateCall& call) {
+  return call.distinct && (!IsExtreme(call) || !call.order.empty());
+}
+
 std::unique_ptr<AggregateState> MakeAggregateState(const AggregateCall& call, bool append_only) {
   if (call.function == kSumOfCounts) return MakeSumOfCounts();
   if (call.function == kAverageOfParts) return MakeAverageOfParts(call);
@@ -61,7 +66,6 @@ std::unique_ptr<AggregateState> MakeAggregateState(const AggregateCall& call, bo
     if (IsCount(call)) {
       state = MakeCount(call.function == "count_star" || call.arguments.empty());
     } else if (IsExtreme(call)) {
-      // The same value twice does not change an extreme.
       return MakeExtreme(call, append_only);
     } else {
       state = MakeSum(call);
@@ -71,7 +75,6 @@ std::unique_ptr<AggregateState> MakeAggregateState(const AggregateCall& call, bo
     bool rows_go = !append_only || !call.order.empty() || FinishesOnce(call);
     state = rows_go ? MakeKeptRows(call, append_only) : MakeNative(call);
   }
-  if (call.distinct) state = MakeDistinct(call, std::move(state));
   return state;
 }
 

@@ -32,15 +32,16 @@ class AggregateState {
 // True when the call is of one of the families below that need no rows kept.
 bool HasClosedForm(const AggregateCall& call);
 
-// The state of a call without its FILTER; DISTINCT is inside.  `append_only`: no row ever goes.
+// True when equal values must be told apart from one another (distinct.h): where it matters.
+bool NeedsDistinct(const AggregateCall& call);
+
+// The state of a call without its FILTER and DISTINCT.  `append_only`: no row ever goes.
 std::unique_ptr<AggregateState> MakeAggregateState(const AggregateCall& call, bool append_only);
 
 // The families (each in the file of its name).
 std::unique_ptr<AggregateState> MakeCount(bool count_rows);
 std::unique_ptr<AggregateState> MakeSum(const AggregateCall& call);  // null: not of this family
 std::unique_ptr<AggregateState> MakeExtreme(const AggregateCall& call, bool append_only);
-std::unique_ptr<AggregateState> MakeDistinct(const AggregateCall& call,
-                                             std::unique_ptr<AggregateState> inner);
 // Merges of partial results, by the names kSumOfCounts and kAverageOfParts.
 inline constexpr const char* kSumOfCounts = "sum of counts";
 inline constexpr const char* kAverageOfParts = "average of parts";

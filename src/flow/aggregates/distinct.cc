@@ -1,105 +1,111 @@
-// DISTINCT inside an aggregate: how often each group has each value.  The aggregate itself hears of
-// a value when it is there for the first time and when it is gone.
-#include "flow/aggregates/aggregate_state.h"
-#include "flow/key_table.h"
+#include "flow/aggregates/distinct.h"
+
+#include <algorithm>
 
 namespace weir {
-namespace {
 
-class Distinct : public AggregateState {
- public:
-  Distinct(const AggregateCall& call, std::unique_ptr<AggregateState> inner)
-      : inner_(std::move(inner)) {
-    RowTypes types{duckdb::LogicalType::UINTEGER};
-    types.insert(types.end(), call.argument_types.begin(), call.argument_types.end());
-    seen_ = KeyTable::Make(types);
-    keys_.InitializeEmpty(DuckTypes(types));
-    changed_.InitializeEmpty(DuckTypes(call.argument_types));
+DistinctSet::DistinctSet(const RowTypes& argument_types, bool append_only)
+    : append_only_(append_only) {
+  RowTypes types{duckdb::LogicalType::UINTEGER};
+  types.insert(types.end(), argument_types.begin(), argument_types.end());
+  values_ = KeyTable::Make(types);
+  keys_.InitializeEmpty(DuckTypes(types));
+  changed_.InitializeEmpty(DuckTypes(argument_types));
+}
+
+void DistinctSet::Update(duckdb::DataChunk& arguments, duckdb::DataChunk& values,
+                         const uint32_t* slots, const int64_t* weights) {
+  auto count = arguments.size();
+  duckdb::Vector groups(duckdb::LogicalType::UINTEGER,
+                        reinterpret_cast<duckdb::data_ptr_t>(const_cast<uint32_t*>(slots)));
+  keys_.data[0].Reference(groups);
+  for (duckdb::idx_t i = 0; i < arguments.ColumnCount(); i++) {
+    keys_.data[i + 1].Reference(arguments.data[i]);
+  }
+  keys_.SetCardinality(count);
+  at_.resize(count);
+  values_->Resolve(keys_, at_.data());
+  if (append_only_) {
+    bits_.resize(values_->Slots());
+  } else {
+    counts_.resize(values_->Slots() * members_.size());
   }
 
-  void Grow(size_t slots) override { inner_->Grow(slots); }
-
-  void Update(duckdb::DataChunk& arguments, const uint32_t* slots,
-              const int64_t* weights) override {
-    duckdb::Vector groups(duckdb::LogicalType::UINTEGER,
-                          reinterpret_cast<duckdb::data_ptr_t>(const_cast<uint32_t*>(slots)));
-    keys_.data[0].Reference(groups);
-    for (duckdb::idx_t i = 0; i < arguments.ColumnCount(); i++) {
-      keys_.data[i + 1].Reference(arguments.data[i]);
+  for (size_t m = 0; m < members_.size(); m++) {
+    auto& member = members_[m];
+    duckdb::UnifiedVectorFormat filter;
+    const bool* holds = nullptr;
+    if (member.filter) {
+      values.data[*member.filter].ToUnifiedFormat(count, filter);
+      holds = duckdb::UnifiedVectorFormat::GetDataUnsafe<bool>(filter);
     }
-    keys_.SetCardinality(arguments.size());
-    seen_slots_.resize(arguments.size());
-    seen_->Resolve(keys_, seen_slots_.data());
-    counts_.resize(seen_->Slots());
-
-    duckdb::SelectionVector rows(arguments.size());
-    std::vector<uint32_t> row_slots;
-    std::vector<int64_t> row_weights;
+    duckdb::idx_t changed = 0;
     bool any_left = false;
-    for (duckdb::idx_t i = 0; i < arguments.size(); i++) {
-      int64_t& count = counts_[seen_slots_[i]];
-      int64_t before = count;
-      count += weights ? weights[i] : 1;
-      int64_t change = (count > 0) - (before > 0);
-      if (change == 0) continue;
+    for (duckdb::idx_t row = 0; row < count; row++) {
+      if (holds) {
+        auto index = filter.sel->get_index(row);
+        if (!holds[index] || !filter.validity.RowIsValid(index)) continue;
+      }
+      int64_t change;
+      if (!Seen(m, at_[row], weights ? weights[row] : 1, change)) continue;
       any_left |= change < 0;
-      rows.set_index(row_slots.size(), i);
-      row_slots.push_back(slots[i]);
-      row_weights.push_back(change);
+      rows_.set_index(changed, row);
+      row_slots_[changed] = slots[row];
+      row_weights_[changed++] = change;
     }
-    if (row_slots.empty()) return;
+    if (changed == 0) continue;
     changed_.Reference(arguments);
-    changed_.Slice(rows, row_slots.size());
-    inner_->Update(changed_, row_slots.data(), any_left ? row_weights.data() : nullptr);
-    // Forget values that are gone for good, once the whole batch is in.
-    if (weights) {
-      for (duckdb::idx_t i = 0; i < arguments.size(); i++) {
-        uint32_t slot = seen_slots_[i];
-        if (counts_[slot] == 0) {
-          counts_[slot] = kErased;
-          seen_->Erase(slot);
-        }
-      }
-      for (duckdb::idx_t i = 0; i < arguments.size(); i++) {
-        if (counts_[seen_slots_[i]] == kErased) counts_[seen_slots_[i]] = 0;
-      }
+    changed_.Slice(rows_, changed);
+    member.state->Update(changed_, row_slots_, any_left ? row_weights_ : nullptr);
+  }
+  if (!append_only_) ForgetGone(count);
+}
+
+// Counts a value; true when it is the first of its kind or the last one left.
+inline bool DistinctSet::Seen(size_t member, uint32_t value, int64_t weight, int64_t& change) {
+  if (append_only_) {
+    uint64_t bit = uint64_t{1} << member;
+    change = 1;
+    if (bits_[value] & bit) return false;
+    bits_[value] |= bit;
+    return true;
+  }
+  int64_t& seen = counts_[value * members_.size() + member];
+  int64_t before = seen;
+  seen += weight;
+  change = (seen > 0) - (before > 0);
+  return change != 0;
+}
+
+// Drops the values of this chunk that no member has any more.
+void DistinctSet::ForgetGone(duckdb::idx_t rows) {
+  size_t width = members_.size();
+  auto first_of = [&](uint32_t value) { return counts_.begin() + static_cast<int64_t>(value * width); };
+  std::sort(at_.begin(), at_.begin() + static_cast<int64_t>(rows));
+  auto end = std::unique(at_.begin(), at_.begin() + static_cast<int64_t>(rows));
+  for (auto value = at_.begin(); value != end; ++value) {
+    auto first = first_of(*value);
+    if (std::all_of(first, first + static_cast<int64_t>(width), [](int64_t n) { return n == 0; })) {
+      values_->Erase(*value);
     }
   }
+}
 
-  void Result(const uint32_t* slots, duckdb::idx_t count, duckdb::Vector& out) override {
-    inner_->Result(slots, count, out);
-  }
-  // A group is cleared when all its rows are gone, and then so are its values.
-  void Clear(uint32_t slot) override { inner_->Clear(slot); }
-  size_t Bytes() const override {
-    return seen_->Bytes() + counts_.capacity() * sizeof(int64_t) + inner_->Bytes();
-  }
-  bool CanSave() const override { return inner_->CanSave(); }
-  void Save(StateWriter& writer) const override {
-    seen_->Save(writer);
-    writer.PutVector(counts_);
-    inner_->Save(writer);
-  }
-  void Load(StateReader& reader) override {
-    seen_->Load(reader);
-    counts_ = reader.GetVector<int64_t>();
-    inner_->Load(reader);
-  }
+size_t DistinctSet::Bytes() const {
+  return values_->Bytes() + counts_.capacity() * sizeof(int64_t) +
+         bits_.capacity() * sizeof(uint64_t);
+}
 
- private:
-  static constexpr int64_t kErased = INT64_MIN;
-  std::unique_ptr<AggregateState> inner_;
-  std::unique_ptr<KeyTable> seen_;
-  std::vector<int64_t> counts_;
-  std::vector<uint32_t> seen_slots_;
-  duckdb::DataChunk keys_, changed_;
-};
+void DistinctSet::Save(StateWriter& writer) const {
+  values_->Save(writer);
+  writer.PutVector(counts_);
+  writer.PutVector(bits_);
+}
 
-}  // namespace
-
-std::unique_ptr<AggregateState> MakeDistinct(const AggregateCall& call,
-                                             std::unique_ptr<AggregateState> inner) {
-  return std::make_unique<Distinct>(call, std::move(inner));
+void DistinctSet::Load(StateReader& reader) {
+  values_->Load(reader);
+  counts_ = reader.GetVector<int64_t>();
+  bits_ = reader.GetVector<uint64_t>();
 }
 
 }  // namespace weir

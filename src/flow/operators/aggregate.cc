@@ -2,10 +2,11 @@
 // touches is remembered with the row it showed before; Flush emits the old row as gone and the new
 // one as come.  Cost: by rows in, and by touched groups; state: by groups.
 #include <array>
+#include <map>
 
 #include "duck/evaluator.h"
 #include "duckdb/common/vector_operations/vector_operations.hpp"
-#include "flow/aggregates/aggregate_state.h"
+#include "flow/aggregates/distinct.h"
 #include "flow/key_table.h"
 #include "flow/operators/operators.h"
 
@@ -18,23 +19,31 @@ constexpr auto kGone = [] {
   return weights;
 }();
 
-// Where a call's arguments and filter stand among the evaluated expressions.
+// Where a call's arguments and filter stand among the evaluated expressions.  With DISTINCT the
+// state is fed by a set that calls over the same arguments share.
 struct Call {
   std::unique_ptr<AggregateState> state;
   size_t first_argument = 0, argument_count = 0;
   std::optional<size_t> filter;
   std::unique_ptr<duckdb::DataChunk> arguments = std::make_unique<duckdb::DataChunk>();
+  bool distinct = false;
+};
+struct SharedDistinct {
+  size_t call;  // one of those it feeds: for the arguments
+  std::unique_ptr<DistinctSet> set;
 };
 
 class Aggregate : public Operator {
  public:
   Aggregate(RowTypes types, std::unique_ptr<Evaluator> evaluator, std::unique_ptr<KeyTable> groups,
-            size_t group_count, std::vector<Call> calls, bool global)
+            size_t group_count, std::vector<Call> calls, std::vector<SharedDistinct> distincts,
+            bool global)
       : Operator("aggregate", std::move(types), false),
         evaluator_(std::move(evaluator)),
         groups_(std::move(groups)),
         group_count_(group_count),
         calls_(std::move(calls)),
+        distincts_(std::move(distincts)),
         global_(global) {
     RowTypes group_types(this->types().begin(), this->types().begin() + group_count);
     keys_.InitializeEmpty(DuckTypes(group_types));
@@ -63,7 +72,14 @@ class Aggregate : public Operator {
         weight_[slots_[i]] += weights ? weights[i] : 1;
       }
     }
-    for (auto& call : calls_) Update(call, values, weights);
+    for (auto& call : calls_) {
+      if (!call.distinct) Update(call, values, weights);
+    }
+    for (auto& distinct : distincts_) {
+      auto& call = calls_[distinct.call];
+      SetArguments(call, values);
+      distinct.set->Update(*call.arguments, values, slots_, weights);
+    }
   }
 
   void Flush() override {
@@ -89,6 +105,7 @@ class Aggregate : public Operator {
   size_t StateBytes() const override {
     size_t bytes = groups_->Bytes() + weight_.capacity() * 8 + is_touched_.capacity();
     for (auto& call : calls_) bytes += call.state->Bytes();
+    for (auto& distinct : distincts_) bytes += distinct.set->Bytes();
     return bytes;
   }
   bool CanSave() const override {
@@ -101,6 +118,7 @@ class Aggregate : public Operator {
     writer.PutVector(shown_);
     writer.Put(emitted_);
     for (auto& call : calls_) call.state->Save(writer);
+    for (auto& distinct : distincts_) distinct.set->Save(writer);
   }
   void Load(StateReader& reader) override {
     groups_->Load(reader);
@@ -112,6 +130,7 @@ class Aggregate : public Operator {
       call.state->Load(reader);
       call.state->Grow(weight_.size());
     }
+    for (auto& distinct : distincts_) distinct.set->Load(reader);
   }
 
  private:
@@ -183,11 +202,15 @@ class Aggregate : public Operator {
     rows.SetCardinality(count);
   }
 
-  void Update(Call& call, duckdb::DataChunk& values, const int64_t* weights) {
+  static void SetArguments(Call& call, duckdb::DataChunk& values) {
     for (size_t i = 0; i < call.argument_count; i++) {
       call.arguments->data[i].Reference(values.data[call.first_argument + i]);
     }
     call.arguments->SetCardinality(values.size());
+  }
+
+  void Update(Call& call, duckdb::DataChunk& values, const int64_t* weights) {
+    SetArguments(call, values);
     if (!call.filter) return call.state->Update(*call.arguments, slots_, weights);
 
     duckdb::UnifiedVectorFormat format;
@@ -258,6 +281,7 @@ class Aggregate : public Operator {
   std::unique_ptr<KeyTable> groups_;
   size_t group_count_;
   std::vector<Call> calls_;
+  std::vector<SharedDistinct> distincts_;
   bool global_;
   bool emitted_ = false;
 
@@ -282,6 +306,8 @@ std::unique_ptr<Operator> MakeAggregate(SessionPtr session, AggregateSpec spec, 
   std::vector<ExpressionPtr> expressions = spec.groups;
   RowTypes types;
   std::vector<Call> calls;
+  std::vector<SharedDistinct> distincts;
+  std::map<std::string, size_t> distinct_of;  // place in distincts, by arguments
   for (auto& call : spec.aggregates) {
     Call made;
     made.state = MakeAggregateState(call, append_only);
@@ -293,6 +319,22 @@ std::unique_ptr<Operator> MakeAggregate(SessionPtr session, AggregateSpec spec, 
       expressions.push_back(call.filter);
     }
     made.arguments->InitializeEmpty(DuckTypes(call.argument_types));
+    if (NeedsDistinct(call)) {
+      made.distinct = true;
+      std::string arguments;
+      for (auto& argument : call.arguments) arguments += Fingerprint(*argument) + "/";
+      // A set has a bit for each of its calls.
+      auto there = distinct_of.find(arguments);
+      if (there != distinct_of.end() && distincts[there->second].set->members() == 64) {
+        distinct_of.erase(there);
+      }
+      auto [found, is_new] = distinct_of.emplace(arguments, distincts.size());
+      if (is_new) {
+        distincts.push_back(
+            {calls.size(), std::make_unique<DistinctSet>(call.argument_types, append_only)});
+      }
+      distincts[found->second].set->Add({made.state.get(), made.filter});
+    }
     calls.push_back(std::move(made));
   }
   auto evaluator = std::make_unique<Evaluator>(std::move(session), std::move(expressions));
@@ -300,7 +342,8 @@ std::unique_ptr<Operator> MakeAggregate(SessionPtr session, AggregateSpec spec, 
   auto groups = KeyTable::Make(types);
   for (auto& call : spec.aggregates) types.push_back(call.type);
   return std::make_unique<Aggregate>(std::move(types), std::move(evaluator), std::move(groups),
-                                     spec.groups.size(), std::move(calls), spec.global);
+                                     spec.groups.size(), std::move(calls), std::move(distincts),
+                                     spec.global);
 }
 
 }  // namespace weir
