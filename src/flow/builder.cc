@@ -208,6 +208,9 @@ CircuitBuilder::Built CircuitBuilder::Project(const PlanNode& node) {
 
 CircuitBuilder::Built CircuitBuilder::Unnest(const PlanNode& node) {
   Operator* input = Dense(Visit(*node.inputs[0]), node.inputs[0]->types);
+  if (summed_unnests_.contains(&node)) {
+    input = Add(MakeConsolidate(input->types()), {input}, "", "equal rows of a step");
+  }
   std::string identity = Print(node.expressions);
   auto* op = Add(MakeUnnest(session_, node.expressions, node.types, input->append_only()), {input},
                  identity, Describe(node));
@@ -242,6 +245,7 @@ CircuitBuilder::Built CircuitBuilder::Aggregate(const PlanNode& node) {
   if (plain) {
     if (auto bucketed = BucketedAggregate(node)) return *bucketed;
   }
+  MarkSummedUnnest(node);
   Built input = Visit(*node.inputs[0]);
   if (plain) return GroupingSet(node, input, all);
   std::vector<Operator*> parts;
@@ -249,6 +253,20 @@ CircuitBuilder::Built CircuitBuilder::Aggregate(const PlanNode& node) {
   if (parts.size() == 1) return {parts[0], Identity(node.types.size())};
   auto* op = Add(MakeUnionAll(node.types, false), parts, "", "grouping sets");
   return {op, Identity(op->types().size())};
+}
+
+// An unnest below an aggregate that only adds up weights (counts and sums; an extreme or a DISTINCT
+// does more) may as well unnest each distinct row once.
+void CircuitBuilder::MarkSummedUnnest(const PlanNode& aggregate) {
+  for (auto& call : aggregate.aggregates) {
+    bool extreme = call.function == "min" || call.function == "max";
+    if (call.distinct || extreme || !HasClosedForm(call)) return;
+  }
+  const PlanNode* below = aggregate.inputs[0].get();
+  while (below->kind == PlanNode::Kind::kProject || below->kind == PlanNode::Kind::kFilter) {
+    below = below->inputs[0].get();
+  }
+  if (below->kind == PlanNode::Kind::kUnnest) summed_unnests_.insert(below);
 }
 
 // One grouping set; its rows have all the groups (NULL where the set lacks one), the aggregates and

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "duck/plan.h"
@@ -50,6 +51,7 @@ class CircuitBuilder {
   Built Unnest(const PlanNode& node);
   Built UnionAll(const PlanNode& node);
   Built Aggregate(const PlanNode& node);
+  void MarkSummedUnnest(const PlanNode& aggregate);
   Built GroupingSet(const PlanNode& node, const Built& input, const std::vector<size_t>& set);
   std::optional<Built> BucketedAggregate(const PlanNode& node);
   Built Distinct(const PlanNode& node);
@@ -76,6 +78,7 @@ class CircuitBuilder {
   Resolve resolve_;
   std::map<std::string, Built> views_;            // materialized views built on the way
   std::map<const PlanNode*, Built> visited_;      // nodes that are the input of several
+  std::set<const PlanNode*> summed_unnests_;      // of whose rows only weights are added up
   std::vector<std::shared_ptr<PlanNode>> plans_;  // keeps the keys of visited_ alive
   std::string unsupported_;
 };

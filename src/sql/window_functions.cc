@@ -124,7 +124,8 @@ class Expander {
     std::map<std::string, std::string> spans;  // SIZE and the like, as SQL
   };
 
-  Window Read(const Call& call) const {
+  // The arguments by name.
+  std::map<std::string, Span> Given(const Call& call) const {
     std::map<std::string, Span> given;
     std::vector<std::string> order = {"DATA", "TIMECOL"};
     for (auto& name : call.shape->arguments) order.push_back(name);
@@ -153,6 +154,11 @@ class Expander {
              call.shape->name + " needs " + order[i] + ", its argument " + std::to_string(i + 1));
       }
     }
+    return given;
+  }
+
+  Window Read(const Call& call) const {
+    auto given = Given(call);
     Window window;
     ReadData(given.at("DATA"), *call.shape, window);
     window.time = ReadDescriptor(given.at("TIMECOL"));
@@ -195,6 +201,27 @@ class Expander {
     return one_word ? "\"" + name + "\"" : name;
   }
 
+  // INTERVAL '10' SECOND and the like, in seconds.
+  std::optional<int64_t> Seconds(const Span& span) const {
+    if (span.last != span.first + 2 || !IsWord(span.first, "INTERVAL")) return std::nullopt;
+    static const std::map<std::string, int64_t> units = {
+        {"SECOND", 1}, {"MINUTE", 60}, {"HOUR", 3600}, {"DAY", 86400}};
+    std::string unit = Upper(tokens_[span.last].text);
+    if (unit.ends_with('S')) unit.pop_back();
+    auto& number = tokens_[span.first + 1].text;
+    bool digits = !number.empty() && number.size() < 10 &&
+                  number.find_first_not_of("0123456789") == std::string::npos;
+    auto found = units.find(unit);
+    if (!digits || found == units.end()) return std::nullopt;
+    return std::stoll(number) * found->second;
+  }
+
+  bool SizeIsMultipleOfSlide(const Call& call) const {
+    auto given = Given(call);
+    auto slide = Seconds(given.at("SLIDE")), size = Seconds(given.at("SIZE"));
+    return slide && size && *slide > 0 && *size % *slide == 0;
+  }
+
   std::string Expand(const Call& call) const {
     Window window = Read(call);
     auto span = [&](const char* name) { return window.spans.at(name); };
@@ -212,6 +239,15 @@ class Expander {
       return "(SELECT *, " + start + " AS window_start, " + end + " AS window_end, " + end +
              last_of + from + ")";
     }
+    if (call.shape->name == "HOP" && SizeIsMultipleOfSlide(call)) {
+      // Rows of one slide are in the same windows, and need not be told apart by their times.
+      return "(SELECT * EXCLUDE (weir_slide), window_start + " + span("SIZE") +
+             " AS window_end, window_start + " + span("SIZE") + last_of +
+             " FROM (SELECT *, unnest(generate_series(weir_slide - (" + span("SIZE") + " - " +
+             span("SLIDE") + "), weir_slide, " + span("SLIDE") +
+             ")) AS window_start FROM (SELECT *, " + bucket(span("SLIDE"), time) +
+             " AS weir_slide" + from + ")))";
+    }
     if (call.shape->name == "HOP") {
       std::string first =
           bucket(span("SLIDE"), time + " - " + span("SIZE")) + " + " + span("SLIDE");
@@ -226,17 +262,18 @@ class Expander {
              span("STEP") + ", " + start + " + " + span("SIZE") + ", " + span("STEP") +
              ")) AS window_end" + from + "))";
     }
-    // A session begins with a row that comes longer than the gap after the one before it.
+    // A session begins with a row that comes longer than the gap after the one before it; its rows
+    // are those until the next such.
     std::string of = window.partition.empty() ? "" : "PARTITION BY " + window.partition + " ";
     std::string of_session = "PARTITION BY " +
                              (window.partition.empty() ? "" : window.partition + ", ") +
-                             "weir_session";
+                             "window_start";
     std::string end = "max(" + time + ") OVER (" + of_session + ") + " + span("GAP");
-    return "(SELECT * EXCLUDE (weir_begins, weir_session), min(" + time + ") OVER (" + of_session +
-           ") AS window_start, " + end + " AS window_end, " + end + last_of +
-           " FROM (SELECT *, count(*) FILTER (WHERE weir_begins) OVER (" + of + "ORDER BY " + time +
-           ") AS weir_session FROM (SELECT *, " + time + " - lag(" + time + ") OVER (" + of +
-           "ORDER BY " + time + ") > " + span("GAP") + " AS weir_begins" + from + ")))";
+    return "(SELECT * EXCLUDE (weir_begins), " + end + " AS window_end, " + end + last_of +
+           " FROM (SELECT *, max(CASE WHEN weir_begins THEN " + time + " END) OVER (" + of +
+           "ORDER BY " + time + ") AS window_start FROM (SELECT *, coalesce(" + time + " - lag(" +
+           time + ") OVER (" + of + "ORDER BY " + time + ") > " + span("GAP") +
+           ", true) AS weir_begins" + from + ")))";
   }
 
   const std::string& text_;

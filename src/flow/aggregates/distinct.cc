@@ -80,7 +80,9 @@ inline bool DistinctSet::Seen(size_t member, uint32_t value, int64_t weight, int
 // Drops the values of this chunk that no member has any more.
 void DistinctSet::ForgetGone(duckdb::idx_t rows) {
   size_t width = members_.size();
-  auto first_of = [&](uint32_t value) { return counts_.begin() + static_cast<int64_t>(value * width); };
+  auto first_of = [&](uint32_t value) {
+    return counts_.begin() + static_cast<int64_t>(value * width);
+  };
   std::sort(at_.begin(), at_.begin() + static_cast<int64_t>(rows));
   auto end = std::unique(at_.begin(), at_.begin() + static_cast<int64_t>(rows));
   for (auto value = at_.begin(); value != end; ++value) {

@@ -1,7 +1,7 @@
 // DISTINCT inside aggregates: how often each group has each value.  The aggregates themselves hear
 // of a value when it is there for the first time and when it is gone.
 //
-// Calls over the same values share one set, whatever their FILTERs: a row is looked up once.  State:
+// Calls over the same values share one set, whatever their FILTERs: a row is looked up once. State:
 // the values of each group, and for each call a count, or a bit while input only grows.
 #pragma once
 

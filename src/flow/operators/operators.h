@@ -40,6 +40,7 @@ std::unique_ptr<Operator> MakeProject(SessionPtr session, std::vector<Expression
                                       bool append_only);
 std::unique_ptr<Operator> MakeUnnest(SessionPtr session, std::vector<ExpressionPtr> lists,
                                      RowTypes types, bool append_only);
+std::unique_ptr<Operator> MakeConsolidate(RowTypes types);
 std::unique_ptr<Operator> MakeUnionAll(RowTypes types, bool append_only);
 std::unique_ptr<Operator> MakeConstant(RowTypes types,
                                        std::vector<std::vector<duckdb::Value>> rows);

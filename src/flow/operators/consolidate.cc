@@ -1,0 +1,68 @@
+// Equal rows of a step as one row with their weights added: where what follows makes many rows of
+// each and only adds up weights (counts and sums over hopping windows), it then works on the few
+// that differ.  Passes rows on as they are once they turn out to differ mostly.
+//
+// Cost: a look-up a row.  State: the distinct rows of the step at hand; none between steps.
+#include "flow/key_table.h"
+#include "flow/operators/operators.h"
+#include "flow/row_buffer.h"
+
+namespace weir {
+namespace {
+
+class Consolidate : public Operator {
+ public:
+  explicit Consolidate(RowTypes types)
+      : Operator("consolidate", std::move(types), false),
+        table_(KeyTable::Make(this->types())),
+        out_(this->types()) {}
+
+  void Push(size_t, duckdb::DataChunk& rows, const int64_t* weights) override {
+    if (passes_on_) return Emit(rows, weights);
+    table_->Resolve(rows, slots_);
+    weights_.resize(table_->Slots());
+    for (duckdb::idx_t i = 0; i < rows.size(); i++) {
+      weights_[slots_[i]] += weights ? weights[i] : 1;
+    }
+    rows_in_ += rows.size();
+    if (weights_.size() > kMostRows) Flush();
+  }
+
+  void Flush() override {
+    if (weights_.empty()) return;
+    auto emit = [&](duckdb::DataChunk& rows, const int64_t* weights) { Emit(rows, weights); };
+    rows_out_ += weights_.size();
+    for (uint32_t slot = 0; slot < weights_.size(); slot++) {
+      if (weights_[slot] == 0) continue;
+      table_->Key(slot, out_.chunk(), out_.next());
+      out_.Added(weights_[slot], emit);
+    }
+    out_.Flush(emit);
+    table_ = KeyTable::Make(types());
+    weights_.clear();
+    passes_on_ = rows_in_ > kEnoughToTell && rows_out_ * 2 > rows_in_;
+  }
+
+  size_t StateBytes() const override {
+    return table_->Bytes() + weights_.capacity() * sizeof(int64_t);
+  }
+
+ private:
+  static constexpr size_t kMostRows = 1 << 18;
+  static constexpr uint64_t kEnoughToTell = 100'000;
+
+  std::unique_ptr<KeyTable> table_;
+  std::vector<int64_t> weights_;
+  uint32_t slots_[STANDARD_VECTOR_SIZE];
+  RowBuffer out_;
+  uint64_t rows_in_ = 0, rows_out_ = 0;
+  bool passes_on_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Operator> MakeConsolidate(RowTypes types) {
+  return std::make_unique<Consolidate>(std::move(types));
+}
+
+}  // namespace weir
