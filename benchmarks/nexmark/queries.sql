@@ -219,7 +219,7 @@ SELECT b.auction, b.bidder, b.price, b.channel, b.url, b.dateTime AS bid_dateTim
 FROM bid AS b INNER JOIN auction AS a ON b.auction = a.id
 WHERE a.category = 10;
 
--- q21 Channel numbers, from the name or the address.
+-- q21 Channel numbers, from the name or the address.  (What has no match is '' here, NULL in Flink.)
 CREATE MATERIALIZED VIEW q21 AS
 SELECT auction, bidder, price, channel,
   CASE
@@ -227,10 +227,10 @@ SELECT auction, bidder, price, channel,
     WHEN lower(channel) = 'google' THEN '1'
     WHEN lower(channel) = 'facebook' THEN '2'
     WHEN lower(channel) = 'baidu' THEN '3'
-    ELSE nullif(regexp_extract(url, '(&|^)channel_id=([^&]*)', 2), '')
+    ELSE regexp_extract(url, '(&|^)channel_id=([^&]*)', 2)
   END AS channel_id
 FROM bid
-WHERE nullif(regexp_extract(url, '(&|^)channel_id=([^&]*)', 2), '') IS NOT NULL
+WHERE regexp_extract(url, '(&|^)channel_id=([^&]*)', 2) <> ''
   OR lower(channel) IN ('apple', 'google', 'facebook', 'baidu');
 
 -- q22 Folders of the address.

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "duck/faster_functions.h"
 #include "duck/rounding.h"
 #include "duckdb/execution/expression_executor.hpp"
 #include "duckdb/planner/expression/bound_comparison_expression.hpp"
@@ -25,6 +26,9 @@ Evaluator::Evaluator(std::shared_ptr<Session> session, std::vector<ExpressionPtr
       expressions_(std::move(expressions)),
       executor_(std::make_unique<Executor>(session_->context())) {
   for (auto& expression : expressions_) {
+    auto own = expression->Copy();
+    UseFasterFunctions(own);
+    expression = ExpressionPtr(own.release());
     executor_->executor.AddExpression(*expression);
     executor_->roundings.push_back(Rounding::Make(session_, *expression));
     types_.push_back(expression->return_type);
@@ -168,6 +172,7 @@ Selector::Selector(std::shared_ptr<Session> session, std::vector<ExpressionPtr> 
     }
   }
   if (rest) {
+    UseFasterFunctions(rest);
     impl_->rest = ExpressionPtr(rest.release());
     impl_->executor =
         std::make_unique<duckdb::ExpressionExecutor>(impl_->session->context(), *impl_->rest);

@@ -325,10 +325,10 @@ std::optional<CircuitBuilder::Built> CircuitBuilder::BucketedAggregate(const Pla
   Built input = Visit(*below->inputs[0]);
   auto bucket = Over(input, below->clock->bucket);
   size_t bucket_column = input.op->types().size();
-  std::string bucket_print = Fingerprint(*bucket);
+  const std::string bucket_print = Fingerprint(*bucket);
   auto* with_bucket = Add(MakeBucket(session_, bucket, input.op->types(), below->clock->coarse,
                                      input.op->append_only()),
-                          {input.op}, std::move(bucket_print), Describe(below->clock->bucket));
+                          {input.op}, bucket_print, Describe(below->clock->bucket));
   Built rows{with_bucket, input.columns};
   std::vector<ExpressionPtr> columns;
   if (project) {

@@ -1,0 +1,18 @@
+// Functions of DuckDB whose work on event streams can be saved, with the same results.
+//
+//  - split_part(text, 'c', n), which is string_split(text, 'c')[n]: no list is made; the part is a
+//    view into the text, found with memchr.
+//  - lower(text) of ASCII, in place where texts are short.
+//  - regexp_extract and regexp_replace of a text with constants: streams repeat themselves (the
+//    same addresses, agents, messages), so results are remembered by text; no longer, once texts
+//    turn out to differ mostly.
+#pragma once
+
+#include "duckdb/planner/expression.hpp"
+
+namespace weir {
+
+// Puts these into an expression, which is then evaluated by one thread at a time.
+void UseFasterFunctions(duckdb::unique_ptr<duckdb::Expression>& expression);
+
+}  // namespace weir
