@@ -84,6 +84,8 @@ class Translator {
       case LogicalOperatorType::LOGICAL_DUMMY_SCAN: return DummyScan(op);
       case LogicalOperatorType::LOGICAL_EMPTY_RESULT: return Constant(op);
       case LogicalOperatorType::LOGICAL_EXPRESSION_GET: return Values(op);
+      case LogicalOperatorType::LOGICAL_CHUNK_GET:
+        return Rows(op.Cast<duckdb::LogicalColumnDataGet>());
       case LogicalOperatorType::LOGICAL_MATERIALIZED_CTE:
         ctes_[op.Cast<duckdb::LogicalMaterializedCTE>().table_index] = Visit(*op.children[0]);
         return Visit(*op.children[1]);
@@ -147,10 +149,7 @@ class Translator {
     pattern->root = get.Copy(session_.context());
     BatchRunner::Inputs none;
     BatchRunner(session_, pattern).Run(none, [&](duckdb::DataChunk& rows) {
-      for (duckdb::idx_t row = 0; row < rows.size() && node->rows.size() <= kMostRows; row++) {
-        auto& values = node->rows.emplace_back();
-        for (auto& column : rows.data) values.push_back(column.GetValue(row));
-      }
+      if (node->rows.size() <= kMostRows) AddRows(rows, *node);
     });
     if (node->rows.size() <= kMostRows) return node;
     return Unsupported(get,
@@ -236,10 +235,10 @@ class Translator {
 
   NodePtr Filter(duckdb::LogicalFilter& filter) {
     duckdb::LogicalFilter::SplitPredicates(filter.expressions);
-    if (!filter.projection_map.empty()) return Unsupported(filter, "a filter that drops columns");
     NodePtr input = GroupTop(filter);
     if (!input) input = Visit(*filter.children[0]);
     auto node = Make(PlanNode::Kind::kFilter, filter);
+    node->types = input->types;
     std::vector<const Expression*> on_clock;
     for (auto& expression : filter.expressions) {
       if (IsUndetermined(*expression)) return Unsupported(filter, "a random value");
@@ -262,7 +261,13 @@ class Translator {
                                        "clock alone, as in ts > now() - INTERVAL 1 HOUR)");
       }
     }
-    return result;
+    if (filter.projection_map.empty()) return result;
+    auto kept = Make(PlanNode::Kind::kProject, filter);
+    for (auto column : filter.projection_map) {
+      kept->expressions.push_back(ColumnReference(column, result->types[column]));
+    }
+    kept->inputs.push_back(std::move(result));
+    return kept;
   }
 
   NodePtr Project(LogicalOperator& op) {
@@ -821,6 +826,20 @@ class Translator {
     for (auto& type : node->types) row.emplace_back(duckdb::Value(type));
     node->rows.push_back(std::move(row));
     return node;
+  }
+
+  // What DuckDB makes of a long IN (1, 2, ...).
+  NodePtr Rows(duckdb::LogicalColumnDataGet& get) {
+    auto node = Make(PlanNode::Kind::kConstant, get);
+    for (auto& chunk : get.collection->Chunks()) AddRows(chunk, *node);
+    return node;
+  }
+
+  static void AddRows(duckdb::DataChunk& rows, PlanNode& constant) {
+    for (duckdb::idx_t row = 0; row < rows.size(); row++) {
+      auto& values = constant.rows.emplace_back();
+      for (auto& column : rows.data) values.push_back(column.GetValue(row));
+    }
   }
 
   NodePtr Values(LogicalOperator& op) {

@@ -96,8 +96,14 @@ duckdb::Connection& Oracle::Load(const CatalogState& catalog, Offset at, bool hi
 BatchResult Oracle::Answer(const BatchRequest& request) {
   auto catalog = catalog_.Current();
   std::lock_guard lock(mutex_);
-  bool hidden = request.sql.find("_offset") != std::string::npos ||
-                request.sql.find("_arrival_time") != std::string::npos;
+  auto mentions = [](const std::string& query) {
+    return query.find("_offset") != query.npos || query.find("_arrival_time") != query.npos;
+  };
+  bool hidden = mentions(request.sql);
+  for (auto& [name, view] : catalog->views) {
+    bool read = request.sql.find(view->name) != std::string::npos;
+    hidden = hidden || (read && mentions(view->query));
+  }
   auto& connection = Load(*catalog, request.at, hidden);
   connection.BeginTransaction();
   SetTransactionTime(*connection.context, request.as_of);
