@@ -151,6 +151,9 @@ std::string Describe(const PlanNode& node) {
       for (auto& key : call.order) text += " " + Describe(key.by) + (key.descending ? " DESC" : "");
       return text;
     }
+    case PlanNode::Kind::kSession:
+      return "of (" + List(node.session.groups, ", ") + ") by " + Describe(node.session.time) +
+             " gap " + std::to_string(node.session.gap / 1000) + " ms";
     case PlanNode::Kind::kSetOperation:
       return std::string(node.is_except ? "EXCEPT" : "INTERSECT") +
              (node.keeps_copies ? " ALL" : "");

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/ids.h"
 #include "duckdb/common/types.hpp"
 #include "duckdb/common/types/value.hpp"
 
@@ -91,6 +92,13 @@ struct GroupTopCall {
   bool with_number = false;  // a BIGINT column with it follows the input's
 };
 
+// Rows of a group that come at most `gap` after one another belong to one session.
+struct SessionCall {
+  std::vector<ExpressionPtr> groups;
+  ExpressionPtr time;  // microseconds; not NULL
+  Micros gap = 0;
+};
+
 // What is computed again, by DuckDB's batch operators, for the keys that were touched.
 struct BatchCall {
   std::shared_ptr<const BatchPattern> pattern;
@@ -111,6 +119,7 @@ struct PlanNode {
     kJoin,
     kTop,
     kGroupTop,
+    kSession,
     kSetOperation,
     kBatch,
     kConstant,
@@ -131,13 +140,14 @@ struct PlanNode {
   std::vector<AggregateCall> aggregates;            // kAggregate
   JoinCall join;                                    // kJoin
   GroupTopCall group_top;                           // kGroupTop
-  BatchCall batch;                                  // kBatch
-  bool is_except = false, keeps_copies = false;     // kSetOperation: EXCEPT, ALL
-  std::vector<SortKey> order;                       // kTop
-  std::optional<uint64_t> limit;                    // kTop
-  uint64_t offset = 0;                              // kTop
-  std::vector<std::vector<duckdb::Value>> rows;     // kConstant
-  std::string reason;                               // kUnsupported: why, and what would help
+  SessionCall session;                           // kSession; start and last time follow the input
+  BatchCall batch;                               // kBatch
+  bool is_except = false, keeps_copies = false;  // kSetOperation: EXCEPT, ALL
+  std::vector<SortKey> order;                    // kTop
+  std::optional<uint64_t> limit;                 // kTop
+  uint64_t offset = 0;                           // kTop
+  std::vector<std::vector<duckdb::Value>> rows;  // kConstant
+  std::string reason;                            // kUnsupported: why, and what would help
 };
 
 // One line about a node's expressions, for EXPLAIN.

@@ -86,6 +86,7 @@ CircuitBuilder::Built CircuitBuilder::Visit(const PlanNode& node) {
     case PlanNode::Kind::kDistinct: built = Distinct(node); break;
     case PlanNode::Kind::kJoin: built = Join(node); break;
     case PlanNode::Kind::kGroupTop: built = GroupTop(node); break;
+    case PlanNode::Kind::kSession: built = Session(node); break;
     case PlanNode::Kind::kSetOperation: built = SetOperation(node); break;
     case PlanNode::Kind::kBatch: built = Batch(node); break;
     case PlanNode::Kind::kTop: built = Top(node); break;
@@ -208,7 +209,7 @@ CircuitBuilder::Built CircuitBuilder::Project(const PlanNode& node) {
 
 CircuitBuilder::Built CircuitBuilder::Unnest(const PlanNode& node) {
   Operator* input = Dense(Visit(*node.inputs[0]), node.inputs[0]->types);
-  if (summed_unnests_.contains(&node)) {
+  if (summed_.contains(&node)) {
     input = Add(MakeConsolidate(input->types()), {input}, "", "equal rows of a step");
   }
   std::string identity = Print(node.expressions);
@@ -245,7 +246,7 @@ CircuitBuilder::Built CircuitBuilder::Aggregate(const PlanNode& node) {
   if (plain) {
     if (auto bucketed = BucketedAggregate(node)) return *bucketed;
   }
-  MarkSummedUnnest(node);
+  MarkSummed(node);
   Built input = Visit(*node.inputs[0]);
   if (plain) return GroupingSet(node, input, all);
   std::vector<Operator*> parts;
@@ -255,9 +256,9 @@ CircuitBuilder::Built CircuitBuilder::Aggregate(const PlanNode& node) {
   return {op, Identity(op->types().size())};
 }
 
-// An unnest below an aggregate that only adds up weights (counts and sums; an extreme or a DISTINCT
-// does more) may as well unnest each distinct row once.
-void CircuitBuilder::MarkSummedUnnest(const PlanNode& aggregate) {
+// What makes many rows of each, below an aggregate that only adds up weights (counts and sums; an
+// extreme or a DISTINCT does more), may as well do so once for each distinct row.
+void CircuitBuilder::MarkSummed(const PlanNode& aggregate) {
   for (auto& call : aggregate.aggregates) {
     bool extreme = call.function == "min" || call.function == "max";
     if (call.distinct || extreme || !HasClosedForm(call)) return;
@@ -266,7 +267,9 @@ void CircuitBuilder::MarkSummedUnnest(const PlanNode& aggregate) {
   while (below->kind == PlanNode::Kind::kProject || below->kind == PlanNode::Kind::kFilter) {
     below = below->inputs[0].get();
   }
-  if (below->kind == PlanNode::Kind::kUnnest) summed_unnests_.insert(below);
+  bool multiplies =
+      below->kind == PlanNode::Kind::kUnnest || below->kind == PlanNode::Kind::kSession;
+  if (multiplies) summed_.insert(below);
 }
 
 // One grouping set; its rows have all the groups (NULL where the set lacks one), the aggregates and
@@ -442,6 +445,19 @@ CircuitBuilder::Built CircuitBuilder::GroupTop(const PlanNode& node) {
                          Print(call.groups) + "/" + Print(call.order) +
                          (input->append_only() ? "growing" : "");
   auto* op = Add(MakeGroupTop(session_, call, input->types(), input->append_only()), {input},
+                 identity, Describe(node));
+  return {op, Identity(op->types().size())};
+}
+
+CircuitBuilder::Built CircuitBuilder::Session(const PlanNode& node) {
+  Operator* input = Dense(Visit(*node.inputs[0]), node.inputs[0]->types);
+  auto& call = node.session;
+  if (summed_.contains(&node)) {
+    input = Add(MakeConsolidate(input->types()), {input}, "", "equal rows of a step");
+  }
+  std::string identity = Print(call.groups) + "/" + Fingerprint(*call.time) + "/" +
+                         std::to_string(call.gap) + (input->append_only() ? "growing" : "");
+  auto* op = Add(MakeSession(session_, call, input->types(), input->append_only()), {input},
                  identity, Describe(node));
   return {op, Identity(op->types().size())};
 }

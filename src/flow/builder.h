@@ -51,12 +51,13 @@ class CircuitBuilder {
   Built Unnest(const PlanNode& node);
   Built UnionAll(const PlanNode& node);
   Built Aggregate(const PlanNode& node);
-  void MarkSummedUnnest(const PlanNode& aggregate);
+  void MarkSummed(const PlanNode& aggregate);
   Built GroupingSet(const PlanNode& node, const Built& input, const std::vector<size_t>& set);
   std::optional<Built> BucketedAggregate(const PlanNode& node);
   Built Distinct(const PlanNode& node);
   Built Join(const PlanNode& node);
   Built GroupTop(const PlanNode& node);
+  Built Session(const PlanNode& node);
   Built SetOperation(const PlanNode& node);
   Built Batch(const PlanNode& node);
   Built Top(const PlanNode& node);
@@ -78,7 +79,7 @@ class CircuitBuilder {
   Resolve resolve_;
   std::map<std::string, Built> views_;            // materialized views built on the way
   std::map<const PlanNode*, Built> visited_;      // nodes that are the input of several
-  std::set<const PlanNode*> summed_unnests_;      // of whose rows only weights are added up
+  std::set<const PlanNode*> summed_;              // of whose rows only weights are added up
   std::vector<std::shared_ptr<PlanNode>> plans_;  // keeps the keys of visited_ alive
   std::string unsupported_;
 };

@@ -112,11 +112,26 @@ class Expander {
       if (depth == 0 && (closes || IsSymbol(call.last, ','))) {
         call.arguments.push_back({first, call.last - 1});
         first = call.last + 1;
-        if (closes) return call;
+        if (closes) return WithWholePartition(std::move(call));
       }
       if (IsSymbol(call.last, '(')) depth++;
       if (closes) depth--;
     }
+  }
+
+  // PARTITION BY a, b is one argument, for all its commas.
+  Call WithWholePartition(Call call) const {
+    auto& arguments = call.arguments;
+    bool parted = false;
+    for (size_t at = arguments[0].first; at < arguments[0].last; at++) {
+      parted = parted || (IsWord(at, "PARTITION") && IsWord(at + 1, "BY"));
+    }
+    while (parted && arguments.size() > 1 && !IsWord(arguments[1].first, "DESCRIPTOR") &&
+           !(IsSymbol(arguments[1].first + 1, '=') && IsSymbol(arguments[1].first + 2, '>'))) {
+      arguments[0].last = arguments[1].last;
+      arguments.erase(arguments.begin() + 1);
+    }
+    return call;
   }
 
   struct Window {

@@ -90,6 +90,10 @@ std::unique_ptr<Operator> MakeJoin(const SessionPtr& session, JoinSpec spec);
 std::unique_ptr<Operator> MakeGroupTop(const SessionPtr& session, const GroupTopCall& call,
                                        const RowTypes& input, bool append_only);
 
+// Adds the start and the last time of each row's session (SessionCall in duck/plan_node.h).
+std::unique_ptr<Operator> MakeSession(const SessionPtr& session, const SessionCall& call,
+                                      const RowTypes& input, bool append_only);
+
 // INTERSECT or EXCEPT; `keeps_copies`: ALL.
 std::unique_ptr<Operator> MakeSetOperation(RowTypes types, bool is_except, bool keeps_copies);
 

@@ -1,0 +1,301 @@
+// Sessions: rows of a group of which each comes at most a gap after the one before.  Each row comes
+// out with the start and the last time of its session.
+//
+// A key's sessions stand in order of time, each with its rows.  A step gathers what changed for
+// each key; at its end the sessions that the changes touch (within a gap) are taken apart and put
+// together again: so rows may come in any order, join two sessions, or leave a hole that splits
+// one.
+//
+// Cost: by the rows of touched sessions, as all of them come out anew when an end moves; only the
+// new rows do when it does not.  State: the rows, and 16 bytes for each.
+#include <algorithm>
+
+#include "duck/evaluator.h"
+#include "flow/key_table.h"
+#include "flow/operators/operators.h"
+#include "flow/row_store.h"
+
+namespace weir {
+namespace {
+
+class Sessions : public Operator {
+ public:
+  Sessions(const SessionPtr& session, const SessionCall& call, RowTypes input, RowTypes types,
+           bool append_only)
+      : Operator("session", std::move(types), false),
+        gap_(call.gap),
+        width_(input.size()),
+        group_count_(call.groups.size()),
+        rows_(std::move(input), !append_only, false) {
+    auto expressions = call.groups;
+    expressions.push_back(call.time);
+    evaluator_ = std::make_unique<Evaluator>(session, expressions);
+    RowTypes group_types(evaluator_->types().begin(), evaluator_->types().end() - 1);
+    if (group_count_) {
+      table_ = KeyTable::Make(group_types);
+      keys_.InitializeEmpty(DuckTypes(group_types));
+    }
+    out_.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(this->types()));
+  }
+
+  void Push(size_t, duckdb::DataChunk& rows, const int64_t* weights) override {
+    ResolveTimes(rows);
+    auto& encoded = rows_.Encode(rows);
+    for (duckdb::idx_t i = 0; i < rows.size(); i++) {
+      Key& key = keys_of_[slots_[i]];
+      if (key.changes.empty()) touched_.push_back(slots_[i]);
+      RowRef ref = rows_.FindOrAdd(encoded[i], key.head);
+      key.changes.push_back({times_[i], ref, weights ? weights[i] : 1});
+    }
+  }
+
+  void Flush() override {
+    for (uint32_t slot : touched_) Settle(slot);
+    touched_.clear();
+    FlushOut();
+    // Rows that are gone were still pointed at by what went out.
+    for (auto& [slot, ref] : gone_) rows_.Remove(ref, keys_of_[slot].head);
+    for (auto& [slot, ref] : gone_) {
+      if (table_ && keys_of_[slot].head == kNoRow && keys_of_[slot].is_used) {
+        keys_of_[slot] = Key();
+        table_->Erase(slot);
+      }
+    }
+    gone_.clear();
+  }
+
+  bool HasState() const override { return true; }
+  size_t StateBytes() const override {
+    return rows_.Bytes() + rows_.rows() * sizeof(Row) + keys_of_.capacity() * sizeof(Key) +
+           (table_ ? table_->Bytes() : 0);
+  }
+  void Save(StateWriter& writer) const override {
+    if (table_) table_->Save(writer);
+    std::vector<RowRef> heads;
+    heads.reserve(keys_of_.size());
+    for (auto& key : keys_of_) heads.push_back(key.head);
+    rows_.Save(writer, heads);
+  }
+  // Sessions follow from the rows and their times.
+  void Load(StateReader& reader) override {
+    if (table_) table_->Load(reader);
+    std::vector<RowRef> heads;
+    rows_.Load(reader, heads);
+    keys_of_.resize(heads.size());
+    duckdb::DataChunk chunk;
+    chunk.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(rows_.types()));
+    std::vector<RowRef> refs;
+    std::vector<Row> rows;
+    for (uint32_t slot = 0; slot < heads.size(); slot++) {
+      if (heads[slot] == kNoRow) continue;
+      refs.clear();
+      rows.clear();
+      for (RowRef ref = heads[slot]; ref != kNoRow; ref = rows_.At(ref).next) refs.push_back(ref);
+      for (size_t done = 0; done < refs.size(); done += STANDARD_VECTOR_SIZE) {
+        size_t some = std::min<size_t>(STANDARD_VECTOR_SIZE, refs.size() - done);
+        chunk.Reset();
+        rows_.Gather(&refs[done], some, chunk, 0);
+        chunk.SetCardinality(some);
+        ReadTimes(evaluator_->Run(chunk).data[group_count_], some);
+        for (size_t i = 0; i < some; i++) rows.push_back({times_[i], refs[done + i]});
+      }
+      std::sort(rows.begin(), rows.end());
+      auto& key = keys_of_[slot];
+      key.head = heads[slot];
+      key.is_used = true;
+      key.sessions = Split(rows);
+    }
+  }
+
+ private:
+  struct Row {
+    Micros time;
+    RowRef ref;
+    auto operator<=>(const Row&) const = default;
+  };
+  struct Change {
+    Micros time;
+    RowRef ref;
+    int64_t weight;
+  };
+  struct Session {
+    std::vector<Row> rows;  // by time; never empty
+    Micros start() const { return rows.front().time; }
+    Micros last() const { return rows.back().time; }
+  };
+  struct Key {
+    RowRef head = kNoRow;
+    std::vector<Session> sessions;  // by time
+    std::vector<Change> changes;    // of this step
+    bool is_used = false;
+  };
+
+  void ResolveTimes(duckdb::DataChunk& rows) {
+    auto& values = evaluator_->Run(rows);
+    if (table_) {
+      for (size_t c = 0; c < group_count_; c++) keys_.data[c].Reference(values.data[c]);
+      keys_.SetCardinality(rows.size());
+      table_->Resolve(keys_, slots_);
+      if (keys_of_.size() < table_->Slots()) keys_of_.resize(table_->Slots());
+    } else {
+      std::fill_n(slots_, rows.size(), 0);
+      keys_of_.resize(1);
+    }
+    for (duckdb::idx_t i = 0; i < rows.size(); i++) keys_of_[slots_[i]].is_used = true;
+    ReadTimes(values.data[group_count_], rows.size());
+  }
+
+  void ReadTimes(duckdb::Vector& column, duckdb::idx_t count) {
+    duckdb::UnifiedVectorFormat format;
+    column.ToUnifiedFormat(count, format);
+    auto* times = duckdb::UnifiedVectorFormat::GetDataUnsafe<int64_t>(format);
+    for (duckdb::idx_t i = 0; i < count; i++) times_[i] = times[format.sel->get_index(i)];
+  }
+
+  std::vector<Session> Split(const std::vector<Row>& rows) const {
+    std::vector<Session> sessions;
+    for (auto& row : rows) {
+      if (sessions.empty() || row.time - sessions.back().last() > gap_) sessions.emplace_back();
+      sessions.back().rows.push_back(row);
+    }
+    return sessions;
+  }
+
+  // Applies a key's changes to its sessions.
+  void Settle(uint32_t slot) {
+    Key& key = keys_of_[slot];
+    auto& changes = key.changes;
+    std::sort(changes.begin(), changes.end(),
+              [](auto& a, auto& b) { return std::tie(a.time, a.ref) < std::tie(b.time, b.ref); });
+    // One change for each row.
+    size_t kept = 0;
+    for (auto& change : changes) {
+      if (kept > 0 && changes[kept - 1].ref == change.ref) {
+        changes[kept - 1].weight += change.weight;
+      } else {
+        changes[kept++] = change;
+      }
+    }
+    changes.resize(kept);
+    // Runs of changes whose sessions may become one are settled together.
+    for (size_t first = 0; first < changes.size();) {
+      size_t end = first + 1;
+      auto from = FirstTouched(key, changes[first].time);
+      auto to = from;
+      Micros reach = changes[first].time;
+      for (;; end++) {
+        while (to != key.sessions.end() && to->start() - gap_ <= reach) {
+          reach = std::max(reach, to->last());
+          ++to;
+        }
+        if (end == changes.size() || changes[end].time - gap_ > reach) break;
+        reach = std::max(reach, changes[end].time);
+      }
+      SettleRun(slot, key, from, to, first, end);
+      first = end;
+    }
+    changes.clear();
+  }
+
+  // The first session that a row at `time` may belong to.
+  std::vector<Session>::iterator FirstTouched(Key& key, Micros time) const {
+    return std::partition_point(
+        key.sessions.begin(), key.sessions.end(),
+        [&](const Session& session) { return session.last() + gap_ < time; });
+  }
+
+  void SettleRun(uint32_t slot, Key& key, std::vector<Session>::iterator from,
+                 std::vector<Session>::iterator to, size_t first, size_t end) {
+    std::vector<Row> rows;
+    for (auto session = from; session != to; ++session) {
+      rows.insert(rows.end(), session->rows.begin(), session->rows.end());
+    }
+    size_t there = rows.size();
+    std::vector<int64_t> before(there);
+    for (size_t i = 0; i < there; i++) before[i] = rows_.At(rows[i].ref).weight;
+    bool any_gone = false;
+    for (size_t i = first; i < end; i++) {
+      auto& change = key.changes[i];
+      auto& weight = rows_.At(change.ref).weight;
+      if (weight == 0 && change.weight != 0) rows.push_back({change.time, change.ref});
+      weight += static_cast<int32_t>(change.weight);
+      if (weight == 0) {
+        any_gone = true;
+        gone_.emplace_back(slot, change.ref);
+      }
+    }
+    std::inplace_merge(rows.begin(), rows.begin() + static_cast<int64_t>(there), rows.end());
+    if (any_gone) {
+      std::erase_if(rows, [&](const Row& row) { return rows_.At(row.ref).weight == 0; });
+    }
+    auto sessions = Split(rows);
+
+    bool same_ends = to - from == 1 && sessions.size() == 1 &&
+                     from->start() == sessions[0].start() && from->last() == sessions[0].last();
+    if (same_ends) {
+      for (size_t i = first; i < end; i++) {
+        Show(key.changes[i].ref, sessions[0], key.changes[i].weight);
+      }
+    } else {
+      size_t i = 0;
+      for (auto session = from; session != to; ++session) {
+        for (auto& row : session->rows) Show(row.ref, *session, -before[i++]);
+      }
+      for (auto& session : sessions) {
+        for (auto& row : session.rows) Show(row.ref, session, rows_.At(row.ref).weight);
+      }
+    }
+    auto at = key.sessions.erase(from, to);
+    key.sessions.insert(at, std::make_move_iterator(sessions.begin()),
+                        std::make_move_iterator(sessions.end()));
+  }
+
+  void Show(RowRef ref, const Session& session, int64_t weight) {
+    if (weight == 0) return;
+    starts_[shown_count_] = session.start();
+    lasts_[shown_count_] = session.last();
+    shown_[shown_count_] = ref;
+    shown_weights_[shown_count_++] = weight;
+    if (shown_count_ == STANDARD_VECTOR_SIZE) FlushOut();
+  }
+  void FlushOut() {
+    if (shown_count_ == 0) return;
+    out_.Reset();
+    rows_.Gather(shown_, shown_count_, out_, 0);
+    std::copy_n(starts_, shown_count_,
+                duckdb::FlatVector::GetDataUnsafe<int64_t>(out_.data[width_]));
+    std::copy_n(lasts_, shown_count_,
+                duckdb::FlatVector::GetDataUnsafe<int64_t>(out_.data[width_ + 1]));
+    out_.SetCardinality(shown_count_);
+    Emit(out_, shown_weights_);
+    shown_count_ = 0;
+  }
+
+  Micros gap_;
+  size_t width_, group_count_;
+  RowStore rows_;
+  std::unique_ptr<Evaluator> evaluator_;
+  std::unique_ptr<KeyTable> table_;  // null: one group
+  std::vector<Key> keys_of_;         // by slot
+  std::vector<uint32_t> touched_;
+  std::vector<std::pair<uint32_t, RowRef>> gone_;
+
+  uint32_t slots_[STANDARD_VECTOR_SIZE];
+  Micros times_[STANDARD_VECTOR_SIZE];
+  RowRef shown_[STANDARD_VECTOR_SIZE];
+  Micros starts_[STANDARD_VECTOR_SIZE], lasts_[STANDARD_VECTOR_SIZE];
+  int64_t shown_weights_[STANDARD_VECTOR_SIZE];
+  duckdb::idx_t shown_count_ = 0;
+  duckdb::DataChunk keys_, out_;
+};
+
+}  // namespace
+
+std::unique_ptr<Operator> MakeSession(const SessionPtr& session, const SessionCall& call,
+                                      const RowTypes& input, bool append_only) {
+  RowTypes types = input;
+  types.insert(types.end(), 2, TypeOf(call.time));
+  return std::make_unique<Sessions>(session, call, input, std::move(types), append_only);
+}
+
+}  // namespace weir
