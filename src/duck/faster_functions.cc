@@ -150,6 +150,70 @@ duckdb::scalar_function_t Lower(duckdb::scalar_function_t of_unicode) {
   };
 }
 
+// ---- strftime -----------------------------------------------------------------------------------
+
+// Whether times of one minute have one text.
+bool IsByMinute(const std::string& format) {
+  for (auto at = format.find('%'); at != format.npos; at = format.find('%', at + 2)) {
+    if (at + 1 == format.size() || !std::strchr("YmdHMyBbjaAe%", format[at + 1])) return false;
+  }
+  return true;
+}
+
+class ByMinute {
+ public:
+  explicit ByMinute(duckdb::scalar_function_t function) : function_(std::move(function)) {}
+
+  void Run(duckdb::DataChunk& arguments, duckdb::ExpressionState& state, duckdb::Vector& result) {
+    auto rows = arguments.size();
+    duckdb::UnifiedVectorFormat format;
+    arguments.data[0].ToUnifiedFormat(rows, format);
+    if (arguments.data[0].GetVectorType() == duckdb::VectorType::CONSTANT_VECTOR ||
+        !format.validity.AllValid() || rows < kFew * 4) {
+      return function_(arguments, state, result);
+    }
+    auto* times = duckdb::UnifiedVectorFormat::GetDataUnsafe<int64_t>(format);
+    // The first row of each run of rows of one minute.
+    duckdb::SelectionVector firsts(kFew);
+    size_t runs = 0;
+    int64_t minute = INT64_MIN;
+    for (duckdb::idx_t row = 0; row < rows; row++) {
+      int64_t own = MinuteOf(times[format.sel->get_index(row)]);
+      if (own == minute) continue;
+      if (runs == kFew) return function_(arguments, state, result);
+      firsts.set_index(runs++, row);
+      minute = own;
+    }
+    duckdb::DataChunk some;
+    some.InitializeEmpty(arguments.GetTypes());
+    some.Reference(arguments);
+    some.Slice(firsts, runs);
+    duckdb::Vector texts(duckdb::LogicalType::VARCHAR, runs);
+    function_(some, state, texts);
+    texts.Flatten(runs);
+    auto* text = duckdb::FlatVector::GetDataUnsafe<string_t>(texts);
+    auto* out = duckdb::FlatVector::GetDataUnsafe<string_t>(result);
+    result.SetVectorType(duckdb::VectorType::FLAT_VECTOR);
+    for (size_t run = 0; run < runs; run++) {
+      auto end = run + 1 < runs ? firsts.get_index(run + 1) : rows;
+      bool is_null = duckdb::FlatVector::IsNull(texts, run);
+      for (auto row = firsts.get_index(run); row < end; row++) {
+        out[row] = text[run];
+        if (is_null) duckdb::FlatVector::SetNull(result, row, true);
+      }
+    }
+    duckdb::StringVector::AddHeapReference(result, texts);
+  }
+
+ private:
+  static constexpr size_t kFew = 32;
+  static int64_t MinuteOf(int64_t micros) {
+    constexpr int64_t kMinute = 60'000'000;
+    return micros / kMinute - (micros % kMinute < 0);
+  }
+  duckdb::scalar_function_t function_;
+};
+
 // ---- remembered results -------------------------------------------------------------------------
 
 class Memory {
@@ -300,6 +364,12 @@ duckdb::unique_ptr<duckdb::Expression> AsSplitPart(duckdb::BoundFunctionExpressi
       duckdb::LogicalType::VARCHAR, std::move(function), std::move(children), nullptr);
 }
 
+bool IsStrftimeByMinute(const duckdb::BoundFunctionExpression& call) {
+  return call.function.name == "strftime" && call.children.size() == 2 && OnlyFirstVaries(call) &&
+         call.children[0]->return_type.id() == duckdb::LogicalTypeId::TIMESTAMP &&
+         IsByMinute(duckdb::StringValue::Get(*Constant(*call.children[1])));
+}
+
 void Remember(duckdb::BoundFunctionExpression& call) {
   auto memory = std::make_shared<Memory>(call.function.GetFunctionCallback());
   call.function.SetFunctionCallback(
@@ -316,6 +386,11 @@ void UseFasterFunctions(duckdb::unique_ptr<duckdb::Expression>& expression) {
       expression = std::move(part);
     } else if (name == "lower" && IsText(*call) && call->children.size() == 1) {
       call->function.SetFunctionCallback(Lower(call->function.GetFunctionCallback()));
+    } else if (IsStrftimeByMinute(*call)) {
+      auto by_minute = std::make_shared<ByMinute>(call->function.GetFunctionCallback());
+      call->function.SetFunctionCallback(
+          [by_minute](duckdb::DataChunk& arguments, duckdb::ExpressionState& state,
+                      duckdb::Vector& result) { by_minute->Run(arguments, state, result); });
     } else if ((name == "regexp_extract" || name == "regexp_replace") && IsText(*call) &&
                OnlyFirstVaries(*call) && IsText(*call->children[0])) {
       Remember(*call);

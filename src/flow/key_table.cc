@@ -175,6 +175,7 @@ class WordsTable : public KeyTable {
       widths_.push_back(duckdb::GetTypeIdSize(type.InternalType()));
       places_.push_back(words_);
       words_ += widths_.back() > 8 ? 2 : 1;
+      narrow_ = narrow_ || widths_.back() != 8;
     }
   }
 
@@ -216,6 +217,19 @@ class WordsTable : public KeyTable {
         std::memcpy(duckdb::FlatVector::GetData(column) + row * widths_[c], key + places_[c],
                     widths_[c]);
       }
+    }
+  }
+
+  void Keys(const uint32_t* slots, size_t count, duckdb::DataChunk& rows) const override {
+    for (size_t c = 0; c < widths_.size(); c++) {
+      if (widths_[c] != 8) continue;
+      auto* values = duckdb::FlatVector::GetDataUnsafe<uint64_t>(rows.data[c]);
+      for (size_t i = 0; i < count; i++) values[i] = At(slots[i])[places_[c]];
+    }
+    for (size_t i = 0; i < count; i++) {
+      const uint64_t* key = At(slots[i]);
+      if (!narrow_ && key[0] == 0) continue;
+      Key(slots[i], rows, i);
     }
   }
 
@@ -297,6 +311,7 @@ class WordsTable : public KeyTable {
 
   std::vector<size_t> widths_, places_;
   size_t words_ = 1;
+  bool narrow_ = false;  // some values are not 8 bytes wide
   SlotIndex index_;
   std::vector<uint64_t> keys_, encoded_;
   std::vector<uint32_t> free_;

@@ -26,6 +26,10 @@ class KeyTable {
   virtual void Erase(uint32_t slot) = 0;
   // Writes the key of a slot into the first columns of `rows` at `row`.
   virtual void Key(uint32_t slot, duckdb::DataChunk& rows, duckdb::idx_t row) const = 0;
+  // The same for several, into rows 0, 1, ...
+  virtual void Keys(const uint32_t* slots, size_t count, duckdb::DataChunk& rows) const {
+    for (size_t i = 0; i < count; i++) Key(slots[i], rows, i);
+  }
   // All slots are below this.
   virtual size_t Slots() const = 0;
   virtual size_t Bytes() const = 0;

@@ -89,14 +89,20 @@ class Aggregate : public Operator {
       auto count = std::min<size_t>(STANDARD_VECTOR_SIZE, touched_.size() - start);
       EmitChanges(touched_.data() + start, count, *before_pages_[start / STANDARD_VECTOR_SIZE]);
     }
-    for (uint32_t slot : touched_) {
-      is_touched_[slot] = false;
-      if (!global_ && weight_[slot] == 0) {
-        for (auto& call : calls_) call.state->Clear(slot);
-        groups_->Erase(slot);
-      }
+    for (size_t start = 0; start < fresh_.size(); start += STANDARD_VECTOR_SIZE) {
+      EmitFresh(fresh_.data() + start,
+                std::min<size_t>(STANDARD_VECTOR_SIZE, fresh_.size() - start));
     }
-    touched_.clear();
+    for (auto* slots : {&touched_, &fresh_}) {
+      for (uint32_t slot : *slots) {
+        is_touched_[slot] = false;
+        if (!global_ && weight_[slot] == 0) {
+          for (auto& call : calls_) call.state->Clear(slot);
+          groups_->Erase(slot);
+        }
+      }
+      slots->clear();
+    }
     before_count_ = 0;
     if (before_pages_.size() > 1) before_pages_.resize(1);
   }
@@ -149,10 +155,9 @@ class Aggregate : public Operator {
     size_t first = touched_.size();
     for (duckdb::idx_t i = 0; i < count; i++) {
       uint32_t slot = slots_[i];
-      if (!is_touched_[slot]) {
-        is_touched_[slot] = true;
-        touched_.push_back(slot);
-      }
+      if (is_touched_[slot]) continue;
+      is_touched_[slot] = true;
+      (shown_[slot] ? touched_ : fresh_).push_back(slot);
     }
     if (touched_.size() > first) Remember(first);
   }
@@ -160,6 +165,7 @@ class Aggregate : public Operator {
   void TouchOne(uint32_t slot) {
     if (is_touched_[slot]) return;
     is_touched_[slot] = true;
+    if (!shown_[slot]) return fresh_.push_back(slot);
     touched_.push_back(slot);
     Remember(touched_.size() - 1);
   }
@@ -193,7 +199,7 @@ class Aggregate : public Operator {
   void Rows(const uint32_t* slots, size_t count, duckdb::DataChunk& rows) {
     if (group_count_) {
       keys_out_.Reset();
-      for (size_t i = 0; i < count; i++) groups_->Key(slots[i], keys_out_, i);
+      groups_->Keys(slots, count, keys_out_);
       for (size_t i = 0; i < group_count_; i++) rows.data[i].Reference(keys_out_.data[i]);
     }
     for (size_t i = 0; i < calls_.size(); i++) {
@@ -232,6 +238,21 @@ class Aggregate : public Operator {
       call.arguments->SetCardinality(count);
     }
     call.state->Update(*call.arguments, filtered_slots_, weights ? filtered_weights_ : nullptr);
+  }
+
+  // Groups that showed no row before this step.
+  void EmitFresh(const uint32_t* slots, size_t count) {
+    uint32_t come[STANDARD_VECTOR_SIZE];
+    size_t some = 0;
+    for (size_t i = 0; i < count; i++) {
+      if (!global_ && weight_[slots[i]] <= 0) continue;
+      come[some++] = slots[i];
+      shown_[slots[i]] = true;
+    }
+    if (some == 0) return;
+    new_.Reset();
+    Rows(come, some, new_);
+    Emit(new_, nullptr);
   }
 
   void EmitChanges(const uint32_t* slots, size_t count, duckdb::DataChunk& old_rows) {
@@ -288,7 +309,8 @@ class Aggregate : public Operator {
   std::vector<int64_t> weight_;      // rows in the group
   std::vector<uint8_t> shown_;       // its row is part of the output
   std::vector<uint8_t> is_touched_;  // in this step
-  std::vector<uint32_t> touched_;
+  std::vector<uint32_t> touched_;    // of those that showed a row before
+  std::vector<uint32_t> fresh_;      // of those that did not
   std::vector<std::unique_ptr<duckdb::DataChunk>> before_pages_;  // rows of touched_, in its order
   size_t before_count_ = 0;
 
