@@ -3,7 +3,8 @@
 //  - split_part(text, 'c', n), which is string_split(text, 'c')[n]: no list is made; the part is a
 //    view into the text, found with memchr.
 //  - lower(text) of ASCII, in place where texts are short.
-//  - strftime(timestamp, 'format') without seconds: events come in time order, so the minute is most
+//  - strftime(timestamp, 'format') without seconds: events come in time order, so the minute is
+//  most
 //    often that of the row before.
 //  - regexp_extract and regexp_replace of a text with constants: streams repeat themselves (the
 //    same addresses, agents, messages), so results are remembered by text; no longer, once texts

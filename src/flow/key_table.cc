@@ -124,6 +124,14 @@ class WordTable : public KeyTable {
     keys.data[0].ToUnifiedFormat(keys.size(), format);
     auto* words = duckdb::UnifiedVectorFormat::GetDataUnsafe<Word>(format);
     bool all_valid = format.validity.AllValid();
+    if (index_.IsLarge()) {
+      auto hash_of = [&](duckdb::idx_t row) { return Mix(words[format.sel->get_index(row)]); };
+      for (duckdb::idx_t row = 0; row < keys.size(); row++) index_.Prefetch(hash_of(row));
+      for (duckdb::idx_t row = 0; row < keys.size(); row++) {
+        uint32_t slot = index_.Candidate(hash_of(row));
+        if (slot != kNone) __builtin_prefetch(&keys_[slot]);
+      }
+    }
     for (duckdb::idx_t row = 0; row < keys.size(); row++) {
       auto index = format.sel->get_index(row);
       if (!all_valid && !format.validity.RowIsValid(index)) {
@@ -190,6 +198,17 @@ class WordsTable : public KeyTable {
     auto count = keys.size();
     encoded_.assign(count * words_, 0);
     for (size_t c = 0; c < widths_.size(); c++) Encode(keys.data[c], c, count);
+    if (index_.IsLarge()) {
+      hashes_.resize(count);
+      for (duckdb::idx_t row = 0; row < count; row++) {
+        hashes_[row] = Hash(&encoded_[row * words_]);
+        index_.Prefetch(hashes_[row]);
+      }
+      for (duckdb::idx_t row = 0; row < count; row++) {
+        uint32_t slot = index_.Candidate(hashes_[row]);
+        if (slot != UINT32_MAX) __builtin_prefetch(At(slot));
+      }
+    }
     const uint64_t* before = nullptr;
     for (duckdb::idx_t row = 0; row < count; row++) {
       const uint64_t* key = &encoded_[row * words_];
@@ -313,7 +332,7 @@ class WordsTable : public KeyTable {
   size_t words_ = 1;
   bool narrow_ = false;  // some values are not 8 bytes wide
   SlotIndex index_;
-  std::vector<uint64_t> keys_, encoded_;
+  std::vector<uint64_t> keys_, encoded_, hashes_;
   std::vector<uint32_t> free_;
 };
 

@@ -52,10 +52,23 @@ RowRef RowStore::Add(std::string_view row, RowRef& head) {
   entry = Entry{head, kNoRow, 0, static_cast<uint32_t>(row.size())};
   if (has_notes()) NoteOf(ref) = Note();
   std::memcpy(Address(ref) + header_bytes_, row.data(), row.size());
-  if (head != kNoRow) At(head).previous = ref;
+  if (indexed_ && head != kNoRow) At(head).previous = ref;  // rows that never go need no way back
   head = ref;
   rows_++;
   return ref;
+}
+
+void RowStore::Prefetch(const std::vector<std::string_view>& rows) {
+  if (!indexed_ || !index_.IsLarge()) return;
+  hashes_.resize(rows.size());
+  for (size_t i = 0; i < rows.size(); i++) {
+    hashes_[i] = HashOf(rows[i]);
+    index_.Prefetch(hashes_[i]);
+  }
+  for (uint64_t hash : hashes_) {
+    uint32_t ref = index_.Candidate(hash);
+    if (ref != UINT32_MAX) __builtin_prefetch(Address(ref));
+  }
 }
 
 RowRef RowStore::FindOrAdd(std::string_view row, RowRef& head) {

@@ -43,6 +43,8 @@ class RowStore {
   const std::vector<std::string_view>& Encode(duckdb::DataChunk& rows) {
     return layout_.Encode(rows);
   }
+  // To be called before FindOrAdd of many rows: has their places fetched into the caches.
+  void Prefetch(const std::vector<std::string_view>& rows);
   // The entry of an encoded row: a new one at the front of the list at `head`, or the one there is.
   RowRef FindOrAdd(std::string_view row, RowRef& head);
   void Remove(RowRef ref, RowRef& head);
@@ -93,6 +95,7 @@ class RowStore {
   std::map<size_t, std::vector<RowRef>> free_;  // by units
   SlotIndex index_;
   size_t rows_ = 0;
+  std::vector<uint64_t> hashes_;
 
   mutable std::vector<const char*> gathered_;
 };

@@ -62,6 +62,13 @@ class SlotIndex {
     used_--;
   }
 
+  // For many look-ups in an index that does not fit the caches: first this for each, then a
+  // prefetch of what its candidate stands for, then the look-ups.
+  bool IsLarge() const { return cells_.size() > (1 << 16); }
+  void Prefetch(uint64_t hash) const { __builtin_prefetch(&cells_[hash & (cells_.size() - 1)]); }
+  // What stands first where a hash belongs; none: 0xffffffff.
+  uint32_t Candidate(uint64_t hash) const { return cells_[hash & (cells_.size() - 1)] - 1; }
+
   size_t Bytes() const { return cells_.capacity() * sizeof(uint32_t); }
 
  private:

@@ -413,6 +413,7 @@ class Join : public Operator {
     auto& own = sides_[side];
     bool count_matters = !has_condition_ && (traits_.tracked(1 - side) || traits_.single);
     const std::vector<std::string_view>* encoded = own.rows ? &own.rows->Encode(rows) : nullptr;
+    if (encoded) own.rows->Prefetch(*encoded);
     for (duckdb::idx_t i = 0; i < rows.size(); i++) {
       uint32_t slot = slots_[i];
       if (slot == kNoSlot) continue;
