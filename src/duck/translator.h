@@ -1,0 +1,95 @@
+// DuckDB's logical operators to PlanNodes.  What has no incremental operator becomes kUnsupported
+// with the reason; the view is then kept by recomputing it.  One translator translates one plan;
+// its parts stand in the files named below.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "duck/plan.h"
+#include "duckdb/planner/operator/list.hpp"
+
+namespace weir {
+
+using NodePtr = std::shared_ptr<PlanNode>;
+
+inline ExpressionPtr Own(duckdb::unique_ptr<duckdb::Expression> expression) {
+  return ExpressionPtr(expression.release());
+}
+inline ExpressionPtr CopyOf(const duckdb::Expression& expression) { return Own(expression.Copy()); }
+
+std::vector<SortKey> SortKeys(const duckdb::vector<duckdb::BoundOrderByNode>& orders);
+
+class Translator {
+ public:
+  explicit Translator(Session& session) : session_(session) {}
+
+  NodePtr Visit(duckdb::LogicalOperator& op);
+
+ private:
+  using Expression = duckdb::Expression;
+  using ExpressionType = duckdb::ExpressionType;
+  using LogicalOperator = duckdb::LogicalOperator;
+
+  // translate.cc
+  NodePtr Make(PlanNode::Kind kind, const LogicalOperator& op);
+  NodePtr Unsupported(const LogicalOperator& op, std::string reason);
+
+  // translate_rows.cc
+  NodePtr Get(duckdb::LogicalGet& get);
+  NodePtr Filter(duckdb::LogicalFilter& filter);
+  NodePtr Project(LogicalOperator& op);
+  NodePtr Unnest(LogicalOperator& op);
+  NodePtr Union(duckdb::LogicalSetOperation& op);
+
+  // translate_clock.cc
+  NodePtr ClockFilter(NodePtr input, const Expression& left, ExpressionType type,
+                      const Expression& right);
+  NodePtr ClockPredicates(const NodePtr& input, const Expression& expression);
+
+  // translate_constants.cc
+  NodePtr TableFunction(duckdb::LogicalGet& get);
+  NodePtr Constant(const LogicalOperator& op);
+  NodePtr DummyScan(const LogicalOperator& op);
+  NodePtr Rows(duckdb::LogicalColumnDataGet& get);
+  NodePtr Values(LogicalOperator& op);
+
+  // translate_joins.cc
+  NodePtr MakeJoin(duckdb::LogicalJoin& op, NodePtr left, NodePtr right);
+  NodePtr Join(duckdb::LogicalComparisonJoin& op, NodePtr left, NodePtr right);
+  NodePtr ComparisonJoin(duckdb::LogicalComparisonJoin& op);
+  NodePtr AnyJoin(duckdb::LogicalAnyJoin& op);
+  NodePtr CrossProduct(LogicalOperator& op);
+  NodePtr DelimJoin(duckdb::LogicalComparisonJoin& op);
+  NodePtr DelimGet(LogicalOperator& op);
+  NodePtr SetOperation(duckdb::LogicalSetOperation& op);
+
+  // translate_groups.cc
+  NodePtr Aggregate(duckdb::LogicalAggregate& op);
+  NodePtr Distinct(duckdb::LogicalDistinct& op);
+  NodePtr TopN(duckdb::LogicalTopN& op);
+  NodePtr Limit(duckdb::LogicalLimit& op);
+  NodePtr GroupTop(duckdb::LogicalFilter& filter);
+  NodePtr DistinctOn(duckdb::LogicalDistinct& op);
+
+  // translate_windows.cc
+  NodePtr Batch(std::unique_ptr<LogicalOperator> root, std::string name,
+                std::vector<NodePtr> inputs, std::vector<duckdb::LogicalType> types);
+  NodePtr Window(duckdb::LogicalWindow& op);
+  NodePtr AsofJoin(duckdb::LogicalComparisonJoin& op);
+  NodePtr Recursive(duckdb::LogicalRecursiveCTE& op);
+  void Cut(duckdb::unique_ptr<LogicalOperator>& op, duckdb::idx_t cte, std::vector<NodePtr>& inputs,
+           std::string& obstacle);
+
+  // translate_sessions.cc
+  NodePtr Sessions(duckdb::LogicalWindow& ends);
+
+  Session& session_;
+  std::map<duckdb::idx_t, NodePtr> ctes_;
+  const LogicalOperator* rows_only_counted_ = nullptr;
+  std::vector<NodePtr> delims_;  // of the joins we are inside of
+};
+
+}  // namespace weir
