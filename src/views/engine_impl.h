@@ -1,0 +1,133 @@
+// The engine's parts, one file each: engine.cc runs the steps, engine_filling.cc makes and fills views,
+// engine_recompute.cc keeps those that no operator can, engine_readers.cc answers other threads.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <shared_mutex>
+#include <thread>
+
+#include "views/checkpoint.h"
+#include "views/engine.h"
+#include "views/filling.h"
+#include "views/live_view.h"
+#include "views/versions.h"
+
+namespace weir {
+
+// A view no operator can keep: asked again from scratch when something changed, at most so often.
+struct Recomputed {
+  LiveViewPtr view;
+  bool uses_clock = false;
+  bool running = false;
+  Micros finished = 0;  // monotonic
+  Micros took = 0;
+};
+
+class EngineImpl : public Engine {
+ public:
+  EngineImpl(Parts parts, EngineOptions options) : parts_(parts), options_(std::move(options)) {}
+  ~EngineImpl() override { Stop(); }
+
+  void Start() override;
+  void Stop() override;
+  bool Behind() const override { return backlog_bytes_ > options_.backlog_bytes_max; }
+  void StepNow() override;
+
+  void OnCommit(const CommittedRecords& group) override;
+  std::vector<Snapshot> Read(const std::vector<std::string>& names,
+                             const ReadOptions& options) override;
+  std::optional<std::vector<ViewChangePtr>> ChangesSince(const std::string& view,
+                                                         uint64_t sequence) override;
+  std::optional<uint64_t> SequenceAt(const std::string& view, Offset offset) override;
+  void OnStep(StepCallback callback) override { callbacks_.push_back(std::move(callback)); }
+  void WaitFor(Offset offset, Micros deadline, std::function<void(bool)> done) override;
+  std::vector<Column> Bind(const CatalogState& state, const std::string& query) override;
+  void Reconcile() override;
+  EngineInfo Info() const override;
+  std::vector<ViewInfo> ViewInfos() const override;
+  std::string ExplainView(const std::string& name, bool analyze) override;
+  std::string ExplainQuery(const std::string& query) override;
+
+ private:
+  struct Waiter {
+    Offset offset;
+    Micros deadline;
+    std::function<void(bool)> done;
+  };
+  using Task = std::function<void()>;
+
+  // Engine thread.
+  void Run();
+  void Step(const std::deque<std::shared_ptr<const CommittedRecord>>& records);
+  void Feed(const CommittedRecord& record);
+  void Publish(bool moved);
+  void Attach(Filling& filling);
+  void Detach(const LiveViewPtr& view);
+  bool IsWanted(const LiveViewPtr& view) const;
+  void DropUnused();
+  void Park(LiveView& view, Error error);
+  bool ParkIfFailed(LiveView& view);
+  void FinishWaiters();
+  void MaybeRecompute();
+  void FinishRecompute(Recomputed& recomputed, const BatchResult& result, const Version& asked);
+  void MaybeCheckpoint();
+  void Measure();
+  void IndexSources();
+  Micros Advance();
+
+  // Filler thread.
+  void RunFiller();
+  void Fill(const std::vector<LiveViewPtr>& views);
+  void FillCircuit(Filling filling);
+  void Post(Task task);
+  void RunOnEngine(Task task);  // waits
+
+  // Any thread.
+  LiveViewPtr Find(const std::string& name) const;
+  LiveViewPtr FindReadable(const std::string& name) const;
+  Micros PublishedClock() const;
+
+  Parts parts_;
+  EngineOptions options_;
+  std::vector<StepCallback> callbacks_;
+  Versions versions_;
+
+  mutable std::mutex mutex_;  // guards what follows
+  std::condition_variable wake_, filler_wake_;
+  std::deque<std::shared_ptr<const CommittedRecord>> queue_;
+  std::vector<Task> tasks_;
+  std::vector<Waiter> waiters_;
+  std::vector<LiveViewPtr> to_fill_;
+  std::vector<std::string> to_save_;
+  bool stopping_ = false, started_ = false, filling_ = false;
+  std::atomic<uint64_t> backlog_bytes_{0};
+
+  mutable std::shared_mutex views_mutex_;     // guards what follows
+  std::map<std::string, LiveViewPtr> views_;  // what readers see, by lower-case name
+  std::map<std::string, LiveViewPtr> next_;   // filling beside a view of the same name
+  std::mutex reconcile_mutex_;
+
+  // The engine thread's own.
+  Circuit circuit_;
+  std::vector<LiveViewPtr> live_;
+  std::vector<std::unique_ptr<Recomputed>> recomputed_;
+  std::map<uint32_t, std::vector<SourceOperator*>> sources_;  // by stream
+  Offset position_;
+  uint64_t step_ = 0;
+  Micros measured_ = 0, checkpointed_ = 0, checkpoint_took_ = 0;
+  Offset checkpoint_position_;
+  std::optional<Checkpoint> saved_;  // until the first filling has taken it
+
+  Micros now_ = 0;  // the clock of the current step
+
+  mutable std::mutex info_mutex_;
+  EngineInfo info_;
+
+  std::thread engine_, filler_;
+};
+
+}  // namespace weir

@@ -1,0 +1,155 @@
+#include "duckdb/common/string_util.hpp"
+#include "sql/window_functions.h"
+#include "views/engine_impl.h"
+#include "views/explain.h"
+#include "views/relations.h"
+
+namespace weir {
+
+LiveViewPtr EngineImpl::Find(const std::string& name) const {
+  std::shared_lock lock(views_mutex_);
+  auto found = views_.find(duckdb::StringUtil::Lower(name));
+  return found == views_.end() ? nullptr : found->second;
+}
+
+LiveViewPtr EngineImpl::FindReadable(const std::string& name) const {
+  auto view = Find(name);
+  if (!view) {
+    auto definition = parts_.catalog.Current()->GetView(name);  // throws with the nearest name
+    throw Error(ErrorCode::kInvalidRequest, "view \"" + definition->name + "\" is not materialized",
+                "Query it with SQL, or make it a MATERIALIZED VIEW.");
+  }
+  std::lock_guard lock(view->mutex);
+  if (view->status == ViewStatus::kParked) throw *view->error;
+  if (view->status == ViewStatus::kFilling) {
+    throw Error(ErrorCode::kUnavailable,
+                "view \"" + view->definition->name + "\" is being filled (" +
+                    std::to_string(static_cast<int>(view->progress * 100)) + " %)",
+                "Try again in a moment.");
+  }
+  return view;
+}
+
+std::vector<Snapshot> EngineImpl::Read(const std::vector<std::string>& names,
+                                       const ReadOptions& options) {
+  // A view is found after its first content is published, so the step is taken after finding.
+  std::vector<LiveViewPtr> views;
+  views.reserve(names.size());
+  for (auto& name : names) views.push_back(FindReadable(name));
+  auto version = versions_.Pin();
+  std::vector<Snapshot> snapshots;
+  for (auto& view : views) {
+    if (view->not_incremental.empty()) {
+      snapshots.push_back(ReadContent(*view, *version, options));
+      continue;
+    }
+    std::lock_guard lock(view->mutex);
+    auto& snapshot = snapshots.emplace_back(ReadContent(*view, *versions_.Pin(), options));
+    snapshot.offset = view->standing.offset;
+    snapshot.as_of = view->standing.as_of;
+  }
+  return snapshots;
+}
+
+std::optional<std::vector<ViewChangePtr>> EngineImpl::ChangesSince(const std::string& name,
+                                                                   uint64_t sequence) {
+  return FindReadable(name)->changes.Since(sequence);
+}
+
+std::optional<uint64_t> EngineImpl::SequenceAt(const std::string& name, Offset offset) {
+  return FindReadable(name)->changes.SequenceAtOffset(offset);
+}
+
+void EngineImpl::WaitFor(Offset offset, Micros deadline, std::function<void(bool)> done) {
+  if (versions_.Current().offset >= offset) return done(true);
+  {
+    std::lock_guard lock(mutex_);
+    waiters_.push_back({offset, deadline, std::move(done)});
+  }
+  wake_.notify_one();
+  // The step may have come between the two looks; the engine looks again at its next turn.
+  Post([] {});
+}
+
+std::vector<Column> EngineImpl::Bind(const CatalogState& state, const std::string& query) {
+  auto session = std::make_shared<Session>(parts_.kernel, state.time_zone);
+  session->SetClock(PublishedClock());
+  CatalogRelations relations(state, *session);
+  return ColumnsOf(PlanQuery(*session, ExpandWindowFunctions(query), relations));
+}
+
+EngineInfo EngineImpl::Info() const {
+  EngineInfo info;
+  {
+    std::lock_guard lock(info_mutex_);
+    info = info_;
+  }
+  info.backlog_bytes = backlog_bytes_;
+  std::lock_guard lock(mutex_);
+  info.filling = filling_ || !to_fill_.empty();
+  return info;
+}
+
+std::vector<ViewInfo> EngineImpl::ViewInfos() const {
+  auto version = versions_.Current();
+  std::vector<ViewInfo> infos;
+  std::shared_lock lock(views_mutex_);
+  for (auto& [name, view] : views_) {
+    ViewInfo info;
+    info.name = view->definition->name;
+    info.columns = view->columns;
+    for (auto& by : view->order) {
+      info.ordered_by.emplace_back(view->columns[by.column].name, by.descending);
+    }
+    info.rung = view->not_incremental.empty() ? Rung::kIncremental : Rung::kRecompute;
+    info.rows = view->content.rows();
+    info.offset = version.offset;
+    info.as_of = version.as_of;
+    std::lock_guard inner(view->mutex);
+    info.status = view->status;
+    info.progress = view->progress;
+    info.error = view->error;
+    info.changes = view->changed_rows;
+    info.state_bytes = view->state_bytes;
+    if (info.rung == Rung::kRecompute) {
+      info.offset = view->standing.offset;
+      info.as_of = view->standing.as_of;
+    }
+    infos.push_back(std::move(info));
+  }
+  return infos;
+}
+
+std::string EngineImpl::ExplainView(const std::string& name, bool analyze) {
+  auto view = Find(name);
+  if (!view) return ExplainQuery(parts_.catalog.Current()->GetView(name)->query);
+  if (!view->not_incremental.empty()) {
+    return "recomputed: asked again from scratch when something changed, at most once a second\n"
+           "because of " +
+           view->not_incremental + "\n";
+  }
+  auto catalog = parts_.catalog.Current();
+  std::string text;
+  RunOnEngine([&] {
+    if (std::find(live_.begin(), live_.end(), view) != live_.end()) {
+      text = ExplainCircuit(*view->output, *catalog, analyze);
+    }
+  });
+  return text.empty() ? ExplainQuery(view->definition->query) : text;
+}
+
+std::string EngineImpl::ExplainQuery(const std::string& query) {
+  auto catalog = parts_.catalog.Current();
+  auto session = std::make_shared<Session>(parts_.kernel, catalog->time_zone);
+  session->SetClock(PublishedClock());
+  Circuit scratch;
+  auto built = BuildView(scratch, *catalog, session, "query", query);
+  if (!built.output) {
+    return "recomputed: asked again from scratch when something changed, at most once a second\n"
+           "because of " +
+           built.unsupported + "\n";
+  }
+  return ExplainCircuit(*built.output, *catalog, false);
+}
+
+}  // namespace weir
