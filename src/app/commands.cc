@@ -37,9 +37,10 @@ void AddCommands(CLI::App& app, int& exit_code) {
       ->default_val("box");
   sql->callback([&exit_code, shell] { exit_code = RunShell(*shell); });
 
-  auto* send = app.add_subcommand("send", "send events from a file or standard input to a stream");
+  auto* send = app.add_subcommand(
+      "send", "send events from a file or standard input to a stream, or rows to a table");
   auto sending = Keep<SendOptions>(send);
-  send->add_option("STREAM", sending->stream, "the stream")->required();
+  send->add_option("STREAM", sending->stream, "the stream or table")->required();
   send->add_option("FILE", sending->file, "a file, or - for standard input")->default_val("-");
   send->add_option("--format", sending->format,
                    "ndjson, csv or json; by the file's name if not said")

@@ -66,8 +66,11 @@ bool SameColumns(const Stream& a, const Stream& b) {
                     [](const Column& x, const Column& y) {
                       return x.name == y.name && x.type == y.type && x.not_null == y.not_null &&
                              x.epoch == y.epoch;
-                    });
+                    }) &&
+         a.primary_key == b.primary_key;
 }
+
+std::string KindOf(const Stream& stream) { return stream.IsTable() ? "table " : "stream "; }
 
 // Brings one state in line with a project; says what it did.
 class Applier {
@@ -122,16 +125,17 @@ class Applier {
     auto found = state_.streams.find(name);
     if (found == state_.streams.end()) {
       stream->id = StreamId{state_.next_id++};
-      done_.push_back("stream " + wanted.name + " is new");
+      done_.push_back(KindOf(wanted) + wanted.name + " is new");
     } else {
       stream->id = found->second->id;
       stream->comment = found->second->comment;
       if (!SameColumns(*found->second, wanted)) {
         throw Error(ErrorCode::kConflict,
-                    "the columns of stream \"" + wanted.name +
-                        "\" differ from those it was made "
-                        "with, and it may hold events",
-                    "Give the new shape another name, or DROP STREAM " + wanted.name +
+                    "the columns of " + KindOf(wanted) + "\"" + wanted.name +
+                        "\" differ from those it was made with, and it may hold " +
+                        (wanted.IsTable() ? "rows" : "events"),
+                    "Give the new shape another name, or DROP " +
+                        std::string(found->second->IsTable() ? "TABLE " : "STREAM ") + wanted.name +
                         " first (its Parquet files stay).");
       }
     }
@@ -142,7 +146,8 @@ class Applier {
     std::string name = Lower(wanted.name);
     named_.push_back(name);
     if (state_.streams.contains(name)) {
-      throw Error(ErrorCode::kAlreadyExists, "\"" + wanted.name + "\" is a stream already");
+      throw Error(ErrorCode::kAlreadyExists,
+                  "\"" + wanted.name + "\" is a " + KindOf(*state_.streams.at(name)) + "already");
     }
     auto view = std::make_shared<View>(wanted);
     view->from_project = true;
@@ -166,8 +171,10 @@ class Applier {
   void Apply(const Comment& comment, const std::string& file) {
     std::string name = Lower(comment.name);
     try {
-      if (comment.kind == ObjectKind::kStream) {
-        auto stream = std::make_shared<Stream>(*state_.GetStream(comment.name));
+      if (comment.kind != ObjectKind::kView) {
+        bool table = comment.kind == ObjectKind::kTable;
+        auto stream = std::make_shared<Stream>(
+            *(table ? state_.GetTable(comment.name) : state_.GetStream(comment.name)));
         stream->comment = comment.text;
         state_.streams[name] = stream;
       } else {
@@ -191,7 +198,8 @@ class Applier {
     });
     std::erase_if(state_.streams, [&](auto& entry) {
       if (!is_gone(entry.first, entry.second->from_project)) return false;
-      done_.push_back("stream " + entry.second->name + " is gone; its Parquet files stay");
+      done_.push_back(KindOf(*entry.second) + entry.second->name +
+                      " is gone; its Parquet files stay");
       return true;
     });
   }
@@ -251,6 +259,10 @@ Error InItsFile(const Project& project, const View& view, Error error) {
 }
 
 }  // namespace
+
+std::string ReferenceFolderOf(const std::string& project) {
+  return fs::weakly_canonical(fs::path(project) / "reference").string();
+}
 
 Project LoadProject(const std::string& folder) {
   Project project;

@@ -26,6 +26,9 @@ struct Project {
   std::map<std::string, std::string> texts;  // of each file
 };
 
+// The folder of a project whose files tables are read from.
+std::string ReferenceFolderOf(const std::string& project);
+
 // Throws one Error that tells of everything that does not parse, with file, line and column.
 Project LoadProject(const std::string& folder);
 

@@ -14,8 +14,10 @@
 #include "app/wiring.h"
 #include "io/clock.h"
 #include "io/disk.h"
+#include "query/references.h"
 #include "query/service.h"
 #include "query/statements.h"
+#include "query/table_writes.h"
 #include "query/verify.h"
 #include "server/server.h"
 #include "views/engine.h"
@@ -93,7 +95,9 @@ int RunServe(const ServeOptions& options) {
   auto lake = Lake::Open(*disk, clock, catalog, *log, lake_options);  // the same events as Parquet
 
   QueryOptions query_options;
-  query_options.readable = {disk->NativePath(data + "/lake"), disk->NativePath(data + "/log")};
+  std::string reference = ReferenceFolderOf(options.project);
+  query_options.readable = {disk->NativePath(data + "/lake"), disk->NativePath(data + "/log"),
+                            reference};
   Queries queries(catalog, *log, *lake, clock, query_options);  // answers on demand
 
   Kernel kernel;  // DuckDB: plans and expressions
@@ -112,16 +116,18 @@ int RunServe(const ServeOptions& options) {
                              keys);  // the one door in
   lake->BeforeTrim([&] { return ingest->SaveKeys(); });
 
-  Statements statements(catalog, *engine);
+  TableWrites writes({catalog, *ingest, queries, *log, clock}, ReferenceFolder(reference));
+  Statements statements(catalog, *engine, writes);
+  References references(catalog, writes, clock);
   Verify verify(catalog, *engine, queries);
   LayoutFile layout(*disk, data + "/layout.json");
   EmbeddedWeb web;
   ServerOptions server_options;
   server_options.host = host;
   server_options.port = port;
-  Server server(
-      {catalog, *log, *ingest, *engine, *lake, queries, statements, verify, clock, layout, web},
-      server_options);  // protocols
+  Server server({catalog, *log, *ingest, *engine, *lake, queries, statements, references, verify,
+                 clock, layout, web},
+                server_options);  // protocols
   server.Connect();
 
   for (auto& line : ApplyProject(project, catalog, *engine)) Say("project: " + line);
@@ -131,6 +137,7 @@ int RunServe(const ServeOptions& options) {
   }
   engine->Start();
   lake->Start();
+  references.Start();
   server.Start();
   Say(fmt::format("listening on http://{}:{}", server.host(), server.port()));
 
@@ -138,6 +145,7 @@ int RunServe(const ServeOptions& options) {
   Say("stopping");
   server.Stop();
   queries.Stop();
+  references.Stop();
   lake->Stop();
   engine->Stop();
   log->Close();
@@ -168,7 +176,8 @@ int RunCheck(const std::string& folder) {
   ApplyProject(project, catalog, *engine);
   auto state = catalog.Current();
   for (auto& [name, stream] : state->streams) {
-    Say(fmt::format("stream {}: {} columns", stream->name, stream->columns.size()));
+    Say(fmt::format("{} {}: {} columns", stream->IsTable() ? "table" : "stream", stream->name,
+                    stream->VisibleColumns()));
   }
   for (auto& [name, view] : state->views) {
     Say(fmt::format("{}view {}", view->materialized ? "materialized " : "", view->name));

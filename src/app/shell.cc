@@ -9,21 +9,33 @@
 #include <filesystem>
 #include <iostream>
 #include <iterator>
+#include <optional>
 
 #include "app/api_client.h"
+#include "app/copy_command.h"
 #include "base/error.h"
+#include "duckdb/common/string_util.hpp"
+#include "sql/statement.h"
 #include "sql/tokens.h"
 
 namespace weir {
 namespace {
 
 constexpr const char* kHelp = R"(SQL ends with a semicolon.  Besides:
-  \d          streams and views
+  \d          streams, tables and views
   \d NAME     columns of one
   \timing     show how long statements take, or not
   \?          this
   \q          leave (also Ctrl-D)
 )";
+
+std::optional<CopyFrom> AsCopy(const std::string& sql) {
+  auto tokens = TokenizeSql(sql, "");
+  if (!duckdb::StringUtil::CIEquals(tokens.at(0).text, "COPY")) return std::nullopt;
+  auto statements = ParseStatements(sql);
+  if (auto* copy = std::get_if<CopyFrom>(&statements.at(0).body)) return *copy;
+  return std::nullopt;
+}
 
 class Shell {
  public:
@@ -33,6 +45,10 @@ class Shell {
   bool Run(const std::string& sql) {
     auto started = std::chrono::steady_clock::now();
     try {
+      if (auto copy = AsCopy(sql)) {
+        if (RunCopy(options_.url, *copy) != 0) return false;
+        return Done(started);
+      }
       std::string target = "/v1/sql?exact=true";
       if (options_.format == "csv") target += "&format=csv";
       auto answer = client_.Request("POST", target, {{"Content-Type", "text/plain"}}, sql);
@@ -44,11 +60,7 @@ class Shell {
       if (error.code == ErrorCode::kUnavailable) unreachable_ = true;
       return false;
     }
-    if (timing_) {
-      std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - started;
-      fmt::print("{:.1f} ms\n", took.count());
-    }
-    return true;
+    return Done(started);
   }
 
   // A whole script: statement after statement, stopping at the first that fails.
@@ -80,6 +92,14 @@ class Shell {
     if (!table.columns.empty()) fmt::print("{}", DrawTable(table));
   }
 
+  bool Done(std::chrono::steady_clock::time_point started) const {
+    if (timing_) {
+      std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - started;
+      fmt::print("{:.1f} ms\n", took.count());
+    }
+    return true;
+  }
+
   // False: leave.
   bool Command(std::string line) {
     while (!line.empty() && std::isspace(static_cast<unsigned char>(line.back()))) line.pop_back();
@@ -105,10 +125,10 @@ class Shell {
 // Words to complete: names of the catalog and the commonest of SQL.
 std::vector<std::string>& Completions() {
   static std::vector<std::string> words = {
-      "SELECT",        "FROM",     "WHERE",    "GROUP BY",
-      "ORDER BY",      "LIMIT",    "count(*)", "CREATE MATERIALIZED VIEW",
-      "CREATE STREAM", "DESCRIBE", "EXPLAIN",  "SHOW STREAMS",
-      "SHOW VIEWS"};
+      "SELECT",        "FROM",         "WHERE",       "GROUP BY",
+      "ORDER BY",      "LIMIT",        "count(*)",    "CREATE MATERIALIZED VIEW",
+      "CREATE STREAM", "DESCRIBE",     "EXPLAIN",     "SHOW STREAMS",
+      "SHOW TABLES",   "CREATE TABLE", "INSERT INTO", "SHOW VIEWS"};
   return words;
 }
 
@@ -149,7 +169,7 @@ int Shell::RunPrompt() {
     CheckAnswer(answer);
     auto document = ParseJson(answer.body);
     auto* root = duckdb_yyjson::yyjson_doc_get_root(document.get());
-    for (const char* kind : {"streams", "views"}) {
+    for (const char* kind : {"streams", "tables", "views"}) {
       size_t index, count;
       duckdb_yyjson::yyjson_val* entry;
       yyjson_arr_foreach(duckdb_yyjson::yyjson_obj_get(root, kind), index, count, entry) {

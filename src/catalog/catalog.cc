@@ -1,5 +1,7 @@
 #include "catalog/catalog.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "duckdb/common/string_util.hpp"
 
@@ -34,6 +36,10 @@ std::vector<duckdb::LogicalType> Stream::Types() const {
   return types;
 }
 
+bool Stream::IsKey(size_t column) const {
+  return std::find(primary_key.begin(), primary_key.end(), column) != primary_key.end();
+}
+
 std::shared_ptr<const Stream> CatalogState::FindStream(std::string_view name) const {
   auto found = streams.find(Lower(name));
   return found == streams.end() ? nullptr : found->second;
@@ -55,6 +61,20 @@ std::shared_ptr<const Stream> CatalogState::GetStream(std::string_view name) con
   if (auto stream = FindStream(name)) return stream;
   throw Error(ErrorCode::kUnknownStream, "there is no stream \"" + std::string(name) + "\"",
               Hint(Nearest(streams, name), "SHOW STREAMS lists those there are."));
+}
+
+std::shared_ptr<const Stream> CatalogState::GetTable(std::string_view name) const {
+  auto stream = FindStream(name);
+  if (stream && stream->IsTable()) return stream;
+  std::string hint = "SHOW TABLES lists those there are.";
+  if (stream) {
+    hint = "\"" + stream->name + "\" is a stream: its events come and never change.";
+  } else if (FindView(name)) {
+    hint = "\"" + std::string(name) + "\" is a view: it changes with what it reads.";
+  } else if (auto nearest = Nearest(streams, name); !nearest.empty()) {
+    hint = Hint(nearest, "");
+  }
+  throw Error(ErrorCode::kUnknownStream, "there is no table \"" + std::string(name) + "\"", hint);
 }
 
 std::shared_ptr<const View> CatalogState::GetView(std::string_view name) const {

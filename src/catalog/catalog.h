@@ -1,4 +1,4 @@
-// What exists: streams and views, with the statement that made each.
+// What exists: streams, tables and views, with the statement that made each.
 //
 // A catalog state is an immutable value; readers take the current one and keep it as long as they
 // like.  Changes go through Catalog::Change, one at a time, and are durable when it returns (one
@@ -36,6 +36,20 @@ struct Watermark {
   Micros delay = 0;
 };
 
+// The file a table's rows come from; read again now and then.
+struct ReferenceFile {
+  std::string path;    // below the project's folder for such files
+  Micros refresh = 0;  // how often; 0: when the file changes
+};
+
+// The column behind a table's own that says a row is gone; no query sees it.
+inline constexpr const char* kDeletedColumn = "_deleted";
+
+// Events in the order they came, or the changes of a table.
+//
+// A table is a stream with a primary key: each of its events says what the row of a key is from now
+// on, or (kDeletedColumn is true, and all but the key NULL) that there is none.  The last one of a
+// key counts, in the log's order.
 struct Stream {
   StreamId id;
   std::string name;
@@ -44,6 +58,8 @@ struct Stream {
   UnknownFields unknown_fields = UnknownFields::kIgnore;
   std::string dedup_key;  // column name, or empty
   Micros dedup_window = 0;
+  std::vector<size_t> primary_key;  // columns, in the order they were named; a table's only
+  std::optional<ReferenceFile> reference;
   std::string comment;
   std::string sql;            // the CREATE statement, as written
   bool from_project = false;  // declared by the project folder, which is the truth for it
@@ -51,6 +67,10 @@ struct Stream {
   // Index of a column by name (case-insensitive, as SQL names are), or nothing.
   std::optional<size_t> Find(std::string_view column) const;
   std::vector<duckdb::LogicalType> Types() const;
+  bool IsTable() const { return !primary_key.empty(); }
+  // How many of the columns, from the first, a query sees.
+  size_t VisibleColumns() const { return columns.size() - (IsTable() ? 1 : 0); }
+  bool IsKey(size_t column) const;
 };
 
 struct View {
@@ -75,6 +95,7 @@ struct CatalogState {
   std::shared_ptr<const View> FindView(std::string_view name) const;
   // As Find, but throws kUnknownStream / kUnknownView with the nearest name as hint.
   std::shared_ptr<const Stream> GetStream(std::string_view name) const;
+  std::shared_ptr<const Stream> GetTable(std::string_view name) const;
   std::shared_ptr<const View> GetView(std::string_view name) const;
 };
 using CatalogPtr = std::shared_ptr<const CatalogState>;

@@ -69,6 +69,14 @@ class Writer {
       Text(object, "watermark_column", stream.watermark->column);
       Number(object, "watermark_delay", static_cast<uint64_t>(stream.watermark->delay));
     }
+    if (stream.IsTable()) {
+      auto* key = yyjson_mut_obj_add_arr(document_, object, "primary_key");
+      for (size_t column : stream.primary_key) yyjson_mut_arr_add_uint(document_, key, column);
+    }
+    if (stream.reference) {
+      Text(object, "source", stream.reference->path);
+      Number(object, "refresh", static_cast<uint64_t>(stream.reference->refresh));
+    }
     auto* columns = yyjson_mut_obj_add_arr(document_, object, "columns");
     for (auto& column : stream.columns) {
       auto* entry = yyjson_mut_arr_add_obj(document_, columns);
@@ -141,6 +149,17 @@ std::shared_ptr<const Stream> ReadStream(yyjson_val* object) {
     column.not_null = Bool(entry, "not_null");
     column.epoch = static_cast<EpochUnit>(Number(entry, "epoch"));
     stream->columns.push_back(std::move(column));
+  }
+  if (auto* key = yyjson_obj_get(object, "primary_key")) {
+    yyjson_arr_foreach(key, index, count, entry) {
+      size_t column = yyjson_get_uint(entry);
+      if (column >= stream->columns.size()) Damaged("a primary key of no column");
+      stream->primary_key.push_back(column);
+    }
+  }
+  if (yyjson_obj_get(object, "source")) {
+    stream->reference =
+        ReferenceFile{Text(object, "source"), static_cast<Micros>(Number(object, "refresh"))};
   }
   return stream;
 }

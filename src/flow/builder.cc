@@ -1,10 +1,12 @@
 #include "flow/builder.h"
 
+#include <algorithm>
 #include <numeric>
 
 #include "duck/batch_plan.h"
 #include "duck/plan_node.h"
 #include "flow/aggregates/aggregate_state.h"
+#include "flow/operators/table.h"
 
 namespace weir {
 namespace {
@@ -155,6 +157,10 @@ CircuitBuilder::Built CircuitBuilder::Source(const PlanNode& node) {
     visible = named.stream_types.size();
     built.op = Add(std::make_unique<SourceOperator>(named.identity, named.stream_types), {},
                    named.identity, node.scan.name);
+    if (!named.primary_key.empty()) {
+      visible--;
+      built.op = AddTable(built.op, named, node.scan);
+    }
   } else {
     auto found = views_.find(node.scan.name);
     if (found == views_.end()) {
@@ -176,6 +182,23 @@ CircuitBuilder::Built CircuitBuilder::Source(const PlanNode& node) {
     }
   }
   return built;
+}
+
+// The rows of a table above its changes.  Views that look at the hidden columns have one of their
+// own: to them a change that says the same again is a change.
+Operator* CircuitBuilder::AddTable(Operator* changes, const Named& named, const SourceScan& scan) {
+  TableSpec spec;
+  spec.changes = changes->types();
+  spec.columns = named.stream_types.size() - 1;
+  spec.key = named.primary_key;
+  spec.with_hidden = std::any_of(scan.columns.begin(), scan.columns.end(), [](size_t column) {
+    return column == kScanOffset || column == kScanArrivalTime;
+  });
+  std::vector<bool> used(spec.changes.size(), true);
+  if (!spec.with_hidden) used[used.size() - 1] = used[used.size() - 2] = false;
+  MarkRead(changes, used);
+  std::string identity = spec.with_hidden ? "hidden" : "";
+  return Add(MakeTable(std::move(spec)), {changes}, identity, scan.name);
 }
 
 CircuitBuilder::Built CircuitBuilder::Filter(const PlanNode& node) {

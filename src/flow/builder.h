@@ -17,9 +17,10 @@ class CircuitBuilder {
   // What a source name in a plan stands for.
   struct Named {
     bool is_stream = false;
-    RowTypes stream_types;  // of a stream
-    std::string identity;   // tells streams apart that had the same name
-    Plan plan;              // of a materialized view
+    RowTypes stream_types;            // of a stream
+    std::vector<size_t> primary_key;  // of a table: a stream of its changes
+    std::string identity;             // tells streams apart that had the same name
+    Plan plan;                        // of a materialized view
   };
   using Resolve = std::function<Named(const std::string& name)>;
 
@@ -69,6 +70,7 @@ class CircuitBuilder {
                                   const std::vector<ExpressionPtr>& expressions);
   Operator* Add(std::unique_ptr<Operator> op, std::vector<Operator*> inputs,
                 const std::string& identity, std::string detail);
+  Operator* AddTable(Operator* changes, const Named& named, const SourceScan& scan);
   Operator* AddAggregate(Operator* input, AggregateSpec spec, std::string detail);
   Operator* AddProject(Operator* input, std::vector<ExpressionPtr> expressions, std::string detail);
   void MarkRead(Operator* op, const std::vector<bool>& used);

@@ -9,8 +9,13 @@ constexpr size_t kValueBytesKept = 200;
 }  // namespace
 
 BlockBuilder::BlockBuilder(const Stream& stream) {
-  for (auto& column : stream.columns) {
+  for (size_t i = 0; i < stream.columns.size(); i++) {
+    Column column = stream.columns[i];
     types_.push_back(column.type);
+    if (stream.IsTable() && column.not_null && !stream.IsKey(i)) {
+      needed_.emplace_back(i, column);
+      column.not_null = false;  // as long as it is not known whether the row is gone
+    }
     columns_.emplace_back(column);
   }
 }
@@ -32,6 +37,20 @@ void BlockBuilder::OpenChunk() {
   for (size_t i = 0; i < columns_.size(); i++) columns_[i].Open(chunk->data[i]);
   parsed_.columns->chunks.push_back(std::move(chunk));
   row_ = 0;
+}
+
+const Column* BlockBuilder::NullWhereNoneMayBe() const {
+  if (needed_.empty()) return nullptr;
+  auto& chunk = *parsed_.columns->chunks.back();
+  auto& gone = chunk.data.back();
+  if (!duckdb::FlatVector::IsNull(gone, row_) &&
+      duckdb::FlatVector::GetDataUnsafe<bool>(gone)[row_]) {
+    return nullptr;
+  }
+  for (auto& [index, column] : needed_) {
+    if (duckdb::FlatVector::IsNull(chunk.data[index], row_)) return &column;
+  }
+  return nullptr;
 }
 
 void BlockBuilder::KeepRow() {

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "formats/column_writer.h"
@@ -19,6 +20,9 @@ class BlockBuilder {
 
   std::vector<ColumnWriter>& columns() { return columns_; }
   duckdb::idx_t row() const { return row_; }  // where the present row is written
+  // Of a table: the column that the present row must not leave NULL, and does.  A row that says it
+  // is gone needs no more than its key.
+  const Column* NullWhereNoneMayBe() const;
   void KeepRow();
   // The present row is not kept: its place is written again.
   void RefuseRow(RowError error);
@@ -29,6 +33,7 @@ class BlockBuilder {
   void OpenChunk();
 
   duckdb::vector<duckdb::LogicalType> types_;
+  std::vector<std::pair<size_t, Column>> needed_;  // of a table, besides its key
   std::vector<ColumnWriter> columns_;
   ParsedRows parsed_;
   duckdb::idx_t row_ = 0;

@@ -126,6 +126,9 @@ void CsvRows::WriteRow(const std::vector<Cell>& cells, size_t count, uint64_t li
       return builder_.RefuseRow({line, stream_.columns[i].name, "", "is missing and " + reason});
     }
   }
+  if (auto* column = builder_.NullWhereNoneMayBe()) {
+    return builder_.RefuseRow({line, column->name, "", "must not be NULL"});
+  }
   builder_.KeepRow();
 }
 

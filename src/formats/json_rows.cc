@@ -108,9 +108,13 @@ const char* JsonRows::ParseObject(JsonScanner& scanner, uint64_t line) {
   return nullptr;
 }
 
-bool JsonRows::FinishRow(uint64_t) {
+bool JsonRows::FinishRow(uint64_t line) {
   if (refused_) {
     builder_.RefuseRow(std::move(refusal_));
+    return false;
+  }
+  if (auto* column = builder_.NullWhereNoneMayBe()) {
+    builder_.RefuseRow({line, column->name, "", "must not be NULL"});
     return false;
   }
   builder_.KeepRow();

@@ -1,6 +1,7 @@
 #include "ingest/ingest.h"
 
 #include <atomic>
+#include <future>
 #include <map>
 #include <mutex>
 
@@ -9,6 +10,7 @@
 #include "ingest/dedup.h"
 #include "ingest/idempotency.h"
 #include "ingest/meta.h"
+#include "ingest/table_gate.h"
 
 namespace weir {
 namespace {
@@ -30,6 +32,8 @@ class IngestImpl : public Ingest {
 
   void Recover();
   void Post(const IngestRequest& request, std::function<void(IngestAnswer)> done) override;
+  IngestAnswer Append(const Stream& stream, std::shared_ptr<Columns> rows) override;
+  std::unique_ptr<TableHold> HoldTable(const Stream& table) override;
   Offset SaveKeys() override;
   void ForgetExpired() override;
   Counts Info() const override { return {rows_, rejected_, duplicates_, bodies_, bytes_}; }
@@ -47,6 +51,20 @@ class IngestImpl : public Ingest {
     std::vector<std::vector<bool>> fresh;
   };
 
+  struct Prepared {
+    std::shared_ptr<const Stream> stream;
+    std::string key;
+    uint64_t body_hash = 0;
+    std::shared_ptr<Claimed> claimed = std::make_shared<Claimed>();
+    std::vector<LogRecord> records;
+    IngestAnswer answer;
+    std::function<void(IngestAnswer)> done;
+  };
+
+  ParsedRows Parse(const std::shared_ptr<const Stream>& stream, const IngestRequest& request);
+  void AppendPrepared(std::shared_ptr<Prepared> prepared);
+  void Fail(const Prepared& prepared, const std::exception_ptr& error);
+  TableGate& GateOf(const Stream& table);
   std::unique_ptr<RowParser> TakeParser(const std::shared_ptr<const Stream>& stream);
   void ReturnParser(StreamId stream, std::unique_ptr<RowParser> parser);
   Dedup& DedupOf(const Stream& stream);
@@ -67,6 +85,7 @@ class IngestImpl : public Ingest {
   std::mutex mutex_;       // guards what follows
   std::map<uint32_t, std::vector<std::unique_ptr<RowParser>>> parsers_;
   std::map<uint32_t, std::unique_ptr<Dedup>> dedup_;
+  std::map<uint32_t, std::unique_ptr<TableGate>> gates_;
   std::atomic<uint64_t> rows_{0}, rejected_{0}, duplicates_{0}, bodies_{0}, bytes_{0};
 };
 
@@ -186,8 +205,107 @@ IngestAnswer IngestImpl::Refuse(ParsedRows& parsed) {
   return answer;
 }
 
+ParsedRows IngestImpl::Parse(const std::shared_ptr<const Stream>& stream,
+                             const IngestRequest& request) {
+  if (!request.deletes) {
+    auto parser = TakeParser(stream);
+    auto parsed = parser->Parse(request.format, request.body);
+    ReturnParser(stream->id, std::move(parser));
+    return parsed;
+  }
+  // Only the key is read; whatever else stands in a row does not matter.
+  auto keys = std::make_shared<Stream>();
+  keys->name = stream->name;
+  for (size_t column : stream->primary_key) keys->columns.push_back(stream->columns[column]);
+  auto parsed = RowParser::Make(keys)->Parse(request.format, request.body);
+  parsed.columns = DeletedRows(*stream, *parsed.columns);
+  return parsed;
+}
+
+// Hands rows to the log; throws, having kept nothing, when it does not take them.
+void IngestImpl::AppendPrepared(std::shared_ptr<Prepared> prepared) {
+  auto records = std::move(prepared->records);
+  bool through_gate = prepared->stream->IsTable() && !records.empty();
+  try {
+    log_.Append(std::move(records), [this, prepared, through_gate](const AppendResult& result) {
+      if (through_gate) GateOf(*prepared->stream).Leave();
+      if (result.error) return Fail(*prepared, result.error);
+      auto& answer = prepared->answer;
+      answer.offset = result.last;
+      if (!prepared->key.empty()) keys_.Finish(prepared->key, answer, result.append_time);
+      answered_ = std::max<uint64_t>(answered_, result.last.value);
+      prepared->done(std::move(answer));
+    });
+  } catch (...) {
+    if (through_gate) GateOf(*prepared->stream).Leave();
+    throw;
+  }
+}
+
+void IngestImpl::Fail(const Prepared& prepared, const std::exception_ptr& error) {
+  auto& claimed = *prepared.claimed;
+  for (size_t i = 0; i < claimed.hashes.size(); i++) {
+    DedupOf(*prepared.stream).window.TakeBack(claimed.hashes[i], claimed.fresh[i]);
+  }
+  IngestAnswer failure;
+  try {
+    std::rethrow_exception(error);
+  } catch (const Error& caught) {
+    failure.error = caught;
+  }
+  if (!prepared.key.empty()) keys_.Abandon(prepared.key, failure);
+  prepared.done(std::move(failure));
+}
+
+TableGate& IngestImpl::GateOf(const Stream& table) {
+  std::lock_guard lock(mutex_);
+  auto& gate = gates_[table.id.value];
+  if (!gate) gate = std::make_unique<TableGate>();
+  return *gate;
+}
+
+std::unique_ptr<TableHold> IngestImpl::HoldTable(const Stream& table) {
+  return GateOf(table).Hold();
+}
+
+IngestAnswer IngestImpl::Append(const Stream& stream, std::shared_ptr<Columns> rows) {
+  if (backpressure_.Behind()) {
+    throw Error(ErrorCode::kTooManyRequests, "the views are behind the events that came in",
+                "Try again in a moment.");
+  }
+  auto prepared = std::make_shared<Prepared>();
+  prepared->stream = std::make_shared<Stream>(stream);
+  if (!stream.dedup_key.empty()) {
+    prepared->answer.duplicates = DropDuplicates(stream, *rows, *prepared->claimed);
+    duplicates_ += prepared->answer.duplicates;
+  }
+  prepared->answer.accepted = rows->rows;
+  rows_ += rows->rows;
+  std::vector<LogRecord> records;
+  if (rows->rows > 0) {
+    LogRecord record;
+    record.stream = stream.id;
+    record.count = static_cast<uint32_t>(rows->rows);
+    record.payload = EncodeBlock(*rows, stream.Types());
+    record.decoded = rows;
+    records.push_back(std::move(record));
+  }
+  std::promise<IngestAnswer> answered;
+  prepared->done = [&](IngestAnswer answer) { answered.set_value(std::move(answer)); };
+  log_.Append(std::move(records), [this, prepared](const AppendResult& result) {
+    if (result.error) return Fail(*prepared, result.error);
+    prepared->answer.offset = result.last;
+    answered_ = std::max<uint64_t>(answered_, result.last.value);
+    prepared->done(std::move(prepared->answer));
+  });
+  auto answer = answered.get_future().get();
+  if (answer.error) throw *answer.error;
+  return answer;
+}
+
 void IngestImpl::Post(const IngestRequest& request, std::function<void(IngestAnswer)> done) {
   auto stream = catalog_.Current()->GetStream(request.stream);
+  CheckWritable(*stream);
   if (request.idempotency_key.size() > kKeyBytesMax) {
     throw Error(ErrorCode::kInvalidRequest, "an Idempotency-Key has at most 255 bytes");
   }
@@ -203,9 +321,7 @@ void IngestImpl::Post(const IngestRequest& request, std::function<void(IngestAns
       throw Error(ErrorCode::kTooManyRequests, "the views are behind the events that came in",
                   "Try again after the time in Retry-After.");
     }
-    auto parser = TakeParser(stream);
-    auto parsed = parser->Parse(request.format, request.body);
-    ReturnParser(stream->id, std::move(parser));
+    auto parsed = Parse(stream, request);
     if (request.atomic && parsed.error_count > 0) {
       auto answer = Refuse(parsed);
       if (!key.empty()) keys_.Abandon(key, answer);
@@ -215,9 +331,9 @@ void IngestImpl::Post(const IngestRequest& request, std::function<void(IngestAns
     RecordMeta meta;
     meta.answer.rejected = std::move(parsed.errors);
     meta.answer.rejected_total = parsed.error_count;
-    auto claimed = std::make_shared<Claimed>();
+    auto prepared = std::make_shared<Prepared>();
     if (!stream->dedup_key.empty()) {
-      meta.answer.duplicates = DropDuplicates(*stream, *parsed.columns, *claimed);
+      meta.answer.duplicates = DropDuplicates(*stream, *parsed.columns, *prepared->claimed);
     }
     meta.answer.accepted = parsed.columns->rows;
     bodies_++;
@@ -226,7 +342,6 @@ void IngestImpl::Post(const IngestRequest& request, std::function<void(IngestAns
     rejected_ += meta.answer.rejected_total;
     duplicates_ += meta.answer.duplicates;
 
-    std::vector<LogRecord> records;
     if (parsed.columns->rows > 0 || !key.empty()) {
       LogRecord record;
       record.stream = stream->id;
@@ -239,28 +354,23 @@ void IngestImpl::Post(const IngestRequest& request, std::function<void(IngestAns
       }
       record.payload = EncodeBlock(*parsed.columns, stream->Types());
       record.decoded = parsed.columns;
-      records.push_back(std::move(record));
+      prepared->records.push_back(std::move(record));
     }
-    log_.Append(std::move(records), [this, key, stream, claimed, answer = std::move(meta.answer),
-                                     done = std::move(done)](const AppendResult& result) mutable {
-      if (result.error) {
-        for (size_t i = 0; i < claimed->hashes.size(); i++) {
-          DedupOf(*stream).window.TakeBack(claimed->hashes[i], claimed->fresh[i]);
-        }
-        IngestAnswer failure;
-        try {
-          std::rethrow_exception(result.error);
-        } catch (const Error& error) {
-          failure.error = error;
-        }
-        if (!key.empty()) keys_.Abandon(key, failure);
-        return done(std::move(failure));
+    prepared->stream = stream;
+    prepared->key = key;
+    prepared->answer = std::move(meta.answer);
+    prepared->done = std::move(done);
+    if (!stream->IsTable() || prepared->records.empty()) return AppendPrepared(prepared);
+    size_t size = prepared->records[0].payload.size();
+    auto& gate = GateOf(*stream);
+    bool waits = !gate.Enter(size, [this, prepared] {
+      try {
+        AppendPrepared(prepared);
+      } catch (...) {
+        Fail(*prepared, std::current_exception());
       }
-      answer.offset = result.last;
-      if (!key.empty()) keys_.Finish(key, answer, result.append_time);
-      answered_ = std::max<uint64_t>(answered_, result.last.value);
-      done(std::move(answer));
     });
+    if (!waits) AppendPrepared(prepared);
   } catch (const Error& error) {
     if (!key.empty()) {
       IngestAnswer failure;

@@ -22,6 +22,7 @@ struct IngestRequest {
   std::string stream;
   RowFormat format = RowFormat::kNdjson;
   bool atomic = false;          // all rows or none
+  bool deletes = false;         // of a table: each row is a key, whose row goes
   std::string idempotency_key;  // "" when there is none
   std::string_view body;        // decompressed; must live until Post returns, not until done
 };
@@ -52,6 +53,12 @@ class KeyHistory {
                                              duckdb::idx_t count)>& sink) = 0;
 };
 
+// A table is held until this goes.
+class TableHold {
+ public:
+  virtual ~TableHold() = default;
+};
+
 class Ingest {
  public:
   // Reads back which idempotency keys are known, from the log and the file SaveKeys wrote; call
@@ -65,6 +72,16 @@ class Ingest {
   // body that is refused whole).  An idempotency key seen before answers what it answered then; the
   // same key with another body is kConflict.
   virtual void Post(const IngestRequest& request, std::function<void(IngestAnswer)> done) = 0;
+
+  // Rows that are columns of the stream already, as one record: all become durable or none.  Those
+  // of a table are appended by whoever holds it (HoldTable).  Returns once durable.
+  virtual IngestAnswer Append(const Stream& stream, std::shared_ptr<Columns> rows) = 0;
+
+  // Keeps everybody else from writing a table, so that what is read of it now (at the log's end) is
+  // still true when rows are appended.  Waits for whoever holds it and for rows on their way to the
+  // disk; bodies that come to Post meanwhile wait for their turn without a thread.  Not from the
+  // log's thread.
+  virtual std::unique_ptr<TableHold> HoldTable(const Stream& table) = 0;
 
   // Makes the idempotency keys durable apart from the log.  Returns the offset up to which the log
   // may now forget.  One thread at a time.

@@ -86,7 +86,11 @@ template <typename A>
 void Fields(A& archive, QueryMessage& m) {
   archive(m.catalog), archive(m.sql), archive(m.params_json), archive(m.format);
   archive(m.exact), archive(m.expand_views), archive(m.rows_max), archive(m.bytes_max);
-  archive(m.timeout);
+  archive(m.timeout), archive(m.files);
+}
+template <typename A>
+void Fields(A& archive, FileRelation& m) {
+  archive(m.name), archive(m.path), archive(m.format), archive(m.header), archive(m.delimiter);
 }
 template <typename A>
 void Fields(A& archive, NeedMessage& m) {

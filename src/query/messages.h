@@ -17,6 +17,7 @@
 #include "base/ids.h"
 #include "log/log.h"
 #include "query/query.h"
+#include "views/views.h"
 
 namespace weir {
 
@@ -42,6 +43,7 @@ struct QueryMessage {
   uint64_t rows_max = 0;
   uint64_t bytes_max = 0;
   Micros timeout = 0;
+  std::vector<FileRelation> files;
 };
 
 struct NeedMessage {

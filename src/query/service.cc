@@ -140,10 +140,12 @@ void Queries::Run(BatchRequest request, std::function<void(BatchResult)> done) {
   auto job = std::make_shared<QueryJob>();
   auto result = std::make_shared<BatchResult>();
   job->message.sql = std::move(request.sql);
+  job->message.params_json = std::move(request.params_json);
+  job->message.files = std::move(request.files);
   job->message.format = AnswerFormat::kBlocks;
   job->message.expand_views = true;
   job->message.rows_max = UINT64_MAX;
-  job->message.bytes_max = UINT64_MAX;
+  job->message.bytes_max = request.bytes_max;
   job->at = request.at;
   job->as_of = request.as_of;
   job->timeout = options_.timeout_max;

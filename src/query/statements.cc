@@ -18,13 +18,25 @@ std::string Lower(const std::string& name) { return duckdb::StringUtil::Lower(na
 
 std::string Quoted(const std::string& name) { return "\"" + name + "\""; }
 
+const char* KindOf(const Stream& stream) { return stream.IsTable() ? "table" : "stream"; }
+
 void CheckNameIsFree(const CatalogState& state, const std::string& name) {
   if (state.FindStream(name)) {
-    throw Error(ErrorCode::kAlreadyExists, "there is already a stream " + Quoted(name));
+    throw Error(
+        ErrorCode::kAlreadyExists,
+        "there is already a " + std::string(KindOf(*state.FindStream(name))) + " " + Quoted(name));
   }
   if (state.FindView(name)) {
     throw Error(ErrorCode::kAlreadyExists, "there is already a view " + Quoted(name));
   }
+}
+
+// A table is no stream to statements that say which they mean.
+std::shared_ptr<const Stream> GetPlainStream(const CatalogState& state, const std::string& name) {
+  auto stream = state.GetStream(name);
+  if (!stream->IsTable()) return stream;
+  throw Error(ErrorCode::kUnknownStream, Quoted(name) + " is a table, not a stream",
+              "Say TABLE in place of STREAM.");
 }
 
 std::vector<std::string> Lines(const std::string& text) {
@@ -93,13 +105,22 @@ std::vector<std::string> Statements::Dependents(const CatalogState& state,
   return once;
 }
 
-ResultTable Statements::Run(const Statement& statement) {
-  return std::visit([&](auto& body) { return Do(body); }, statement.body);
+ResultTable Statements::Run(const Statement& statement, const std::string& params_json) {
+  return std::visit(
+      [&](auto& body) -> ResultTable {
+        if constexpr (requires { DoWrite(body, params_json); }) {
+          return DoWrite(body, params_json);
+        } else {
+          return Do(body);
+        }
+      },
+      statement.body);
 }
 
 ResultTable Statements::Do(const CreateStream& create) {
   if (create.if_not_exists && catalog_.Current()->FindStream(create.stream.name)) {
-    return {{}, {}, "stream " + Quoted(create.stream.name) + " is there already"};
+    return {
+        {}, {}, KindOf(create.stream) + (" " + Quoted(create.stream.name)) + " is there already"};
   }
   catalog_.Change([&](CatalogState& state) {
     CheckNameIsFree(state, create.stream.name);
@@ -107,7 +128,8 @@ ResultTable Statements::Do(const CreateStream& create) {
     stream->id = StreamId{state.next_id++};
     state.streams[Lower(stream->name)] = stream;
   });
-  return {{}, {}, "created stream " + Quoted(create.stream.name)};
+  return {
+      {}, {}, std::string("created ") + KindOf(create.stream) + " " + Quoted(create.stream.name)};
 }
 
 ResultTable Statements::Do(const CreateView& create) {
@@ -143,15 +165,18 @@ ResultTable Statements::Do(const CreateView& create) {
 }
 
 ResultTable Statements::Do(const Drop& drop) {
-  bool stream = drop.kind == ObjectKind::kStream;
+  bool stream = drop.kind != ObjectKind::kView;
   auto current = catalog_.Current();
-  bool there =
-      stream ? current->FindStream(drop.name) != nullptr : current->FindView(drop.name) != nullptr;
+  auto found = current->FindStream(drop.name);
+  bool of_kind = found && found->IsTable() == (drop.kind == ObjectKind::kTable);
+  bool there = stream ? of_kind : current->FindView(drop.name) != nullptr;
   if (!there && drop.if_exists) return {{}, {}, "there was no " + Quoted(drop.name)};
   std::vector<std::string> gone;
   catalog_.Change([&](CatalogState& state) {
-    if (stream) {
-      state.GetStream(drop.name);
+    if (drop.kind == ObjectKind::kTable) {
+      state.GetTable(drop.name);
+    } else if (stream) {
+      GetPlainStream(state, drop.name);
     } else {
       state.GetView(drop.name);
     }
@@ -171,15 +196,18 @@ ResultTable Statements::Do(const Drop& drop) {
     }
   });
   views_.Reconcile();
-  std::string notice = std::string("dropped ") + (stream ? "stream " : "view ") + Quoted(drop.name);
+  std::string notice =
+      std::string("dropped ") + (stream ? KindOf(*found) : "view") + " " + Quoted(drop.name);
   for (auto& name : gone) notice += ", view " + Quoted(name);
   return {{}, {}, notice};
 }
 
 ResultTable Statements::Do(const Comment& comment) {
   catalog_.Change([&](CatalogState& state) {
-    if (comment.kind == ObjectKind::kStream) {
-      auto stream = std::make_shared<Stream>(*state.GetStream(comment.name));
+    if (comment.kind != ObjectKind::kView) {
+      bool table = comment.kind == ObjectKind::kTable;
+      auto stream = std::make_shared<Stream>(
+          *(table ? state.GetTable(comment.name) : GetPlainStream(state, comment.name)));
       stream->comment = comment.text;
       state.streams[Lower(comment.name)] = stream;
     } else {
@@ -206,12 +234,13 @@ ResultTable Statements::Do(const Show& show) {
   auto state = catalog_.Current();
   if (show.what == ShowWhat::kTimeZone) return {{"TimeZone"}, {{state->time_zone}}, ""};
   ResultTable table{{"name", "kind", "comment"}, {}, ""};
-  if (show.what != ShowWhat::kViews) {
-    for (auto& [key, stream] : state->streams) {
-      table.rows.push_back({stream->name, "stream", stream->comment});
+  bool all = show.what == ShowWhat::kAll;
+  for (auto& [key, stream] : state->streams) {
+    if (all || show.what == (stream->IsTable() ? ShowWhat::kTables : ShowWhat::kStreams)) {
+      table.rows.push_back({stream->name, KindOf(*stream), stream->comment});
     }
   }
-  if (show.what != ShowWhat::kStreams) {
+  if (all || show.what == ShowWhat::kViews) {
     for (auto& [key, view] : state->views) {
       table.rows.push_back(
           {view->name, view->materialized ? "materialized view" : "view", view->comment});
@@ -224,8 +253,11 @@ ResultTable Statements::Do(const Describe& describe) {
   auto state = catalog_.Current();
   ResultTable table{{"column_name", "column_type", "null"}, {}, ""};
   if (auto stream = state->FindStream(describe.name)) {
-    for (auto& column : stream->columns) {
+    if (stream->IsTable()) table.columns.push_back("key");
+    for (size_t i = 0; i < stream->VisibleColumns(); i++) {
+      auto& column = stream->columns[i];
       table.rows.push_back({column.name, column.type.ToString(), column.not_null ? "NO" : "YES"});
+      if (stream->IsTable()) table.rows.back().push_back(stream->IsKey(i) ? "PRI" : "");
     }
     return table;
   }
@@ -250,6 +282,40 @@ ResultTable Statements::Do(const SetTimeZone& set) {
   });
   views_.Reconcile();
   return {{}, {}, "time zone is " + set.zone};
+}
+
+namespace {
+
+ResultTable Written(const WriteResult& written, const char* what, const std::string& table) {
+  ResultTable result;
+  result.notice = std::to_string(written.rows) + (written.rows == 1 ? " row " : " rows ") + what +
+                  " " + Quoted(table);
+  result.written = written;
+  return result;
+}
+
+}  // namespace
+
+ResultTable Statements::DoWrite(const Insert& insert, const std::string& params_json) {
+  auto stream = catalog_.Current()->GetStream(insert.table);
+  if (!stream->IsTable() && !insert.is_values) {
+    throw Error(ErrorCode::kInvalidSql,
+                "INSERT INTO a stream takes VALUES; \"" + stream->name + "\" is a stream",
+                "Send events to it, or make it a table.");
+  }
+  return Written(writes_.Run(insert, params_json), "inserted into", stream->name);
+}
+
+ResultTable Statements::DoWrite(const Update& update, const std::string& params_json) {
+  return Written(writes_.Run(update, params_json), "updated in", update.table);
+}
+
+ResultTable Statements::DoWrite(const Delete& erase, const std::string& params_json) {
+  return Written(writes_.Run(erase, params_json), "deleted from", erase.table);
+}
+
+ResultTable Statements::Do(const CopyFrom& copy) {
+  return Written(writes_.Run(copy), "copied into", copy.table);
 }
 
 ResultTable Statements::Do(const Query&) {

@@ -18,6 +18,7 @@
 #include "lake/tail.h"
 #include "query/answer_file.h"
 #include "query/params.h"
+#include "query/table_rows.h"
 #include "query/view_rows.h"
 #include "sql/window_functions.h"
 
@@ -39,7 +40,7 @@ std::string UnknownRelation(const CatalogState& catalog, const std::string& name
   for (auto& [key, view] : catalog.views) known.push_back(view->name);
   std::string nearest = NearestName(name, known.data(), known.data() + known.size());
   if (!nearest.empty()) hint = "Did you mean \"" + nearest + "\"?";
-  return "there is no stream or view \"" + name + "\"";
+  return "there is no stream, table or view \"" + name + "\"";
 }
 
 // A query that does not bind.  By now DuckDB has put the place into the text of its message, as
@@ -153,12 +154,17 @@ void WorkerQuery::Resolve(const ShutInQuery& query, int depth) {
         Resolve(ParseShutIn(*connection_, view->query), depth + 1);
       }
       views_.push_back(key);
-    } else if (!query.ctes.contains(name)) {
+    } else if (!query.ctes.contains(name) && !IsFile(name)) {
       std::string hint;
       std::string message = UnknownRelation(catalog_, name, hint);
       throw Error(ErrorCode::kInvalidSql, std::move(message), std::move(hint));
     }
   }
+}
+
+bool WorkerQuery::IsFile(const std::string& name) const {
+  return std::any_of(query_.files.begin(), query_.files.end(),
+                     [&](auto& file) { return file.name == name; });
 }
 
 void WorkerQuery::Define(const std::string& name, const std::string& select) {
@@ -177,7 +183,8 @@ void WorkerQuery::Define(const std::string& name, const std::string& select) {
 // the batch engine sees plain Parquet wherever it can.
 void WorkerQuery::DefineStream(const weir::Stream& stream, const DataMessage& data) {
   std::string key = Lower(stream.name);
-  std::vector<size_t> columns(stream.columns.size() + (hidden_columns_ ? 2 : 0));
+  bool with_hidden = hidden_columns_ || stream.IsTable();  // a table's changes are in their order
+  std::vector<size_t> columns(stream.columns.size() + (with_hidden ? 2 : 0));
   for (size_t i = 0; i < columns.size(); i++) columns[i] = i;
   std::string list = ReadList(stream, columns);
   std::vector<std::string> parts;
@@ -208,7 +215,10 @@ void WorkerQuery::DefineStream(const weir::Stream& stream, const DataMessage& da
   }
   std::string select;
   for (auto& part : parts) select += (select.empty() ? "" : " UNION ALL ") + part;
-  Define(stream.name, select);
+  if (!stream.IsTable()) return Define(stream.name, select);
+  std::string changes = "changes of " + key;  // no query may name it
+  Define(changes, select);
+  Define(stream.name, LatestRows(stream, changes, hidden_columns_));
 }
 
 void WorkerQuery::DefineView(const View& view, const DataMessage& data) {
@@ -247,8 +257,25 @@ std::unique_ptr<duckdb::QueryResult> WorkerQuery::Start() {
   return prepared->Execute(values, true);
 }
 
+// A file of the project, as it is: every value a text where the format has no types of its own.
+void WorkerQuery::DefineFile(const FileRelation& file) {
+  std::string path = QuotedText(file.path);
+  std::string read;
+  if (file.format == "parquet") {
+    read = "read_parquet(" + path + ")";
+  } else if (file.format == "json") {
+    read = "read_json(" + path + ", sample_size = -1)";
+  } else {
+    read = "read_csv(" + path + ", header = " + (file.header ? "true" : "false") +
+           ", delim = " + QuotedText(file.delimiter) +
+           ", quote = '\"', escape = '\"', all_varchar = true, allow_quoted_nulls = false)";
+  }
+  Define(file.name, "SELECT * FROM " + read);
+}
+
 void WorkerQuery::Run(const DataMessage& data, const AnswerOut& out) {
   connection_->BeginTransaction();
+  for (auto& file : query_.files) DefineFile(file);
   SetTransactionTime(*connection_->context, data.as_of);
   for (auto& name : need_.streams) DefineStream(*catalog_.GetStream(name), data);
   for (auto& name : views_) DefineView(*catalog_.GetView(name), data);

@@ -55,6 +55,8 @@ class WorkerQuery {
  private:
   void Resolve(const ShutInQuery& query, int depth);
   void DefineStream(const Stream& stream, const DataMessage& data);
+  void DefineFile(const FileRelation& file);
+  bool IsFile(const std::string& name) const;
   void DefineView(const View& view, const DataMessage& data);
   void Define(const std::string& name, const std::string& select);
   std::unique_ptr<duckdb::QueryResult> Start();

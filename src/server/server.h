@@ -17,6 +17,7 @@
 #include "lake/lake.h"
 #include "log/log.h"
 #include "query/query.h"
+#include "query/references.h"
 #include "query/statements.h"
 #include "query/verify.h"
 #include "server/live/feed.h"
@@ -52,6 +53,7 @@ class Server {
     Lake& lake;
     QueryService& query;
     Statements& statements;
+    References& references;
     Verify& verify;
     Clock& clock;
     LayoutStore& layout;

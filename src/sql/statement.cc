@@ -125,11 +125,13 @@ class StatementParser {
     if (Take("SHOW")) return ReadShow();
     if (Is("DESCRIBE") || Is("DESC")) return ReadDescribe(text);
     if (Is("SET")) return ReadSet();
-    for (const char* word : {"INSERT", "UPDATE", "DELETE", "ALTER", "TRUNCATE", "MERGE"}) {
+    if (Is("INSERT") || Is("UPDATE") || Is("DELETE") || Is("TRUNCATE")) return Write(text);
+    if (Take("COPY")) return ReadCopy();
+    for (const char* word : {"ALTER", "MERGE"}) {
       if (Is(word)) {
         Fail(std::string(word) +
-             " is not a statement of Weir: events come in through POST "
-             "/v1/streams/NAME/events, and a view changes with its query");
+             " is not a statement of Weir: tables change by INSERT, UPDATE and DELETE, and a view "
+             "changes with its query");
       }
     }
     return Query{text};
@@ -148,8 +150,12 @@ class StatementParser {
     }
     bool materialized = Take("MATERIALIZED");
     if (Take("VIEW")) return ReadView(materialized, or_replace);
-    if (Is("TABLE")) Fail("tables are not supported yet; use a stream (CREATE STREAM)");
-    Fail(materialized ? "expected VIEW" : "expected STREAM, VIEW or MATERIALIZED VIEW");
+    if (materialized) Fail("expected VIEW");
+    if (Take("TABLE")) {
+      if (or_replace) Fail("a table keeps its rows and cannot be replaced");
+      return ReadTable();
+    }
+    Fail("expected STREAM, TABLE, VIEW or MATERIALIZED VIEW");
   }
 
   StatementBody ReadView(bool materialized, bool or_replace) {
@@ -212,16 +218,178 @@ class StatementParser {
     return create;
   }
 
-  void ReadColumn(Stream& stream) {
+  StatementBody ReadTable() {
+    CreateStream create;
+    create.if_not_exists = TakeIfNotExists();
+    Stream& table = create.stream;
+    table.name = Name("table");
+    if (Is("AS")) {
+      Fail(
+          "a table has a primary key: CREATE TABLE name (columns, PRIMARY KEY (...)), then INSERT "
+          "INTO name SELECT ...");
+    }
+    ExpectSymbol('(');
+    do {
+      if (Is("PRIMARY") && Is("KEY", 1)) {
+        ReadPrimaryKey(table);
+      } else {
+        ReadColumn(table, true);
+      }
+    } while (TakeSymbol(','));
+    ExpectSymbol(')');
+    if (!table.IsTable()) {
+      Fail(
+          "a table has a PRIMARY KEY: it says which row a change is about (without one, use a "
+          "stream)");
+    }
+    for (size_t key : table.primary_key) {
+      auto& column = table.columns[key];
+      column.not_null = true;
+      auto id = column.type.id();
+      // Values that are equal and look different (0.0 and -0.0, 1 month and 30 days).
+      if (column.type.IsFloating() || column.type.IsNested() ||
+          id == duckdb::LogicalTypeId::INTERVAL || id == duckdb::LogicalTypeId::TIME_TZ) {
+        Fail("a primary key is of whole numbers, decimals, texts, dates and the like; column \"" +
+             column.name + "\" is " + column.type.ToString());
+      }
+    }
+    if (Take("WITH")) ReadTableOptions(table);
+    ExpectEnd();
+    table.columns.push_back({kDeletedColumn, duckdb::LogicalType::BOOLEAN});
+    table.sql = std::string(text_.substr(
+        tokens_[begin_].position,
+        tokens_[end_ - 1].position + tokens_[end_ - 1].length - tokens_[begin_].position));
+    return create;
+  }
+
+  void ReadPrimaryKey(Stream& table) {
+    if (table.IsTable()) Fail("a table has one PRIMARY KEY");
+    at_ += 2;
+    ExpectSymbol('(');
+    do {
+      size_t position = Position();
+      std::string name = Name("column");
+      auto column = table.Find(name);
+      if (!column) {
+        throw SqlErrorAt(text_, position, file_,
+                         "there is no column \"" + name + "\" before the PRIMARY KEY");
+      }
+      if (table.IsKey(*column)) {
+        throw SqlErrorAt(text_, position, file_, "column \"" + name + "\" is in the key twice");
+      }
+      table.primary_key.push_back(*column);
+    } while (TakeSymbol(','));
+    ExpectSymbol(')');
+  }
+
+  void ReadTableOptions(Stream& table) {
+    ExpectSymbol('(');
+    bool refreshed = false;
+    ReferenceFile file;
+    do {
+      size_t position = Position();
+      std::string option = duckdb::StringUtil::Lower(Name("option"));
+      ExpectSymbol('=');
+      size_t value_position = Position();
+      std::string value = String("a value");
+      if (option == "source") {
+        file.path = value;
+      } else if (option == "refresh") {
+        refreshed = true;
+        file.refresh = value == "on change" ? 0 : IntervalMicros(value, value_position);
+        if (file.refresh < 0 || (file.refresh == 0 && value != "on change")) {
+          throw SqlErrorAt(text_, value_position, file_,
+                           "refresh is a length of time ('1 hour') or 'on change'");
+        }
+      } else if (option == "unknown_fields") {
+        if (value != "ignore" && value != "reject") {
+          throw SqlErrorAt(text_, value_position, file_, "unknown_fields is 'ignore' or 'reject'");
+        }
+        table.unknown_fields = value == "reject" ? UnknownFields::kReject : UnknownFields::kIgnore;
+      } else {
+        static constexpr std::string_view kOptions[] = {"source", "refresh", "unknown_fields"};
+        auto nearest = NearestName(option, std::begin(kOptions), std::end(kOptions));
+        throw SqlErrorAt(text_, position, file_,
+                         "a table has no option \"" + option + "\"" +
+                             (nearest.empty() ? "" : ", did you mean \"" + nearest + "\"?"));
+      }
+    } while (TakeSymbol(','));
+    ExpectSymbol(')');
+    if (refreshed && file.path.empty()) Fail("refresh needs a source");
+    if (!file.path.empty()) table.reference = file;
+  }
+
+  StatementBody Write(const std::string& text) const {
+    try {
+      auto body = ParseWrite(text);
+      return std::visit([](auto& write) { return StatementBody(std::move(write)); }, body);
+    } catch (const WriteError& error) {
+      throw SqlErrorAt(text_, tokens_[begin_].position + error.position, file_, error.message);
+    }
+  }
+
+  // COPY name [(columns)] FROM 'file' [(FORMAT csv|parquet|json, HEADER [bool], DELIMITER 'x')]
+  StatementBody ReadCopy() {
+    CopyFrom copy;
+    if (IsSymbol('(')) Fail("only COPY name FROM 'file' is a statement of Weir");
+    copy.table = Name("table");
+    if (TakeSymbol('(')) {
+      do copy.columns.push_back(Name("column"));
+      while (TakeSymbol(','));
+      ExpectSymbol(')');
+    }
+    if (Is("TO")) Fail("rows leave by a query: POST /v1/sql?format=csv, parquet or arrow");
+    Expect("FROM");
+    copy.path = String("the name of a file");
+    Take("WITH");
+    if (TakeSymbol('(')) {
+      do ReadCopyOption(copy);
+      while (TakeSymbol(','));
+      ExpectSymbol(')');
+    }
+    ExpectEnd();
+    return copy;
+  }
+
+  void ReadCopyOption(CopyFrom& copy) {
+    size_t position = Position();
+    std::string option = duckdb::StringUtil::Lower(Name("option"));
+    auto value = [&]() -> std::string {
+      auto kind = Token().kind;
+      bool is_value = kind == Kind::kWord || kind == Kind::kString || kind == Kind::kNumber;
+      return is_value ? tokens_[at_++].text : "";
+    };
+    if (option == "format") {
+      copy.format = duckdb::StringUtil::Lower(value());
+      if (copy.format != "csv" && copy.format != "parquet" && copy.format != "json") {
+        throw SqlErrorAt(text_, position, file_, "the format is csv, parquet or json");
+      }
+    } else if (option == "header") {
+      std::string said = duckdb::StringUtil::Lower(value());
+      copy.header = said != "false" && said != "0" && said != "off";
+    } else if (option == "delimiter" || option == "delim" || option == "sep") {
+      copy.delimiter = value();
+      if (copy.delimiter.size() != 1) {
+        throw SqlErrorAt(text_, position, file_, "the delimiter is one character");
+      }
+    } else {
+      throw SqlErrorAt(text_, position, file_,
+                       "COPY has no option \"" + option + "\" here: FORMAT, HEADER, DELIMITER");
+    }
+  }
+
+  void ReadColumn(Stream& stream, bool of_table = false) {
     size_t position = Position();
     Column column;
     column.name = Name("column");
     if (stream.Find(column.name)) {
       throw SqlErrorAt(text_, position, file_, "column \"" + column.name + "\" is there twice");
     }
-    if (column.name == "_offset" || column.name == "_arrival_time") {
+    if (column.name == "_offset" || column.name == "_arrival_time" ||
+        (of_table && duckdb::StringUtil::CIEquals(column.name, kDeletedColumn))) {
       throw SqlErrorAt(text_, position, file_,
-                       "\"" + column.name + "\" is a column that every stream has by itself");
+                       "\"" + column.name + "\" is a column that every " +
+                           (of_table ? "table" : "stream") + " has by itself");
     }
     column.type = ReadType();
     while (at_ < end_ && !IsSymbol(',') && !IsSymbol(')')) {
@@ -229,6 +397,10 @@ class StatementParser {
         at_ += 2;
         column.not_null = true;
       } else if (Take("NULL")) {
+      } else if (of_table && Is("PRIMARY") && Is("KEY", 1)) {
+        if (stream.IsTable()) Fail("a table has one PRIMARY KEY");
+        at_ += 2;
+        stream.primary_key.push_back(stream.columns.size());
       } else if (Take("WITH")) {
         ReadColumnOptions(column);
       } else {
@@ -244,7 +416,7 @@ class StatementParser {
     int depth = 0;
     for (; at_ < end_; at_++) {
       if (depth == 0) {
-        if (IsSymbol(',') || IsSymbol(')') || Is("NOT") || Is("NULL")) break;
+        if (IsSymbol(',') || IsSymbol(')') || Is("NOT") || Is("NULL") || Is("PRIMARY")) break;
         // TIMESTAMP WITH TIME ZONE has a WITH of its own.
         if (Is("WITH") && !Is("TIME", 1)) break;
       }
@@ -366,17 +538,22 @@ class StatementParser {
     }
   }
 
+  ObjectKind TakeObjectKind() {
+    if (Take("STREAM")) return ObjectKind::kStream;
+    if (Take("TABLE")) return ObjectKind::kTable;
+    Take("MATERIALIZED");
+    if (!Take("VIEW")) Fail("expected STREAM, TABLE or VIEW");
+    return ObjectKind::kView;
+  }
+  static const char* WordFor(ObjectKind kind) {
+    return kind == ObjectKind::kStream ? "stream" : kind == ObjectKind::kTable ? "table" : "view";
+  }
+
   StatementBody ReadDrop() {
     Drop drop;
-    if (Take("STREAM")) {
-      drop.kind = ObjectKind::kStream;
-    } else {
-      Take("MATERIALIZED");
-      if (!Take("VIEW")) Fail("expected STREAM or VIEW");
-      drop.kind = ObjectKind::kView;
-    }
+    drop.kind = TakeObjectKind();
     drop.if_exists = TakeIfExists();
-    drop.name = Name(drop.kind == ObjectKind::kStream ? "stream" : "view");
+    drop.name = Name(WordFor(drop.kind));
     drop.cascade = Take("CASCADE");
     if (!drop.cascade) Take("RESTRICT");
     ExpectEnd();
@@ -386,14 +563,8 @@ class StatementParser {
   StatementBody ReadComment() {
     Expect("ON");
     Comment comment;
-    if (Take("STREAM")) {
-      comment.kind = ObjectKind::kStream;
-    } else {
-      Take("MATERIALIZED");
-      if (!Take("VIEW")) Fail("expected STREAM or VIEW");
-      comment.kind = ObjectKind::kView;
-    }
-    comment.name = Name(comment.kind == ObjectKind::kStream ? "stream" : "view");
+    comment.kind = TakeObjectKind();
+    comment.name = Name(WordFor(comment.kind));
     Expect("IS");
     if (!Take("NULL")) comment.text = String("the comment");
     ExpectEnd();
@@ -441,7 +612,7 @@ class StatementParser {
       at_ += 2;
       show.what = ShowWhat::kTimeZone;
     } else {
-      Fail("expected STREAMS, VIEWS, ALL or TIME ZONE");
+      Fail("expected STREAMS, TABLES, VIEWS, ALL or TIME ZONE");
     }
     ExpectEnd();
     return show;
@@ -450,8 +621,8 @@ class StatementParser {
   StatementBody ReadDescribe(const std::string& text) {
     at_++;
     if (Is("SELECT") || Is("WITH") || Is("FROM")) return Query{text};
-    for (const char* kind : {"STREAM", "VIEW"}) Take(kind);
-    Describe describe{Name("stream or view")};
+    for (const char* kind : {"STREAM", "TABLE", "VIEW"}) Take(kind);
+    Describe describe{Name("stream, table or view")};
     ExpectEnd();
     return describe;
   }

@@ -8,9 +8,11 @@
 #include <vector>
 
 #include "catalog/catalog.h"
+#include "sql/write_statement.h"
 
 namespace weir {
 
+// A table, too: a stream with a primary key.
 struct CreateStream {
   Stream stream;
   bool if_not_exists = false;
@@ -20,7 +22,7 @@ struct CreateView {
   bool if_not_exists = false;
   bool or_replace = false;
 };
-enum class ObjectKind { kStream, kView };
+enum class ObjectKind { kStream, kTable, kView };
 struct Drop {
   ObjectKind kind;
   std::string name;
@@ -52,7 +54,7 @@ struct Query {
 };  // for the batch engine
 
 using StatementBody = std::variant<CreateStream, CreateView, Drop, Comment, Explain, Show, Describe,
-                                   SetTimeZone, Query>;
+                                   SetTimeZone, Insert, Update, Delete, CopyFrom, Query>;
 
 struct Statement {
   StatementBody body;

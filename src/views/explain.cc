@@ -28,7 +28,7 @@ void Print(const Operator& op, const CatalogState& state, bool analyze, int dept
   std::string detail = op.detail;
   if (auto* source = dynamic_cast<const SourceOperator*>(&op)) {
     auto stream = state.FindStream(StreamId{static_cast<uint32_t>(std::stoul(source->stream()))});
-    if (stream) detail = "stream " + stream->name;
+    if (stream) detail = (stream->IsTable() ? "changes of table " : "stream ") + stream->name;
   }
   text += std::string(static_cast<size_t>(depth) * 2, ' ') + op.name();
   if (!detail.empty()) text += "  " + detail;

@@ -16,9 +16,9 @@ std::optional<Relations::Source> CatalogRelations::FindSource(const std::string&
   Source source;
   if (auto stream = state_.FindStream(name)) {
     source.is_stream = true;
-    for (auto& column : stream->columns) {
-      source.names.push_back(column.name);
-      source.types.push_back(column.type);
+    for (size_t i = 0; i < stream->VisibleColumns(); i++) {
+      source.names.push_back(stream->columns[i].name);
+      source.types.push_back(stream->columns[i].type);
     }
     return source;
   }
@@ -68,6 +68,7 @@ BuiltView BuildView(Circuit& circuit, const CatalogState& state, SessionPtr sess
     if (auto stream = state.FindStream(source)) {
       named.is_stream = true;
       named.stream_types = stream->Types();
+      named.primary_key = stream->primary_key;
       named.identity = SourceName(stream->id);
     } else {
       named.plan =

@@ -39,12 +39,24 @@ class History {
 inline constexpr size_t kOffsetColumn = static_cast<size_t>(-1);       // _offset UBIGINT
 inline constexpr size_t kArrivalTimeColumn = static_cast<size_t>(-2);  // _arrival_time TIMESTAMPTZ
 
+// A file that a query reads under a name.  Whoever asks has checked where it is.
+struct FileRelation {
+  std::string name;  // lower-case
+  std::string path;
+  std::string format;  // csv, parquet, json
+  bool header = true;  // csv
+  std::string delimiter = ",";
+};
+
 // Runs a query from scratch at one position, for views no operator can keep (implemented by
 // query/).
 struct BatchRequest {
   std::string sql;
   Offset at;
-  Micros as_of = 0;  // what now() says
+  Micros as_of = 0;              // what now() says
+  std::string params_json = "";  // a JSON array of values for $1, $2, ..., or ""
+  std::vector<FileRelation> files = {};
+  uint64_t bytes_max = UINT64_MAX;  // of the answer
 };
 struct BatchResult {
   std::vector<Column> columns;

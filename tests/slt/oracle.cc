@@ -17,6 +17,23 @@ void Check(const duckdb::unique_ptr<duckdb::MaterializedQueryResult>& result) {
 
 std::string Quote(const std::string& name) { return duckdb::KeywordHelper::WriteQuoted(name, '"'); }
 
+// Where the rows of a stream, or the changes of a table, are.
+std::string RelationOf(const Stream& stream) {
+  return stream.IsTable() ? "changes of " + stream.name : stream.name;
+}
+
+// The rows of a table, said in another way than a query worker does.
+std::string RowsOfTable(const Stream& table, bool hidden) {
+  std::string key;
+  for (size_t column : table.primary_key) {
+    key += (key.empty() ? "" : ", ") + Quote(table.columns[column].name);
+  }
+  return "CREATE VIEW " + Quote(table.name) + " AS SELECT * EXCLUDE (_deleted" +
+         (hidden ? "" : ", _offset, _arrival_time") + ") FROM (SELECT * FROM " +
+         Quote(RelationOf(table)) + " QUALIFY row_number() OVER (PARTITION BY " + key +
+         " ORDER BY _offset DESC) = 1) WHERE _deleted IS NOT TRUE";
+}
+
 // Views come after those they read.
 void CreateViews(duckdb::Connection& connection, const CatalogState& catalog) {
   std::map<std::string, std::shared_ptr<const View>> left = catalog.views;
@@ -71,8 +88,11 @@ duckdb::Connection& Oracle::Load(const CatalogState& catalog, Offset at, bool hi
       for (auto& column : stream->columns) {
         columns += Quote(column.name) + " " + column.type.ToString() + ", ";
       }
-      if (hidden) columns += "_offset UBIGINT, _arrival_time TIMESTAMPTZ";
-      Check(fresh->connection->Query("CREATE TABLE " + Quote(stream->name) + "(" + columns + ")"));
+      bool ordered = hidden || stream->IsTable();
+      if (ordered) columns += "_offset UBIGINT, _arrival_time TIMESTAMPTZ";
+      Check(fresh->connection->Query("CREATE TABLE " + Quote(RelationOf(*stream)) + "(" + columns +
+                                     ")"));
+      if (stream->IsTable()) Check(fresh->connection->Query(RowsOfTable(*stream, hidden)));
     }
     CreateViews(*fresh->connection, catalog);
     tables_[hidden] = std::move(fresh);
@@ -81,8 +101,10 @@ duckdb::Connection& Oracle::Load(const CatalogState& catalog, Offset at, bool hi
   for (auto& [key, stream] : catalog.streams) {
     std::vector<size_t> projection;
     while (projection.size() < stream->columns.size()) projection.push_back(projection.size());
-    if (hidden) projection.insert(projection.end(), {kOffsetColumn, kArrivalTimeColumn});
-    duckdb::Appender appender(*current.connection, stream->name);
+    if (hidden || stream->IsTable()) {
+      projection.insert(projection.end(), {kOffsetColumn, kArrivalTimeColumn});
+    }
+    duckdb::Appender appender(*current.connection, RelationOf(*stream));
     lake_.Scan(*stream, projection, current.loaded, at, [&](const Columns& rows, Offset) {
       for (auto& chunk : rows.chunks) appender.AppendDataChunk(*chunk);
       return true;

@@ -1,5 +1,5 @@
-// Random rows for the streams of random/streams.sql: few different values, so that groups meet, ties
-// happen and NULLs are common.
+// Random rows for the streams (or tables) of random/streams.sql: few different values, so that
+// groups meet, ties happen and NULLs are common.
 #pragma once
 
 #include <string>
@@ -12,7 +12,9 @@ namespace weir {
 
 class RandomEvents {
  public:
-  explicit RandomEvents(Random& random) : random_(random) {}
+  // `keys`: 0 for events, each with an id of its own; else for rows of a table of so many keys,
+  // which come, change and go.
+  explicit RandomEvents(Random& random, uint64_t keys = 0) : random_(random), keys_(keys) {}
 
   // NDJSON of so many rows with times around `now`.
   std::string Body(Micros now, uint64_t rows) {
@@ -25,7 +27,8 @@ class RandomEvents {
   static constexpr Micros kMinute = 60'000'000;
 
   std::string Row(Micros now) {
-    std::string row = "{\"id\": " + std::to_string(next_++);
+    std::string row = "{\"id\": " + std::to_string(keys_ ? random_.Below(keys_) : next_++);
+    if (keys_ && random_.OneIn(5)) row += ", \"_deleted\": true";
     Put(row, "g", [&] { return Text({"a", "b", "c", "", "a longer name of a group"}); });
     Put(row, "h", [&] { return std::to_string(random_.Below(4)); });
     Put(row, "i", [&] { return std::to_string(static_cast<int64_t>(random_.Below(21)) - 10); });
@@ -63,6 +66,7 @@ class RandomEvents {
   }
 
   Random& random_;
+  const uint64_t keys_;
   uint64_t next_ = 1;
 };
 

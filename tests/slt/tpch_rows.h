@@ -1,4 +1,4 @@
-// Random rows for the tables of TPC-H, as changes: a row with its key, or the key as gone.  Values
+// Random rows for the tables of TPC-H, as changes: a row with its key, or a row that goes.  Values
 // are drawn from what the queries look for and little else, so that every join and filter meets.
 #pragma once
 
@@ -13,11 +13,11 @@ class TpchRows {
  public:
   explicit TpchRows(Random& random) : random_(random) {}
 
-  // NDJSON for a table's stream of changes.
+  // NDJSON for a table.
   std::string Changes(const std::string& table, uint64_t rows) {
     std::string body;
     for (uint64_t i = 0; i < rows; i++) {
-      row_ = "{\"gone\": " + std::string(random_.OneIn(8) ? "true" : "false");
+      row_ = "{\"_deleted\": " + std::string(random_.OneIn(8) ? "true" : "false");
       if (table == "region") Region();
       if (table == "nation") Nation();
       if (table == "supplier") Supplier();
@@ -68,7 +68,7 @@ class TpchRows {
     Text("r_name", {names[key]});
   }
   void Nation() {
-    static const std::vector<const char*> names = {"FRANCE", "GERMANY", "BRAZIL",
+    static const std::vector<const char*> names = {"FRANCE", "GERMANY",      "BRAZIL",
                                                    "CANADA", "SAUDI ARABIA", "CHINA"};
     auto key = random_.Below(names.size());
     Number("n_nationkey", key);

@@ -19,14 +19,11 @@ struct Table {
   const char* key;
   uint64_t rows;  // in one step
 };
-constexpr Table kTables[] = {{"region", "r_regionkey", 1},
-                             {"nation", "n_nationkey", 2},
-                             {"supplier", "s_suppkey", 3},
-                             {"customer", "c_custkey", 4},
-                             {"part", "p_partkey", 4},
-                             {"partsupp", "ps_partkey, ps_suppkey", 8},
-                             {"orders", "o_orderkey", 12},
-                             {"lineitem", "l_orderkey, l_linenumber", 40}};
+constexpr Table kTables[] = {
+    {"region", "r_regionkey", 1}, {"nation", "n_nationkey", 2},
+    {"supplier", "s_suppkey", 3}, {"customer", "c_custkey", 4},
+    {"part", "p_partkey", 4},     {"partsupp", "ps_partkey, ps_suppkey", 8},
+    {"orders", "o_orderkey", 12}, {"lineitem", "l_orderkey, l_linenumber", 40}};
 
 std::string ReadText(const std::string& path) {
   std::ifstream file(path);
@@ -36,25 +33,43 @@ std::string ReadText(const std::string& path) {
   return text.str();
 }
 
-void ReplaceAll(std::string& text, const std::string& from, const std::string& to) {
-  for (auto at = text.find(from); at != text.npos; at = text.find(from, at + to.size())) {
-    text.replace(at, from.size(), to);
+// The benchmark's streams, as tables with their keys.
+void MakeTables(World& world) {
+  std::string text = ReadText(std::string(WEIR_SLT_FOLDER) + "/../../benchmarks/tpch/streams.sql");
+  for (auto& table : kTables) {
+    std::string create = std::string("CREATE STREAM ") + table.name + " (";
+    auto begin = text.find(create);
+    ASSERT_NE(begin, text.npos) << create;
+    text.insert(text.find(");", begin), std::string(", PRIMARY KEY (") + table.key + ")");
+    text.replace(begin, create.size(), std::string("CREATE TABLE ") + table.name + " (");
   }
+  world.Execute(text);
 }
 
-// A stream of changes for each table, and over it the rows there are: the last of each key.
-void MakeTables(World& world) {
-  std::string streams = ReadText(std::string(WEIR_SLT_FOLDER) + "/../../benchmarks/tpch/streams.sql");
-  for (auto& table : kTables) {
-    ReplaceAll(streams, std::string("CREATE STREAM ") + table.name + " (",
-               std::string("CREATE STREAM ") + table.name + "_changes (gone BOOLEAN, ");
-  }
-  world.Execute(streams);
-  for (auto& table : kTables) {
-    std::string name = table.name;
-    world.Execute("CREATE VIEW " + name + " AS SELECT * EXCLUDE (gone) FROM (SELECT * FROM " + name +
-                  "_changes QUALIFY row_number() OVER (PARTITION BY " + table.key +
-                  " ORDER BY _offset DESC) = 1) WHERE NOT gone");
+// A change by SQL, of a few rows or of many.
+std::string RandomStatement(Random& random) {
+  std::string number = std::to_string(random.Below(120)), few = std::to_string(2 + random.Below(9));
+  switch (random.Below(8)) {
+    case 0: return "DELETE FROM lineitem WHERE l_orderkey % " + few + " = 0";
+    case 1: return "DELETE FROM orders WHERE o_orderkey = " + number;
+    case 2: return "UPDATE orders SET o_orderstatus = 'F' WHERE o_orderkey < " + number;
+    case 3:
+      return "UPDATE lineitem SET l_quantity = l_quantity + 1, l_shipdate = l_shipdate + 1 "
+             "FROM orders WHERE l_orderkey = o_orderkey AND o_custkey % " +
+             few + " = 1";
+    case 4:
+      return "UPDATE partsupp SET ps_supplycost = ps_supplycost / 2 WHERE ps_suppkey < " + few;
+    case 5:
+      return "INSERT INTO supplier SELECT s_suppkey + 1, s_name, s_address, s_nationkey, s_phone, "
+             "s_acctbal + 1, s_comment FROM supplier WHERE s_suppkey < 11 ON CONFLICT DO UPDATE "
+             "SET "
+             "s_acctbal = s_acctbal - 1";
+    case 6:
+      return "UPDATE lineitem SET l_linenumber = l_linenumber + 6 WHERE l_orderkey = " + number;
+    default:
+      return "INSERT INTO customer SELECT * REPLACE (c_custkey + 1 AS c_custkey) FROM customer "
+             "WHERE c_custkey % " +
+             few + " = 0 ON CONFLICT DO NOTHING";
   }
 }
 
@@ -79,8 +94,12 @@ TEST(Tpch, EveryViewIsItsBatchQueryAfterEveryStep) {
     for (auto& table : kTables) {
       if (random.OneIn(5)) continue;
       uint64_t batch = step == 1 ? table.rows * 8 : 1 + random.Below(table.rows * 2);
-      world.Ingest(std::string(table.name) + "_changes", RowFormat::kNdjson,
-                   rows.Changes(table.name, batch));
+      world.Ingest(table.name, RowFormat::kNdjson, rows.Changes(table.name, batch));
+    }
+    if (random.OneIn(2)) {
+      std::string statement = RandomStatement(random);
+      SCOPED_TRACE(statement);
+      world.Execute(statement);
     }
     if (random.OneIn(10)) world.Land();
     if (random.OneIn(12)) world.Restart();

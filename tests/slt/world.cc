@@ -19,7 +19,7 @@ constexpr auto kSettleMax = std::chrono::seconds(30);
 LogOptions LogAt(const std::string& directory) {
   LogOptions options;
   options.directory = directory;
-  options.segment_bytes = 128 << 10;  // so that landing lets the log forget
+  options.segment_bytes = 128 << 10;               // so that landing lets the log forget
   options.on_failure = [](const std::string&) {};  // a disk that was pulled out
   return options;
 }
@@ -54,7 +54,8 @@ struct World::Parts {
         keys(*lake, *log),
         ingest(weir::Ingest::Open(disk, "/idempotency-keys", catalog, *log, clock, backpressure,
                                   keys)),
-        statements(catalog, *engine),
+        writes({catalog, *ingest, oracle, *log, clock}, ReferenceFolder("")),
+        statements(catalog, *engine, writes),
         verify(catalog, *engine, oracle) {
     lake->BeforeTrim([this] { return ingest->SaveKeys(); });
     log->AddListener(*engine);
@@ -75,6 +76,7 @@ struct World::Parts {
   EngineBackpressure backpressure;
   LakeKeys keys;
   std::unique_ptr<weir::Ingest> ingest;
+  TableWrites writes;
   Statements statements;
   Verify verify;
 };

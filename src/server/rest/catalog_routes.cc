@@ -13,9 +13,33 @@ namespace {
 
 constexpr size_t kLayoutBytesMax = 64 << 10;
 
+std::string ErrorOrNull(const std::optional<Error>& error) {
+  if (!error) return "null";
+  auto wrapped = ErrorJson(*error);
+  return wrapped.substr(9, wrapped.size() - 10);  // without {"error": and }
+}
+
+// What a table has besides what a stream has.
+std::string TableJson(Server& server, const Stream& table) {
+  std::string key;
+  for (size_t column : table.primary_key) {
+    key += (key.empty() ? "" : ",") + QuoteJson(table.columns[column].name);
+  }
+  std::string json = ",\"primary_key\":[" + key + "],\"source\":";
+  if (!table.reference) return json + "null";
+  auto status = server.parts().references.Of(table.id);
+  json += "{\"file\":" + QuoteJson(table.reference->path) + ",\"refresh\":" +
+          (table.reference->refresh ? std::to_string(table.reference->refresh / 1'000'000)
+                                    : "\"on change\"");
+  json += ",\"refreshed\":" +
+          (status.refreshed ? QuoteJson(IsoTime(status.refreshed)) : std::string("null"));
+  return json + ",\"error\":" + ErrorOrNull(status.error) + "}";
+}
+
 std::string StreamJson(Server& server, const Stream& stream, const LakeInfo* lake) {
   std::string columns;
-  for (auto& column : stream.columns) {
+  for (size_t i = 0; i < stream.VisibleColumns(); i++) {
+    auto& column = stream.columns[i];
     columns += (columns.empty() ? "" : ",") + std::string("{\"name\":") + QuoteJson(column.name) +
                ",\"type\":" + QuoteJson(column.type.ToString()) +
                ",\"nullable\":" + (column.not_null ? "false" : "true") + "}";
@@ -24,6 +48,7 @@ std::string StreamJson(Server& server, const Stream& stream, const LakeInfo* lak
   if (!lake) lake = &none;
   return "{\"name\":" + QuoteJson(stream.name) + ",\"comment\":" + QuoteJson(stream.comment) +
          ",\"sql\":" + QuoteJson(stream.sql) + ",\"columns\":[" + columns + "]" +
+         (stream.IsTable() ? TableJson(server, stream) : "") +
          fmt::format(R"(,"rows":{},"bytes":{},"events_per_second":{:.2f},"last_offset":{})"
                      R"(,"lake":{{"files":{},"rows":{},"bytes":{},"last_offset":{}}}}})",
                      server.Rows(stream.id), lake->bytes, server.EventsPerSecond(stream.id),
@@ -46,14 +71,7 @@ std::string ViewJson(Server& server, const View& view, const ViewInfo* info) {
                       info->rung == Rung::kIncremental ? "incremental" : "recompute", status,
                       info->progress, info->offset.value, IsoTime(info->as_of),
                       server.ChangesPerSecond(info->name));
-  json += ",\"error\":";
-  if (info->error) {
-    auto wrapped = ErrorJson(*info->error);
-    json += wrapped.substr(9, wrapped.size() - 10);  // without {"error": and }
-  } else {
-    json += "null";
-  }
-  json += ",\"ordered_by\":[";
+  json += ",\"error\":" + ErrorOrNull(info->error) + ",\"ordered_by\":[";
   bool first = true;
   for (auto& [column, descending] : info->ordered_by) {
     json += std::string(first ? "" : ",") + "{\"column\":" + QuoteJson(column) +
@@ -68,13 +86,14 @@ std::string CatalogJson(Server& server) {
   auto engine = server.parts().views.Info();
   auto infos = server.parts().views.ViewInfos();
   auto lakes = server.parts().lake.Info();
-  std::string streams, views;
+  std::string streams, tables, views;
   for (auto& [name, stream] : state->streams) {
     const LakeInfo* lake = nullptr;
     for (auto& candidate : lakes) {
       if (candidate.stream == stream->id) lake = &candidate;
     }
-    streams += (streams.empty() ? "" : ",") + StreamJson(server, *stream, lake);
+    auto& list = stream->IsTable() ? tables : streams;
+    list += (list.empty() ? "" : ",") + StreamJson(server, *stream, lake);
   }
   for (auto& [name, view] : state->views) {
     const ViewInfo* info = nullptr;
@@ -86,7 +105,7 @@ std::string CatalogJson(Server& server) {
   return "{\"version\":\"" WEIR_VERSION "\",\"offset\":" + std::to_string(engine.offset.value) +
          ",\"as_of\":\"" + IsoTime(engine.as_of) +
          "\",\"time_zone\":" + QuoteJson(state->time_zone) + ",\"streams\":[" + streams +
-         "],\"views\":[" + views + "]}";
+         "],\"tables\":[" + tables + "],\"views\":[" + views + "]}";
 }
 
 void PutLayout(Server& server, const ExchangePtr& exchange) {
@@ -131,7 +150,7 @@ void AddCatalogRoutes(Router& router, Server& server) {
                 type,
                 [handle](ExchangePtr exchange, const PathParts&) { handle(exchange); }});
   };
-  get("/v1/catalog", "Streams and views, with their figures.", "the catalog",
+  get("/v1/catalog", "Streams, tables and views, with their figures.", "the catalog",
       [&server](const ExchangePtr& exchange) {
         exchange->Respond(JsonResponse(CatalogJson(server)));
       });

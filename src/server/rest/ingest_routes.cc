@@ -1,4 +1,4 @@
-// POST /v1/streams/NAME/events
+// POST /v1/streams/NAME/events, POST and DELETE /v1/tables/NAME/rows
 #include "formats/decompress.h"
 #include "formats/json_value.h"
 #include "server/http_errors.h"
@@ -87,11 +87,12 @@ void Respond(HttpExchange& exchange, IngestAnswer answer, bool with_duplicates) 
   exchange.Respond(std::move(response));
 }
 
-void PostEvents(Server& server, const ExchangePtr& exchange, const std::string& stream_name) {
+void Post(Server& server, const ExchangePtr& exchange, const std::shared_ptr<const Stream>& stream,
+          bool deletes) {
   auto& request = exchange->request;
-  auto stream = server.parts().catalog.Current()->GetStream(stream_name);
   IngestRequest post;
-  post.stream = stream_name;
+  post.deletes = deletes;
+  post.stream = stream->name;
   post.format = FormatOf(request);
   if (auto* atomic = request.Parameter("atomic")) post.atomic = *atomic == "true" || *atomic == "1";
   post.idempotency_key = request.Header("idempotency-key");
@@ -124,8 +125,33 @@ void AddIngestRoutes(Router& router, Server& server) {
        "How many rows were accepted, the log position, and each refused row with its reason.",
        "application/json",
        [&server](ExchangePtr exchange, const PathParts& parts) {
-         PostEvents(server, exchange, parts[0]);
+         Post(server, exchange, server.parts().catalog.Current()->GetStream(parts[0]), false);
        }});
+  auto table_route = [&](const char* method, const char* path, bool deletes, const char* summary,
+                         const char* answer) {
+    router.Add({method,
+                path,
+                summary,
+                {{"atomic", "true: all rows or none"}},
+                "application/x-ndjson,application/json,text/csv",
+                answer,
+                "application/json",
+                [&server, deletes](ExchangePtr exchange, const PathParts& parts) {
+                  Post(server, exchange, server.parts().catalog.Current()->GetTable(parts[0]),
+                       deletes);
+                }});
+  };
+  table_route(
+      "POST", "/v1/tables/{name}/rows", false,
+      "Puts rows into a table: each takes the place of the one with its key. A row with "
+      "\"_deleted\": true goes.",
+      "How many rows were accepted, the log position, and each refused row with its reason.");
+  table_route("DELETE", "/v1/tables/{name}/rows", true,
+              "Takes the rows with these keys out of a table.",
+              "How many keys were accepted, the log position, and each refused one.");
+  table_route("POST", "/v1/tables/{name}/rows/delete", true,
+              "The same as DELETE, for clients whose DELETE has no body.",
+              "How many keys were accepted, the log position, and each refused one.");
 }
 
 }  // namespace weir

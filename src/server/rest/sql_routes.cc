@@ -124,9 +124,16 @@ class ResponseSink : public QuerySink {
 
 HttpResponse TableResponse(Server& server, const ResultTable& table) {
   auto info = server.parts().views.Info();
-  std::string json = "{\"offset\":" + std::to_string(info.offset.value) + ",\"as_of\":\"" +
-                     IsoTime(info.as_of) + "\"";
+  Offset offset = table.written ? table.written->offset : info.offset;
+  std::string json =
+      "{\"offset\":" + std::to_string(offset.value) + ",\"as_of\":\"" + IsoTime(info.as_of) + "\"";
   if (!table.notice.empty()) json += ",\"notice\":" + QuoteJson(table.notice);
+  if (table.written) {
+    return JsonResponse(json +
+                        ",\"columns\":[{\"name\":\"rows_changed\",\"type\":\"UBIGINT\"}],"
+                        "\"rows\":[[" +
+                        std::to_string(table.written->rows) + "]]}");
+  }
   json += ",\"columns\":[";
   for (size_t i = 0; i < table.columns.size(); i++) {
     json += std::string(i ? "," : "") + "{\"name\":" + QuoteJson(table.columns[i]) +
@@ -174,10 +181,10 @@ void RunSql(Server& server, const ExchangePtr& exchange) {
   if (statements.empty()) throw Error(ErrorCode::kInvalidSql, "there is no statement");
   bool all_ours = std::none_of(statements.begin(), statements.end(), IsQuery);
   if (all_ours) {
-    server.RunAside(exchange, [&server, statements] {
+    server.RunAside(exchange, [&server, statements, params = request.params_json] {
       ResultTable table;
-      for (auto& statement : statements) table = server.parts().statements.Run(statement);
-      server.feed().CatalogChanged();
+      for (auto& statement : statements) table = server.parts().statements.Run(statement, params);
+      if (!table.written || statements.size() > 1) server.feed().CatalogChanged();
       return TableResponse(server, table);
     });
     return;

@@ -1,0 +1,85 @@
+#include "ingest/table_gate.h"
+
+#include "duck/constant.h"
+
+namespace weir {
+
+class TableGate::Holder : public TableHold {
+ public:
+  explicit Holder(TableGate& gate) : gate_(gate) {}
+  ~Holder() override { gate_.Release(); }
+
+ private:
+  TableGate& gate_;
+};
+
+bool TableGate::Enter(size_t bytes, std::function<void()> later) {
+  std::lock_guard lock(mutex_);
+  if (!held_) {
+    inside_++;
+    return true;
+  }
+  if (waiting_bytes_ + bytes > kWaitingBytesMax) {
+    throw Error(ErrorCode::kTooManyRequests, "a statement that changes the table is running",
+                "Try again after the time in Retry-After.");
+  }
+  waiting_bytes_ += bytes;
+  waiting_.push_back(std::move(later));
+  return false;
+}
+
+void TableGate::Leave() {
+  std::lock_guard lock(mutex_);
+  inside_--;
+  if (inside_ == 0) free_.notify_all();
+}
+
+std::unique_ptr<TableHold> TableGate::Hold() {
+  std::unique_lock lock(mutex_);
+  free_.wait(lock, [&] { return !held_; });
+  held_ = true;  // nobody passes from here on
+  free_.wait(lock, [&] { return inside_ == 0; });
+  return std::make_unique<Holder>(*this);
+}
+
+void TableGate::Release() {
+  std::vector<std::function<void()>> waiting;
+  {
+    std::lock_guard lock(mutex_);
+    held_ = false;
+    inside_ += waiting_.size();
+    waiting_bytes_ = 0;
+    waiting.swap(waiting_);
+  }
+  free_.notify_all();
+  for (auto& later : waiting) later();
+}
+
+void CheckWritable(const Stream& stream) {
+  if (!stream.reference) return;
+  throw Error(ErrorCode::kForbidden,
+              "the rows of table \"" + stream.name + "\" are those of file \"" +
+                  stream.reference->path + "\"",
+              "Change the file; the table follows.");
+}
+
+std::shared_ptr<Columns> DeletedRows(const Stream& table, const Columns& keys) {
+  auto rows = std::make_shared<Columns>();
+  auto types = table.Types();
+  for (auto& chunk : keys.chunks) {
+    auto row = std::make_unique<duckdb::DataChunk>();
+    row->InitializeEmpty({types.begin(), types.end()});
+    for (auto& column : row->data) SetNull(column);
+    for (size_t i = 0; i < table.primary_key.size(); i++) {
+      row->data[table.primary_key[i]].Reference(chunk->data[i]);
+    }
+    SetConstant(row->data.back(), duckdb::Value::BOOLEAN(true));
+    row->SetCardinality(chunk->size());
+    row->Flatten();
+    rows->chunks.push_back(std::move(row));
+  }
+  rows->rows = keys.rows;
+  return rows;
+}
+
+}  // namespace weir

@@ -1,0 +1,61 @@
+// Statements that write rows: INSERT, UPDATE, DELETE, COPY, and a table's file read again.
+//
+// Each holds its table (ingest/), asks a query worker at the log's end which rows it means, and
+// appends them as one record: all or none, and nobody came between.  A statement blocks its thread.
+// Thread-safe.  Owned by main.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "catalog/catalog.h"
+#include "ingest/ingest.h"
+#include "io/clock.h"
+#include "io/reference_folder.h"
+#include "log/log.h"
+#include "sql/write_statement.h"
+#include "views/views.h"
+
+namespace weir {
+
+struct WriteResult {
+  uint64_t rows = 0;  // inserted, updated or deleted
+  Offset offset;      // views that stand here or later have them
+};
+
+class TableWrites {
+ public:
+  struct Parts {
+    Catalog& catalog;
+    Ingest& ingest;
+    BatchEngine& batch;
+    Log& log;
+    Clock& clock;
+  };
+  TableWrites(Parts parts, ReferenceFolder files) : parts_(parts), files_(std::move(files)) {}
+
+  // `params_json`: values of $1, $2, ...  Throws what is wrong, kConflict for a key that is there.
+  WriteResult Run(const Insert& insert, const std::string& params_json = "");
+  WriteResult Run(const Update& update, const std::string& params_json = "");
+  WriteResult Run(const Delete& erase, const std::string& params_json = "");
+  WriteResult Run(const CopyFrom& copy);
+
+  // Makes a table's rows those of its file; only what differs is written.
+  WriteResult Refresh(const Stream& table);
+
+  const ReferenceFolder& files() const { return files_; }
+
+ private:
+  BatchResult Ask(std::string sql, Offset at, const std::string& params_json,
+                  std::vector<FileRelation> files = {});
+  // The table (or stream) of a statement.  Throws kForbidden for one that a file says.
+  std::shared_ptr<const Stream> Writable(const std::string& name, bool table) const;
+  WriteResult Append(const Stream& stream, std::shared_ptr<Columns> rows, Offset at);
+  WriteResult InsertRows(const Insert& insert, const std::string& params_json,
+                         std::vector<FileRelation> files, bool ignore_surplus);
+
+  Parts parts_;
+  const ReferenceFolder files_;
+};
+
+}  // namespace weir
