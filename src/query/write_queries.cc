@@ -103,7 +103,7 @@ void CheckConflictColumns(const Stream& table, const Insert& insert) {
 
 std::string SelectOnConflictUpdate(const Stream& table, const Insert& insert) {
   std::vector<std::string> values(table.VisibleColumns());
-  std::string old = QuotedName(table.name);
+  std::string old = QuotedName(insert.alias);
   for (auto& assignment : insert.set) {
     size_t column = ColumnOf(table, assignment.column);
     if (table.IsKey(column)) {

@@ -64,6 +64,8 @@ Insert FromDuck(duckdb::InsertStatement& statement) {
   CheckPlain(statement.cte_map, statement.returning_list);
   Insert insert;
   insert.table = statement.table;
+  bool renamed = statement.table_ref && !statement.table_ref->alias.empty();
+  insert.alias = renamed ? statement.table_ref->alias : insert.table;
   insert.columns.assign(statement.columns.begin(), statement.columns.end());
   insert.by_name = statement.column_order == duckdb::InsertColumnOrder::INSERT_BY_NAME;
   if (!statement.default_values) {
@@ -91,17 +93,13 @@ Insert FromDuck(duckdb::InsertStatement& statement) {
     case duckdb::OnConflictAction::UPDATE: {
       insert.on_conflict = Insert::OnConflict::kUpdate;
       auto& set = *conflict.set_info;
-      std::string table = statement.table;
-      if (statement.table_ref && !statement.table_ref->alias.empty()) {
-        table = statement.table_ref->alias;
-      }
       for (auto& value : set.expressions) {
         ReplaceDefault(value);
-        QualifyColumns(*value, table);
+        QualifyColumns(*value, insert.alias);
       }
       insert.set = Assignments(set);
       if (set.condition) {
-        QualifyColumns(*set.condition, table);
+        QualifyColumns(*set.condition, insert.alias);
         insert.where = set.condition->ToString();
       }
       break;

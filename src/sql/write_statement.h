@@ -16,7 +16,7 @@ struct Assignment {
 
 struct Insert {
   enum class OnConflict { kError, kNothing, kReplace, kUpdate };
-  std::string table;
+  std::string table, alias;          // alias: what expressions call the table
   std::vector<std::string> columns;  // none: all, in order
   bool by_name = false;              // the query's names are the columns
   std::string query;                 // "" for DEFAULT VALUES
