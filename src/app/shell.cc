@@ -67,7 +67,8 @@ class Shell {
   int RunScript(const std::string& text) {
     size_t begin = 0;
     for (auto& token : TokenizeSql(text, "")) {
-      bool ends = token.kind == SqlToken::Kind::kEnd || token.text == ";";
+      bool ends = token.kind == SqlToken::Kind::kEnd ||
+                  (token.kind == SqlToken::Kind::kSymbol && token.text == ";");
       if (!ends) continue;
       auto sql = text.substr(begin, token.position - begin);
       begin = std::min(token.position + 1, text.size());

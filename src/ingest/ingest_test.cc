@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <future>
 
+#include "formats/block.h"
 #include "io/manual_clock.h"
 #include "io/simulated_disk.h"
 #include "log/log.h"
@@ -108,6 +110,99 @@ TEST_F(IngestTest, AtomicKeepsAllOrNone) {
   EXPECT_TRUE(answer.error);
   EXPECT_EQ(answer.rejected.size(), 1u);
   EXPECT_EQ(log->End(), Offset{0});
+}
+
+// ---- tables -------------------------------------------------------------------------------------
+
+class TableTest : public IngestTest {
+ protected:
+  TableTest() {
+    auto table = std::make_shared<Stream>();
+    table->id = {2};
+    table->name = "rows";
+    table->columns = {{"k", duckdb::LogicalType::BIGINT, true},
+                      {"v", duckdb::LogicalType::VARCHAR, true},
+                      {kDeletedColumn, duckdb::LogicalType::BOOLEAN}};
+    table->primary_key = {0};
+    catalog.Change([&](CatalogState& state) { state.streams["rows"] = table; });
+    this->table = table;
+  }
+
+  std::future<IngestAnswer> Put(std::string_view body, bool deletes = false) {
+    IngestRequest request;
+    request.stream = "rows";
+    request.body = body;
+    request.deletes = deletes;
+    auto answer = std::make_shared<std::promise<IngestAnswer>>();
+    ingest->Post(request, [answer](IngestAnswer got) { answer->set_value(std::move(got)); });
+    return answer->get_future();
+  }
+
+  std::shared_ptr<const Stream> table;
+};
+
+TEST_F(TableTest, ARowThatGoesNeedsOnlyItsKey) {
+  auto answer = Put(R"({"k": 1, "v": "x"}
+{"k": 2}
+{"k": 3, "_deleted": true}
+{"v": "y", "_deleted": true}
+{"k": 4, "_deleted": false})")
+                    .get();
+  EXPECT_EQ(answer.accepted, 2u);
+  ASSERT_EQ(answer.rejected.size(), 3u);
+  EXPECT_EQ(answer.rejected[0].line, 2u);
+  EXPECT_EQ(answer.rejected[0].column, "v");
+  EXPECT_EQ(answer.rejected[1].column, "k");
+  EXPECT_EQ(answer.rejected[2].line, 5u);
+}
+
+TEST_F(TableTest, KeysAloneTakeRowsOut) {
+  auto answer = Put(R"({"k": 1, "v": 7, "more": true})", true).get();
+  EXPECT_EQ(answer.accepted, 1u);
+  auto record = log->Read(Offset{})->Next();
+  auto rows = DecodeBlock(record->record.payload, table->Types(), {0, 1, 2});
+  EXPECT_EQ(rows.chunks[0]->GetValue(0, 0).ToString(), "1");
+  EXPECT_TRUE(rows.chunks[0]->GetValue(1, 0).IsNull());
+  EXPECT_EQ(rows.chunks[0]->GetValue(2, 0).ToString(), "true");
+}
+
+TEST_F(TableTest, BodiesWaitWhileATableIsHeldAndComeInTheirOrder) {
+  auto hold = ingest->HoldTable(*table);
+  auto first = Put(R"({"k": 1, "v": "a"})");
+  auto second = Put(R"({"k": 1, "v": "b"})");
+  EXPECT_EQ(Post(R"({"n": 1})").accepted, 1u);  // other streams go on
+  EXPECT_EQ(first.wait_for(std::chrono::milliseconds(20)), std::future_status::timeout);
+  EXPECT_EQ(log->End(), Offset{1});
+  hold.reset();
+  EXPECT_EQ(first.get().offset, Offset{2});
+  EXPECT_EQ(second.get().offset, Offset{3});
+  EXPECT_EQ(Put(R"({"k": 1, "v": "c"})").get().offset, Offset{4});
+}
+
+TEST_F(TableTest, AHolderWaitsForThoseOnTheirWay) {
+  for (int i = 0; i < 100; i++) {
+    auto answer = Put(R"({"k": 1, "v": "a"})");
+    auto hold = ingest->HoldTable(*table);
+    // All that passed before is durable: what the holder reads is what there is.
+    EXPECT_EQ(answer.wait_for(std::chrono::seconds(5)), std::future_status::ready);
+    EXPECT_EQ(log->End(), answer.get().offset);
+  }
+}
+
+TEST_F(TableTest, WhatWaitsIsBounded) {
+  auto hold = ingest->HoldTable(*table);
+  std::string body = R"({"k": 1, "v": ")" + std::string(1 << 19, 'x') + "\"}\n";
+  std::string bodies;
+  for (int i = 0; i < 20; i++) bodies += body;
+  std::vector<std::future<IngestAnswer>> waiting;
+  try {
+    for (int i = 0; i < 100; i++) waiting.push_back(Put(bodies));
+    FAIL() << "everything was taken";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code, ErrorCode::kTooManyRequests);
+  }
+  hold.reset();
+  for (auto& answer : waiting) EXPECT_FALSE(answer.get().error);
 }
 
 }  // namespace

@@ -42,7 +42,8 @@ References::Status References::Of(StreamId table) const {
 }
 
 void References::RefreshDue() {
-  for (auto& [name, table] : catalog_.Current()->streams) {
+  auto catalog = catalog_.Current();  // statements may change it meanwhile
+  for (auto& [name, table] : catalog->streams) {
     if (!table->reference) continue;
     Entry entry;
     {

@@ -298,7 +298,7 @@ ResultTable Written(const WriteResult& written, const char* what, const std::str
 
 ResultTable Statements::DoWrite(const Insert& insert, const std::string& params_json) {
   auto stream = catalog_.Current()->GetStream(insert.table);
-  if (!stream->IsTable() && !insert.is_values) {
+  if (!stream->IsTable() && !insert.query.empty()) {
     throw Error(ErrorCode::kInvalidSql,
                 "INSERT INTO a stream takes VALUES; \"" + stream->name + "\" is a stream",
                 "Send events to it, or make it a table.");

@@ -43,6 +43,18 @@ Error KeyTwice(const Stream& table, const std::string& key) {
                "the statement gives table \"" + table.name + "\" two rows " + key);
 }
 
+Error Surplus(const Stream& stream, const Insert& insert, const BatchResult& result,
+              size_t surplus) {
+  if (insert.by_name) {
+    return Error(ErrorCode::kInvalidSql, "\"" + stream.name + "\" has no column \"" +
+                                             result.columns[stream.VisibleColumns()].name + "\"");
+  }
+  size_t named = insert.columns.empty() ? stream.VisibleColumns() : insert.columns.size();
+  return Error(ErrorCode::kInvalidSql, "the statement gives " + std::to_string(named + surplus) +
+                                           " values for " + std::to_string(named) +
+                                           " columns of \"" + stream.name + "\"");
+}
+
 // The keys of a chunk's rows, as bytes.
 class Keys {
  public:
@@ -157,11 +169,7 @@ WriteResult TableWrites::InsertRows(const Insert& insert, const std::string& par
   BatchResult result = Ask(query, at, params_json, std::move(files));
   size_t width = stream->VisibleColumns() + stream->IsTable();
   if (result.columns.size() > width && !ignore_surplus) {
-    throw Error(ErrorCode::kInvalidSql,
-                "the statement gives " + std::to_string(result.columns.size() - stream->IsTable()) +
-                    " columns, \"" + stream->name + "\" has " +
-                    std::to_string(stream->VisibleColumns()) +
-                    (insert.columns.empty() ? "" : " of which some are named"));
+    throw Surplus(*stream, insert, result, result.columns.size() - width);
   }
   auto rows = std::make_shared<Columns>();
   std::unordered_set<std::string> seen;

@@ -49,6 +49,24 @@ std::string KeyList(const Stream& table, const std::string& from) {
   return list;
 }
 
+// Each value is cast by itself: as one list DuckDB would first find a type that fits all rows, and
+// 3 and '4.5' are whole numbers together.
+std::string ValuesList(const Stream& stream, const Insert& insert,
+                       const std::vector<size_t>& given) {
+  std::string list;
+  for (auto& row : insert.values) {
+    if (row.size() != given.size()) {
+      throw Error(ErrorCode::kInvalidSql, "the statement gives " + std::to_string(row.size()) +
+                                              " values for " + std::to_string(given.size()) +
+                                              " columns of \"" + stream.name + "\"");
+    }
+    std::string values;
+    for (size_t i = 0; i < row.size(); i++) Add(values, Cast(stream, given[i], row[i]));
+    Add(list, "(" + values + ")");
+  }
+  return "VALUES " + list;
+}
+
 // The rows that want in, each value of its column's type.
 std::string NewRows(const Stream& stream, const Insert& insert) {
   std::vector<size_t> given;
@@ -62,21 +80,22 @@ std::string NewRows(const Stream& stream, const Insert& insert) {
   if (insert.columns.empty()) {
     for (size_t i = 0; i < stream.VisibleColumns(); i++) given.push_back(i);
   }
+  std::string query = insert.values.empty() ? insert.query : ValuesList(stream, insert, given);
   std::string names, values, nothing;
   for (size_t column : given) Add(names, Named(stream, column));
   for (size_t i = 0; i < stream.VisibleColumns(); i++) {
     bool is_given = std::find(given.begin(), given.end(), i) != given.end();
-    std::string value = is_given && !insert.query.empty() ? "row." + Named(stream, i) : "NULL";
+    std::string value = is_given && !query.empty() ? "row." + Named(stream, i) : "NULL";
     Add(values, Cast(stream, i, value) + " AS " + Named(stream, i));
     Add(nothing, "NULL AS " + Named(stream, i));
   }
-  if (insert.query.empty()) return "SELECT " + values;
+  if (query.empty()) return "SELECT " + values;
   if (insert.by_name) {  // what the query does not name is NULL
-    return "SELECT " + values + ", row.* EXCLUDE (" + names + ") FROM (SELECT * FROM (" +
-           insert.query + ") UNION ALL BY NAME SELECT " + nothing + " WHERE false) AS row";
+    return "SELECT " + values + ", row.* EXCLUDE (" + names + ") FROM (SELECT * FROM (" + query +
+           ") UNION ALL BY NAME SELECT " + nothing + " WHERE false) AS row";
   }
-  return "SELECT " + values + ", row.* EXCLUDE (" + names + ") FROM (" + insert.query +
-         ") AS row(" + names + ")";
+  return "SELECT " + values + ", row.* EXCLUDE (" + names + ") FROM (" + query + ") AS row(" +
+         names + ")";
 }
 
 // The table's rows with a mark that one was found.

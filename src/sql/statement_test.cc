@@ -82,6 +82,42 @@ TEST(Statement, TheSmallOnes) {
   EXPECT_EQ(Only<Query>("WITH t AS (SELECT 1) FROM t").sql, "WITH t AS (SELECT 1) FROM t");
 }
 
+TEST(Statement, ATableHasAKeyAndAHiddenColumn) {
+  auto table = Only<CreateStream>(
+                   "CREATE TABLE t (a VARCHAR, b DATE NOT NULL, c INTEGER, PRIMARY KEY (c, a)) "
+                   "WITH (source = 'x.csv', refresh = '1 hour')")
+                   .stream;
+  EXPECT_TRUE(table.IsTable());
+  EXPECT_EQ(table.primary_key, (std::vector<size_t>{2, 0}));
+  EXPECT_EQ(table.VisibleColumns(), 3u);
+  EXPECT_EQ(table.columns.back().name, kDeletedColumn);
+  EXPECT_TRUE(table.columns[0].not_null);
+  EXPECT_EQ(table.reference->path, "x.csv");
+  EXPECT_EQ(table.reference->refresh, 3'600'000'000);
+}
+
+TEST(Statement, WritesAreTakenApart) {
+  auto insert = Only<Insert>(
+      "INSERT INTO t AS x (a, b) VALUES (1, DEFAULT), ($1, 'it''s; b') "
+      "ON CONFLICT (a) DO UPDATE SET b = b || x.b || excluded.b WHERE a > 0");
+  EXPECT_EQ(insert.columns, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(insert.values.at(0), (std::vector<std::string>{"1", "NULL"}));
+  EXPECT_EQ(insert.values.at(1), (std::vector<std::string>{"$1", "'it''s; b'"}));
+  EXPECT_EQ(insert.on_conflict, Insert::OnConflict::kUpdate);
+  // A name alone is the table's.
+  EXPECT_EQ(insert.set.at(0).value, "((x.b || x.b) || excluded.b)");
+  EXPECT_EQ(insert.where, "(x.a > 0)");
+
+  auto update = Only<Update>("UPDATE t SET a = 1 FROM u, v WHERE t.b = u.b");
+  EXPECT_EQ(update.alias, "t");
+  EXPECT_EQ(update.where, "(t.b = u.b)");
+  EXPECT_NE(update.from, "");
+  EXPECT_EQ(Only<Delete>("TRUNCATE t").where, "");
+  auto copy = Only<CopyFrom>("COPY t (a) FROM 'f.csv' (HEADER false, DELIMITER ';')");
+  EXPECT_EQ(copy.delimiter, ";");
+  EXPECT_FALSE(copy.header);
+}
+
 TEST(Statement, WhatIsWrongIsToldWithItsPlace) {
   EXPECT_EQ(Refusal("CREATE STREAM s (a INTEGER,\n  b NOTATYPE)").substr(0, 5), "2:5: ");
   EXPECT_EQ(Refusal("CREATE STREAM s (a INTEGER, A VARCHAR)"), "1:29: column \"A\" is there twice");

@@ -69,13 +69,17 @@ Insert FromDuck(duckdb::InsertStatement& statement) {
   insert.columns.assign(statement.columns.begin(), statement.columns.end());
   insert.by_name = statement.column_order == duckdb::InsertColumnOrder::INSERT_BY_NAME;
   if (!statement.default_values) {
-    if (auto values = statement.GetValuesList()) {
-      insert.is_values = true;
-      for (auto& row : values->values) {
-        for (auto& value : row) ReplaceDefault(value);
+    if (auto list = statement.GetValuesList()) {
+      for (auto& row : list->values) {
+        auto& values = insert.values.emplace_back();
+        for (auto& value : row) {
+          ReplaceDefault(value);
+          values.push_back(value->ToString());
+        }
       }
+    } else {
+      insert.query = statement.select_statement->ToString();
     }
-    insert.query = statement.select_statement->ToString();
   }
   if (!statement.on_conflict_info) return insert;
   auto& conflict = *statement.on_conflict_info;

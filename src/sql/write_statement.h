@@ -16,11 +16,11 @@ struct Assignment {
 
 struct Insert {
   enum class OnConflict { kError, kNothing, kReplace, kUpdate };
-  std::string table, alias;          // alias: what expressions call the table
-  std::vector<std::string> columns;  // none: all, in order
-  bool by_name = false;              // the query's names are the columns
-  std::string query;                 // "" for DEFAULT VALUES
-  bool is_values = false;            // the query is nothing but VALUES
+  std::string table, alias;                      // alias: what expressions call the table
+  std::vector<std::string> columns;              // none: all, in order
+  bool by_name = false;                          // the query's names are the columns
+  std::string query;                             // "" for DEFAULT VALUES and for `values`
+  std::vector<std::vector<std::string>> values;  // expressions, when that is all there is
   OnConflict on_conflict = OnConflict::kError;
   std::vector<std::string> conflict_columns;  // as named; none: the primary key
   std::vector<Assignment> set;                // kUpdate

@@ -266,7 +266,7 @@ class HttpApi(ServerTest):
                 described.add((method.upper(), re.sub(r"\{\w+\}", "total", path)))
         self.assertIn(("POST", "/v1/sql"), described)
         for method, path in described:
-            other = {"GET": "DELETE", "POST": "GET", "PUT": "DELETE"}[method]
+            other = {"GET": "PATCH", "POST": "GET", "PUT": "PATCH", "DELETE": "GET"}[method]
             if method == "GET" and not path.endswith("changes") and path != "/v1/live":
                 self.assertNotEqual(self.server.get(path).status, 404, path)
             if (other, path) not in described:
