@@ -24,14 +24,14 @@ std::string RelationOf(const Stream& stream) {
 
 // The rows of a table, said in another way than a query worker does.
 std::string RowsOfTable(const Stream& table, bool hidden) {
-  std::string key;
+  std::string key, changes = Quote(RelationOf(table));
   for (size_t column : table.primary_key) {
     key += (key.empty() ? "" : ", ") + Quote(table.columns[column].name);
   }
   return "CREATE VIEW " + Quote(table.name) + " AS SELECT * EXCLUDE (_deleted" +
-         (hidden ? "" : ", _offset, _arrival_time") + ") FROM (SELECT * FROM " +
-         Quote(RelationOf(table)) + " QUALIFY row_number() OVER (PARTITION BY " + key +
-         " ORDER BY _offset DESC) = 1) WHERE _deleted IS NOT TRUE";
+         (hidden ? "" : ", _offset, _arrival_time") + ") FROM " + changes +
+         " WHERE _offset IN (SELECT max(_offset) FROM " + changes + " GROUP BY " + key +
+         ") AND _deleted IS NOT TRUE";
 }
 
 // Views come after those they read.
