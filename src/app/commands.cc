@@ -45,7 +45,9 @@ void AddCommands(CLI::App& app, int& exit_code) {
   send->add_option("--format", sending->format,
                    "ndjson, csv or json; by the file's name if not said")
       ->check(CLI::IsMember({"ndjson", "csv", "json"}));
-  send->add_option("--batch", sending->batch_rows, "rows in one request")->default_val(10000);
+  send->add_option("--batch", sending->batch_rows, "rows in one request")
+      ->check(CLI::Range(1, 10'000'000))
+      ->default_val(10000);
   send->callback([&exit_code, sending] { exit_code = RunSend(*sending); });
 
   auto* generate = app.add_subcommand("generate", "make example events");

@@ -32,9 +32,13 @@ Delivered Delivery::Send(const std::string& key, std::string_view body) {
         auto* rejected = yyjson_obj_get(root, "rejected");
         delivered.rejected =
             std::max<uint64_t>(JsonNumber(root, "rejected_total"), yyjson_arr_size(rejected));
-        if (auto* first = yyjson_arr_get_first(rejected)) {
-          delivered.first_reason = "line " + std::to_string(JsonNumber(first, "line")) + ": " +
-                                   JsonText(first, "column") + " " + JsonText(first, "reason");
+        size_t index, count;
+        yyjson_val* row;
+        yyjson_arr_foreach(rejected, index, count, row) {
+          std::string column = JsonText(row, "column"), value = JsonText(row, "value");
+          std::string reason = column.empty() ? "" : column + " ";
+          if (!value.empty()) reason += "\"" + value + "\" ";
+          delivered.refused.push_back({JsonNumber(row, "line"), reason + JsonText(row, "reason")});
         }
         return delivered;
       }

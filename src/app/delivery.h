@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "io/http_client.h"
 
@@ -11,7 +12,11 @@ namespace weir {
 
 struct Delivered {
   uint64_t accepted = 0, rejected = 0, duplicates = 0;
-  std::string first_reason;  // of the first refused row
+  struct Refused {
+    uint64_t line;       // of the body
+    std::string reason;  // with the column and the value
+  };
+  std::vector<Refused> refused;  // the first of them
 };
 
 class Delivery {

@@ -6,11 +6,13 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <sstream>
 
 #include "base/error.h"
 #include "duck/errors.h"
 #include "duckdb/common/string_util.hpp"
+#include "query/shut_in.h"
 #include "query/statements.h"
 
 namespace weir {
@@ -80,19 +82,10 @@ class Applier {
   std::vector<std::string> Run() {
     if (!project_.settings.time_zone.empty()) SetZone(project_.settings.time_zone);
     for (size_t i = 0; i < project_.statements.size(); i++) {
-      auto& statement = project_.statements[i];
-      if (auto* stream = std::get_if<CreateStream>(&statement.body)) {
-        Apply(stream->stream);
-      } else if (auto* view = std::get_if<CreateView>(&statement.body)) {
-        Apply(view->view);
-      } else if (auto* comment = std::get_if<Comment>(&statement.body)) {
-        Apply(*comment, project_.files[i]);
-      } else if (auto* zone = std::get_if<SetTimeZone>(&statement.body)) {
-        SetZone(zone->zone);
-      } else {
-        throw Error(ErrorCode::kInvalidSql,
-                    project_.files[i] + ": a project has CREATE, COMMENT ON and SET TimeZone only",
-                    "Run other statements with `weir sql`.");
+      try {
+        Apply(project_.statements[i].body);
+      } catch (const Error& error) {
+        throw AtItsPlace(i, error);
       }
     }
     RemoveGone();
@@ -101,6 +94,39 @@ class Applier {
   }
 
  private:
+  void Apply(const StatementBody& body) {
+    if (auto* stream = std::get_if<CreateStream>(&body)) {
+      Apply(stream->stream);
+    } else if (auto* view = std::get_if<CreateView>(&body)) {
+      Apply(view->view);
+    } else if (auto* comment = std::get_if<Comment>(&body)) {
+      Apply(*comment);
+    } else if (auto* zone = std::get_if<SetTimeZone>(&body)) {
+      SetZone(zone->zone);
+    } else {
+      throw Error(ErrorCode::kInvalidSql, "a project has CREATE, COMMENT ON and SET TimeZone only",
+                  "Run other statements with `weir sql`.");
+    }
+  }
+
+  Error AtItsPlace(size_t statement, const Error& error) const {
+    auto& file = project_.files[statement];
+    Error placed = SqlErrorAt(project_.texts.at(file), project_.statements[statement].position,
+                              file, error.message);
+    placed.code = error.code;
+    if (!error.hint.empty()) placed.hint += "\n" + error.hint;
+    return placed;
+  }
+
+  // Notes that the project names it; twice is a mistake.
+  void Name(const std::string& name) {
+    if (std::find(named_.begin(), named_.end(), Lower(name)) != named_.end()) {
+      throw Error(ErrorCode::kAlreadyExists, "the project makes \"" + name + "\" twice",
+                  "Remove one of the two, or rename it.");
+    }
+    named_.push_back(Lower(name));
+  }
+
   void SetZone(const std::string& zone) {
     if (state_.time_zone == zone) return;
     if (state_.version > 0) done_.push_back("time zone is now " + zone);
@@ -116,7 +142,7 @@ class Applier {
 
   void Apply(const Stream& wanted) {
     std::string name = Lower(wanted.name);
-    named_.push_back(name);
+    Name(wanted.name);
     if (state_.views.contains(name)) {
       throw Error(ErrorCode::kAlreadyExists, "\"" + wanted.name + "\" is a view already");
     }
@@ -144,7 +170,7 @@ class Applier {
 
   void Apply(const View& wanted) {
     std::string name = Lower(wanted.name);
-    named_.push_back(name);
+    Name(wanted.name);
     if (state_.streams.contains(name)) {
       throw Error(ErrorCode::kAlreadyExists,
                   "\"" + wanted.name + "\" is a " + KindOf(*state_.streams.at(name)) + "already");
@@ -168,22 +194,18 @@ class Applier {
     state_.views[name] = view;
   }
 
-  void Apply(const Comment& comment, const std::string& file) {
+  void Apply(const Comment& comment) {
     std::string name = Lower(comment.name);
-    try {
-      if (comment.kind != ObjectKind::kView) {
-        bool table = comment.kind == ObjectKind::kTable;
-        auto stream = std::make_shared<Stream>(
-            *(table ? state_.GetTable(comment.name) : state_.GetStream(comment.name)));
-        stream->comment = comment.text;
-        state_.streams[name] = stream;
-      } else {
-        auto view = std::make_shared<View>(*state_.GetView(comment.name));
-        view->comment = comment.text;
-        state_.views[name] = view;
-      }
-    } catch (const Error& error) {
-      throw Error(error.code, file + ": " + error.message, error.hint);
+    if (comment.kind != ObjectKind::kView) {
+      bool table = comment.kind == ObjectKind::kTable;
+      auto stream = std::make_shared<Stream>(
+          *(table ? state_.GetTable(comment.name) : state_.GetStream(comment.name)));
+      stream->comment = comment.text;
+      state_.streams[name] = stream;
+    } else {
+      auto view = std::make_shared<View>(*state_.GetView(comment.name));
+      view->comment = comment.text;
+      state_.views[name] = view;
     }
   }
 
@@ -258,6 +280,36 @@ Error InItsFile(const Project& project, const View& view, Error error) {
   return error;
 }
 
+// Of each view that is wrong by itself; one that only reads a wrong one is left out.
+std::vector<Error> BindingErrors(const Project& project, const CatalogState& state, Views& views) {
+  std::set<std::string> wrong;
+  for (auto& statement : project.wrong)
+    wrong.insert(statement.names.begin(), statement.names.end());
+  std::vector<std::pair<std::shared_ptr<const View>, Error>> failed;
+  for (auto& [name, view] : state.views) {
+    try {
+      CheckShutIn(view->query);
+      views.Bind(state, view->query);
+    } catch (const Error& error) {
+      failed.emplace_back(view, InItsFile(project, *view, error));
+    }
+  }
+  for (auto& [view, error] : failed) wrong.insert(Lower(view->name));
+  std::vector<Error> errors;
+  for (auto& [view, error] : failed) {
+    auto reads = NamesIn(view->query);
+    bool follows = std::any_of(reads.begin(), reads.end(), [&, view = view](auto& name) {
+      return name != Lower(view->name) && wrong.contains(name);
+    });
+    if (!follows) errors.push_back(error);
+  }
+  // Views that read each other in a circle.
+  if (errors.empty() && project.wrong.empty()) {
+    for (auto& [view, error] : failed) errors.push_back(error);
+  }
+  return errors;
+}
+
 }  // namespace
 
 std::string ReferenceFolderOf(const std::string& project) {
@@ -284,21 +336,14 @@ Project LoadProject(const std::string& folder) {
   if (fs::exists(fs::path(folder) / "weir.toml")) {
     project.settings = ReadSettings(fs::path(folder) / "weir.toml");
   }
-  ErrorList errors;
   for (auto& path : files) {
     std::string file = path.filename().string();
     std::string& text = project.texts[file] = ReadText(path);
-    try {
-      for (auto& statement : ParseStatements(text, file)) {
-        project.statements.push_back(statement);
-        project.files.push_back(file);
-      }
-    } catch (const Error& error) {
-      errors.Add(error);
+    for (auto& statement : ParseStatements(text, file, project.wrong)) {
+      project.statements.push_back(statement);
+      project.files.push_back(file);
     }
   }
-  // What binds is worth telling, too, but a file that does not parse would be missed by others.
-  errors.ThrowIfAny();
   return project;
 }
 
@@ -306,15 +351,21 @@ std::vector<std::string> ApplyProject(const Project& project, Catalog& catalog, 
   // Tried on a copy first: nothing changes when the project is wrong, and nothing is written when
   // it says what is there already.
   CatalogState trial = *catalog.Current();
-  Applier(project, trial).Run();
   ErrorList errors;
-  for (auto& [name, view] : trial.views) {
-    try {
-      views.Bind(trial, view->query);
-    } catch (const Error& error) {
-      errors.Add(InItsFile(project, *view, error));
-    }
+  for (auto& wrong : project.wrong) errors.Add(wrong.error);
+  try {
+    Applier(project, trial).Run();
+  } catch (const Error& error) {
+    // What names a thing that did not parse is not wrong by itself.
+    if (project.wrong.empty()) throw;
   }
+  try {
+    views.Bind(trial, "SELECT 1");  // throws when there is no such time zone
+  } catch (const Error& error) {
+    errors.Add(error);
+    errors.ThrowIfAny();  // nothing else would bind
+  }
+  for (auto& error : BindingErrors(project, trial, views)) errors.Add(error);
   errors.ThrowIfAny();
   if (SaveCatalog(trial) == SaveCatalog(*catalog.Current())) return {};
   std::vector<std::string> done;

@@ -24,6 +24,7 @@ struct Project {
   std::vector<Statement> statements;
   std::vector<std::string> files;            // of each statement
   std::map<std::string, std::string> texts;  // of each file
+  std::vector<WrongStatement> wrong;         // what does not parse
 };
 
 // The folder of a project whose files tables are read from.

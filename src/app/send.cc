@@ -26,19 +26,22 @@ class Bodies {
  public:
   Bodies(std::istream& input, std::string format, uint64_t rows)
       : input_(input), format_(std::move(format)), rows_(rows) {
-    if (format_ == "csv") std::getline(input_, header_);
+    if (format_ == "csv" && std::getline(input_, header_)) lines_ = 1;
   }
+
   bool Next(std::string& body) {
     body.clear();
     if (format_ == "json") {
       body.assign(std::istreambuf_iterator<char>(input_), {});
       return !body.empty();
     }
+    before_ = lines_;
     std::string line;
     uint64_t rows = 0, bytes = 0;
     bool in_quotes = false;
     while ((rows < rows_ && bytes < kBytesMax) || in_quotes) {
       if (!std::getline(input_, line)) break;
+      lines_++;
       if (format_ == "csv") {
         if (body.empty()) body = header_ + "\n";
         for (char c : line) in_quotes ^= c == '"';
@@ -48,7 +51,14 @@ class Bodies {
       bytes += line.size() + 1;
       rows += !in_quotes;
     }
-    return rows > 0;
+    // A quote that is never closed goes out as it is: the server says what is wrong with it.
+    return !body.empty();
+  }
+
+  // The input's line for one of the present body; 0 when the format does not go by lines.
+  uint64_t LineOf(uint64_t line) const {
+    if (format_ == "json") return 0;
+    return before_ + line - (format_ == "csv" ? 1 : 0);
   }
 
  private:
@@ -56,6 +66,28 @@ class Bodies {
   std::istream& input_;
   std::string format_, header_;
   uint64_t rows_;
+  uint64_t lines_ = 0, before_ = 0;  // read so far, and before the present body
+};
+
+// Tells of the first refused rows, each in a line.
+class Refusals {
+ public:
+  void Add(const Delivered& delivered, const Bodies& bodies) {
+    for (auto& row : delivered.refused) {
+      if (told_ == kTold) return;
+      told_++;
+      uint64_t line = bodies.LineOf(row.line);
+      fmt::print(stderr, "refused: {} {}: {}\n", line ? "line" : "element", line ? line : row.line,
+                 row.reason);
+    }
+  }
+  void End(uint64_t rejected) const {
+    if (rejected > told_) fmt::print(stderr, "refused: {} more\n", rejected - told_);
+  }
+
+ private:
+  static constexpr uint64_t kTold = 10;
+  uint64_t told_ = 0;
 };
 
 }  // namespace
@@ -78,11 +110,11 @@ int RunSend(const SendOptions& options) {
   uint64_t accepted = 0, rejected = 0, duplicates = 0, number = 0;
   auto started = std::chrono::steady_clock::now();
   std::string body;
+  Refusals refusals;
   while (bodies.Next(body)) {
     auto delivered = delivery.Send(run + "-" + std::to_string(number++), body);
-    if (rejected == 0 && delivered.rejected > 0) {
-      fmt::print(stderr, "refused: {}\n", delivered.first_reason);
-    }
+    if (progress && !delivered.refused.empty()) fmt::print(stderr, "\r\x1b[K");
+    refusals.Add(delivered, bodies);
     accepted += delivered.accepted;
     rejected += delivered.rejected;
     duplicates += delivered.duplicates;
@@ -92,6 +124,7 @@ int RunSend(const SendOptions& options) {
                static_cast<double>(accepted + rejected) / std::max(took.count(), 1e-3));
   }
   if (progress) fmt::print(stderr, "\n");
+  refusals.End(rejected);
   fmt::print("sent {} accepted {} rejected {} duplicates {}\n", accepted + rejected + duplicates,
              accepted, rejected, duplicates);
   return rejected > 0 ? 4 : 0;

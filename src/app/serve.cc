@@ -6,7 +6,9 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <filesystem>
 
 #include "app/embedded_web.h"
 #include "app/project.h"
@@ -56,6 +58,27 @@ class StopSignals {
 
  private:
   sigset_t set_;
+};
+
+// A folder that goes with everything in it.
+class ScratchFolder {
+ public:
+  ScratchFolder() {
+    auto pattern = (std::filesystem::temp_directory_path() / "weir-XXXXXX").string();
+    if (!mkdtemp(pattern.data())) {
+      throw Error(ErrorCode::kUnavailable, "cannot make a folder like " + pattern,
+                  "Set TMPDIR to a folder that can be written.");
+    }
+    path_ = pattern;
+  }
+  ~ScratchFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
 };
 
 void Say(const std::string& line) {
@@ -125,6 +148,11 @@ int RunServe(const ServeOptions& options) {
   ServerOptions server_options;
   server_options.host = host;
   server_options.port = port;
+  // Connections must leave files for the log and the lake.
+  constexpr size_t kOtherFiles = 256;
+  size_t files = RaiseOpenFiles();
+  server_options.limits.connections =
+      std::min(server_options.limits.connections, std::max(files, 2 * kOtherFiles) - kOtherFiles);
   Server server({catalog, *log, *ingest, *engine, *lake, queries, statements, references, verify,
                  clock, layout, web},
                 server_options);  // protocols
@@ -167,9 +195,9 @@ int RunCheck(const std::string& folder) {
   } history;
   Catalog catalog(store);
   auto disk = MakeRealDisk();
-  std::string scratch = fmt::format("/tmp/weir-check-{}", getpid());
+  ScratchFolder scratch;
   LogOptions log_options;
-  log_options.directory = scratch;
+  log_options.directory = scratch.path();
   auto log = Log::Open(*disk, clock, log_options);
   Kernel kernel;
   auto engine = Engine::Make({kernel, catalog, *log, history, nullptr, clock, *disk}, {});
@@ -187,8 +215,6 @@ int RunCheck(const std::string& folder) {
     if (view->materialized) Say(engine->ExplainQuery(view->query));
   }
   log->Close();
-  for (auto& name : disk->List(scratch)) disk->Remove(scratch + "/" + name);
-  rmdir(scratch.c_str());
   return 0;
 }
 

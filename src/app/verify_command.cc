@@ -45,10 +45,14 @@ int RunVerify(const VerifyOptions& options) {
   yyjson_arr_foreach(yyjson_obj_get(root, "views"), index, count, view) {
     bool equal = yyjson_get_bool(yyjson_obj_get(view, "equal"));
     all_equal &= equal;
+    auto* error = yyjson_obj_get(view, "error");
+    if (yyjson_is_obj(error)) {
+      fmt::print("{}: FAILED, not compared: {}\n", JsonText(view, "name"),
+                 JsonText(error, "message"));
+      continue;
+    }
     fmt::print("{}: {} ({} rows at offset {})\n", JsonText(view, "name"),
                equal ? "equal" : "DIFFERENT", JsonNumber(view, "rows"), JsonNumber(view, "offset"));
-    auto* error = yyjson_obj_get(view, "error");
-    if (yyjson_is_obj(error)) fmt::print("  {}\n", JsonText(error, "message"));
     PrintRows(view, "missing", "in the query, not in the view");
     PrintRows(view, "unexpected", "in the view, not in the query");
   }

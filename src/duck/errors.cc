@@ -1,5 +1,6 @@
 #include "duck/errors.h"
 
+#include <algorithm>
 #include <charconv>
 #include <new>
 
@@ -41,6 +42,9 @@ ErrorCode CodeOf(duckdb::ExceptionType type) {
   }
 }
 
+// Of a character of several bytes, one after the first.
+bool IsContinuation(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
+
 }  // namespace
 
 std::pair<size_t, size_t> LineAndColumn(std::string_view text, size_t position) {
@@ -52,7 +56,10 @@ std::pair<size_t, size_t> LineAndColumn(std::string_view text, size_t position) 
       start = i + 1;
     }
   }
-  return {line, position - start + 1};
+  // Characters, not bytes.
+  auto continues = std::count_if(text.begin() + static_cast<ptrdiff_t>(start),
+                                 text.begin() + static_cast<ptrdiff_t>(position), IsContinuation);
+  return {line, position - start + 1 - static_cast<size_t>(continues)};
 }
 
 std::string CaretBelow(std::string_view text, size_t position) {
@@ -62,7 +69,9 @@ std::string CaretBelow(std::string_view text, size_t position) {
   size_t end = std::min(text.find('\n', position), text.size());
   std::string line(text.substr(begin, end - begin));
   std::string caret;
-  for (size_t i = begin; i < position; i++) caret += text[i] == '\t' ? '\t' : ' ';
+  for (size_t i = begin; i < position; i++) {
+    if (!IsContinuation(text[i])) caret += text[i] == '\t' ? '\t' : ' ';
+  }
   return line + "\n" + caret + "^";
 }
 

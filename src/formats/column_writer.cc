@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <limits>
 
 #include "duckdb/common/types/value.hpp"
 #include "fast_float/fast_float.h"
@@ -39,7 +40,7 @@ ColumnWriter::Reader ColumnWriter::ReaderFor(const Column& column) {
   }
 }
 
-std::string ColumnWriter::NoValue() const { return "not a " + column_.type.ToString(); }
+std::string ColumnWriter::NoValue() const { return NotA(column_.type); }
 
 std::string ColumnWriter::WriteNull(duckdb::idx_t row) {
   if (column_.not_null) return "must not be NULL";
@@ -60,9 +61,11 @@ std::string ColumnWriter::Write(duckdb::idx_t row, TokenKind kind, std::string_v
     case Reader::kTimestamp:
     case Reader::kTimestampTz: return WriteTime(row, kind, text);
     case Reader::kBoolean:
-      if (kind != TokenKind::kTrue && kind != TokenKind::kFalse) return WriteCast(row, kind, text);
-      Put(row, kind == TokenKind::kTrue);
-      return "";
+      if (kind == TokenKind::kTrue || kind == TokenKind::kFalse || text == "1" || text == "0") {
+        Put(row, kind == TokenKind::kTrue || text == "1");
+        return "";
+      }
+      return WriteCast(row, kind, text);
     case Reader::kInt64: return WriteInteger<int64_t>(row, kind, text);
     case Reader::kInt32: return WriteInteger<int32_t>(row, kind, text);
     case Reader::kInt16: return WriteInteger<int16_t>(row, kind, text);
@@ -75,7 +78,7 @@ std::string ColumnWriter::Write(duckdb::idx_t row, TokenKind kind, std::string_v
       double value;
       auto parsed = duckdb_fast_float::from_chars(text.data(), text.data() + text.size(), value);
       bool whole = parsed.ec == std::errc() && parsed.ptr == text.data() + text.size();
-      if (kind == TokenKind::kNumber && whole && std::isfinite(value)) {
+      if (whole && std::isfinite(value)) {  // quoted, too
         Put(row, value);
         return "";
       }
@@ -101,6 +104,18 @@ std::string ColumnWriter::WriteInteger(duckdb::idx_t row, TokenKind kind, std::s
     return "";
   }
   if (error == std::errc::result_out_of_range) return "out of range for " + column_.type.ToString();
+  if (kind == TokenKind::kNumber) {
+    // 5.0 and 5e3 are whole numbers to whoever writes JSON.
+    long double number;
+    auto parsed = std::from_chars(text.data(), text.data() + text.size(), number);
+    bool whole = parsed.ec == std::errc() && number == std::floor(number);
+    if (!whole) return NoValue();
+    constexpr auto kBeyond = static_cast<long double>(std::numeric_limits<Int>::max()) + 1;
+    constexpr auto kLeast = static_cast<long double>(std::numeric_limits<Int>::min());
+    if (number < kLeast || number >= kBeyond) return "out of range for " + column_.type.ToString();
+    Put(row, static_cast<Int>(number));
+    return "";
+  }
   return WriteCast(row, kind, text);
 }
 
@@ -148,8 +163,16 @@ std::string ColumnWriter::WriteCast(duckdb::idx_t row, TokenKind kind, std::stri
   if (kind == TokenKind::kArray || kind == TokenKind::kObject) return NoValue();
   duckdb::Value value;
   std::string message;
-  if (!duckdb::Value(std::string(text)).DefaultTryCastAs(column_.type, value, &message, true)) {
+  // A UUID may come without its dashes, which is not strict.
+  bool strict = column_.type.id() != LogicalTypeId::UUID;
+  if (!duckdb::Value(std::string(text)).DefaultTryCastAs(column_.type, value, &message, strict)) {
     return NoValue();
+  }
+  bool real =
+      column_.type.id() == LogicalTypeId::FLOAT || column_.type.id() == LogicalTypeId::DOUBLE;
+  bool digits = text.find_first_of("0123456789") != std::string_view::npos;
+  if (real && digits && std::isinf(value.GetValue<double>())) {
+    return "out of range for " + column_.type.ToString();
   }
   vector_->SetValue(row, value);
   return "";

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "formats/json_value.h"
 #include "simdjson.h"
 
 namespace weir {
@@ -92,6 +93,22 @@ void CsvRows::ReadHeader() {
   }
 }
 
+// A nested value is JSON, or as DuckDB writes it: [a, b], {'x': 1}.
+std::string CsvRows::WriteText(ColumnWriter& writer, const duckdb::LogicalType& type,
+                               const std::string& text) {
+  if (type.IsJSONType()) {
+    if (!IsJson(text)) return "not JSON";
+    return writer.Write(builder_.row(), TokenKind::kObject, text);
+  }
+  bool json = type.IsNested() && !text.empty() && (text[0] == '{' || text[0] == '[');
+  if (!json || !IsJson(text)) return writer.Write(builder_.row(), TokenKind::kString, text);
+  auto kind = text[0] == '{' ? TokenKind::kObject : TokenKind::kArray;
+  auto reason = writer.Write(builder_.row(), kind, text);
+  bool otherwise =
+      !reason.empty() && writer.Write(builder_.row(), TokenKind::kString, text).empty();
+  return otherwise ? "" : reason;
+}
+
 void CsvRows::WriteRow(const std::vector<Cell>& cells, size_t count, uint64_t line) {
   if (count != columns_.size()) {
     builder_.RefuseRow({line, "", "",
@@ -109,13 +126,7 @@ void CsvRows::WriteRow(const std::vector<Cell>& cells, size_t count, uint64_t li
     } else if (cell.text.empty() && !cell.quoted) {
       reason = writer.WriteNull(builder_.row());
     } else {
-      auto& type = stream_.columns[static_cast<size_t>(columns_[i])].type;
-      bool json = type.IsNested() || type.IsJSONType();
-      bool object = json && !cell.text.empty() && cell.text[0] == '{';
-      bool array = json && !cell.text.empty() && cell.text[0] == '[';
-      auto kind = object ? TokenKind::kObject : array ? TokenKind::kArray : TokenKind::kString;
-      if (type.id() == duckdb::LogicalTypeId::DOUBLE) kind = TokenKind::kNumber;
-      reason = writer.Write(builder_.row(), kind, cell.text);
+      reason = WriteText(writer, stream_.columns[static_cast<size_t>(columns_[i])].type, cell.text);
     }
     if (!reason.empty()) return builder_.RefuseRow({line, writer.name(), cell.text, reason});
   }

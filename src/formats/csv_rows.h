@@ -24,6 +24,8 @@ class CsvRows {
   // Reads one record; false at the end of the body.  `wrong` says what is malformed in it.
   bool ReadRecord(std::vector<Cell>& cells, size_t& count, const char*& wrong);
   void ReadHeader();
+  std::string WriteText(ColumnWriter& writer, const duckdb::LogicalType& type,
+                        const std::string& text);
   void WriteRow(const std::vector<Cell>& cells, size_t count, uint64_t line);
 
   const Stream& stream_;

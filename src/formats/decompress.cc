@@ -12,7 +12,6 @@ namespace weir {
 namespace {
 
 constexpr size_t kPiece = 256 << 10;
-constexpr size_t kRatioMax = 1000;
 
 [[noreturn]] void Bad(const char* format, const char* what) {
   throw Error(ErrorCode::kInvalidData, std::string("the body is not valid ") + format + ": " + what,
@@ -22,8 +21,7 @@ constexpr size_t kRatioMax = 1000;
 // Grows the output piece by piece and refuses to grow too far.
 class Output {
  public:
-  Output(size_t input, size_t bytes_max)
-      : bytes_max_(std::min(bytes_max, std::max<size_t>(input * kRatioMax, 1 << 20))) {}
+  explicit Output(size_t bytes_max) : bytes_max_(bytes_max) {}
 
   char* Room(size_t& size) {
     size = kPiece;
@@ -49,7 +47,7 @@ class Output {
 };
 
 std::string Gunzip(std::string_view bytes, size_t bytes_max) {
-  Output output(bytes.size(), bytes_max);
+  Output output(bytes_max);
   z_stream stream{};
   if (inflateInit2(&stream, 15 + 16) != Z_OK) throw std::bad_alloc();
   std::unique_ptr<z_stream, decltype(&inflateEnd)> end(&stream, inflateEnd);
@@ -73,7 +71,7 @@ std::string Gunzip(std::string_view bytes, size_t bytes_max) {
 }
 
 std::string Unzstd(std::string_view bytes, size_t bytes_max) {
-  Output output(bytes.size(), bytes_max);
+  Output output(bytes_max);
   std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context(ZSTD_createDCtx(), ZSTD_freeDCtx);
   ZSTD_DCtx_setParameter(context.get(), ZSTD_d_windowLogMax, 27);
   ZSTD_inBuffer input{bytes.data(), bytes.size(), 0};

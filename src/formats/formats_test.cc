@@ -1,5 +1,6 @@
 // Round trips and refusals that the SQL text tests and the API tests do not reach.
 #include <gtest/gtest.h>
+#include <zstd.h>
 
 #include "base/error.h"
 #include "catalog/catalog.h"
@@ -60,6 +61,32 @@ TEST(JsonRows, ARefusedRowSaysLineColumnValueAndReason) {
   EXPECT_EQ(rows.errors[1].line, 3u);
 }
 
+TEST(JsonRows, WholeNumbersMayComeWithAPointOrAnExponent) {
+  auto stream = StreamOf({{"a", "TINYINT"}, {"b", "UBIGINT"}});
+  EXPECT_EQ(Text(Parse(stream, R"({"a":-128.0,"b":1.8e19})")),
+            R"([[-128,"18000000000000000000"]])");
+  auto rows = Parse(stream, "{\"a\":1.5}\n{\"a\":1.28e2}\n{\"b\":-1.0}\n{\"b\":1e20}\n");
+  ASSERT_EQ(rows.errors.size(), 4u);
+  EXPECT_EQ(rows.errors[0].reason, "not a TINYINT");
+  EXPECT_EQ(rows.errors[1].reason, "out of range for TINYINT");
+  EXPECT_EQ(rows.errors[3].reason, "out of range for UBIGINT");
+}
+
+TEST(JsonRows, NumbersBeyondTheirTypeAreNotInfinite) {
+  auto stream = StreamOf({{"f", "FLOAT"}, {"d", "DOUBLE"}});
+  auto rows =
+      Parse(stream, "{\"f\":1e39}\n{\"d\":\"1e400\"}\n{\"f\":\"inf\",\"d\":\"-Infinity\"}\n");
+  EXPECT_EQ(Text(rows), R"([["Infinity","-Infinity"]])");
+  ASSERT_EQ(rows.errors.size(), 2u);
+  EXPECT_EQ(rows.errors[0].reason, "out of range for FLOAT");
+}
+
+TEST(JsonRows, WhatOthersWriteForTheSameValueIsTaken) {
+  auto stream = StreamOf({{"u", "UUID"}, {"b", "BOOLEAN"}});
+  EXPECT_EQ(Text(Parse(stream, R"({"u":"A0EEBC999C0B4EF8BB6D6BB9BD380A11","b":1})")),
+            R"([["a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",true]])");
+}
+
 TEST(JsonRows, ManyRefusedRowsAreCountedAndTheFirstOnesTold) {
   auto stream = StreamOf({{"a", "INTEGER"}});
   std::string body;
@@ -81,6 +108,40 @@ TEST(CsvRows, QuotesNewlinesAndEmptyFields) {
   auto stream = StreamOf({{"a", "INTEGER"}, {"s", "VARCHAR"}});
   EXPECT_EQ(Text(Parse(stream, "s,a\n\"x, \"\"y\"\"\nz\",1\n\"\",\n,2\n", RowFormat::kCsv)),
             R"([[1,"x, \"y\"\nz"],[null,""],[2,null]])");
+}
+
+TEST(CsvRows, NumbersThatAreNoneSayWhatTheyShouldBe) {
+  auto stream = StreamOf({{"x", "DOUBLE"}});
+  auto rows = Parse(stream, "x\n1.5\n-inf\nabc\n1e999\n", RowFormat::kCsv);
+  EXPECT_EQ(Text(rows), R"([[1.5],["-Infinity"]])");
+  ASSERT_EQ(rows.errors.size(), 2u);
+  EXPECT_EQ(rows.errors[0].reason, "not a DOUBLE");
+  EXPECT_EQ(rows.errors[0].line, 4u);
+}
+
+TEST(CsvRows, JsonIsTakenAsJsonAndNothingElse) {
+  auto stream = StreamOf({{"j", "JSON"}});
+  auto rows =
+      Parse(stream, "j\n5\n\"{\"\"a\"\": [1]}\"\n\"\"\"text\"\"\"\n{broken\n", RowFormat::kCsv);
+  EXPECT_EQ(Text(rows), R"([[5],[{"a": [1]}],["text"]])");
+  ASSERT_EQ(rows.errors.size(), 1u);
+  EXPECT_EQ(rows.errors[0].reason, "not JSON");
+}
+
+TEST(CsvRows, NestedValuesAreReadAsJsonAndAsWeWriteThem) {
+  auto stream = StreamOf({{"l", "VARCHAR[]"}, {"s", "STRUCT(a INTEGER)"}});
+  EXPECT_EQ(Text(Parse(stream,
+                       "l,s\n\"[\"\"a\"\", \"\"b\"\"]\",\"{\"\"a\"\": 1}\"\n"
+                       "\"[a, b]\",{'a': 1}\n",
+                       RowFormat::kCsv)),
+            R"([[["a","b"],{"a":1}],[["a","b"],{"a":1}]])");
+}
+
+TEST(Results, JsonOverSeveralLinesIsWrittenOnOne) {
+  auto stream = StreamOf({{"j", "JSON"}});
+  auto rows = Parse(stream, "[{\"j\": {\n  \"a\":\r\n 1}}]", RowFormat::kJson);
+  auto text = Text(rows);
+  EXPECT_EQ(text.find_first_of("\r\n"), std::string::npos) << text;
 }
 
 TEST(Block, EveryCutIsAnErrorAndNoCrash) {
@@ -128,6 +189,26 @@ TEST(Block, ColumnsOfSeveralChunks) {
   auto back = DecodeBlock(EncodeBlock(*rows.columns, stream->Types()), stream->Types(), {0, 1});
   EXPECT_EQ(back.rows, 10'000u);
   EXPECT_EQ(JsonRowsOf(back, true), Text(rows));
+}
+
+TEST(Decompress, ABodyThatPacksVeryWellIsNoBomb) {
+  std::string body;
+  for (int i = 0; i < 200'000; i++) body += "{\"id\":\"z\",\"n\":1}\n";
+  // zstd makes less than a thousandth of it; gzip cannot.
+  std::string packed(ZSTD_compressBound(body.size()), '\0');
+  packed.resize(ZSTD_compress(packed.data(), packed.size(), body.data(), body.size(), 3));
+  ASSERT_LT(packed.size(), body.size() / 1000);
+  EXPECT_EQ(Decompress(Compression::kZstd, packed, 64 << 20), body);
+  EXPECT_THROW(Decompress(Compression::kZstd, packed, body.size() / 2), Error);
+}
+
+TEST(JsonRows, AnUnknownFieldOfAStrictStreamIsToldWithItsValue) {
+  auto stream = StreamOf({{"a", "INTEGER"}});
+  stream->unknown_fields = UnknownFields::kReject;
+  auto rows = Parse(stream, "{\"a\":1,\"b\":2}\n{\"a\":1,\"b\":\"x\"}\n");
+  ASSERT_EQ(rows.errors.size(), 2u);
+  EXPECT_EQ(rows.errors[0].value, "2");
+  EXPECT_EQ(rows.errors[1].value, "x");
 }
 
 TEST(Decompress, WhatWasPackedComesBack) {

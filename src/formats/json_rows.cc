@@ -6,6 +6,7 @@ namespace weir {
 namespace {
 constexpr size_t kPadding = 64;
 constexpr size_t kLineBytesMax = 1 << 20;
+constexpr const char* kNoSuchColumn = "the stream has no such column";
 }  // namespace
 
 JsonRows::JsonRows(const Stream& stream, BlockBuilder& builder)
@@ -43,7 +44,7 @@ int JsonRows::ColumnOf(JsonScanner& scanner, size_t position, const char*& wrong
   if (order_.size() == position && key.size() <= kPadding) order_.push_back({key, column});
   if (column == kUnknown && stream_.unknown_fields == UnknownFields::kReject && !refused_) {
     refused_ = true;
-    refusal_ = {0, std::string(name), "", "the stream has no such column"};
+    refusal_ = {0, std::string(name), "", kNoSuchColumn};
   }
   scanner.SkipSpace();
   if (!scanner.Take(':')) wrong = "expected a colon after a field name";
@@ -65,11 +66,15 @@ const char* JsonRows::ParseObject(JsonScanner& scanner, uint64_t line) {
       if (!wrong) wrong = scanner.ReadValue(token);
       if (wrong) return wrong;
       if (column == kUnknown) {
+        if (refused_ && refusal_.reason == kNoSuchColumn && refusal_.value.empty()) {
+          refusal_.value = token.kind == TokenKind::kNull ? "null" : std::string(token.text);
+        }
         if (stream_.unknown_fields == UnknownFields::kReject && !refused_) {
           refused_ = true;
           std::string key = position < order_.size() ? order_[position].key : "";
           if (key.size() >= 2) key = key.substr(1, key.size() - 2);
-          refusal_ = {0, key, "", "the stream has no such column"};
+          refusal_ = {0, key, token.kind == TokenKind::kNull ? "null" : std::string(token.text),
+                      kNoSuchColumn};
         }
       } else if (!refused_) {
         auto index = static_cast<size_t>(column);

@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "simdjson.h"
 #include "yyjson.hpp"
 
 namespace weir {
@@ -79,7 +80,7 @@ std::string Read(yyjson_val* json, const duckdb::LogicalType& type, Value& value
     value.Reinterpret(type);
     return "";
   }
-  std::string mismatch = "not a " + type.ToString();
+  std::string mismatch = NotA(type);
   duckdb::vector<Value> elements;
   switch (type.id()) {
     case LogicalTypeId::LIST: {
@@ -116,6 +117,39 @@ std::string JsonToValue(std::string_view json, const duckdb::LogicalType& type, 
       yyjson_read(json.data(), json.size(), YYJSON_READ_BIGNUM_AS_RAW), yyjson_doc_free);
   if (!document) return "not JSON";
   return Read(yyjson_doc_get_root(document.get()), type, value);
+}
+
+std::string NotA(const duckdb::LogicalType& type) {
+  std::string name = type.ToString();
+  bool vowel = std::string_view("AEIO").find(name[0]) != std::string_view::npos;
+  return (vowel ? "not an " : "not a ") + name;
+}
+
+bool IsJson(std::string_view text) {
+  std::unique_ptr<yyjson_doc, decltype(&yyjson_doc_free)> document(
+      yyjson_read(text.data(), text.size(), YYJSON_READ_BIGNUM_AS_RAW), yyjson_doc_free);
+  return document != nullptr;
+}
+
+std::string ValidUtf8(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size();) {
+    auto c = static_cast<unsigned char>(text[i]);
+    size_t length = c < 0x80                ? 1
+                    : c >= 0xc2 && c < 0xe0 ? 2
+                    : c >= 0xe0 && c < 0xf0 ? 3
+                    : c >= 0xf0 && c < 0xf5 ? 4
+                                            : 0;
+    auto part = text.substr(i, length);
+    if (length > 0 && part.size() == length && simdjson::validate_utf8(part.data(), length)) {
+      out += part;
+      i += length;
+    } else {
+      out += "\xef\xbf\xbd";
+      i++;
+    }
+  }
+  return out;
 }
 
 void AppendQuotedJson(std::string& out, std::string_view text) {

@@ -3,6 +3,7 @@
 #include <fmt/compile.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "duckdb/common/types/date.hpp"
@@ -38,6 +39,15 @@ void AppendJsonList(const Values& values, bool exact, std::string& out) {
     AppendJson(values[i], exact, out);
   }
   out += ']';
+}
+
+// Between the tokens of JSON a line may end, and readers of lines must not see that.
+void AppendJsonText(std::string_view json, std::string& out) {
+  size_t begin = out.size();
+  out += json;
+  std::replace_if(
+      out.begin() + static_cast<ptrdiff_t>(begin), out.end(),
+      [](char c) { return c == '\n' || c == '\r'; }, ' ');
 }
 
 // Any value, by way of duckdb::Value: for nested types and those without a path of their own.
@@ -109,7 +119,7 @@ void AppendJson(const Value& value, bool exact, std::string& out) {
     }
     default:
       if (type.IsJSONType()) {
-        out += duckdb::StringValue::Get(value);
+        AppendJsonText(duckdb::StringValue::Get(value), out);
       } else {
         AppendQuotedJson(out, value.ToString());
       }
@@ -143,7 +153,7 @@ class CellWriter {
       case LogicalTypeId::VARCHAR: {
         auto text = Get<duckdb::string_t>(index);
         if (type_.IsJSONType()) {
-          out.append(text.GetData(), text.GetSize());
+          AppendJsonText(std::string_view(text.GetData(), text.GetSize()), out);
         } else {
           AppendQuotedJson(out, std::string_view(text.GetData(), text.GetSize()));
         }

@@ -5,6 +5,7 @@
 #include <map>
 #include <mutex>
 
+#include "duck/errors.h"
 #include "duckdb/common/types/hash.hpp"
 #include "formats/block.h"
 #include "ingest/dedup.h"
@@ -69,6 +70,7 @@ class IngestImpl : public Ingest {
   void ReturnParser(StreamId stream, std::unique_ptr<RowParser> parser);
   Dedup& DedupOf(const Stream& stream);
   uint64_t DropDuplicates(const Stream& stream, Columns& columns, Claimed& claimed);
+  void TakeBack(const Stream& stream, const Claimed& claimed);
   IngestAnswer Refuse(ParsedRows& parsed);
 
   Disk& disk_;
@@ -194,6 +196,13 @@ uint64_t IngestImpl::DropDuplicates(const Stream& stream, Columns& columns, Clai
   return dropped;
 }
 
+// The rows did not become durable: the same keys are new when they come again.
+void IngestImpl::TakeBack(const Stream& stream, const Claimed& claimed) {
+  for (size_t i = 0; i < claimed.hashes.size(); i++) {
+    DedupOf(stream).window.TakeBack(claimed.hashes[i], claimed.fresh[i]);
+  }
+}
+
 IngestAnswer IngestImpl::Refuse(ParsedRows& parsed) {
   IngestAnswer answer;
   answer.rejected = std::move(parsed.errors);
@@ -243,15 +252,12 @@ void IngestImpl::AppendPrepared(std::shared_ptr<Prepared> prepared) {
 }
 
 void IngestImpl::Fail(const Prepared& prepared, const std::exception_ptr& error) {
-  auto& claimed = *prepared.claimed;
-  for (size_t i = 0; i < claimed.hashes.size(); i++) {
-    DedupOf(*prepared.stream).window.TakeBack(claimed.hashes[i], claimed.fresh[i]);
-  }
+  TakeBack(*prepared.stream, *prepared.claimed);
   IngestAnswer failure;
   try {
     std::rethrow_exception(error);
-  } catch (const Error& caught) {
-    failure.error = caught;
+  } catch (...) {
+    failure.error = CurrentError();
   }
   if (!prepared.key.empty()) keys_.Abandon(prepared.key, failure);
   prepared.done(std::move(failure));
@@ -316,6 +322,7 @@ void IngestImpl::Post(const IngestRequest& request, std::function<void(IngestAns
     body_hash = duckdb::Hash(request.body.data(), request.body.size());
     if (!keys_.Begin(key, body_hash, done)) return;
   }
+  auto prepared = std::make_shared<Prepared>();
   try {
     if (backpressure_.Behind()) {
       throw Error(ErrorCode::kTooManyRequests, "the views are behind the events that came in",
@@ -331,7 +338,6 @@ void IngestImpl::Post(const IngestRequest& request, std::function<void(IngestAns
     RecordMeta meta;
     meta.answer.rejected = std::move(parsed.errors);
     meta.answer.rejected_total = parsed.error_count;
-    auto prepared = std::make_shared<Prepared>();
     if (!stream->dedup_key.empty()) {
       meta.answer.duplicates = DropDuplicates(*stream, *parsed.columns, *prepared->claimed);
     }
@@ -371,10 +377,11 @@ void IngestImpl::Post(const IngestRequest& request, std::function<void(IngestAns
       }
     });
     if (!waits) AppendPrepared(prepared);
-  } catch (const Error& error) {
+  } catch (...) {
+    TakeBack(*stream, *prepared->claimed);
     if (!key.empty()) {
       IngestAnswer failure;
-      failure.error = error;
+      failure.error = CurrentError();
       keys_.Abandon(key, failure);
     }
     throw;

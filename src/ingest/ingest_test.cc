@@ -205,5 +205,64 @@ TEST_F(TableTest, WhatWaitsIsBounded) {
   for (auto& answer : waiting) EXPECT_FALSE(answer.get().error);
 }
 
+// ---- a log that refuses --------------------------------------------------------------------------
+
+// A log that can be told to refuse the next append, as a full queue does.
+class BusyLog : public Log {
+ public:
+  explicit BusyLog(Log& log) : log_(log) {}
+  bool busy = false;
+  void Append(std::vector<LogRecord> records, AppendDone done) override {
+    if (busy) throw Error(ErrorCode::kTooManyRequests, "too many appends wait");
+    log_.Append(std::move(records), std::move(done));
+  }
+  void AddListener(CommitListener& listener) override { log_.AddListener(listener); }
+  bool Failed() const override { return log_.Failed(); }
+  Offset Begin() const override { return log_.Begin(); }
+  Offset End() const override { return log_.End(); }
+  const RecoveryReport& Recovery() const override { return log_.Recovery(); }
+  std::unique_ptr<LogReader> Read(Offset after, std::optional<Offset> up_to,
+                                  std::optional<StreamId> only) override {
+    return log_.Read(after, up_to, only);
+  }
+  PinnedSegments Segments(Offset after, Offset up_to) override {
+    return log_.Segments(after, up_to);
+  }
+  void Trim(Offset up_to) override { log_.Trim(up_to); }
+  void Close() override { log_.Close(); }
+
+ private:
+  Log& log_;
+};
+
+TEST_F(IngestTest, KeysOfRowsThatTheLogRefusedAreNewWhenTheyComeAgain) {
+  auto stream = std::make_shared<Stream>();
+  stream->id = {2};
+  stream->name = "keyed";
+  stream->columns = {{"id", duckdb::LogicalType::VARCHAR}};
+  stream->dedup_key = "id";
+  stream->dedup_window = 3'600'000'000;
+  catalog.Change([&](CatalogState& state) { state.streams["keyed"] = stream; });
+  BusyLog busy(*log);
+  ingest = Ingest::Open(disk, "keys", catalog, busy, clock, backpressure, history);
+  auto post = [&](const std::string& key) {
+    IngestRequest request;
+    request.stream = "keyed";
+    request.body = "{\"id\":\"a\"}";
+    request.idempotency_key = key;
+    std::promise<IngestAnswer> answer;
+    ingest->Post(request, [&](IngestAnswer got) { answer.set_value(std::move(got)); });
+    return answer.get_future().get();
+  };
+  busy.busy = true;
+  EXPECT_THROW(post(""), Error);
+  EXPECT_THROW(post("retried"), Error);
+  busy.busy = false;
+  auto answer = post("retried");
+  EXPECT_EQ(answer.accepted, 1u);
+  EXPECT_EQ(answer.duplicates, 0u);
+  EXPECT_EQ(post("").duplicates, 1u);
+}
+
 }  // namespace
 }  // namespace weir

@@ -1,7 +1,9 @@
 #include "io/http_server.h"
 
+#include <sys/resource.h>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/address.hpp>
+
 #include <thread>
 
 #include "base/error.h"
@@ -77,9 +79,13 @@ class Server : public HttpServer {
               }
               sessions_.push_back(session);
             }
-            session->Start();
+            if (settings_->connections > settings_->limits.connections) {
+              session->StartRefusing(503, "there are too many connections");
+            } else {
+              session->Start();
+            }
           }
-          if (error || Full()) {
+          if (error || Crowded()) {
             AcceptLater();
           } else {
             Accept();
@@ -87,14 +93,17 @@ class Server : public HttpServer {
         });
   }
 
-  bool Full() const { return settings_->connections >= settings_->limits.connections; }
+  // So many are too many that even those who are told so are.
+  bool Crowded() const {
+    return settings_->connections >= settings_->limits.connections + kRefusedAtOnce;
+  }
 
-  // With too many connections, or none to be had, new ones wait in the system's queue.
+  // Then, or when there are no more to be had, new ones wait in the system's queue.
   void AcceptLater() {
     retry_.expires_after(std::chrono::milliseconds(50));
     retry_.async_wait([this](boost::system::error_code cancelled) {
       if (cancelled || settings_->stopping) return;
-      if (Full()) {
+      if (Crowded()) {
         AcceptLater();
       } else {
         Accept();
@@ -102,6 +111,7 @@ class Server : public HttpServer {
     });
   }
 
+  static constexpr size_t kRefusedAtOnce = 64;
   std::shared_ptr<HttpSettings> settings_;
   asio::io_context context_;
   tcp::acceptor acceptor_;
@@ -121,6 +131,15 @@ std::unique_ptr<HttpServer> HttpServer::Listen(const std::string& host, uint16_t
   settings->handler = std::move(handler);
   settings->refusal = std::move(refusal);
   return std::make_unique<Server>(host, port, std::move(settings));
+}
+
+size_t RaiseOpenFiles() {
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return 1024;
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+  getrlimit(RLIMIT_NOFILE, &files);
+  return static_cast<size_t>(files.rlim_cur);
 }
 
 }  // namespace weir

@@ -22,10 +22,12 @@ struct HttpLimits {
   size_t header_bytes = 32 << 10;
   size_t target_bytes = 8 << 10;
   size_t body_bytes = 64 << 20;
-  size_t connections = 4096;
+  size_t bodies_bytes = 1 << 30;          // of all bodies that are held at once
+  size_t connections = 4096;              // more are told so
   Micros header_timeout = 10'000'000;     // from the first byte of a request to its last header
   Micros idle_timeout = 75'000'000;       // between requests
-  uint64_t body_bytes_per_second = 1024;  // a body that comes slower than this is given up
+  Micros body_grace = 10'000'000;         // a body may take this long, and its size at
+  uint64_t body_bytes_per_second = 1024;  // this rate
 };
 
 struct HttpRequest {
@@ -79,7 +81,8 @@ class HttpExchange {
 };
 using HttpHandler = std::function<void(std::shared_ptr<HttpExchange>)>;
 
-// A request the transport itself refuses (malformed, too large, too slow): makes the answer's body.
+// A request the transport itself refuses (malformed, too large, too slow, one connection too many):
+// makes the answer.
 using HttpRefusal = std::function<HttpResponse(int status, const std::string& message)>;
 
 class HttpServer {
@@ -95,5 +98,8 @@ class HttpServer {
   virtual void Stop() = 0;
   virtual size_t Connections() const = 0;
 };
+
+// Lets this process have as many open files as the system allows it; returns how many.
+size_t RaiseOpenFiles();
 
 }  // namespace weir

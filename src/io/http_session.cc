@@ -195,13 +195,33 @@ HttpSession::HttpSession(Socket socket, std::shared_ptr<HttpSettings> settings)
   wake_.expires_at(std::chrono::steady_clock::time_point::max());
 }
 
-HttpSession::~HttpSession() { settings_->connections--; }
+HttpSession::~HttpSession() {
+  HoldBody(0);
+  settings_->connections--;
+}
 
 void HttpSession::Start() {
   SetDeadline(settings_->limits.idle_timeout);
   auto self = shared_from_this();
   asio::co_spawn(
       socket_.get_executor(), [self] { return self->Run(); }, asio::detached);
+  asio::co_spawn(
+      socket_.get_executor(), [self] { return self->Watch(); }, asio::detached);
+}
+
+void HttpSession::StartRefusing(int status, const std::string& message) {
+  SetDeadline(5'000'000);
+  auto self = shared_from_this();
+  asio::co_spawn(
+      socket_.get_executor(),
+      [self, status, message]() -> Awaitable<void> {
+        std::string copy = message;
+        co_await self->Refuse(status, std::move(copy));
+        self->watchdog_.cancel();
+        boost::system::error_code ignored;
+        self->socket_.close(ignored);
+      },
+      asio::detached);
   asio::co_spawn(
       socket_.get_executor(), [self] { return self->Watch(); }, asio::detached);
 }
@@ -224,7 +244,29 @@ void HttpSession::SetDeadline(Micros from_now) {
   deadline_ = std::chrono::steady_clock::now() + std::chrono::microseconds(from_now);
 }
 
-// Closes the socket when the deadline passes; looks once a second.
+// A body may be slow in its first moments, and no slower than the limit's rate after that.
+void HttpSession::SetBodyDeadline(std::chrono::steady_clock::time_point began, size_t received) {
+  auto& limits = settings_->limits;
+  auto allowed =
+      limits.body_grace + static_cast<Micros>(received * 1'000'000 / limits.body_bytes_per_second);
+  deadline_ = began + std::chrono::microseconds(allowed);
+}
+
+bool HttpSession::HoldBody(size_t bytes) {
+  if (bytes > held_bytes_) {
+    size_t more = bytes - held_bytes_;
+    if (settings_->bodies_bytes.fetch_add(more) + more > settings_->limits.bodies_bytes) {
+      settings_->bodies_bytes -= more;
+      return false;
+    }
+  } else {
+    settings_->bodies_bytes -= held_bytes_ - bytes;
+  }
+  held_bytes_ = bytes;
+  return true;
+}
+
+// Ends what waits for the socket when the deadline passes; looks once a second.
 HttpSession::Awaitable<void> HttpSession::Watch() {
   while (socket_.is_open()) {
     watchdog_.expires_after(std::chrono::seconds(1));
@@ -233,7 +275,12 @@ HttpSession::Awaitable<void> HttpSession::Watch() {
     if (std::chrono::steady_clock::now() < deadline_) continue;
     boost::system::error_code ignored;
     socket_.cancel(ignored);
-    socket_.close(ignored);
+    if (std::exchange(receiving_, false)) {
+      too_slow_ = true;
+      SetDeadline(5'000'000);  // for the answer that says so
+    } else {
+      socket_.close(ignored);
+    }
   }
 }
 
@@ -305,6 +352,20 @@ bool HttpSession::MakeRequest(Parser& parser, HttpRequest& request, int& status,
   return true;
 }
 
+HttpSession::Awaitable<void> HttpSession::RefuseSlow() {
+  // GCC 12 destroys a conditional temporary inside co_await twice: only variables go in there.
+  std::string slow = "the request came too slowly";
+  if (too_slow_ && socket_.is_open()) co_await Refuse(408, std::move(slow));
+}
+
+// What was received of the body makes room for others before its client has read the answer.
+HttpSession::Awaitable<void> HttpSession::RefuseFull(HttpRequest& request) {
+  std::string().swap(request.body);
+  HoldBody(0);
+  std::string full = "too many bodies are being received at once";
+  co_await Refuse(429, std::move(full));
+}
+
 HttpSession::Awaitable<bool> HttpSession::ReadBody(Parser& parser, HttpRequest& request) {
   if (request.Header("expect") == "100-continue") {
     static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -314,39 +375,68 @@ HttpSession::Awaitable<bool> HttpSession::ReadBody(Parser& parser, HttpRequest& 
   if (parser.chunked()) co_return co_await ReadChunked(parser, request);
   auto length = parser.content_length();
   if (!length || *length == 0) co_return true;
-  // Straight into one buffer: large bodies are not copied again.
-  request.body.resize(*length);
-  size_t have = std::min<size_t>(buffer_.size(), *length);
-  std::memcpy(request.body.data(), buffer_.data().data(), have);
-  buffer_.consume(have);
-  while (have < request.body.size()) {
-    auto left = request.body.size() - have;
-    SetDeadline(10'000'000 + static_cast<Micros>(std::min<size_t>(left, 16 << 10) * 1'000'000 /
-                                                 settings_->limits.body_bytes_per_second));
+  co_return co_await ReadSized(*length, request);
+}
+
+// Straight into one buffer, which grows with what has come: a client that only announces a large
+// body costs little.
+HttpSession::Awaitable<bool> HttpSession::ReadSized(size_t length, HttpRequest& request) {
+  constexpr size_t kFirstBytes = 1 << 20;
+  auto began = std::chrono::steady_clock::now();
+  size_t have = 0;
+  while (have < length) {
+    if (have == request.body.size()) {
+      size_t size = std::min(length, std::max(kFirstBytes, 2 * have));
+      if (!HoldBody(size)) {
+        co_await RefuseFull(request);
+        co_return false;
+      }
+      request.body.resize(size);
+    }
+    size_t room = request.body.size() - have;
+    if (size_t buffered = std::min<size_t>(buffer_.size(), room)) {
+      std::memcpy(request.body.data() + have, buffer_.data().data(), buffered);
+      buffer_.consume(buffered);
+      have += buffered;
+      continue;
+    }
+    SetBodyDeadline(began, have);
     auto [error, bytes] =
-        co_await socket_.async_read_some(asio::buffer(request.body.data() + have, left), kUse);
-    if (error) co_return false;
+        co_await socket_.async_read_some(asio::buffer(request.body.data() + have, room), kUse);
+    if (error) {
+      co_await RefuseSlow();
+      co_return false;
+    }
     have += bytes;
   }
   co_return true;
 }
 
 HttpSession::Awaitable<bool> HttpSession::ReadChunked(Parser& parser, HttpRequest& request) {
+  auto began = std::chrono::steady_clock::now();
   std::string piece(64 << 10, '\0');
   while (!parser.is_done()) {
     parser.get().body().data = piece.data();
     parser.get().body().size = piece.size();
-    SetDeadline(20'000'000);
-    auto [error, bytes] = co_await http::async_read(socket_, buffer_, parser, kUse);
+    SetBodyDeadline(began, request.body.size());
+    auto [error, bytes] = co_await http::async_read_some(socket_, buffer_, parser, kUse);
     if (error && error != http::error::need_buffer) {
       std::string malformed = "the chunked body is malformed";
-      if (socket_.is_open()) co_await Refuse(400, std::move(malformed));
+      if (too_slow_) {
+        co_await RefuseSlow();
+      } else if (socket_.is_open()) {
+        co_await Refuse(400, std::move(malformed));
+      }
       co_return false;
     }
     request.body.append(piece.data(), piece.size() - parser.get().body().size);
     if (request.body.size() > settings_->limits.body_bytes) {
       std::string large = "the body is too large";
       co_await Refuse(413, std::move(large));
+      co_return false;
+    }
+    if (!HoldBody(request.body.capacity())) {
+      co_await RefuseFull(request);
       co_return false;
     }
   }
@@ -363,6 +453,8 @@ HttpSession::Awaitable<bool> HttpSession::Serve() {
     buffer_.commit(bytes);
   }
   SetDeadline(settings_->limits.header_timeout);
+  receiving_ = true;
+  too_slow_ = false;
   Parser parser;
   parser.header_limit(static_cast<uint32_t>(settings_->limits.header_bytes));
   parser.body_limit(boost::none);
@@ -370,8 +462,8 @@ HttpSession::Awaitable<bool> HttpSession::Serve() {
   if (error) {
     bool quiet = error == http::error::end_of_stream || !socket_.is_open() ||
                  error == asio::error::connection_reset;
-    if (quiet) co_return false;
-    // GCC 12 destroys a conditional temporary inside co_await twice: only variables go in there.
+    if (too_slow_) co_await RefuseSlow();
+    if (quiet || too_slow_) co_return false;
     bool large = error == http::error::header_limit;
     std::string what = "the request is malformed: " + error.message();
     if (large) what = "the headers are too large";
@@ -387,6 +479,7 @@ HttpSession::Awaitable<bool> HttpSession::Serve() {
   }
   if (!co_await ReadBody(parser, exchange->request)) co_return false;
 
+  receiving_ = false;
   serving_ = true;
   current_ = exchange;
   SetDeadline(3'600'000'000);
@@ -397,13 +490,20 @@ HttpSession::Awaitable<bool> HttpSession::Serve() {
       co_await Answer(*exchange, keep_alive && !settings_->stopping, parser.get().version());
   current_ = nullptr;
   serving_ = false;
+  HoldBody(0);
   co_return go_on;
 }
 
 HttpSession::Awaitable<bool> HttpSession::Answer(Exchange& exchange, bool keep_alive,
                                                  unsigned version) {
-  if (exchange.stream()) co_return co_await RunStream(*exchange.stream(), version);
   bool head = exchange.request.method == "HEAD";
+  if (exchange.stream() && head) {
+    exchange.stream()->Gone();
+    HttpResponse headers{exchange.stream()->status, exchange.stream()->headers, ""};
+    SetDeadline(60'000'000);
+    co_return co_await Send(headers, true, keep_alive) && keep_alive;
+  }
+  if (exchange.stream()) co_return co_await RunStream(*exchange.stream(), version);
   SetDeadline(60'000'000);
   co_return co_await Send(*exchange.response(), head, keep_alive) && keep_alive;
 }

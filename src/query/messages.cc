@@ -85,7 +85,8 @@ void Fields(A& archive, HelloMessage& m) {
 template <typename A>
 void Fields(A& archive, QueryMessage& m) {
   archive(m.catalog), archive(m.sql), archive(m.params_json), archive(m.format);
-  archive(m.exact), archive(m.expand_views), archive(m.rows_max), archive(m.bytes_max);
+  archive(m.exact), archive(m.expand_views), archive(m.recomputed), archive(m.rows_max),
+      archive(m.bytes_max);
   archive(m.timeout), archive(m.files);
 }
 template <typename A>

@@ -39,7 +39,8 @@ struct QueryMessage {
   std::string params_json;
   AnswerFormat format = AnswerFormat::kJson;
   bool exact = false;
-  bool expand_views = false;  // kept answers are computed from the streams instead
+  bool expand_views = false;            // kept answers are computed from the streams instead
+  std::vector<std::string> recomputed;  // so are these, which may be behind; lower case
   uint64_t rows_max = 0;
   uint64_t bytes_max = 0;
   Micros timeout = 0;

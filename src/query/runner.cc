@@ -4,6 +4,7 @@
 #include <future>
 
 #include "duck/errors.h"
+#include "duckdb/common/string_util.hpp"
 #include "query/view_rows.h"
 
 namespace weir {
@@ -114,6 +115,14 @@ std::optional<Error> QueryRunner::Converse(QueryJob& job, Micros deadline) {
     return Silence(job, deadline);
   }
   job.message.catalog = SaveCatalog(*catalog);
+  job.message.recomputed.clear();
+  Views* views = queries_.views_;
+  if (views && !job.message.expand_views) {
+    for (auto& info : views->ViewInfos()) {
+      if (info.rung != Rung::kRecompute) continue;
+      job.message.recomputed.push_back(duckdb::StringUtil::Lower(info.name));
+    }
+  }
   bool sent = Send(*worker_, MessageKind::kQuery, job.message, deadline);
   std::shared_ptr<void> pin;
   while (sent) {
@@ -196,7 +205,7 @@ void QueryRunner::ReadViews(const std::vector<std::string>& names, Micros deadli
   for (auto& snapshot : views->Read(names)) {
     data.at = snapshot.offset;
     data.as_of = snapshot.as_of;
-    std::string key = names[data.views.size()];
+    const std::string& key = names[data.views.size()];
     data.views.push_back(PackView(key, snapshot.columns, snapshot.rows));
   }
 }

@@ -7,12 +7,14 @@
 #include "base/error.h"
 #include "duck/errors.h"
 #include "duckdb/common/string_util.hpp"
+#include "duckdb/main/client_context.hpp"
 #include "duckdb/main/connection.hpp"
 #include "duckdb/parser/expression/columnref_expression.hpp"
 #include "duckdb/parser/expression/function_expression.hpp"
 #include "duckdb/parser/expression/star_expression.hpp"
 #include "duckdb/parser/expression/subquery_expression.hpp"
 #include "duckdb/parser/parsed_expression_iterator.hpp"
+#include "duckdb/parser/parser.hpp"
 #include "duckdb/parser/query_node.hpp"
 #include "duckdb/parser/query_node/recursive_cte_node.hpp"
 #include "duckdb/parser/statement/select_statement.hpp"
@@ -174,21 +176,22 @@ class Walker {
   ShutInQuery& query_;
 };
 
-std::vector<duckdb::unique_ptr<duckdb::SQLStatement>> Parse(duckdb::Connection& connection,
+std::vector<duckdb::unique_ptr<duckdb::SQLStatement>> Parse(const duckdb::ParserOptions& options,
                                                             const std::string& sql) {
   try {
-    auto statements = connection.ExtractStatements(sql);
-    return {std::make_move_iterator(statements.begin()), std::make_move_iterator(statements.end())};
+    // Not Connection::ExtractStatements: that loses where in the text an error is.
+    duckdb::Parser parser(options);
+    parser.ParseQuery(sql);
+    return {std::make_move_iterator(parser.statements.begin()),
+            std::make_move_iterator(parser.statements.end())};
   } catch (...) {
     throw SqlErrorFromDuck(sql);
   }
 }
 
-}  // namespace
-
-ShutInQuery ParseShutIn(duckdb::Connection& connection, const std::string& written) {
+ShutInQuery ParseWith(const duckdb::ParserOptions& options, const std::string& written) {
   std::string sql = ExpandWindowFunctions(written);
-  auto statements = Parse(connection, sql);
+  auto statements = Parse(options, sql);
   if (statements.empty()) throw Error(ErrorCode::kInvalidSql, "there is no statement to run");
   if (statements.size() > 1) {
     throw Error(ErrorCode::kInvalidSql,
@@ -215,6 +218,20 @@ ShutInQuery ParseShutIn(duckdb::Connection& connection, const std::string& writt
     throw SqlErrorFromDuck(sql);  // a kind of node the iterator does not know
   }
   return query;
+}
+
+}  // namespace
+
+ShutInQuery ParseShutIn(duckdb::Connection& connection, const std::string& written) {
+  return ParseWith(connection.context->GetParserOptions(), written);
+}
+
+void CheckShutIn(const std::string& sql) { ParseWith(duckdb::ParserOptions(), sql); }
+
+bool IsBuiltIn(const std::string& relation) {
+  constexpr std::string_view kPrefixes[] = {"duckdb_", "pragma_", "sqlite_"};
+  return std::any_of(std::begin(kPrefixes), std::end(kPrefixes),
+                     [&](auto prefix) { return relation.starts_with(prefix); });
 }
 
 }  // namespace weir

@@ -9,6 +9,7 @@
 #include "duckdb/parser/parser.hpp"
 #include "duckdb/parser/statement/select_statement.hpp"
 #include "duckdb/parser/tableref/basetableref.hpp"
+#include "query/shut_in.h"
 #include "sql/window_functions.h"
 
 namespace weir {
@@ -142,6 +143,7 @@ ResultTable Statements::Do(const CreateView& create) {
     if (name != Lower(create.view.name)) continue;
     throw Error(ErrorCode::kInvalidSql, "view " + Quoted(create.view.name) + " reads itself");
   }
+  CheckShutIn(create.view.query);
   views_.Bind(*current, create.view.query);
   catalog_.Change([&](CatalogState& state) {
     bool replaces = create.or_replace && state.FindView(create.view.name);
@@ -221,6 +223,7 @@ ResultTable Statements::Do(const Comment& comment) {
 }
 
 ResultTable Statements::Do(const Explain& explain) {
+  if (explain.view.empty()) CheckShutIn(explain.query);
   auto text = explain.view.empty() ? views_.ExplainQuery(explain.query)
                                    : views_.ExplainView(explain.view, explain.analyze);
   ResultTable table{{"plan"}, {}, ""};

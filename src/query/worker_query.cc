@@ -148,13 +148,16 @@ void WorkerQuery::Resolve(const ShutInQuery& query, int depth) {
     } else if (auto view = catalog_.FindView(name)) {
       std::string key = Lower(view->name);
       if (std::find(views_.begin(), views_.end(), key) != views_.end()) continue;
-      if (view->materialized && !query_.expand_views) {
+      auto& behind = query_.recomputed;
+      bool kept =
+          !query_.expand_views && std::find(behind.begin(), behind.end(), key) == behind.end();
+      if (view->materialized && kept) {
         add(need_.views, key);
       } else {
         Resolve(ParseShutIn(*connection_, view->query), depth + 1);
       }
       views_.push_back(key);
-    } else if (!query.ctes.contains(name) && !IsFile(name)) {
+    } else if ((!query.ctes.contains(name) && !IsFile(name)) || IsBuiltIn(name)) {
       std::string hint;
       std::string message = UnknownRelation(catalog_, name, hint);
       throw Error(ErrorCode::kInvalidSql, std::move(message), std::move(hint));

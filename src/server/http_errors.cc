@@ -32,10 +32,10 @@ int HttpStatusOf(ErrorCode code) {
 }
 
 std::string ErrorJson(const Error& error) {
-  std::string json = "{\"error\":{\"code\":" + QuoteJson(ToString(error.code)) +
-                     ",\"message\":" + QuoteJson(error.message);
-  json += ",\"hint\":" + QuoteJson(error.hint) + "}}";
-  return json;
+  // A message may quote what somebody sent.
+  return "{\"error\":{\"code\":" + QuoteJson(ToString(error.code)) +
+         ",\"message\":" + QuoteJson(ValidUtf8(error.message)) +
+         ",\"hint\":" + QuoteJson(ValidUtf8(error.hint)) + "}}";
 }
 
 HttpResponse JsonResponse(std::string body, int status) {
@@ -51,10 +51,22 @@ HttpResponse ErrorResponse(const Error& error) {
 }
 
 HttpResponse RefusalResponse(int status, const std::string& message) {
-  auto code = status == 408   ? ErrorCode::kTimeout
-              : status == 413 ? ErrorCode::kTooLarge
-                              : ErrorCode::kInvalidRequest;
-  return JsonResponse(ErrorJson(Error(code, message)), status);
+  auto refuse = [&](ErrorCode code, const char* hint) {
+    auto response = ErrorResponse(Error(code, message, hint));
+    response.status = status;
+    return response;
+  };
+  switch (status) {
+    case 408: return refuse(ErrorCode::kTimeout, "Send a request without long pauses.");
+    case 413: return refuse(ErrorCode::kTooLarge, "Send the events in several requests.");
+    case 414: return refuse(ErrorCode::kTooLarge, "A URL has at most 8 KiB.");
+    case 431: return refuse(ErrorCode::kTooLarge, "All headers together have at most 32 KiB.");
+    case 429: return refuse(ErrorCode::kTooManyRequests, "Try again in a moment.");
+    case 503:
+      return refuse(ErrorCode::kUnavailable,
+                    "Try again in a moment, and use one connection for many requests.");
+    default: return refuse(ErrorCode::kInvalidRequest, "");
+  }
 }
 
 }  // namespace weir

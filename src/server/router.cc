@@ -1,11 +1,9 @@
 #include "server/router.h"
 
-#include <map>
 #include <optional>
 #include <sstream>
 
 #include "base/error.h"
-#include "formats/json_value.h"
 
 namespace weir {
 namespace {
@@ -58,56 +56,6 @@ bool Router::Dispatch(const ExchangePtr& exchange, std::string* pattern) const {
                 "GET /v1/openapi.json describes what there is.");
   }
   return false;
-}
-
-std::string Router::OpenApi() const {
-  std::map<std::string, std::string> paths;
-  for (auto& route : routes_) {
-    std::string method = route.method;
-    for (char& c : method) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    std::string operation =
-        QuoteJson(method) + ":{\"summary\":" + QuoteJson(route.summary) + ",\"parameters\":[";
-    std::string parameters;
-    auto add = [&](const std::string& name, const char* where, const std::string& description,
-                   bool required) {
-      parameters += std::string(parameters.empty() ? "" : ",") + "{\"name\":" + QuoteJson(name) +
-                    ",\"in\":\"" + where + "\",\"required\":" + (required ? "true" : "false") +
-                    ",\"description\":" + QuoteJson(description) +
-                    ",\"schema\":{\"type\":\"string\"}}";
-    };
-    for (auto& part : Split(route.pattern, '/')) {
-      if (!part.empty() && part[0] == '{') add(part.substr(1, part.size() - 2), "path", "", true);
-    }
-    for (auto& parameter : route.query) add(parameter.name, "query", parameter.description, false);
-    operation += parameters + "]";
-    if (!route.request_type.empty()) {
-      operation += ",\"requestBody\":{\"required\":true,\"content\":{";
-      bool first = true;
-      for (auto& type : Split(route.request_type, ',')) {
-        operation += (first ? "" : ",") + QuoteJson(type) + ":{}";
-        first = false;
-      }
-      operation += "}}";
-    }
-    operation +=
-        ",\"responses\":{\"200\":{\"description\":" + QuoteJson(route.answer) + ",\"content\":{" +
-        QuoteJson(route.answer_type) +
-        ":{}}},\"default\":{\"description\":\"an error\",\"content\":{\"application/json\":"
-        "{\"schema\":{\"$ref\":\"#/components/schemas/Error\"}}}}}}";
-    auto& path = paths[route.pattern];
-    path += (path.empty() ? "" : ",") + operation;
-  }
-  std::string all;
-  for (auto& [pattern, operations] : paths) {
-    all += (all.empty() ? "" : ",") + QuoteJson(pattern) + ":{" + operations + "}";
-  }
-  return "{\"openapi\":\"3.0.3\",\"info\":{\"title\":\"Weir\",\"version\":\"" WEIR_VERSION
-         "\"},\"paths\":{" +
-         all +
-         "},\"components\":{\"schemas\":{\"Error\":{\"type\":\"object\",\"properties\":{\"error\":"
-         "{\"type\":\"object\",\"properties\":{\"code\":{\"type\":\"string\"},\"message\":{"
-         "\"type\":"
-         "\"string\"},\"hint\":{\"type\":\"string\"}}}}}}}}";
 }
 
 }  // namespace weir

@@ -18,6 +18,7 @@ using RouteHandler = std::function<void(ExchangePtr, const PathParts&)>;
 struct Parameter {
   std::string name;
   std::string description;
+  std::string type = "string";  // or "integer", "boolean"
 };
 
 struct Route {
@@ -27,8 +28,10 @@ struct Route {
   std::vector<Parameter> query;
   std::string request_type;  // media types of the body, comma-separated; "" for none
   std::string answer;        // what 200 holds
-  std::string answer_type = "application/json";
+  std::string answer_type = "application/json";  // media types, comma-separated
   RouteHandler handle;
+  std::string schema = {};              // of a JSON answer, by its name in openapi.cc; "" for any
+  std::vector<Parameter> headers = {};  // that it reads
 };
 
 class Router {
@@ -38,6 +41,7 @@ class Router {
   // False: no route has this path, and it is not one of the API's.
   bool Dispatch(const ExchangePtr& exchange, std::string* pattern) const;
   const std::vector<Route>& routes() const { return routes_; }
+  // The description of all routes: OpenAPI 3.0, as JSON.
   std::string OpenApi() const;
 
  private:

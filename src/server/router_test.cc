@@ -101,6 +101,23 @@ TEST(HttpErrors, EveryErrorSaysWhatAndWhatToDo) {
             R"({"error":{"code":"unknown_stream","message":"no \"x\"","hint":"Did you mean y?"}})");
 }
 
+TEST(HttpErrors, AMessageThatQuotesBadBytesIsStillJson) {
+  auto response = ErrorResponse(Error(ErrorCode::kInvalidData, "no \"\xff\"", "\xc3("));
+  EXPECT_NE(response.body.find("no \\\"\xef\xbf\xbd\\\""), std::string::npos) << response.body;
+  EXPECT_EQ(response.body.find('\xff'), std::string::npos);
+}
+
+TEST(HttpErrors, WhatTheTransportRefusesSaysWhatToDo) {
+  for (int status : {400, 408, 413, 414, 429, 431, 503}) {
+    auto response = RefusalResponse(status, "so it is");
+    EXPECT_EQ(response.status, status);
+    EXPECT_NE(response.body.find("\"message\":\"so it is\""), std::string::npos);
+    bool told = false;
+    for (auto& [name, value] : response.headers) told |= name == "Retry-After";
+    EXPECT_EQ(told, status == 429 || status == 503);
+  }
+}
+
 TEST(HttpErrors, WhoCameTooEarlyIsToldWhenToComeBack) {
   auto response = ErrorResponse(Error(ErrorCode::kTooManyRequests, "the views are behind"));
   EXPECT_EQ(response.status, 429);

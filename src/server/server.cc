@@ -20,17 +20,46 @@ void RespondError(HttpExchange& exchange) {
   exchange.Respond(std::move(response));
 }
 
-// A page of another site may make a browser send requests here, and a name of theirs may point to
-// this machine; neither may change anything.
+// A page of another site may make a browser send requests here: it may not change anything.  A page
+// that hides where it is from (a sandboxed frame, a file) says "null".
 void CheckOrigin(const HttpRequest& request) {
   if (request.method == "GET" || request.method == "HEAD") return;
   std::string origin = request.Header("origin");
-  if (origin.empty() || origin == "null") return;
+  if (origin.empty()) return;
   auto host = origin.substr(std::min(origin.find("://") + 3, origin.size()));
   if (host != request.Header("host")) {
     throw Error(ErrorCode::kForbidden, "requests from pages of " + origin + " are not accepted");
   }
 }
+
+// Counts how a request was answered.
+class CountedExchange : public HttpExchange {
+ public:
+  CountedExchange(ExchangePtr inner, Server& server) : inner_(std::move(inner)), server_(server) {
+    std::string body = std::move(inner_->request.body);
+    request = inner_->request;  // the connection looks at its own again
+    request.body = std::move(body);
+  }
+  void Respond(HttpResponse response) override {
+    Count(response.status);
+    inner_->Respond(std::move(response));
+  }
+  std::shared_ptr<HttpStream> Stream(
+      int status, std::vector<std::pair<std::string, std::string>> headers) override {
+    Count(status);
+    return inner_->Stream(status, std::move(headers));
+  }
+
+  std::string pattern = "page";
+
+ private:
+  void Count(int status) {
+    if (!counted_.exchange(true)) server_.CountRequest(pattern, status);
+  }
+  ExchangePtr inner_;
+  Server& server_;
+  std::atomic<bool> counted_{false};
+};
 
 }  // namespace
 
@@ -73,14 +102,12 @@ void Server::Stop() {
   if (meter_.joinable()) meter_.join();
 }
 
-void Server::Handle(ExchangePtr exchange) {
-  std::string pattern = "page";
+void Server::Handle(ExchangePtr inner) {
+  auto exchange = std::make_shared<CountedExchange>(std::move(inner), *this);
   try {
     CheckOrigin(exchange->request);
-    if (!router_.Dispatch(exchange, &pattern)) ServePage(parts_.web, *exchange);
-    CountRequest(pattern, 200);
+    if (!router_.Dispatch(exchange, &exchange->pattern)) ServePage(parts_.web, *exchange);
   } catch (...) {
-    CountRequest(pattern, HttpStatusOf(CurrentError().code));
     RespondError(*exchange);
   }
 }

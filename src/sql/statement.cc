@@ -649,17 +649,54 @@ class StatementParser {
 
 }  // namespace
 
-std::vector<Statement> ParseStatements(std::string_view text, std::string_view file) {
-  auto tokens = TokenizeSql(text, file);
-  std::vector<Statement> statements;
+namespace {
+
+// Calls `each` with the tokens [begin, end) of every statement.
+template <class Each>
+void ForEachStatement(const std::vector<SqlToken>& tokens, Each each) {
   size_t begin = 0;
   for (size_t i = 0; i < tokens.size(); i++) {
     bool ends =
         tokens[i].kind == Kind::kEnd || (tokens[i].kind == Kind::kSymbol && tokens[i].text == ";");
     if (!ends) continue;
-    if (i > begin) statements.push_back(StatementParser(text, file, tokens, begin, i).Parse());
+    if (i > begin) each(begin, i);
     begin = i + 1;
   }
+}
+
+}  // namespace
+
+std::vector<Statement> ParseStatements(std::string_view text, std::string_view file) {
+  auto tokens = TokenizeSql(text, file);
+  std::vector<Statement> statements;
+  ForEachStatement(tokens, [&](size_t begin, size_t end) {
+    statements.push_back(StatementParser(text, file, tokens, begin, end).Parse());
+  });
+  return statements;
+}
+
+std::vector<Statement> ParseStatements(std::string_view text, std::string_view file,
+                                       std::vector<WrongStatement>& wrong) {
+  std::vector<Statement> statements;
+  std::vector<SqlToken> tokens;
+  try {
+    tokens = TokenizeSql(text, file);
+  } catch (const Error& error) {
+    wrong.push_back({error, {}});
+    return statements;
+  }
+  constexpr size_t kHeadTokens = 8;  // CREATE OR REPLACE MATERIALIZED VIEW NAME and the like
+  ForEachStatement(tokens, [&](size_t begin, size_t end) {
+    try {
+      statements.push_back(StatementParser(text, file, tokens, begin, end).Parse());
+    } catch (const Error& error) {
+      auto& entry = wrong.emplace_back(WrongStatement{error, {}});
+      for (size_t i = begin; i < std::min(end, begin + kHeadTokens); i++) {
+        bool name = tokens[i].kind == Kind::kWord || tokens[i].kind == Kind::kQuotedName;
+        if (name) entry.names.push_back(duckdb::StringUtil::Lower(tokens[i].text));
+      }
+    }
+  });
   return statements;
 }
 

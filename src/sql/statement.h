@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/error.h"
 #include "catalog/catalog.h"
 #include "sql/write_statement.h"
 
@@ -71,6 +72,14 @@ struct SqlError {
 // Throws Error(kInvalidSql) whose message names line and column (1-based) and whose hint shows the
 // line with a caret below the place.
 std::vector<Statement> ParseStatements(std::string_view text, std::string_view file = "");
+
+// The same, going on behind a statement that is wrong.
+struct WrongStatement {
+  Error error;
+  std::vector<std::string> names;  // what it may have wanted to make, lower case
+};
+std::vector<Statement> ParseStatements(std::string_view text, std::string_view file,
+                                       std::vector<WrongStatement>& wrong);
 
 // The message with "FILE:LINE:COLUMN: " in front and the line with a caret in the hint.
 class Error SqlErrorAt(std::string_view text, size_t position, std::string_view file,

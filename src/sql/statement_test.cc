@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "sql/total_order.h"
 
@@ -150,6 +152,29 @@ TEST(Statement, TheHintPointsAtThePlace) {
     auto line = error.hint.find("DROP");
     ASSERT_NE(caret, std::string::npos);
     EXPECT_EQ(caret - error.hint.find('\n') - 1, line + 14);  // below the "t"
+  }
+}
+
+TEST(Statement, WhatStandsBehindAWrongOneIsReadToo) {
+  std::vector<WrongStatement> wrong;
+  auto statements = ParseStatements(
+      "CREATE STREAM a (x INTEGR);\nCREATE STREAM b (x INTEGER);\nCREATE VIEW \"C\" AS SELEC 1;",
+      "f.sql", wrong);
+  ASSERT_EQ(statements.size(), 1u);
+  EXPECT_EQ(std::get<CreateStream>(statements[0].body).stream.name, "b");
+  ASSERT_EQ(wrong.size(), 2u);
+  EXPECT_TRUE(wrong[0].error.message.starts_with("f.sql:1:20: ")) << wrong[0].error.message;
+  EXPECT_TRUE(wrong[1].error.message.starts_with("f.sql:3:")) << wrong[1].error.message;
+  EXPECT_NE(std::find(wrong[1].names.begin(), wrong[1].names.end(), "c"), wrong[1].names.end());
+}
+
+TEST(Statement, PlacesAreInCharacters) {
+  try {
+    ParseStatements("CREATE STREAM \"\u00e4\u00f6\" (x INTEGR)");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_TRUE(error.message.starts_with("1:23: ")) << error.message;
+    EXPECT_TRUE(error.hint.ends_with("\n" + std::string(22, ' ') + "^")) << error.hint;
   }
 }
 

@@ -7,22 +7,24 @@ namespace {
 uint64_t RowsOf(const ViewChange& change) { return change.added.rows + change.removed.rows; }
 }  // namespace
 
-void ChangeRing::Add(ViewChangePtr change, uint64_t step) {
+void ChangeRing::Add(ViewChangePtr change, uint64_t step, bool by_events) {
   std::lock_guard lock(mutex_);
   rows_ += RowsOf(*change);
-  entries_.push_back({step, std::move(change)});
+  entries_.push_back({step, std::move(change), by_events});
   while (entries_.size() > 1 && (rows_ > kRowsMax || entries_.size() > kChangesMax)) {
     rows_ -= RowsOf(*entries_.front().change);
     dropped_ = entries_.front().change->sequence;
     dropped_offset_ = entries_.front().change->offset;
+    dropped_by_events_ = entries_.front().by_events;
     entries_.pop_front();
   }
 }
 
-void ChangeRing::StartAt(uint64_t sequence, Offset offset) {
+void ChangeRing::StartAt(uint64_t sequence, Offset offset, bool by_events) {
   std::lock_guard lock(mutex_);
   dropped_ = sequence;
   dropped_offset_ = offset;
+  dropped_by_events_ = by_events;
 }
 
 uint64_t ChangeRing::SequenceAtStep(uint64_t step) const {
@@ -36,8 +38,12 @@ uint64_t ChangeRing::SequenceAtStep(uint64_t step) const {
 std::optional<uint64_t> ChangeRing::SequenceAtOffset(Offset offset) const {
   std::lock_guard lock(mutex_);
   if (offset < dropped_offset_) return std::nullopt;
+  if (offset == dropped_offset_ && !dropped_by_events_) return std::nullopt;
   for (auto entry = entries_.rbegin(); entry != entries_.rend(); ++entry) {
-    if (entry->change->offset <= offset) return entry->change->sequence;
+    if (entry->change->offset > offset) continue;
+    // He may have been there before this change or after it.
+    if (entry->change->offset == offset && !entry->by_events) return std::nullopt;
+    return entry->change->sequence;
   }
   return dropped_;
 }

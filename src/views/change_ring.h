@@ -12,14 +12,16 @@ namespace weir {
 
 class ChangeRing {
  public:
-  // `step` is the engine's step in which the change was made.
-  void Add(ViewChangePtr change, uint64_t step);
+  // `step` is the engine's step in which the change was made; `by_events` says that the step took
+  // events in.  When only time passed, the content before and after has the same offset.
+  void Add(ViewChangePtr change, uint64_t step, bool by_events);
   // Before the first change: sequences count on from here, so that those of another view that had
-  // this name are known to be old.
-  void StartAt(uint64_t sequence, Offset offset);
+  // this name are known to be old.  `by_events`: the content at `offset` is the same at any time.
+  void StartAt(uint64_t sequence, Offset offset, bool by_events);
 
   // The sequence of the last change made at or before `step`.
   uint64_t SequenceAtStep(uint64_t step) const;
+  // The last change a reader has who saw `offset` last; nothing when that cannot be told.
   std::optional<uint64_t> SequenceAtOffset(Offset offset) const;
   std::optional<std::vector<ViewChangePtr>> Since(uint64_t sequence) const;
   uint64_t Last() const;
@@ -30,11 +32,13 @@ class ChangeRing {
   struct Entry {
     uint64_t step;
     ViewChangePtr change;
+    bool by_events;
   };
   mutable std::mutex mutex_;
   std::deque<Entry> entries_;
   uint64_t dropped_ = 0;  // the last sequence that is no longer here
   Offset dropped_offset_;
+  bool dropped_by_events_ = true;
   uint64_t rows_ = 0;
 };
 

@@ -200,7 +200,7 @@ void EngineImpl::Publish(bool moved) {
     view->content.Reclaim(oldest);
     if (ParkIfFailed(*view) || !view->output->HasChanges()) continue;
     try {
-      auto change = view->Apply(version, [&](auto row) { view->output->Take(row); });
+      auto change = view->Apply(version, moved, [&](auto row) { view->output->Take(row); });
       if (change) changed.push_back(view->definition->name);
     } catch (...) {
       Park(*view, CurrentError());
@@ -238,13 +238,20 @@ bool EngineImpl::ParkIfFailed(LiveView& view) {
   return false;
 }
 
+// A recomputed view may be behind the others; one that is parked shows its error at once.
+bool EngineImpl::Shows(const LiveViewPtr& view, Offset offset) {
+  if (!view) return true;
+  std::lock_guard lock(view->mutex);
+  return view->status == ViewStatus::kParked || view->standing.offset >= offset;
+}
+
 void EngineImpl::FinishWaiters() {
   std::vector<std::pair<std::function<void(bool)>, bool>> finished;
   Micros now = parts_.clock.Monotonic();
   {
     std::lock_guard lock(mutex_);
     std::erase_if(waiters_, [&](Waiter& waiter) {
-      bool reached = waiter.offset <= position_;
+      bool reached = waiter.offset <= position_ && Shows(waiter.view, waiter.offset);
       if (!reached && now < waiter.deadline) return false;
       finished.emplace_back(std::move(waiter.done), reached);
       return true;

@@ -70,7 +70,7 @@ void EngineImpl::Fill(const std::vector<LiveViewPtr>& views) {
           continue;
         }
         RunOnEngine([this, recomputed, view] {
-          view->changes.StartAt((step_ + 1) << 20, position_);
+          view->changes.StartAt((step_ + 1) << 20, position_, !recomputed->uses_clock);
           recomputed_.push_back(std::make_unique<Recomputed>(*recomputed));
           std::unique_lock lock(views_mutex_);
           auto next = next_.find(duckdb::StringUtil::Lower(view->definition->name));
@@ -148,7 +148,7 @@ void EngineImpl::Attach(Filling& filling) {
       view->output->Take([&](std::string_view row, int64_t weight) {
         view->content.Change(row, weight, version.step);
       });
-      view->changes.StartAt(version.step << 20, position_);
+      view->changes.StartAt(version.step << 20, position_, !view->WantsClock());
     }
     live_.push_back(view);
     attached.push_back(view);

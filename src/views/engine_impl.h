@@ -1,5 +1,6 @@
-// The engine's parts, one file each: engine.cc runs the steps, engine_filling.cc makes and fills views,
-// engine_recompute.cc keeps those that no operator can, engine_readers.cc answers other threads.
+// The engine's parts, one file each: engine.cc runs the steps, engine_filling.cc makes and fills
+// views, engine_recompute.cc keeps those that no operator can, engine_readers.cc answers other
+// threads.
 #pragma once
 
 #include <atomic>
@@ -45,6 +46,8 @@ class EngineImpl : public Engine {
   std::optional<uint64_t> SequenceAt(const std::string& view, Offset offset) override;
   void OnStep(StepCallback callback) override { callbacks_.push_back(std::move(callback)); }
   void WaitFor(Offset offset, Micros deadline, std::function<void(bool)> done) override;
+  void WaitForView(const std::string& name, Offset offset, Micros deadline,
+                   std::function<void(bool)> done) override;
   std::vector<Column> Bind(const CatalogState& state, const std::string& query) override;
   void Reconcile() override;
   EngineInfo Info() const override;
@@ -57,6 +60,7 @@ class EngineImpl : public Engine {
     Offset offset;
     Micros deadline;
     std::function<void(bool)> done;
+    LiveViewPtr view;  // a recomputed one that must have come so far, too
   };
   using Task = std::function<void()>;
 
@@ -71,6 +75,7 @@ class EngineImpl : public Engine {
   void DropUnused();
   void Park(LiveView& view, Error error);
   bool ParkIfFailed(LiveView& view);
+  static bool Shows(const LiveViewPtr& view, Offset offset);
   void FinishWaiters();
   void MaybeRecompute();
   void FinishRecompute(Recomputed& recomputed, const BatchResult& result, const Version& asked);

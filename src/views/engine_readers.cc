@@ -57,17 +57,30 @@ std::optional<std::vector<ViewChangePtr>> EngineImpl::ChangesSince(const std::st
 }
 
 std::optional<uint64_t> EngineImpl::SequenceAt(const std::string& name, Offset offset) {
-  return FindReadable(name)->changes.SequenceAtOffset(offset);
+  auto view = FindReadable(name);
+  if (offset > versions_.Current().offset) return std::nullopt;  // of another life of the data
+  return view->changes.SequenceAtOffset(offset);
 }
 
 void EngineImpl::WaitFor(Offset offset, Micros deadline, std::function<void(bool)> done) {
   if (versions_.Current().offset >= offset) return done(true);
   {
     std::lock_guard lock(mutex_);
-    waiters_.push_back({offset, deadline, std::move(done)});
+    waiters_.push_back({offset, deadline, std::move(done), nullptr});
   }
   wake_.notify_one();
   // The step may have come between the two looks; the engine looks again at its next turn.
+  Post([] {});
+}
+
+void EngineImpl::WaitForView(const std::string& name, Offset offset, Micros deadline,
+                             std::function<void(bool)> done) {
+  auto view = Find(name);
+  if (!view || view->not_incremental.empty()) return WaitFor(offset, deadline, std::move(done));
+  {
+    std::lock_guard lock(mutex_);
+    waiters_.push_back({offset, deadline, std::move(done), view});
+  }
   Post([] {});
 }
 

@@ -58,7 +58,7 @@ void EngineImpl::FinishRecompute(Recomputed& recomputed, const BatchResult& resu
   Version version{step_ + 1, asked.offset, asked.as_of};
   ViewChangePtr change;
   try {
-    change = view.Apply(version, [&](auto row) {
+    change = view.Apply(version, asked.offset != view.standing.offset, [&](auto row) {
       for (auto& [key, weight] : difference) {
         if (weight != 0) row(key, weight);
       }

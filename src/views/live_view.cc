@@ -13,6 +13,11 @@ RowTypes LiveView::types() const {
   return types;
 }
 
+bool LiveView::WantsClock() const {
+  return std::any_of(operators.begin(), operators.end(),
+                     [](Operator* op) { return op->WantsClock(); });
+}
+
 void RowWriter::Add(std::string_view row, int64_t copies) {
   if (!one_) {
     one_ = std::make_unique<duckdb::DataChunk>();

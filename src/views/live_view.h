@@ -46,10 +46,13 @@ struct LiveView {
   size_t state_bytes = 0;
   Version standing;  // of a recomputed view: what its content shows
 
-  // Engine: applies rows with net weights as part of a step; returns the change, or null when
-  // nothing changed.
+  // Whether its content may change when only time passes.
+  bool WantsClock() const;
+
+  // Engine: applies rows with net weights as part of a step, which took events in or not; returns
+  // the change, or null when nothing changed.
   template <class ForEachRow>
-  ViewChangePtr Apply(const Version& version, ForEachRow for_each_row);
+  ViewChangePtr Apply(const Version& version, bool by_events, ForEachRow for_each_row);
 };
 using LiveViewPtr = std::shared_ptr<LiveView>;
 
@@ -69,7 +72,7 @@ class RowWriter {
 };
 
 template <class ForEachRow>
-ViewChangePtr LiveView::Apply(const Version& version, ForEachRow for_each_row) {
+ViewChangePtr LiveView::Apply(const Version& version, bool by_events, ForEachRow for_each_row) {
   RowWriter added(types()), removed(types());
   for_each_row([&](std::string_view row, int64_t weight) {
     content.Change(row, weight, version.step);
@@ -86,7 +89,7 @@ ViewChangePtr LiveView::Apply(const Version& version, ForEachRow for_each_row) {
     std::lock_guard lock(mutex);
     changed_rows += change->added.rows + change->removed.rows;
   }
-  changes.Add(change, version.step);
+  changes.Add(change, version.step, by_events);
   return change;
 }
 

@@ -141,7 +141,8 @@ class Views : public CommitListener {
   // new snapshot).  Bounded memory: a ring for each view, shared by all readers.
   virtual std::optional<std::vector<ViewChangePtr>> ChangesSince(const std::string& view,
                                                                  uint64_t sequence) = 0;
-  // The sequence a reader stands at who last saw `offset` (Last-Event-ID), when still known.
+  // The sequence a reader stands at who last saw `offset` (Last-Event-ID), when that can be told:
+  // not when it is too long ago, nor when the view has changed by time alone at that offset.
   virtual std::optional<uint64_t> SequenceAt(const std::string& view, Offset offset) = 0;
 
   // Registered before Start; there may be several.
@@ -150,6 +151,13 @@ class Views : public CommitListener {
   // Calls `done(true)` once everything up to `offset` is published, `done(false)` at the deadline
   // (monotonic micros).
   virtual void WaitFor(Offset offset, Micros deadline, std::function<void(bool)> done) = 0;
+
+  // The same, for one view: a recomputed one may be behind the others.
+  virtual void WaitForView(const std::string& view, Offset offset, Micros deadline,
+                           std::function<void(bool)> done) {
+    (void)view;
+    WaitFor(offset, deadline, std::move(done));
+  }
 
   // Binds a query against a catalog state that may not be current yet; returns its columns.
   // Throws kInvalidSql with line, column and caret, as `weir check` shows it.

@@ -27,6 +27,11 @@ class Ingest(ServerTest):
         body = gzip.compress(b'{"event_name": "zipped"}\n' * 1000)
         self.assertEqual(self.server.post("events", body, {"Content-Encoding": "gzip"}).json["accepted"], 1000)
 
+    def test_the_name_of_an_encoding_has_no_case(self):
+        body = gzip.compress(b'{"event_name": "zipped"}\n')
+        for name in ("GZIP", "x-gzip"):
+            self.assertEqual(self.server.post("events", body, {"Content-Encoding": name}).json["accepted"], 1)
+
     def test_a_chunked_body(self):
         answer = self.server.raw(b"POST /v1/streams/events/events HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
                                  b"Transfer-Encoding: chunked\r\n\r\n17\r\n{\"event_name\": \"chunk\"}\r\n0\r\n\r\n")
@@ -121,13 +126,47 @@ class Views(ServerTest):
         self.assertIsInstance(self.server.rows("total", query="&exact=true")[0][0], str)
         self.assertIsInstance(self.server.rows("total")[0][0], int)
 
+    def test_a_recomputed_one_is_waited_for_and_asked_at_the_position_of_the_rest(self):
+        self.server.sql("CREATE MATERIALIZED VIEW today AS SELECT count(*) AS n, now()::DATE AS day FROM events")
+        self.addCleanup(self.server.sql, "DROP VIEW today")
+        deadline = time.monotonic() + 20
+        while self.server.get("/v1/views/today").status != 200 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        for _ in range(3):
+            offset = self.server.post("events", [{"event_name": "r"}]).json["offset"]
+            answer = self.server.get(f"/v1/views/today?wait_for={offset}").json
+            self.assertGreaterEqual(answer["offset"], offset)
+        self.server.post("events", [{"event_name": "r"}])
+        for sql in ("SELECT today.n - (SELECT count(*) FROM events) FROM today",
+                    "SELECT today.n - total.events FROM today, total"):
+            self.assertEqual(self.server.sql(sql).json["rows"], [[0]])
+        self.server.post("events", [{"event_name": "r"}])
+        kept = self.server.sql("SELECT * FROM today").json["rows"][0][0]
+        self.assertEqual(kept, self.server.sql("SELECT count(*) FROM events").json["rows"][0][0])
+
+    def test_who_comes_back_from_a_position_that_is_not_there_gets_a_snapshot(self):
+        stream = self.server.events("/v1/views/total/changes", {"Last-Event-ID": "999999999"})
+        self.addCleanup(stream.close)
+        self.assertEqual(stream.next()[0], "snapshot")
+
+    def test_json_of_several_lines_stays_one_line(self):
+        self.server.sql("CREATE STREAM documents (d JSON)")
+        self.addCleanup(self.server.sql, "DROP STREAM documents CASCADE")
+        self.server.sql("CREATE MATERIALIZED VIEW kept AS SELECT d FROM documents")
+        offset = self.server.post("documents", '[{"d": {\n  "a":\n 1\n}}]', {"Content-Type": "application/json"}).json["offset"]
+        lines = self.server.get(f"/v1/views/kept?format=ndjson&wait_for={offset}").body.splitlines()
+        self.assertEqual([json.loads(line) for line in lines], [{"d": {"a": 1}}])
+        stream = self.server.events("/v1/views/kept/changes")
+        self.addCleanup(stream.close)
+        self.assertEqual(stream.next("snapshot")[2]["rows"], [[{"a": 1}]])
+
     def test_an_unknown_one(self):
         answer = self.server.get("/v1/views/totl")
         self.assertEqual((answer.status, answer.code), (404, "unknown_view"))
         self.assertIn("total", answer.json["error"]["hint"])
 
     def test_changes_arrive_and_can_be_resumed(self):
-        stream = self.server.events("/v1/views/total/changes")
+        stream = self.server.events(f"/v1/views/total/changes?wait_for={self.offset}")
         self.addCleanup(stream.close)
         _, identity, snapshot = stream.next("snapshot")
         before = snapshot["rows"][0]
@@ -200,6 +239,22 @@ class Sql(ServerTest):
             answer = self.server.sql(query)
             self.assertGreaterEqual(answer.status, 400, query + " said " + answer.body[:200].decode())
         self.assertEqual(self.server.sql("SELECT count(*) FROM events").status, 200)
+
+    def test_views_and_their_plans_are_shut_in_too(self):
+        for query in ("SELECT * FROM duckdb_settings()", "SELECT current_setting('threads') AS x",
+                      "SELECT * FROM read_text('/etc/hostname')", "SELECT * FROM information_schema.tables"):
+            for statement in ("CREATE MATERIALIZED VIEW spy AS ", "CREATE VIEW spy AS ", "EXPLAIN "):
+                answer = self.server.sql(statement + query)
+                self.assertEqual((answer.status, answer.code), (403, "forbidden"), statement + query)
+
+    def test_a_name_given_by_with_does_not_open_the_batch_engines_own(self):
+        answer = self.server.sql("SELECT * FROM duckdb_views, (WITH duckdb_views AS (SELECT 1) SELECT * FROM duckdb_views) x")
+        self.assertEqual((answer.status, answer.code), (400, "invalid_sql"))
+
+    def test_a_query_that_does_not_parse_shows_the_place(self):
+        error = self.server.sql("SELECT 1,\n  2 FRM x y z").json["error"]
+        self.assertRegex(error["message"], r"^2:\d+: ")
+        self.assertTrue(error["hint"].endswith("^"), error)
 
     def test_a_query_that_takes_too_long(self):
         started = time.monotonic()
@@ -300,6 +355,43 @@ class CommandLine(ServerTest):
     def test_wrong_usage(self):
         self.assertEqual(self.server.run("no-such-command").returncode, 2)
         self.assertEqual(self.server.run("--help").returncode, 0)
+
+    def test_statements_answer_in_the_format_asked_for(self):
+        csv = self.server.run("sql", "--url", self.server.url, "--format", "csv", "-c", "SHOW STREAMS").stdout
+        self.assertEqual(csv.splitlines()[0], "name,kind,comment")
+        lines = self.server.sql("SHOW STREAMS", "?format=ndjson").body.splitlines()
+        self.assertIn({"name": "events", "kind": "stream", "comment": ""}, [json.loads(line) for line in lines])
+        self.assertEqual(self.server.sql("SHOW STREAMS", "?format=arrow").status, 400)
+
+    def test_send_tells_each_refused_row_by_the_line_of_the_file(self):
+        file = self.server.folder / "wrong.csv"
+        file.write_text('event_name,n\na,1\nb,2\nc,x\n"never closed,4\n')
+        sent = self.server.run("send", "events", str(file), "--batch", "2", "--url", self.server.url)
+        self.assertEqual(sent.returncode, 4)
+        self.assertIn("accepted 2 rejected 2", sent.stdout)
+        self.assertIn('line 4: n "x"', sent.stderr)
+        self.assertIn("line 5:", sent.stderr)
+        self.assertEqual(self.server.run("send", "events", "--batch", "0", stdin="{}").returncode, 2)
+
+    def test_check_shows_what_does_not_parse_and_what_does_not_bind(self):
+        project = self.server.folder / "both"
+        project.mkdir(exist_ok=True)
+        (project / "a.sql").write_text(
+            "CREATE STREAM s (x INTEGR);\nCREATE MATERIALIZED VIEW v AS SELECT x FROM s;\nCREATE STREAM q (y INTEGER);\n"
+            "CREATE MATERIALIZED VIEW w AS SELECT nope FROM q;\nCREATE MATERIALIZED VIEW ww AS SELECT * FROM w;\n")
+        checked = self.server.run("check", str(project))
+        self.assertIn("a.sql:1:20", checked.stderr)
+        self.assertIn("a.sql:4:38", checked.stderr)
+        # What only stands on something wrong is not wrong by itself.
+        self.assertNotIn("a.sql:2", checked.stderr)
+        self.assertNotIn("a.sql:5", checked.stderr)
+        (project / "a.sql").write_text("CREATE STREAM s (x INTEGER);\nCREATE STREAM s (y INTEGER);\n")
+        self.assertIn("a.sql:2:1", self.server.run("check", str(project)).stderr)
+        (project / "a.sql").write_text("CREATE STREAM s (x INTEGER);\n")
+        (project / "weir.toml").write_text('time_zone = "Mars/Olympus"\n')
+        checked = self.server.run("check", str(project))
+        self.assertEqual(checked.returncode, 1)
+        self.assertIn("Mars/Olympus", checked.stderr)
 
     def test_check_shows_all_errors_with_their_place(self):
         project = self.server.folder / "wrong"

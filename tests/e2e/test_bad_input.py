@@ -174,6 +174,36 @@ class BadInput(ServerTest):
         self.assertEqual((answer.status, answer.code), (409, "conflict"))
         self.kept = 1
 
+    def test_a_page_that_hides_where_it_is_from(self):
+        answer = self.server.post("events", [{"event_name": "x"}], {"Origin": "null"})
+        self.assertEqual((answer.status, answer.code), (403, "forbidden"))
+
+    def test_a_header_that_is_no_utf8_is_told_in_json(self):
+        answer = self.server.post("strict", b"a,\xff\n1,2\n", {"Content-Type": "text/csv"})
+        self.assertEqual((answer.status, answer.code), (400, "invalid_data"))
+
+    def test_a_parameter_that_is_neither_true_nor_false(self):
+        answer = self.server.post("events", [{"event_name": "x"}], query="?atomic=maybe")
+        self.assertEqual((answer.status, answer.code), (400, "invalid_request"))
+
+    def test_a_body_that_trickles(self):
+        with socket.create_connection((self.server.host, self.server.port), timeout=30) as slow:
+            slow.sendall(b"POST /v1/streams/events/events HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n\r\n")
+            received = b""
+            slow.settimeout(0.5)
+            for _ in range(40):
+                try:
+                    slow.sendall(b" ")
+                    received += slow.recv(4096)
+                except TimeoutError:
+                    continue
+                except OSError:
+                    break
+                if received:
+                    break
+        self.assertIn(b" 408 ", received.split(b"\r\n")[0])
+        self.assertIn(b'"timeout"', received)
+
     def test_a_page_of_another_site(self):
         answer = self.server.post("events", [{"event_name": "x"}], {"Origin": "http://evil.example"})
         self.assertEqual((answer.status, answer.code), (403, "forbidden"))

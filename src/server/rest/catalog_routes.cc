@@ -140,7 +140,7 @@ void Ready(Server& server, const ExchangePtr& exchange) {
 
 void AddCatalogRoutes(Router& router, Server& server) {
   auto get = [&](const char* path, const char* summary, const char* answer, auto handle,
-                 const char* type = "application/json") {
+                 const char* schema = "", const char* type = "application/json") {
     router.Add({"GET",
                 path,
                 summary,
@@ -148,12 +148,16 @@ void AddCatalogRoutes(Router& router, Server& server) {
                 "",
                 answer,
                 type,
-                [handle](ExchangePtr exchange, const PathParts&) { handle(exchange); }});
+                [handle](ExchangePtr exchange, const PathParts&) { handle(exchange); },
+                schema,
+                {}});
   };
-  get("/v1/catalog", "Streams, tables and views, with their figures.", "the catalog",
+  get(
+      "/v1/catalog", "Streams, tables and views, with their figures.", "the catalog",
       [&server](const ExchangePtr& exchange) {
         exchange->Respond(JsonResponse(CatalogJson(server)));
-      });
+      },
+      "Catalog");
   get("/v1/layout", "The dashboard's layout.", "any JSON object",
       [&server](const ExchangePtr& exchange) {
         auto layout = server.parts().layout.Load();
@@ -166,7 +170,9 @@ void AddCatalogRoutes(Router& router, Server& server) {
               "application/json",
               "the layout",
               "application/json",
-              [&server](ExchangePtr exchange, const PathParts&) { PutLayout(server, exchange); }});
+              [&server](ExchangePtr exchange, const PathParts&) { PutLayout(server, exchange); },
+              "",
+              {}});
   get("/v1/openapi.json", "This description.", "OpenAPI 3.0",
       [&server](const ExchangePtr& exchange) {
         exchange->Respond(JsonResponse(server.router().OpenApi()));
@@ -179,8 +185,9 @@ void AddCatalogRoutes(Router& router, Server& server) {
         }
         exchange->Respond(JsonResponse("{\"ok\":true}"));
       });
-  get("/readyz", "Whether all views are filled.", "ready and progress",
-      [&server](const ExchangePtr& exchange) { Ready(server, exchange); });
+  get(
+      "/readyz", "Whether all views are filled.", "ready and progress",
+      [&server](const ExchangePtr& exchange) { Ready(server, exchange); }, "Ready");
   get(
       "/metrics", "Figures for Prometheus.", "text",
       [&server](const ExchangePtr& exchange) {
@@ -188,7 +195,7 @@ void AddCatalogRoutes(Router& router, Server& server) {
                            {{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}},
                            server.Metrics()});
       },
-      "text/plain");
+      "", "text/plain");
 }
 
 }  // namespace weir

@@ -2,6 +2,7 @@
 #include "formats/decompress.h"
 #include "formats/json_value.h"
 #include "server/http_errors.h"
+#include "server/rest/wait.h"
 #include "server/server.h"
 
 namespace weir {
@@ -45,35 +46,10 @@ std::string AnswerJson(const IngestAnswer& answer, bool with_duplicates) {
   return json + "]}";
 }
 
-// An invalid byte in a refused value must not make the answer invalid.
-std::string PrintableUtf8(const std::string& text) {
-  std::string out;
-  for (size_t i = 0; i < text.size();) {
-    auto c = static_cast<unsigned char>(text[i]);
-    size_t length = c < 0x80                ? 1
-                    : c >= 0xc2 && c < 0xe0 ? 2
-                    : c >= 0xe0 && c < 0xf0 ? 3
-                    : c >= 0xf0 && c < 0xf5 ? 4
-                                            : 0;
-    bool good = length > 0 && i + length <= text.size();
-    for (size_t k = 1; good && k < length; k++) {
-      good = (static_cast<unsigned char>(text[i + k]) & 0xc0) == 0x80;
-    }
-    if (good) {
-      out.append(text, i, length);
-      i += length;
-    } else {
-      out += "\xef\xbf\xbd";
-      i++;
-    }
-  }
-  return out;
-}
-
 void Respond(HttpExchange& exchange, IngestAnswer answer, bool with_duplicates) {
   for (auto& row : answer.rejected) {
-    row.value = PrintableUtf8(row.value);
-    row.column = PrintableUtf8(row.column);
+    row.value = ValidUtf8(row.value);
+    row.column = ValidUtf8(row.column);
   }
   if (!answer.error) return exchange.Respond(JsonResponse(AnswerJson(answer, with_duplicates)));
   auto response = ErrorResponse(*answer.error);
@@ -94,9 +70,11 @@ void Post(Server& server, const ExchangePtr& exchange, const std::shared_ptr<con
   post.deletes = deletes;
   post.stream = stream->name;
   post.format = FormatOf(request);
-  if (auto* atomic = request.Parameter("atomic")) post.atomic = *atomic == "true" || *atomic == "1";
+  post.atomic = IsTrue(request, "atomic");
   post.idempotency_key = request.Header("idempotency-key");
   std::string encoding = request.Header("content-encoding");
+  for (char& c : encoding) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  if (encoding == "x-gzip") encoding = "gzip";  // RFC 9110, 8.4.1.3
   std::string decompressed;
   post.body = request.body;
   if (encoding == "gzip" || encoding == "zstd") {
@@ -120,13 +98,16 @@ void AddIngestRoutes(Router& router, Server& server) {
       {"POST",
        "/v1/streams/{name}/events",
        "Adds events to a stream; the answer comes once they are durable.",
-       {{"atomic", "true: all rows or none"}},
+       {{"atomic", "true: all rows or none", "boolean"}},
        "application/x-ndjson,application/json,text/csv",
        "How many rows were accepted, the log position, and each refused row with its reason.",
        "application/json",
        [&server](ExchangePtr exchange, const PathParts& parts) {
          Post(server, exchange, server.parts().catalog.Current()->GetStream(parts[0]), false);
-       }});
+       },
+       "IngestAnswer",
+       {{"Idempotency-Key", "the same body with the same key counts once"},
+        {"Content-Encoding", "gzip or zstd"}}});
   auto table_route = [&](const char* method, const char* path, bool deletes, const char* summary,
                          const char* answer) {
     router.Add({method,
@@ -139,7 +120,10 @@ void AddIngestRoutes(Router& router, Server& server) {
                 [&server, deletes](ExchangePtr exchange, const PathParts& parts) {
                   Post(server, exchange, server.parts().catalog.Current()->GetTable(parts[0]),
                        deletes);
-                }});
+                },
+                "IngestAnswer",
+                {{"Idempotency-Key", "the same body with the same key counts once"},
+                 {"Content-Encoding", "gzip or zstd"}}});
   };
   table_route(
       "POST", "/v1/tables/{name}/rows", false,

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "duck/errors.h"
+#include "duckdb/common/string_util.hpp"
 #include "formats/json_value.h"
 #include "formats/results.h"
 #include "server/http_errors.h"
@@ -122,7 +123,45 @@ class ResponseSink : public QuerySink {
   std::shared_ptr<void> handle_;
 };
 
-HttpResponse TableResponse(Server& server, const ResultTable& table) {
+// Comma-separated, quoted where needed.
+std::string CsvLine(const std::vector<std::string>& cells) {
+  std::string line;
+  for (size_t i = 0; i < cells.size(); i++) {
+    if (i) line += ',';
+    bool quote = cells[i].empty() || cells[i].find_first_of(",\"\r\n") != std::string::npos;
+    if (quote) line += '"';
+    for (char c : cells[i]) line += c == '"' ? std::string("\"\"") : std::string(1, c);
+    if (quote) line += '"';
+  }
+  return line + "\r\n";
+}
+
+// What a statement of ours says, in a format that is text.
+HttpResponse TableResponse(Server& server, ResultTable table, ResultFormat format,
+                           const std::string& media_type) {
+  if (format != ResultFormat::kJson && table.written) {
+    table.columns = {"rows_changed"};
+    table.rows = {{std::to_string(table.written->rows)}};
+  } else if (format != ResultFormat::kJson && table.columns.empty()) {
+    table.columns = {"notice"};
+    table.rows = {{table.notice}};
+  }
+  HttpResponse response{200, {{"Content-Type", media_type}, {"Cache-Control", "no-store"}}, ""};
+  if (format == ResultFormat::kCsv) {
+    response.body = CsvLine(table.columns);
+    for (auto& row : table.rows) response.body += CsvLine(row);
+    return response;
+  }
+  if (format == ResultFormat::kNdjson) {
+    for (auto& row : table.rows) {
+      for (size_t i = 0; i < row.size(); i++) {
+        response.body +=
+            std::string(i ? "," : "{") + QuoteJson(table.columns[i]) + ":" + QuoteJson(row[i]);
+      }
+      response.body += "}\n";
+    }
+    return response;
+  }
   auto info = server.parts().views.Info();
   Offset offset = table.written ? table.written->offset : info.offset;
   std::string json =
@@ -147,13 +186,15 @@ HttpResponse TableResponse(Server& server, const ResultTable& table) {
     }
     json += "]";
   }
-  return JsonResponse(json + "]}");
+  response.body = json + "]}";
+  return response;
 }
 
 // `SELECT * FROM view [WHERE column = literal] [LIMIT n]`, which needs no worker.
 struct PlainRead {
   std::string view;
   ReadOptions options;
+  bool quoted = false;  // the literal
 };
 std::optional<PlainRead> AsPlainRead(const std::string& sql, const CatalogState& catalog) {
   static const std::regex kShape(
@@ -166,11 +207,26 @@ std::optional<PlainRead> AsPlainRead(const std::string& sql, const CatalogState&
   if (!view || !view->materialized) return std::nullopt;
   PlainRead read{view->name, {}};
   if (match[2].matched) {
-    read.options.equals.emplace_back(match[2].str(),
-                                     match[3].matched ? match[3].str() : match[4].str());
+    read.quoted = match[3].matched;
+    read.options.equals.emplace_back(match[2].str(), read.quoted ? match[3].str() : match[4].str());
   }
   if (match[5].matched) read.options.limit = std::stoull(match[5].str());
   return read;
+}
+
+// Whether the view's content says exactly what the batch engine would say: the view is not behind,
+// and the literal means the same without its rules of comparison.
+bool IsServedFromContent(Views& views, const PlainRead& read) {
+  for (auto& info : views.ViewInfos()) {
+    if (!duckdb::StringUtil::CIEquals(info.name, read.view)) continue;
+    if (info.rung == Rung::kRecompute) return false;
+    if (read.options.equals.empty()) return true;
+    for (auto& column : info.columns) {
+      if (!duckdb::StringUtil::CIEquals(column.name, read.options.equals[0].first)) continue;
+      return read.quoted ? column.type == duckdb::LogicalType::VARCHAR : column.type.IsIntegral();
+    }
+  }
+  return false;
 }
 
 bool IsQuery(const Statement& statement) { return std::holds_alternative<Query>(statement.body); }
@@ -180,12 +236,21 @@ void RunSql(Server& server, const ExchangePtr& exchange) {
   auto statements = ParseStatements(request.sql);
   if (statements.empty()) throw Error(ErrorCode::kInvalidSql, "there is no statement");
   bool all_ours = std::none_of(statements.begin(), statements.end(), IsQuery);
+  std::string media_type;
+  ResultFormat format = FormatOf(exchange->request, media_type);
+  bool text = format == ResultFormat::kJson || format == ResultFormat::kCsv ||
+              format == ResultFormat::kNdjson;
   if (all_ours) {
-    server.RunAside(exchange, [&server, statements, params = request.params_json] {
+    if (!text) {
+      throw Error(ErrorCode::kInvalidRequest, "a statement is answered as json, ndjson or csv",
+                  "Arrow and Parquet are for queries.");
+    }
+    server.RunAside(exchange, [&server, statements, format, media_type,
+                               params = request.params_json] {
       ResultTable table;
       for (auto& statement : statements) table = server.parts().statements.Run(statement, params);
       if (!table.written || statements.size() > 1) server.feed().CatalogChanged();
-      return TableResponse(server, table);
+      return TableResponse(server, std::move(table), format, media_type);
     });
     return;
   }
@@ -193,25 +258,23 @@ void RunSql(Server& server, const ExchangePtr& exchange) {
     throw Error(ErrorCode::kInvalidSql, "one query at a time",
                 "Send each statement in a request of its own.");
   }
-  std::string media_type;
   QueryRequest query;
-  query.format = FormatOf(exchange->request, media_type);
+  query.format = format;
   query.sql = request.sql;
   query.params_json = request.params_json;
   query.exact = IsTrue(exchange->request, "exact");
   query.timeout = static_cast<Micros>(NumberParameter(exchange->request, "timeout_ms", 0)) * 1000;
   query.rows_max = NumberParameter(exchange->request, "rows_max", 0);
 
-  bool text = query.format == ResultFormat::kJson || query.format == ResultFormat::kCsv ||
-              query.format == ResultFormat::kNdjson;
-  auto plain = text && request.params_json.empty()
+  auto plain = text && request.params_json.empty() && query.rows_max == 0
                    ? AsPlainRead(request.sql, *server.parts().catalog.Current())
                    : std::nullopt;
+  if (plain && !IsServedFromContent(server.parts().views, *plain)) plain.reset();
   auto run = [&server, exchange, query, media_type] {
     auto sink = std::make_shared<ResponseSink>(exchange, media_type);
     sink->Hold(server.parts().query.Run(query, sink));
   };
-  if (!plain) return WhenReached(server, exchange, run);
+  if (!plain) return WhenReached(server, exchange, "", run);
   // What was acknowledged before is in the answer, as for every query.
   Offset durable = server.parts().log.End();
   Micros deadline = server.parts().clock.Monotonic() + 10'000'000;
@@ -235,14 +298,17 @@ void AddSqlRoutes(Router& router, Server& server) {
               "/v1/sql",
               "Runs one SQL query, or statements of Weir.",
               {{"format", "json, ndjson, csv, arrow or parquet; or by Accept"},
-               {"exact", "true: 64-bit integers and decimals as strings"},
-               {"timeout_ms", "gives up after this long"},
-               {"rows_max", "refuses to answer with more rows"},
-               {"wait_for", "runs once the views stand at this offset"}},
+               {"exact", "true: 64-bit integers and decimals as strings", "boolean"},
+               {"timeout_ms", "gives up after this long", "integer"},
+               {"rows_max", "refuses to answer with more rows", "integer"},
+               {"wait_for", "runs once the views stand at this offset", "integer"}},
               "text/plain,application/json",
               "offset, as_of, columns and rows",
-              "application/json",
-              [&server](ExchangePtr exchange, const PathParts&) { RunSql(server, exchange); }});
+              "application/json,application/x-ndjson,text/csv,"
+              "application/vnd.apache.arrow.stream,application/vnd.apache.parquet",
+              [&server](ExchangePtr exchange, const PathParts&) { RunSql(server, exchange); },
+              "Result",
+              {}});
   router.Add({"POST",
               "/v1/verify",
               "Compares views with their batch queries.",
@@ -256,7 +322,9 @@ void AddSqlRoutes(Router& router, Server& server) {
                 server.RunAside(exchange, [&server, name] {
                   return JsonResponse(ToJson(server.parts().verify.Run(name)));
                 });
-              }});
+              },
+              "Verdicts",
+              {}});
 }
 
 }  // namespace weir

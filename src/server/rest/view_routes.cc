@@ -12,7 +12,11 @@ namespace weir {
 
 bool IsTrue(const HttpRequest& request, const char* name) {
   auto* value = request.Parameter(name);
-  return value && (*value == "true" || *value == "1");
+  if (!value) return false;
+  if (value->empty() || *value == "true" || *value == "1") return true;
+  if (*value == "false" || *value == "0") return false;
+  throw Error(ErrorCode::kInvalidRequest,
+              std::string(name) + " is true or false, not \"" + *value + "\"");
 }
 
 uint64_t NumberParameter(const HttpRequest& request, const char* name, uint64_t otherwise) {
@@ -26,7 +30,8 @@ uint64_t NumberParameter(const HttpRequest& request, const char* name, uint64_t 
   return std::stoull(*text);
 }
 
-void WhenReached(Server& server, const ExchangePtr& exchange, std::function<void()> then) {
+void WhenReached(Server& server, const ExchangePtr& exchange, const std::string& view,
+                 std::function<void()> then) {
   auto guarded = [exchange, then = std::move(then)] {
     try {
       then();
@@ -39,12 +44,13 @@ void WhenReached(Server& server, const ExchangePtr& exchange, std::function<void
   uint64_t timeout_ms = NumberParameter(exchange->request, "timeout_ms", 10'000);
   Micros deadline = server.parts().clock.Monotonic() +
                     static_cast<Micros>(std::min<uint64_t>(timeout_ms, 60'000)) * 1000;
-  server.parts().views.WaitFor(offset, deadline, [exchange, guarded, offset](bool reached) {
-    if (reached) return guarded();
-    exchange->Respond(
-        ErrorResponse(Error(ErrorCode::kTimeout, "the views have not reached offset " +
-                                                     std::to_string(offset.value) + " in time")));
-  });
+  server.parts().views.WaitForView(
+      view, offset, deadline, [exchange, guarded, offset](bool reached) {
+        if (reached) return guarded();
+        exchange->Respond(ErrorResponse(Error(
+            ErrorCode::kTimeout,
+            "the views have not reached offset " + std::to_string(offset.value) + " in time")));
+      });
 }
 
 std::string SnapshotJson(const Snapshot& snapshot, bool exact) {
@@ -86,7 +92,7 @@ namespace {
 void GetView(Server& server, const ExchangePtr& exchange, const std::string& name) {
   static const std::set<std::string> kOwn = {"format", "exact", "limit", "wait_for", "timeout_ms"};
   auto view = server.parts().catalog.Current()->GetView(name);
-  WhenReached(server, exchange, [&server, exchange, name] {
+  WhenReached(server, exchange, name, [&server, exchange, name] {
     auto& request = exchange->request;
     ReadOptions options;
     if (request.Parameter("limit")) options.limit = NumberParameter(request, "limit", 0);
@@ -119,8 +125,10 @@ void Follow(Server& server, const ExchangePtr& exchange, std::vector<std::string
   for (auto& name : names) options.views.push_back(catalog->GetView(name)->name);
   options.exact = IsTrue(exchange->request, "exact");
   options.multiplexed = multiplexed;
-  options.last_event_id = LastEventId(exchange->request);
-  WhenReached(server, exchange, [&server, exchange, options] {
+  // One offset cannot say where each of several views stood when the connection broke.
+  if (!multiplexed) options.last_event_id = LastEventId(exchange->request);
+  std::string only = names.size() == 1 ? names[0] : "";
+  WhenReached(server, exchange, only, [&server, exchange, options] {
     server.feed().Add(exchange->Stream(200, EventStreamHeaders()), options);
   });
 }
@@ -138,28 +146,41 @@ std::vector<std::string> SplitNames(const std::string& list) {
 }  // namespace
 
 void AddViewRoutes(Router& router, Server& server) {
-  std::vector<Parameter> wait = {{"wait_for", "answer once the views stand at this offset"},
-                                 {"timeout_ms", "how long wait_for waits, 10000 by default"},
-                                 {"exact", "true: 64-bit integers and decimals as strings"}};
+  std::vector<Parameter> wait = {
+      {"wait_for", "answer once the views stand at this offset", "integer"},
+      {"timeout_ms", "how long wait_for waits, 10000 by default", "integer"},
+      {"exact", "true: 64-bit integers and decimals as strings", "boolean"}};
   auto reading = wait;
   reading.push_back({"format", "json, ndjson or csv"});
-  reading.push_back({"limit", "at most so many rows"});
-  router.Add({"GET", "/v1/views/{name}",
-              "The content of a materialized view; COLUMN=VALUE parameters select rows.", reading,
-              "", "offset, as_of, columns and rows", "application/json",
+  reading.push_back({"limit", "at most so many rows", "integer"});
+  router.Add({"GET",
+              "/v1/views/{name}",
+              "The content of a materialized view; COLUMN=VALUE parameters select rows.",
+              reading,
+              "",
+              "offset, as_of, columns and rows",
+              "application/json,application/x-ndjson,text/csv",
               [&server](ExchangePtr exchange, const PathParts& parts) {
                 GetView(server, exchange, parts[0]);
-              }});
-  router.Add({"GET", "/v1/views/{name}/changes",
-              "A view as Server-Sent Events: a snapshot, then each change.", wait, "",
-              "snapshot and change events", "text/event-stream",
+              },
+              "Result",
+              {}});
+  router.Add({"GET",
+              "/v1/views/{name}/changes",
+              "A view as Server-Sent Events: a snapshot, then each change.",
+              wait,
+              "",
+              "snapshot and change events",
+              "text/event-stream",
               [&server](ExchangePtr exchange, const PathParts& parts) {
                 Follow(server, exchange, {parts[0]}, false);
-              }});
+              },
+              "",
+              {{"Last-Event-ID", "goes on behind the event with this id"}}});
   router.Add({"GET",
               "/v1/views/{name}/explain",
               "How a view is kept.",
-              {{"analyze", "true: with rows, state and time of each operator"}},
+              {{"analyze", "true: with rows, state and time of each operator", "boolean"}},
               "",
               "the operators as text",
               "application/json",
@@ -171,15 +192,24 @@ void AddViewRoutes(Router& router, Server& server) {
                       "{\"text\":" + QuoteJson(server.parts().views.ExplainView(name, analyze)) +
                       "}");
                 });
-              }});
+              },
+              "Plan",
+              {}});
   auto live = wait;
   live.push_back({"views", "names, separated by commas"});
-  router.Add({"GET", "/v1/live", "Several views on one connection, with status and catalog events.",
-              live, "", "snapshot, change, status and catalog events", "text/event-stream",
+  router.Add({"GET",
+              "/v1/live",
+              "Several views on one connection, with status and catalog events.",
+              live,
+              "",
+              "snapshot, change, status and catalog events",
+              "text/event-stream",
               [&server](ExchangePtr exchange, const PathParts&) {
                 auto* names = exchange->request.Parameter("views");
                 Follow(server, exchange, SplitNames(names ? *names : ""), true);
-              }});
+              },
+              "",
+              {}});
 }
 
 }  // namespace weir
