@@ -2,14 +2,13 @@
 
 #include <cstring>
 
+#include "duck/column_equals.h"
 #include "duck/faster_functions.h"
 #include "duck/rounding.h"
+#include "duck/short_texts.h"
 #include "duckdb/execution/expression_executor.hpp"
-#include "duckdb/planner/expression/bound_comparison_expression.hpp"
 #include "duckdb/planner/expression/bound_conjunction_expression.hpp"
-#include "duckdb/planner/expression/bound_constant_expression.hpp"
 #include "duckdb/planner/expression/bound_function_expression.hpp"
-#include "duckdb/planner/expression/bound_reference_expression.hpp"
 #include "duckdb/planner/expression_iterator.hpp"
 
 namespace weir {
@@ -81,46 +80,26 @@ duckdb::Value Evaluator::RunOnce() {
 
 namespace {
 
-// `column` = a string of at most 12 bytes: such a string_t holds all its bytes, zero-padded, so
-// two 8-byte words decide.
-struct ShortStringEquals {
+// `column` = a text of at most 12 bytes.
+struct ShortTextEquals {
   duckdb::idx_t column;
-  uint64_t low, high;
+  ShortText text;
 };
 
-std::optional<ShortStringEquals> AsShortStringEquals(const duckdb::Expression& expression) {
-  using duckdb::ExpressionClass;
-  if (expression.type != duckdb::ExpressionType::COMPARE_EQUAL) return std::nullopt;
-  auto& comparison = expression.Cast<duckdb::BoundComparisonExpression>();
-  const duckdb::Expression* column = comparison.left.get();
-  const duckdb::Expression* constant = comparison.right.get();
-  if (column->GetExpressionClass() == ExpressionClass::BOUND_CONSTANT) std::swap(column, constant);
-  if (column->GetExpressionClass() != ExpressionClass::BOUND_REF ||
-      constant->GetExpressionClass() != ExpressionClass::BOUND_CONSTANT ||
-      column->return_type.id() != duckdb::LogicalTypeId::VARCHAR) {
+std::optional<ShortTextEquals> AsShortTextEquals(const duckdb::Expression& expression) {
+  auto equals = AsColumnEquals(expression);
+  if (!equals || equals->constant.type().InternalType() != duckdb::PhysicalType::VARCHAR) {
     return std::nullopt;
   }
-  auto& value = constant->Cast<duckdb::BoundConstantExpression>().value;
-  if (value.IsNull()) return std::nullopt;
-  const std::string& text = duckdb::StringValue::Get(value);
-  if (text.size() > duckdb::string_t::INLINE_LENGTH) return std::nullopt;
-  duckdb::string_t inlined(text.data(), static_cast<uint32_t>(text.size()));
-  ShortStringEquals result{column->Cast<duckdb::BoundReferenceExpression>().index, 0, 0};
-  std::memcpy(&result.low, &inlined, 8);
-  std::memcpy(&result.high, reinterpret_cast<const char*>(&inlined) + 8, 8);
-  return result;
-}
-
-bool Matches(const ShortStringEquals& test, const duckdb::string_t& value) {
-  uint64_t words[2];
-  std::memcpy(words, &value, 16);
-  return words[0] == test.low && words[1] == test.high;
+  auto text = ShortText::Of(duckdb::StringValue::Get(equals->constant));
+  if (!text) return std::nullopt;
+  return ShortTextEquals{equals->column, *text};
 }
 
 // Rows of `input` (null: all) whose string matches, into `output`.
-duckdb::idx_t SelectShortString(const ShortStringEquals& test, duckdb::DataChunk& rows,
-                                const duckdb::SelectionVector* input, duckdb::idx_t count,
-                                duckdb::SelectionVector& output) {
+duckdb::idx_t SelectRows(const ShortTextEquals& test, duckdb::DataChunk& rows,
+                         const duckdb::SelectionVector* input, duckdb::idx_t count,
+                         duckdb::SelectionVector& output) {
   auto& column = rows.data[test.column];
   duckdb::UnifiedVectorFormat format;
   column.ToUnifiedFormat(rows.size(), format);
@@ -128,18 +107,13 @@ duckdb::idx_t SelectShortString(const ShortStringEquals& test, duckdb::DataChunk
   duckdb::idx_t found = 0;
   if (!input && column.GetVectorType() == duckdb::VectorType::FLAT_VECTOR &&
       format.validity.AllValid()) {
-    auto* out = output.data();
-    for (duckdb::idx_t row = 0; row < count; row++) {
-      out[found] = static_cast<duckdb::sel_t>(row);
-      found += Matches(test, values[row]);
-    }
-    return found;
+    return SelectShortText(test.text, values, count, output.data());
   }
   for (duckdb::idx_t i = 0; i < count; i++) {
     auto row = input ? input->get_index(i) : i;
     auto index = format.sel->get_index(row);
     output.set_index(found, row);
-    found += format.validity.RowIsValid(index) && Matches(test, values[index]);
+    found += format.validity.RowIsValid(index) && test.text.Equals(values[index]);
   }
   return found;
 }
@@ -149,7 +123,7 @@ duckdb::idx_t SelectShortString(const ShortStringEquals& test, duckdb::DataChunk
 struct Selector::Impl {
   std::shared_ptr<Session> session;
   std::vector<ExpressionPtr> predicates;
-  std::vector<ShortStringEquals> short_strings;
+  std::vector<ShortTextEquals> short_texts;
   ExpressionPtr rest;  // a conjunction of the others, or null
   std::unique_ptr<duckdb::ExpressionExecutor> executor;
   duckdb::SelectionVector first{STANDARD_VECTOR_SIZE};
@@ -162,8 +136,8 @@ Selector::Selector(std::shared_ptr<Session> session, std::vector<ExpressionPtr> 
   impl_->predicates = std::move(predicates);
   duckdb::unique_ptr<duckdb::Expression> rest;
   for (auto& predicate : impl_->predicates) {
-    if (auto test = AsShortStringEquals(*predicate)) {
-      impl_->short_strings.push_back(*test);
+    if (auto test = AsShortTextEquals(*predicate)) {
+      impl_->short_texts.push_back(*test);
     } else if (!rest) {
       rest = predicate->Copy();
     } else {
@@ -184,9 +158,9 @@ Selector::~Selector() = default;
 duckdb::idx_t Selector::Select(duckdb::DataChunk& rows, duckdb::SelectionVector& selection) {
   duckdb::idx_t count = rows.size();
   const duckdb::SelectionVector* current = nullptr;
-  for (auto& test : impl_->short_strings) {
+  for (auto& test : impl_->short_texts) {
     // In place is safe: a row is written at or before the place it was read from.
-    count = SelectShortString(test, rows, current, count, selection);
+    count = SelectRows(test, rows, current, count, selection);
     current = &selection;
   }
   if (!impl_->rest || count == 0) return count;

@@ -112,6 +112,7 @@ void CircuitBuilder::MarkRead(Operator* op, const std::vector<bool>& used) {
   if (auto* source = dynamic_cast<SourceOperator*>(op)) {
     auto& reads = source->reads();
     for (size_t i = 0; i < reads.size() && i < used.size(); i++) reads[i] = reads[i] || used[i];
+    source->OutputsChanged();
   } else if (op->name() == "filter" || op->name() == "bucket") {
     MarkRead(op->inputs[0], used);
   }

@@ -11,6 +11,7 @@ Operator* Circuit::Add(std::unique_ptr<Operator> op, std::vector<Operator*> inpu
   op->fingerprint = std::move(fingerprint);
   for (size_t port = 0; port < inputs.size(); port++) {
     inputs[port]->outputs.push_back({op.get(), port});
+    inputs[port]->OutputsChanged();
   }
   op->inputs = std::move(inputs);
   operators_.push_back(std::move(op));
@@ -34,15 +35,18 @@ std::map<Operator*, Operator*> Circuit::Absorb(Circuit other) {
       if (auto* source = dynamic_cast<SourceOperator*>(op.get())) {
         auto& reads = static_cast<SourceOperator*>(twin->second)->reads();
         for (size_t i = 0; i < reads.size(); i++) reads[i] = reads[i] || source->reads()[i];
+        twin->second->OutputsChanged();  // who is above reads more of it
       }
       continue;
     }
     went[op.get()] = op.get();
     by_fingerprint_[op->fingerprint] = op.get();
+    op->OutputsChanged();
     op->outputs.clear();  // connected again below, by those that stay
     for (size_t port = 0; port < op->inputs.size(); port++) {
       op->inputs[port] = went.at(op->inputs[port]);
       op->inputs[port]->outputs.push_back({op.get(), port});
+      op->inputs[port]->OutputsChanged();
     }
     operators_.push_back(std::move(op));
   }
@@ -67,6 +71,7 @@ void Circuit::KeepOnly(const std::set<Operator*>& outputs) {
     for (Operator* op : Needs(output)) needed.insert(op);
   }
   for (auto& op : operators_) {
+    op->OutputsChanged();
     std::erase_if(op->outputs, [&](auto& edge) { return !needed.contains(edge.to); });
     if (!needed.contains(op.get())) by_fingerprint_.erase(op->fingerprint);
   }

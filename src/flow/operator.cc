@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "duck/errors.h"
+#include "flow/router.h"
 
 namespace weir {
 namespace {
@@ -14,6 +15,17 @@ uint64_t NowNanos() {
 }
 
 }  // namespace
+
+Operator::Operator(std::string name, RowTypes types, bool append_only)
+    : name_(std::move(name)), types_(std::move(types)), append_only_(append_only) {}
+
+Operator::~Operator() = default;
+
+// Only between steps: a router has nothing to hand on then.
+void Operator::OutputsChanged() {
+  router_.reset();
+  router_is_current_ = false;
+}
 
 template <class Work>
 void Operator::Measured(Work work) {
@@ -30,22 +42,41 @@ void Operator::Measured(Work work) {
 
 void Operator::Receive(size_t port, duckdb::DataChunk& rows, const int64_t* weights) {
   statistics_.rows_in += rows.size();
+  has_news_ = true;
   Measured([&] { Push(port, rows, weights); });
 }
 
 void Operator::ReceiveClock(Micros now) {
+  if (!WantsClock()) return;
+  has_news_ = true;
   Measured([&] { SetClock(now); });
 }
 
 void Operator::ReceiveFlush() {
-  Measured([&] { Flush(); });
+  if (!has_news_) return;
+  has_news_ = false;
+  Measured([&] {
+    Flush();
+    if (!router_) return;
+    uint64_t start = NowNanos();
+    router_->Flush();
+    statistics_.nanos -= NowNanos() - start;
+  });
 }
 
 void Operator::Emit(duckdb::DataChunk& rows, const int64_t* weights) {
   if (rows.size() == 0) return;
   statistics_.rows_out += rows.size();
   uint64_t start = NowNanos();
-  for (auto& edge : outputs) edge.to->Receive(edge.port, rows, weights);
+  if (!router_is_current_) {
+    router_ = Router::Make(*this);
+    router_is_current_ = true;
+  }
+  if (router_) {
+    router_->Push(rows, weights);
+  } else {
+    for (auto& edge : outputs) edge.to->Receive(edge.port, rows, weights);
+  }
   statistics_.nanos -= NowNanos() - start;
 }
 

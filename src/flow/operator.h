@@ -13,11 +13,13 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "duck/column_equals.h"
 #include "duckdb/common/types/data_chunk.hpp"
 #include "flow/state_io.h"
 
 namespace weir {
 
+class Router;
 using RowTypes = std::vector<duckdb::LogicalType>;
 
 class Operator {
@@ -27,9 +29,8 @@ class Operator {
     uint64_t nanos = 0;  // in this operator, without those it feeds
   };
 
-  Operator(std::string name, RowTypes types, bool append_only)
-      : name_(std::move(name)), types_(std::move(types)), append_only_(append_only) {}
-  virtual ~Operator() = default;
+  Operator(std::string name, RowTypes types, bool append_only);
+  virtual ~Operator();
   Operator(const Operator&) = delete;
 
   // `weights` has one entry for each row; null means +1 each.  Rows are only valid in the call.
@@ -39,6 +40,8 @@ class Operator {
 
   // True when an operator's content depends on the clock, so that steps are needed without events.
   virtual bool WantsClock() const { return false; }
+  // Of a filter that lets nothing pass but rows whose column is a constant: which.
+  virtual const ColumnEquals* passes_only() const { return nullptr; }
   virtual bool HasState() const { return false; }
   virtual size_t StateBytes() const { return 0; }
   // Writes and reads the state as of the end of a step; false: this operator has to be refilled.
@@ -61,10 +64,13 @@ class Operator {
     Operator* to;
     size_t port;
   };
-  std::vector<Edge> outputs;
+  std::vector<Edge> outputs;  // whoever changes them calls OutputsChanged
+  void OutputsChanged();
 
   // Entry points of the circuit: as the virtual ones, but measured, and a failure parks this
-  // operator (and so all that depends on it) instead of passing to others.
+  // operator (and so all that depends on it) instead of passing to others.  Whom no row and no
+  // clock reached since its last Flush has nothing to say: of thousands of operators, few cost a
+  // step.
   void Receive(size_t port, duckdb::DataChunk& rows, const int64_t* weights);
   void ReceiveClock(Micros now);
   void ReceiveFlush();
@@ -81,6 +87,9 @@ class Operator {
   std::string name_;
   RowTypes types_;
   bool append_only_;
+  std::unique_ptr<Router> router_;  // for `outputs`, where they are many
+  bool router_is_current_ = false;
+  bool has_news_ = true;  // also in its first step, for what is there without any row
   Statistics statistics_;
   std::string failure_;
 };

@@ -1,4 +1,5 @@
 #include "flow/aggregates/aggregate_state.h"
+#include "flow/slot_runs.h"
 
 namespace weir {
 namespace {
@@ -13,6 +14,10 @@ class Count : public AggregateState {
   void Update(duckdb::DataChunk& arguments, const uint32_t* slots,
               const int64_t* weights) override {
     auto rows = arguments.size();
+    if (count_rows_ && !weights && AllOne(slots, rows)) {
+      if (rows) counts_[slots[0]] += static_cast<int64_t>(rows);
+      return;
+    }
     if (count_rows_) {
       for (duckdb::idx_t i = 0; i < rows; i++) counts_[slots[i]] += weights ? weights[i] : 1;
       return;

@@ -9,6 +9,7 @@
 #include "flow/aggregates/distinct.h"
 #include "flow/key_table.h"
 #include "flow/operators/operators.h"
+#include "flow/slot_runs.h"
 
 namespace weir {
 namespace {
@@ -58,16 +59,19 @@ class Aggregate : public Operator {
 
   void Push(size_t, duckdb::DataChunk& rows, const int64_t* weights) override {
     auto& values = evaluator_->Run(rows);
-    if (global_) {
-      std::fill_n(slots_, rows.size(), 0);
-    } else {
+    if (!global_) {
       for (size_t i = 0; i < group_count_; i++) keys_.data[i].Reference(values.data[i]);
       keys_.SetCardinality(rows.size());
       groups_->Resolve(keys_, slots_);
       Grow(groups_->Slots());
     }
-    Touch(rows.size());
-    if (!global_) {
+    if (global_) {
+      TouchOne(0);
+    } else if (!weights && rows.size() > 0 && AllOne(slots_, rows.size())) {
+      TouchOne(slots_[0]);
+      weight_[slots_[0]] += static_cast<int64_t>(rows.size());
+    } else {
+      Touch(rows.size());
       for (duckdb::idx_t i = 0; i < rows.size(); i++) {
         weight_[slots_[i]] += weights ? weights[i] : 1;
       }
@@ -151,7 +155,6 @@ class Aggregate : public Operator {
 
   // Remembers, for groups not touched in this step yet, what they show.
   void Touch(duckdb::idx_t count) {
-    if (global_) return TouchOne(0);
     size_t first = touched_.size();
     for (duckdb::idx_t i = 0; i < count; i++) {
       uint32_t slot = slots_[i];
@@ -314,7 +317,7 @@ class Aggregate : public Operator {
   std::vector<std::unique_ptr<duckdb::DataChunk>> before_pages_;  // rows of touched_, in its order
   size_t before_count_ = 0;
 
-  uint32_t slots_[STANDARD_VECTOR_SIZE];
+  uint32_t slots_[STANDARD_VECTOR_SIZE] = {};  // without groups all are 0
   duckdb::SelectionVector filtered_{STANDARD_VECTOR_SIZE};
   uint32_t filtered_slots_[STANDARD_VECTOR_SIZE];
   int64_t filtered_weights_[STANDARD_VECTOR_SIZE];

@@ -44,10 +44,17 @@ class Bucket : public Operator {
     if (!format.validity.AllValid()) return std::nullopt;
     auto* times = duckdb::UnifiedVectorFormat::GetDataUnsafe<int64_t>(format);
     int64_t earliest = INT64_MAX, latest = INT64_MIN;
-    for (duckdb::idx_t i = 0; i < rows.size(); i++) {
-      int64_t time = times[format.sel->get_index(i)];
-      earliest = std::min(earliest, time);
-      latest = std::max(latest, time);
+    auto look = [&](auto place) {
+      for (duckdb::idx_t i = 0; i < rows.size(); i++) {
+        int64_t time = times[place(i)];
+        earliest = std::min(earliest, time);
+        latest = std::max(latest, time);
+      }
+    };
+    if (auto* places = format.sel->data()) {
+      look([&](duckdb::idx_t i) -> duckdb::idx_t { return places[i]; });
+    } else {
+      look([](duckdb::idx_t i) { return i; });
     }
     // Infinities and the far past stand at the ends of the type; they go the slow way.
     constexpr int64_t kFar = INT64_MAX / 4;

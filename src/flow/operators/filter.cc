@@ -9,8 +9,13 @@ class Filter : public Operator {
   Filter(SessionPtr session, std::vector<ExpressionPtr> predicates, RowTypes types,
          bool append_only)
       : Operator("filter", std::move(types), append_only),
+        passes_only_(AsColumnEquals(*predicates[0])),
         selector_(std::move(session), std::move(predicates)) {
     kept_.InitializeEmpty(DuckTypes(this->types()));
+  }
+
+  const ColumnEquals* passes_only() const override {
+    return passes_only_ ? &*passes_only_ : nullptr;
   }
 
   void Push(size_t, duckdb::DataChunk& rows, const int64_t* weights) override {
@@ -26,6 +31,7 @@ class Filter : public Operator {
   }
 
  private:
+  std::optional<ColumnEquals> passes_only_;
   Selector selector_;
   duckdb::SelectionVector selection_{STANDARD_VECTOR_SIZE};
   duckdb::DataChunk kept_;

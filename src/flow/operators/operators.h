@@ -27,6 +27,7 @@ class SourceOperator : public Operator {
   const std::string& stream() const { return stream_; }
   // Which columns (hidden ones last) some operator above uses.
   std::vector<bool>& reads() { return reads_; }
+  const std::vector<bool>& reads() const { return reads_; }
 
  private:
   std::string stream_;
