@@ -7,6 +7,7 @@
 #include "app/init.h"
 #include "app/send.h"
 #include "app/shell.h"
+#include "app/top.h"
 #include "app/verify_command.h"
 
 namespace weir {
@@ -85,6 +86,13 @@ void AddCommands(CLI::App& app, int& exit_code) {
       ->default_val(1);
   nexmark->add_option("--to", bidding->to, "URL of a running Weir");
   nexmark->callback([&exit_code, bidding] { exit_code = RunGenerateNexmark(*bidding); });
+
+  auto* top = app.add_subcommand(
+      "top", "views and operators with rows a second, state, share of time; refreshed each second");
+  auto looking = Keep<TopOptions>(top);
+  top->add_flag("--once", looking->once, "one look, as plain text");
+  top->add_flag("--json", looking->json, "one look, as JSON");
+  top->callback([&exit_code, looking] { exit_code = RunTop(*looking); });
 
   auto* verify = app.add_subcommand(
       "verify", "compare views with their queries run from scratch; exit code 0 only when equal");

@@ -42,6 +42,8 @@ int main(int argc, char** argv) {
   serve_command->add_option("PROJECT", serve.project, "folder with *.sql files")->required();
   serve_command->add_option("--data", serve.data, "where events are kept (PROJECT/data)");
   serve_command->add_option("--listen", serve.listen, "HOST:PORT (127.0.0.1:7070); port 0: any");
+  serve_command->add_option("--memory-limit", serve.memory_limit,
+                            "as 2GB, 70% or none (80% of the machine's memory)");
   serve_command->callback([&] { exit_code = weir::RunServe(serve); });
 
   std::string check_project;

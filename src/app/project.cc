@@ -39,7 +39,8 @@ ProjectSettings ReadSettings(const fs::path& path) {
                                                 std::to_string(error.source().begin.column) + ": " +
                                                 std::string(error.description()));
   }
-  static constexpr std::string_view kKeys[] = {"listen", "data", "time_zone"};
+  static constexpr std::string_view kKeys[] = {"listen", "data", "time_zone", "memory_limit",
+                                               "spill_limit"};
   for (auto&& [key, value] : table) {
     std::string name(key.str());
     auto text = value.value<std::string>();
@@ -47,16 +48,19 @@ ProjectSettings ReadSettings(const fs::path& path) {
       auto nearest = NearestName(name, std::begin(kKeys), std::end(kKeys));
       throw Error(ErrorCode::kInvalidRequest,
                   path.filename().string() + ": there is no setting \"" + name + "\"",
-                  nearest.empty() ? "Settings are listen, data and time_zone."
+                  nearest.empty() ? "Settings are listen, data, time_zone, memory_limit and "
+                                    "spill_limit."
                                   : "Did you mean \"" + nearest + "\"?");
     }
     if (!text) {
       throw Error(ErrorCode::kInvalidRequest,
                   path.filename().string() + ": \"" + name + "\" is a text in quotes");
     }
-    (name == "listen" ? settings.listen
-     : name == "data" ? settings.data
-                      : settings.time_zone) = *text;
+    (name == "listen"         ? settings.listen
+     : name == "data"         ? settings.data
+     : name == "memory_limit" ? settings.memory_limit
+     : name == "spill_limit"  ? settings.spill_limit
+                              : settings.time_zone) = *text;
   }
   return settings;
 }

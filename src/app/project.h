@@ -16,6 +16,8 @@ struct ProjectSettings {
   std::string listen;  // "" when not said
   std::string data;
   std::string time_zone;
+  std::string memory_limit;  // as BytesFrom reads it
+  std::string spill_limit;
 };
 
 struct Project {

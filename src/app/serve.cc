@@ -16,6 +16,7 @@
 #include "app/wiring.h"
 #include "io/clock.h"
 #include "io/disk.h"
+#include "io/memory.h"
 #include "query/references.h"
 #include "query/service.h"
 #include "query/statements.h"
@@ -127,6 +128,14 @@ int RunServe(const ServeOptions& options) {
   LakeHistory history(*lake);
   EngineOptions engine_options;
   engine_options.checkpoint_directory = data + "/checkpoint";
+  engine_options.memory = {
+      BytesFrom("memory_limit", pick(options.memory_limit, project.settings.memory_limit, "80%"),
+                MemoryThereIs()),
+      disk->NativePath(data),
+      BytesFrom("spill_limit",
+                project.settings.spill_limit.empty() ? "64GB" : project.settings.spill_limit,
+                MemoryThereIs()),
+      MemoryInUse};
   auto engine = Engine::Make({kernel, catalog, *log, history, &queries, clock, *disk},
                              engine_options);  // answers kept fresh
   queries.Connect(*engine);
@@ -212,7 +221,7 @@ int RunCheck(const std::string& folder) {
     for (auto& column : engine->Bind(*state, view->query)) {
       Say(fmt::format("  {} {}", column.name, column.type.ToString()));
     }
-    if (view->materialized) Say(engine->ExplainQuery(view->query));
+    if (view->materialized) Say("  kept by: " + engine->RungOf(view->query));
   }
   log->Close();
   return 0;

@@ -8,8 +8,9 @@ namespace weir {
 
 struct ServeOptions {
   std::string project;
-  std::string data;    // "": PROJECT/data, or what weir.toml says
-  std::string listen;  // "": 127.0.0.1:7070, or what weir.toml says
+  std::string data;          // "": PROJECT/data, or what weir.toml says
+  std::string listen;        // "": 127.0.0.1:7070, or what weir.toml says
+  std::string memory_limit;  // "": 80 % of what there is, or what weir.toml says
 };
 
 // Returns the process's exit code.

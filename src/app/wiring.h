@@ -42,11 +42,14 @@ class LakeKeys : public KeyHistory {
   Log& log_;
 };
 
-// Producers are told "later" while the views are behind.
+// Producers are told "later" while the views are behind or have no memory for more.
 class EngineBackpressure : public Backpressure {
  public:
   void Connect(const Engine& engine) { engine_ = &engine; }
   bool Behind() const override { return engine_ && engine_->Behind(); }
+  void CheckRoom() const override {
+    if (engine_) engine_->CheckRoom(ErrorCode::kUnavailable, "events are not taken now");
+  }
 
  private:
   const Engine* engine_ = nullptr;

@@ -6,6 +6,7 @@
 #include "duck/batch_plan.h"
 #include "duck/plan_node.h"
 #include "duckdb/planner/expression/bound_aggregate_expression.hpp"
+#include "duckdb/planner/expression/bound_comparison_expression.hpp"
 #include "duckdb/planner/expression/bound_constant_expression.hpp"
 #include "duckdb/planner/expression/bound_function_expression.hpp"
 #include "duckdb/planner/expression/bound_reference_expression.hpp"
@@ -58,8 +59,26 @@ std::string Fingerprint(const duckdb::Expression& expression) {
       if ((aggregate.bind_info && !plain) || aggregate.order_bys) text += Unique();
       break;
     }
-    case ExpressionClass::BOUND_COMPARISON:
-    case ExpressionClass::BOUND_CONJUNCTION:
+    case ExpressionClass::BOUND_COMPARISON: {
+      // a < b is b > a.
+      auto& comparison = expression.Cast<duckdb::BoundComparisonExpression>();
+      std::string left = Fingerprint(*comparison.left), right = Fingerprint(*comparison.right);
+      auto type = expression.type;
+      if (right < left) {
+        left.swap(right);
+        type = duckdb::FlipComparisonExpression(type);
+      }
+      return std::to_string(static_cast<int>(type)) + ":(" + left + "," + right + ")";
+    }
+    case ExpressionClass::BOUND_CONJUNCTION: {
+      std::vector<std::string> children;
+      duckdb::ExpressionIterator::EnumerateChildren(
+          expression,
+          [&](const duckdb::Expression& child) { children.push_back(Fingerprint(child)); });
+      std::sort(children.begin(), children.end());
+      for (auto& child : children) text += "(" + child + ")";
+      return text;
+    }
     case ExpressionClass::BOUND_OPERATOR:
     case ExpressionClass::BOUND_CASE:
     case ExpressionClass::BOUND_CAST:
@@ -72,6 +91,33 @@ std::string Fingerprint(const duckdb::Expression& expression) {
   duckdb::ExpressionIterator::EnumerateChildren(
       expression, [&](const duckdb::Expression& child) { text += Fingerprint(child) + ","; });
   return text + ")";
+}
+
+bool IsPlainTest(const duckdb::Expression& expression) {
+  using duckdb::ExpressionClass;
+  using duckdb::ExpressionType;
+  switch (expression.GetExpressionClass()) {
+    case ExpressionClass::BOUND_REF:
+    case ExpressionClass::BOUND_CONSTANT: return true;
+    case ExpressionClass::BOUND_COMPARISON:
+    case ExpressionClass::BOUND_CONJUNCTION:
+    case ExpressionClass::BOUND_BETWEEN: break;
+    case ExpressionClass::BOUND_OPERATOR:
+      switch (expression.type) {
+        case ExpressionType::OPERATOR_NOT:
+        case ExpressionType::OPERATOR_IS_NULL:
+        case ExpressionType::OPERATOR_IS_NOT_NULL:
+        case ExpressionType::COMPARE_IN:
+        case ExpressionType::COMPARE_NOT_IN: break;
+        default: return false;
+      }
+      break;
+    default: return false;
+  }
+  bool plain = true;
+  duckdb::ExpressionIterator::EnumerateChildren(
+      expression, [&](const duckdb::Expression& child) { plain = plain && IsPlainTest(child); });
+  return plain;
 }
 
 std::string Describe(const ExpressionPtr& expression) {

@@ -147,7 +147,8 @@ struct PlanNode {
   std::optional<uint64_t> limit;                 // kTop
   uint64_t offset = 0;                           // kTop
   std::vector<std::vector<duckdb::Value>> rows;  // kConstant
-  std::string reason;                            // kUnsupported: why, and what would help
+  std::string reason;  // why it is kept by no better rung: always said of kUnsupported, kBatch
+  std::string hint;    // how the query would do better; "" when nothing is known
 };
 
 // One line about a node's expressions, for EXPLAIN.
@@ -169,5 +170,9 @@ const duckdb::LogicalType& TypeOf(const ExpressionPtr& expression);
 // Equal exactly for expressions that compute the same, as far as can be told; differs between
 // calls for those of which it cannot be told (functions with hidden parameters).
 std::string Fingerprint(const duckdb::Expression& expression);
+
+// True for tests of columns and constants alone, which cannot fail on any row: these may be asked
+// in any order.
+bool IsPlainTest(const duckdb::Expression& expression);
 
 }  // namespace weir

@@ -62,9 +62,10 @@ NodePtr Translator::Make(PlanNode::Kind kind, const LogicalOperator& op) {
   return node;
 }
 
-NodePtr Translator::Unsupported(const LogicalOperator& op, std::string reason) {
+NodePtr Translator::Unsupported(const LogicalOperator& op, std::string reason, std::string hint) {
   auto node = Make(PlanNode::Kind::kUnsupported, op);
   node->reason = std::move(reason);
+  node->hint = std::move(hint);
   return node;
 }
 

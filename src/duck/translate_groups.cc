@@ -85,7 +85,11 @@ std::vector<SortKey> SortKeys(const duckdb::vector<duckdb::BoundOrderByNode>& or
 NodePtr Translator::Aggregate(duckdb::LogicalAggregate& op) {
   auto node = Make(PlanNode::Kind::kAggregate, op);
   for (auto& group : op.groups) {
-    if (UsesClock(*group)) return Unsupported(op, "the clock in GROUP BY");
+    if (UsesClock(*group)) {
+      return Unsupported(op, "the clock in GROUP BY",
+                         "Group by an expression of the row alone, and compare it with now() in "
+                         "WHERE or in the query that reads the view.");
+    }
     node->groups.push_back(CopyOf(*group));
   }
   for (auto& set : op.grouping_sets) {
@@ -99,12 +103,19 @@ NodePtr Translator::Aggregate(duckdb::LogicalAggregate& op) {
     AggregateCall call;
     call.function = bound.function.name;
     for (auto& child : bound.children) {
-      if (UsesClock(*child)) return Unsupported(op, "the clock inside an aggregate");
+      if (UsesClock(*child)) {
+        return Unsupported(op, "the clock inside an aggregate",
+                           "Aggregate an expression of the row alone, and bring now() in where "
+                           "the view is read.");
+      }
       call.argument_types.push_back(child->return_type);
       call.arguments.push_back(CopyOf(*child));
     }
     if (bound.filter) {
-      if (UsesClock(*bound.filter)) return Unsupported(op, "the clock inside FILTER");
+      if (UsesClock(*bound.filter)) {
+        return Unsupported(op, "the clock inside FILTER",
+                           "Move the condition to WHERE, in a view of its own for each FILTER.");
+      }
       call.filter = CopyOf(*bound.filter);
     }
     call.distinct = bound.IsDistinct();
@@ -164,7 +175,8 @@ NodePtr Translator::Limit(duckdb::LogicalLimit& op) {
     below = below->children[0].get();
   }
   if (node->order.empty() && &op != rows_only_counted_) {
-    return Unsupported(op, "a LIMIT without ORDER BY");
+    return Unsupported(op, "a LIMIT without ORDER BY",
+                       "With an ORDER BY the rows are determined, and kept by the change.");
   }
   if (op.limit_val.Type() == duckdb::LimitNodeType::CONSTANT_VALUE) {
     node->limit = op.limit_val.GetConstantValue();

@@ -11,6 +11,9 @@
 namespace weir {
 namespace {
 
+constexpr const char* kClockHint =
+    "Compare with now() in WHERE, an expression of one side's row with one of the clock alone.";
+
 using duckdb::Expression;
 using duckdb::ExpressionType;
 using duckdb::LogicalOperator;
@@ -101,7 +104,7 @@ NodePtr Translator::Join(duckdb::LogicalComparisonJoin& op, NodePtr left, NodePt
   std::vector<duckdb::unique_ptr<Expression>> others;
   for (auto& condition : op.conditions) {
     if (UsesClock(*condition.left) || UsesClock(*condition.right)) {
-      return Unsupported(op, "the clock inside a join's condition");
+      return Unsupported(op, "the clock inside a join's condition", kClockHint);
     }
     bool null_is_value = condition.comparison == ExpressionType::COMPARE_NOT_DISTINCT_FROM;
     bool as_key = is_equality(condition.comparison) &&
@@ -125,7 +128,7 @@ NodePtr Translator::Join(duckdb::LogicalComparisonJoin& op, NodePtr left, NodePt
   }
   if (op.predicate) {
     if (swapped || UsesClock(*op.predicate)) {
-      return Unsupported(op, "the clock inside a join's condition");
+      return Unsupported(op, "the clock inside a join's condition", kClockHint);
     }
     others.push_back(op.predicate->Copy());
   }
@@ -139,7 +142,8 @@ NodePtr Translator::ComparisonJoin(duckdb::LogicalComparisonJoin& op) {
 }
 
 NodePtr Translator::AnyJoin(duckdb::LogicalAnyJoin& op) {
-  if (UsesClock(*op.condition)) return Unsupported(op, "the clock inside a join's condition");
+  if (UsesClock(*op.condition))
+    return Unsupported(op, "the clock inside a join's condition", kClockHint);
   if (SwapsSides(op.join_type)) return Unsupported(op, "this kind of join");
   auto left = Visit(*op.children[0]);
   auto node = MakeJoin(op, std::move(left), Visit(*op.children[1]));

@@ -42,9 +42,9 @@ NodePtr Translator::Filter(duckdb::LogicalFilter& filter) {
   for (auto* expression : on_clock) {
     result = ClockPredicates(result, *expression);
     if (!result) {
-      return Unsupported(filter, "the clock inside \"" + expression->ToString() +
-                                     "\" (compare an expression of the row with one of the "
-                                     "clock alone, as in ts > now() - INTERVAL 1 HOUR)");
+      return Unsupported(filter, "the clock inside \"" + expression->ToString() + "\"",
+                         "Compare an expression of the row with one of the clock alone, as in "
+                         "ts > now() - INTERVAL 1 HOUR.");
     }
   }
   if (filter.projection_map.empty()) return result;
@@ -59,7 +59,10 @@ NodePtr Translator::Filter(duckdb::LogicalFilter& filter) {
 NodePtr Translator::Project(LogicalOperator& op) {
   auto node = Make(PlanNode::Kind::kProject, op);
   for (auto& expression : op.expressions) {
-    if (UsesClock(*expression)) return Unsupported(op, "the clock in the SELECT list");
+    if (UsesClock(*expression)) {
+      return Unsupported(op, "the clock in the SELECT list",
+                         "Move now() into a filter, or into the query that reads the view.");
+    }
     if (IsUndetermined(*expression)) return Unsupported(op, "a random value");
     node->expressions.push_back(CopyOf(*expression));
   }

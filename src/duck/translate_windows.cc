@@ -51,7 +51,10 @@ NodePtr Translator::Window(duckdb::LogicalWindow& op) {
   if (auto session = Sessions(op)) return session;
   std::vector<std::string> partitions;  // of each expression
   for (auto& expression : op.expressions) {
-    if (UsesClock(*expression)) return Unsupported(op, "the clock inside a window function");
+    if (UsesClock(*expression)) {
+      return Unsupported(op, "the clock inside a window function",
+                         "Compare with now() in a WHERE below it, or where the view is read.");
+    }
     if (IsUndetermined(*expression)) return Unsupported(op, "a random value");
     std::string text;
     auto& window = expression->Cast<duckdb::BoundWindowExpression>();
@@ -83,6 +86,15 @@ NodePtr Translator::Window(duckdb::LogicalWindow& op) {
     for (auto& partition : window.partitions) {
       node->batch.keys[0].push_back(CopyOf(*partition));
       node->batch.output_keys.push_back(CopyOf(*partition));
+    }
+    if (window.partitions.empty()) {
+      node->reason = "a window function without PARTITION BY is computed again over all rows";
+      node->hint = "With PARTITION BY only the partitions that changed are.";
+    } else {
+      node->reason = "window functions are computed again over the partitions that changed";
+      node->hint =
+          "Where only the first rows of each matter, QUALIFY row_number() OVER (...) <= n "
+          "keeps no more than those.";
     }
   }
   auto project = Make(PlanNode::Kind::kProject, op);
@@ -127,9 +139,13 @@ NodePtr Translator::AsofJoin(duckdb::LogicalComparisonJoin& op) {
       op.join_type == duckdb::JoinType::SEMI || op.join_type == duckdb::JoinType::ANTI;
   auto node = Batch(std::move(join), std::move(name), std::move(inputs),
                     {op.types.begin(), op.types.end()});
-  if (left_stays && op.left_projection_map.empty()) {
+  if (left_stays && op.left_projection_map.empty() && !keys[0].empty()) {
+    node->reason = "an ASOF join is computed again for the keys that changed";
     node->batch.output_keys = keys[0];
     node->batch.keys = {std::move(keys[0]), std::move(keys[1])};
+  } else {
+    node->reason = "this ASOF join is computed again over all rows";
+    node->hint = "With an equality beside the inequality, only the keys that changed are.";
   }
   return node;
 }
@@ -146,8 +162,10 @@ NodePtr Translator::Recursive(duckdb::LogicalRecursiveCTE& op) {
       op.ctename, op.table_index, op.column_count, op.union_all, std::move(keys),
       std::move(op.children[0]), std::move(op.children[1]));
   root->ref_recurring = op.ref_recurring;
-  return Batch(std::move(root), "recursion " + op.ctename, std::move(inputs),
-               {op.types.begin(), op.types.end()});
+  auto node = Batch(std::move(root), "recursion " + op.ctename, std::move(inputs),
+                    {op.types.begin(), op.types.end()});
+  node->reason = "recursion is computed again from its beginning when its input changes";
+  return node;
 }
 
 void Translator::Cut(duckdb::unique_ptr<LogicalOperator>& op, duckdb::idx_t cte,

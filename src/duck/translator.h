@@ -35,7 +35,7 @@ class Translator {
 
   // translate.cc
   NodePtr Make(PlanNode::Kind kind, const LogicalOperator& op);
-  NodePtr Unsupported(const LogicalOperator& op, std::string reason);
+  NodePtr Unsupported(const LogicalOperator& op, std::string reason, std::string hint = "");
 
   // translate_rows.cc
   NodePtr Get(duckdb::LogicalGet& get);

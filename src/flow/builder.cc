@@ -69,6 +69,7 @@ OutputOperator* CircuitBuilder::Build(const std::string& view, const Plan& plan)
     return static_cast<OutputOperator*>(output);
   } catch (const NotIncremental& obstacle) {
     unsupported_ = obstacle.reason;
+    hint_ = obstacle.hint;
     return nullptr;
   }
 }
@@ -93,7 +94,7 @@ CircuitBuilder::Built CircuitBuilder::Visit(const PlanNode& node) {
     case PlanNode::Kind::kBatch: built = Batch(node); break;
     case PlanNode::Kind::kTop: built = Top(node); break;
     case PlanNode::Kind::kConstant: built = Constant(node); break;
-    case PlanNode::Kind::kUnsupported: throw NotIncremental{node.reason};
+    case PlanNode::Kind::kUnsupported: throw NotIncremental{node.reason, node.hint};
   }
   visited_[&node] = built;
   return built;
@@ -204,12 +205,25 @@ Operator* CircuitBuilder::AddTable(Operator* changes, const Named& named, const 
 
 CircuitBuilder::Built CircuitBuilder::Filter(const PlanNode& node) {
   Built built = Visit(*node.inputs[0]);
-  // One operator for each predicate: views that share only some of them share those.
+  // One operator for each predicate: views that share only some of them share those.  Plain tests
+  // come first, in an order of their own, so that it does not matter in which a query has them.
+  struct Test {
+    bool plain;
+    std::string identity;
+    ExpressionPtr moved, told;
+  };
+  std::vector<Test> tests;
   for (auto& predicate : node.expressions) {
     auto moved = Over(built, predicate);
-    std::string identity = Fingerprint(*moved);
-    built.op = Add(MakeFilter(session_, {moved}, built.op->types(), built.op->append_only()),
-                   {built.op}, identity, Describe(predicate));
+    tests.push_back({IsPlainTest(*moved), Fingerprint(*moved), moved, predicate});
+  }
+  std::stable_sort(tests.begin(), tests.end(), [](const Test& a, const Test& b) {
+    if (a.plain != b.plain) return a.plain;
+    return a.plain && a.identity < b.identity;
+  });
+  for (auto& test : tests) {
+    built.op = Add(MakeFilter(session_, {test.moved}, built.op->types(), built.op->append_only()),
+                   {built.op}, test.identity, Describe(test.told));
   }
   return built;
 }
@@ -220,8 +234,16 @@ CircuitBuilder::Built CircuitBuilder::ClockFilter(const PlanNode& node) {
   spec.predicate = *node.clock;
   std::string identity =
       Describe(node) + Fingerprint(*node.clock->row) + Fingerprint(*node.clock->clock);
-  auto* op = Add(MakeClockFilter(session_, std::move(spec), input->types(), input->append_only()),
-                 {input}, identity, Describe(node));
+  auto filter = MakeClockFilter(session_, std::move(spec), input->types(), input->append_only());
+  filter->upkeep.Add(
+      Upkeep::Rung::kClosedForm,
+      node.clock->bucket ? "each row is kept until the clock is past it"
+                         : "each row is kept until the clock is past it, since the bound is not "
+                           "rounded",
+      node.clock->bucket ? ""
+                         : "Below an aggregate, a rounded bound as in ts >= date_trunc('hour', "
+                           "now() - INTERVAL 1 DAY) keeps a row for each group and hour instead.");
+  auto* op = Add(std::move(filter), {input}, identity, Describe(node));
   return {op, Identity(op->types().size())};
 }
 
@@ -503,7 +525,11 @@ CircuitBuilder::Built CircuitBuilder::Batch(const PlanNode& node) {
     spec.append_only.push_back(inputs.back()->append_only());
     identity += spec.append_only.back() ? "+" : "-";
   }
-  auto* op = Add(MakeBatch(session_, std::move(spec)), inputs, identity, Describe(node));
+  auto batch = MakeBatch(session_, std::move(spec));
+  batch->upkeep.Add(
+      node.batch.output_keys.empty() ? Upkeep::Rung::kRecomputed : Upkeep::Rung::kTouched,
+      node.reason, node.hint);
+  auto* op = Add(std::move(batch), inputs, identity, Describe(node));
   return {op, Identity(op->types().size())};
 }
 

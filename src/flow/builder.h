@@ -33,6 +33,7 @@ class CircuitBuilder {
   // (Circuit::KeepOnly).
   OutputOperator* Build(const std::string& view, const Plan& plan);
   const std::string& unsupported() const { return unsupported_; }
+  const std::string& hint() const { return hint_; }  // what would help; "" when nothing is known
 
  private:
   // An operator and where each column of the plan node stands in its rows.
@@ -41,7 +42,7 @@ class CircuitBuilder {
     std::vector<size_t> columns;
   };
   struct NotIncremental {
-    std::string reason;
+    std::string reason, hint;
   };
 
   Built Visit(const PlanNode& node);
@@ -83,7 +84,7 @@ class CircuitBuilder {
   std::map<const PlanNode*, Built> visited_;      // nodes that are the input of several
   std::set<const PlanNode*> summed_;              // of whose rows only weights are added up
   std::vector<std::shared_ptr<PlanNode>> plans_;  // keeps the keys of visited_ alive
-  std::string unsupported_;
+  std::string unsupported_, hint_;
 };
 
 }  // namespace weir

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "flow/row_store.h"
+
 namespace weir {
 
 Operator* Circuit::Add(std::unique_ptr<Operator> op, std::vector<Operator*> inputs,
@@ -9,6 +11,7 @@ Operator* Circuit::Add(std::unique_ptr<Operator> op, std::vector<Operator*> inpu
   auto [entry, added] = by_fingerprint_.try_emplace(fingerprint, op.get());
   if (!added) return entry->second;
   op->fingerprint = std::move(fingerprint);
+  for (RowStore* store : op->RowStores()) store->UseMemory(memory_);
   for (size_t port = 0; port < inputs.size(); port++) {
     inputs[port]->outputs.push_back({op.get(), port});
     inputs[port]->OutputsChanged();
@@ -24,6 +27,14 @@ void Circuit::SetClock(Micros now) {
 
 void Circuit::Flush() {
   for (auto& op : operators_) op->ReceiveFlush();
+}
+
+std::vector<RowStore*> Circuit::RowStores() {
+  std::vector<RowStore*> stores;
+  for (auto& op : operators_) {
+    for (RowStore* store : op->RowStores()) stores.push_back(store);
+  }
+  return stores;
 }
 
 std::map<Operator*, Operator*> Circuit::Absorb(Circuit other) {

@@ -16,6 +16,10 @@ namespace weir {
 
 class Circuit {
  public:
+  // For the rows of operators added from now on; outlives the circuit.
+  void UseMemory(PageMemory* memory) { memory_ = memory; }
+  std::vector<RowStore*> RowStores();  // of all operators
+
   // Takes the operator, connected to its inputs, unless an equal one is there already; returns the
   // one that stays.
   Operator* Add(std::unique_ptr<Operator> op, std::vector<Operator*> inputs,
@@ -41,6 +45,7 @@ class Circuit {
   static std::vector<Operator*> Needs(Operator* op);
 
  private:
+  PageMemory* memory_ = nullptr;
   std::vector<std::unique_ptr<Operator>> operators_;
   std::map<std::string, Operator*> by_fingerprint_;
 };

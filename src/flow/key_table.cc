@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "duckdb/common/vector_operations/vector_operations.hpp"
+#include "flow/allocated.h"
 #include "flow/row_layout.h"
 #include "flow/slot_index.h"
 
@@ -368,7 +369,7 @@ class BytesTable : public KeyTable {
       slots[row] = index_.FindOrAdd(
           Hash(key), [&](uint32_t slot) { return keys_[slot] == key; },
           [&] {
-            key_bytes_ += key.size();
+            key_bytes_ += TextBytes(key.size());
             return keys_.Add(std::string(key));
           });
     }
@@ -376,7 +377,7 @@ class BytesTable : public KeyTable {
 
   void Erase(uint32_t slot) override {
     index_.Remove(slot, [&](uint32_t other) { return Hash(keys_[other]); });
-    key_bytes_ -= keys_[slot].size();
+    key_bytes_ -= TextBytes(keys_[slot].size());
     keys_.Remove(slot);
   }
 
@@ -399,7 +400,7 @@ class BytesTable : public KeyTable {
     uint64_t count = reader.Get<uint64_t>();
     for (uint64_t i = 0; i < count; i++) {
       keys_.keys_.emplace_back(reader.GetString());
-      key_bytes_ += keys_.keys_.back().size();
+      key_bytes_ += TextBytes(keys_.keys_.back().size());
     }
     keys_.free_ = reader.GetVector<uint32_t>();
     std::vector<bool> is_free(keys_.size());

@@ -16,11 +16,14 @@
 #include "duck/column_equals.h"
 #include "duckdb/common/types/data_chunk.hpp"
 #include "flow/state_io.h"
+#include "flow/upkeep.h"
 
 namespace weir {
 
 class Router;
 using RowTypes = std::vector<duckdb::LogicalType>;
+class PageMemory;
+class RowStore;
 
 class Operator {
  public:
@@ -43,7 +46,10 @@ class Operator {
   // Of a filter that lets nothing pass but rows whose column is a constant: which.
   virtual const ColumnEquals* passes_only() const { return nullptr; }
   virtual bool HasState() const { return false; }
+  // All bytes of state, between two steps, wherever they stand; cheap enough for once a second.
   virtual size_t StateBytes() const { return 0; }
+  // The stores whose pages may be moved to a file.
+  virtual std::vector<RowStore*> RowStores() { return {}; }
   // Writes and reads the state as of the end of a step; false: this operator has to be refilled.
   virtual bool CanSave() const { return true; }
   virtual void Save(StateWriter& writer) const {}
@@ -59,6 +65,7 @@ class Operator {
   // Identity: equal fingerprints at one log position mean equal output and equal state.
   std::string fingerprint;
   std::string detail;             // for EXPLAIN
+  Upkeep upkeep;                  // for EXPLAIN
   std::vector<Operator*> inputs;  // for EXPLAIN and for finding what a view needs
   struct Edge {
     Operator* to;

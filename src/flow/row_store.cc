@@ -1,5 +1,7 @@
 #include "flow/row_store.h"
 
+#include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "base/error.h"
@@ -14,13 +16,48 @@ size_t UnitsFor(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit; }
 RowStore::RowStore(RowTypes types, bool indexed, bool with_notes)
     : layout_(std::move(types)),
       indexed_(indexed),
+      rows_go_(indexed),
       header_bytes_(sizeof(Entry) + (with_notes ? sizeof(Note) : 0)) {}
+
+RowStore::~RowStore() {
+  for (auto& block : blocks_) {
+    if (memory_) {
+      memory_->Free(block.begin, block.bytes, block.in_file);
+    } else {
+      delete[] block.begin;
+    }
+  }
+}
+
+size_t RowStore::MoveToFile(size_t bytes) {
+  size_t moved = 0;
+  while (moved < bytes && first_in_memory_ < blocks_.size()) {
+    Block& block = blocks_[first_in_memory_];
+    if (!memory_ || !memory_->MoveToFile(block.begin, block.bytes)) break;
+    block.in_file = true;
+    first_in_memory_++;
+    file_bytes_ += block.bytes;
+    moved += block.bytes;
+  }
+  return moved;
+}
+
+// What a removed row leaves is used again by rows of the same size.  Large ones come in steps of an
+// eighth, so that a row that grows from change to change does not leave a trail of odd sizes.
+size_t RowStore::UnitsOf(size_t row_bytes) const {
+  constexpr size_t kExact = 64;
+  size_t units = UnitsFor(header_bytes_ + row_bytes, kUnit);
+  if (!rows_go_ || units <= kExact) return units;
+  size_t step = std::bit_floor(units) / 8;
+  return UnitsFor(units, step) * step;
+}
 
 RowRef RowStore::Allocate(size_t units) {
   auto found = free_.find(units);
   if (found != free_.end() && !found->second.empty()) {
     RowRef ref = found->second.back();
     found->second.pop_back();
+    free_count_--;
     return ref;
   }
   if (next_free_ + units > end_free_) {
@@ -29,17 +66,22 @@ RowRef RowStore::Allocate(size_t units) {
     if (pages_.size() + pages > UINT32_MAX / kPageUnits) {
       throw Error(ErrorCode::kTooLarge, "an operator keeps more than 32 GB of rows");
     }
-    if (next_free_ < end_free_) free_[end_free_ - next_free_].push_back(next_free_);
     size_t bytes = pages * kPageUnits * kUnit;
-    owned_.push_back(std::make_unique_for_overwrite<std::byte[]>(bytes));
+    // Makes room for what comes: the oldest rows are the least likely to be asked for.
+    if (memory_ && memory_->IsShort()) MoveToFile(bytes);
+    blocks_.push_back({memory_ ? memory_->Allocate(bytes) : new std::byte[bytes], bytes, false});
+    pages_bytes_ += bytes;
+    if (next_free_ < end_free_) {
+      free_[end_free_ - next_free_].push_back(next_free_);
+      free_count_++;
+    }
     next_free_ = static_cast<RowRef>(pages_.size() * kPageUnits);
     for (size_t i = 0; i < pages; i++) {
-      pages_.push_back(owned_.back().get() + i * kPageUnits * kUnit);
+      pages_.push_back(blocks_.back().begin + i * kPageUnits * kUnit);
     }
     end_free_ = static_cast<RowRef>(pages_.size() * kPageUnits);
     if (next_free_ == 0) next_free_ = 1;  // 0 is no row
     if (next_free_ + units > end_free_) return Allocate(units);
-    pages_bytes_ += bytes;
   }
   RowRef ref = next_free_;
   next_free_ += static_cast<RowRef>(units);
@@ -47,7 +89,7 @@ RowRef RowStore::Allocate(size_t units) {
 }
 
 RowRef RowStore::Add(std::string_view row, RowRef& head) {
-  RowRef ref = Allocate(UnitsFor(header_bytes_ + row.size(), kUnit));
+  RowRef ref = Allocate(UnitsOf(row.size()));
   Entry& entry = At(ref);
   entry = Entry{head, kNoRow, 0, static_cast<uint32_t>(row.size())};
   if (has_notes()) NoteOf(ref) = Note();
@@ -87,7 +129,8 @@ void RowStore::Remove(RowRef ref, RowRef& head) {
     head = entry.next;
   }
   if (entry.next != kNoRow) At(entry.next).previous = entry.previous;
-  free_[UnitsFor(header_bytes_ + entry.size, kUnit)].push_back(ref);
+  free_[UnitsOf(entry.size)].push_back(ref);
+  free_count_++;
   rows_--;
 }
 
@@ -122,6 +165,19 @@ void RowStore::Load(StateReader& reader, std::vector<RowRef>& heads) {
       NoteOf(ref).unknowns = reader.Get<int32_t>();
     }
     heads.push_back(head);
+  }
+}
+
+void MoveToFile(std::vector<RowStore*> stores, size_t bytes) {
+  auto in_memory = [](const RowStore* store) {
+    return store->Bytes() - std::min(store->Bytes(), store->BytesInFile());
+  };
+  std::sort(stores.begin(), stores.end(),
+            [&](auto* a, auto* b) { return in_memory(a) > in_memory(b); });
+  size_t moved = 0;
+  for (RowStore* store : stores) {
+    if (moved >= bytes) break;
+    moved += store->MoveToFile(std::min(bytes - moved, in_memory(store)));
   }
 }
 

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "flow/page_memory.h"
 #include "flow/row_layout.h"
 #include "flow/slot_index.h"
 #include "flow/state_io.h"
@@ -38,6 +39,16 @@ class RowStore {
   };
 
   RowStore(RowTypes types, bool indexed, bool with_notes);
+  ~RowStore();
+  RowStore(const RowStore&) = delete;
+
+  // Before the first row: where pages come from.  Without it, from the heap.
+  void UseMemory(PageMemory* memory) { memory_ = memory; }
+  // Before the first row: rows go even though they are not indexed.
+  void ExpectRemovals() { rows_go_ = true; }
+  // Puts pages into the memory's file, the oldest first, until so many bytes have moved; returns
+  // how many did.  References and what Gather gave stay valid.
+  size_t MoveToFile(size_t bytes);
 
   // The rows of a chunk as bytes; views that live until the next call.
   const std::vector<std::string_view>& Encode(duckdb::DataChunk& rows) {
@@ -70,7 +81,11 @@ class RowStore {
   void Load(StateReader& reader, std::vector<RowRef>& heads);
 
   size_t rows() const { return rows_; }
-  size_t Bytes() const { return pages_bytes_ + index_.Bytes(); }
+  size_t Bytes() const {
+    return pages_bytes_ - static_cast<size_t>(end_free_ - next_free_) * kUnit + index_.Bytes() +
+           free_count_ * sizeof(RowRef);
+  }
+  size_t BytesInFile() const { return file_bytes_; }
   const RowTypes& types() const { return layout_.types(); }
 
  private:
@@ -81,23 +96,38 @@ class RowStore {
     return pages_[ref / kPageUnits] + (ref % kPageUnits) * kUnit;
   }
   uint64_t HashOf(std::string_view row) const { return std::hash<std::string_view>()(row); }
+  size_t UnitsOf(size_t row_bytes) const;
   RowRef Allocate(size_t units);
   RowRef Add(std::string_view row, RowRef& head);
 
   RowLayout layout_;
   bool indexed_;
+  bool rows_go_;
   size_t header_bytes_;
 
-  std::vector<std::unique_ptr<std::byte[]>> owned_;
+  struct Block {
+    std::byte* begin;
+    size_t bytes;
+    bool in_file;
+  };
+
+  PageMemory* memory_ = nullptr;
+  std::vector<Block> blocks_;   // in the order they were made
+  size_t first_in_memory_ = 0;  // blocks before it are in the file
   std::vector<std::byte*> pages_;
-  size_t pages_bytes_ = 0;
-  RowRef next_free_ = 1, end_free_ = 0;
+  size_t pages_bytes_ = 0, file_bytes_ = 0;
+  RowRef next_free_ = 0, end_free_ = 0;
   std::map<size_t, std::vector<RowRef>> free_;  // by units
+  size_t free_count_ = 0;
   SlotIndex index_;
   size_t rows_ = 0;
   std::vector<uint64_t> hashes_;
 
   mutable std::vector<const char*> gathered_;
 };
+
+// Puts pages into the file, those of the stores with the most in memory first, until so many bytes
+// have moved.  On the thread that uses the stores.
+void MoveToFile(std::vector<RowStore*> stores, size_t bytes);
 
 }  // namespace weir

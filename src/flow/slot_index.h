@@ -28,6 +28,18 @@ class SlotIndex {
     return slot;
   }
 
+  static constexpr uint32_t kNone = UINT32_MAX;
+
+  // As FindOrAdd, but adds nothing: kNone.
+  template <class Equals>
+  uint32_t Find(uint64_t hash, Equals equals) const {
+    size_t mask = cells_.size() - 1;
+    for (size_t at = hash & mask; cells_[at]; at = (at + 1) & mask) {
+      if (equals(cells_[at] - 1)) return cells_[at] - 1;
+    }
+    return kNone;
+  }
+
   // To be asked before FindOrAdd.
   bool NeedsGrowth() const { return used_ * 2 >= cells_.size(); }
 

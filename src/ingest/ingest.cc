@@ -279,6 +279,7 @@ IngestAnswer IngestImpl::Append(const Stream& stream, std::shared_ptr<Columns> r
     throw Error(ErrorCode::kTooManyRequests, "the views are behind the events that came in",
                 "Try again in a moment.");
   }
+  backpressure_.CheckRoom();
   auto prepared = std::make_shared<Prepared>();
   prepared->stream = std::make_shared<Stream>(stream);
   if (!stream.dedup_key.empty()) {
@@ -328,6 +329,7 @@ void IngestImpl::Post(const IngestRequest& request, std::function<void(IngestAns
       throw Error(ErrorCode::kTooManyRequests, "the views are behind the events that came in",
                   "Try again after the time in Retry-After.");
     }
+    backpressure_.CheckRoom();
     auto parsed = Parse(stream, request);
     if (request.atomic && parsed.error_count > 0) {
       auto answer = Refuse(parsed);

@@ -36,11 +36,13 @@ struct IngestAnswer {
   std::optional<Error> error;   // set: nothing was kept
 };
 
-// Says when the engine is behind; implemented by main over Views.
+// Says when the engine is behind or has no memory left; implemented by main over Views.
 class Backpressure {
  public:
   virtual ~Backpressure() = default;
   virtual bool Behind() const = 0;
+  // Throws Error(kUnavailable) when the views have no memory for more rows.
+  virtual void CheckRoom() const {}
 };
 
 // Reads a column of a stream's rows that arrived since a time, so that a restart knows the keys of

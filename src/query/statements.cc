@@ -145,6 +145,10 @@ ResultTable Statements::Do(const CreateView& create) {
   }
   CheckShutIn(create.view.query);
   views_.Bind(*current, create.view.query);
+  if (create.view.materialized) {
+    views_.CheckRoom(ErrorCode::kLimitExceeded,
+                     "view " + Quoted(create.view.name) + " is not made");
+  }
   catalog_.Change([&](CatalogState& state) {
     bool replaces = create.or_replace && state.FindView(create.view.name);
     if (!replaces) CheckNameIsFree(state, create.view.name);

@@ -262,6 +262,16 @@ std::string Server::Metrics() const {
                      static_cast<double>(engine.last_step_took) / 1e6);
   add("weir_engine_lag_seconds", "gauge", "From commit to published, of the last step.");
   out += fmt::format("weir_engine_lag_seconds {}\n", static_cast<double>(engine.lag) / 1e6);
+  add("weir_state_bytes", "gauge", "State of all views, what they share once.");
+  out += fmt::format("weir_state_bytes {}\n", engine.state_bytes);
+  add("weir_state_file_bytes", "gauge", "Of it, in the file for rows that do not fit in memory.");
+  out += fmt::format("weir_state_file_bytes {}\n", engine.file_bytes);
+  add("weir_memory_bytes", "gauge", "Memory of the process that is not of a file.");
+  out += fmt::format("weir_memory_bytes {}\n", engine.memory_in_use);
+  add("weir_memory_limit_bytes", "gauge", "The memory limit; 0: none.");
+  out += fmt::format("weir_memory_limit_bytes {}\n", engine.memory_limit);
+  add("weir_memory_full", "gauge", "1 while events and new views are refused for want of memory.");
+  out += fmt::format("weir_memory_full {}\n", engine.memory_full ? 1 : 0);
   add("weir_http_connections", "gauge", "Open connections.");
   out += fmt::format("weir_http_connections {}\n", http_ ? http_->Connections() : 0);
   add("weir_live_readers", "gauge", "Clients of the live feed.");
@@ -276,6 +286,28 @@ std::string Server::Metrics() const {
     out += fmt::format("weir_view_state_bytes{{view=\"{}\"}} {}\n", label(info.name),
                        info.state_bytes);
   }
+  add("weir_view_shared_state_bytes", "gauge",
+      "Of it, of operators that other views need as well.");
+  for (auto& info : infos) {
+    out += fmt::format("weir_view_shared_state_bytes{{view=\"{}\"}} {}\n", label(info.name),
+                       info.shared_bytes);
+  }
+  auto operators = parts_.views.OperatorInfos();
+  auto add_operators = [&](const char* name, const char* type, const char* help, auto value) {
+    add(name, type, help);
+    for (auto& info : operators) {
+      std::string views;
+      for (auto& view : info.views) views += (views.empty() ? "" : ",") + view;
+      out += fmt::format("{}{{id=\"{}\",operator=\"{}\",views=\"{}\"}} {}\n", name, info.id,
+                         label(info.name), label(views), value(info));
+    }
+  };
+  add_operators("weir_operator_state_bytes", "gauge", "State of an operator.",
+                [](auto& info) { return info.state_bytes; });
+  add_operators("weir_operator_rows_in_total", "counter", "Rows that came to an operator.",
+                [](auto& info) { return info.rows_in; });
+  add_operators("weir_operator_seconds_total", "counter", "Time in an operator.",
+                [](auto& info) { return static_cast<double>(info.nanos) / 1e9; });
   add("weir_view_changes_total", "counter", "Rows that came or went.");
   for (auto& info : infos) {
     out +=

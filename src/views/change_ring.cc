@@ -5,14 +5,25 @@
 namespace weir {
 namespace {
 uint64_t RowsOf(const ViewChange& change) { return change.added.rows + change.removed.rows; }
+
+size_t BytesOf(const Columns& columns) {
+  size_t bytes = 0;
+  for (auto& chunk : columns.chunks) bytes += sizeof(*chunk) + chunk->GetAllocationSize();
+  return bytes;
+}
 }  // namespace
 
 void ChangeRing::Add(ViewChangePtr change, uint64_t step, bool by_events) {
   std::lock_guard lock(mutex_);
   rows_ += RowsOf(*change);
-  entries_.push_back({step, std::move(change), by_events});
-  while (entries_.size() > 1 && (rows_ > kRowsMax || entries_.size() > kChangesMax)) {
+  size_t bytes =
+      sizeof(Entry) + sizeof(ViewChange) + BytesOf(change->added) + BytesOf(change->removed);
+  bytes_ += bytes;
+  entries_.push_back({step, std::move(change), by_events, bytes});
+  while (entries_.size() > 1 &&
+         (rows_ > kRowsMax || bytes_ > kBytesMax || entries_.size() > kChangesMax)) {
     rows_ -= RowsOf(*entries_.front().change);
+    bytes_ -= entries_.front().bytes;
     dropped_ = entries_.front().change->sequence;
     dropped_offset_ = entries_.front().change->offset;
     dropped_by_events_ = entries_.front().by_events;
@@ -58,6 +69,11 @@ std::optional<std::vector<ViewChangePtr>> ChangeRing::Since(uint64_t sequence) c
   });
   for (; first != entries_.end(); ++first) changes.push_back(first->change);
   return changes;
+}
+
+size_t ChangeRing::Bytes() const {
+  std::lock_guard lock(mutex_);
+  return bytes_;
 }
 
 uint64_t ChangeRing::Last() const {

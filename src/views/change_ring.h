@@ -1,5 +1,5 @@
-// The recent changes of one view, for readers who follow it.  Bounded in rows; whoever is too far
-// behind takes a new snapshot.  Written by the engine, read by any thread.
+// The recent changes of one view, for readers who follow it.  Bounded in rows and bytes; whoever is
+// too far behind takes a new snapshot.  Written by the engine, read by any thread.
 #pragma once
 
 #include <deque>
@@ -25,14 +25,17 @@ class ChangeRing {
   std::optional<uint64_t> SequenceAtOffset(Offset offset) const;
   std::optional<std::vector<ViewChangePtr>> Since(uint64_t sequence) const;
   uint64_t Last() const;
+  size_t Bytes() const;
 
  private:
   static constexpr uint64_t kRowsMax = 200'000;
   static constexpr size_t kChangesMax = 4'096;
+  static constexpr size_t kBytesMax = 64 << 20;
   struct Entry {
     uint64_t step;
     ViewChangePtr change;
     bool by_events;
+    size_t bytes;
   };
   mutable std::mutex mutex_;
   std::deque<Entry> entries_;
@@ -40,6 +43,7 @@ class ChangeRing {
   Offset dropped_offset_;
   bool dropped_by_events_ = true;
   uint64_t rows_ = 0;
+  size_t bytes_ = 0;
 };
 
 }  // namespace weir

@@ -4,7 +4,25 @@
 
 namespace weir {
 
-ViewContent::ViewContent() = default;
+ViewContent::ViewContent() { Clear(); }
+
+void ViewContent::UseMemory(PageMemory* memory) {
+  memory_ = memory;
+  bytes_of_rows_->UseMemory(memory);
+}
+
+void ViewContent::Clear() {
+  std::lock_guard lock(pages_mutex_);
+  pages_.clear();
+  slots_ = SlotIndex();
+  free_ = {};
+  leaving_ = {};
+  rows_ = 0;
+  // It is given bytes as they are, and needs no types of its own.
+  bytes_of_rows_ = std::make_unique<RowStore>(RowTypes(), false, false);
+  bytes_of_rows_->ExpectRemovals();
+  bytes_of_rows_->UseMemory(memory_);
+}
 
 uint32_t ViewContent::Take() {
   if (free_.empty()) {
@@ -13,54 +31,73 @@ uint32_t ViewContent::Take() {
     pages_.push_back(std::move(page));
     auto first = static_cast<uint32_t>((pages_.size() - 1) * kPageSlots);
     for (uint32_t i = kPageSlots; i-- > 0;) free_.push_back(first + i);
-    bytes_ += sizeof(Page);
   }
   uint32_t slot = free_.back();
   free_.pop_back();
   return slot;
 }
 
-void ViewContent::Put(std::string_view row, int64_t copies, uint64_t step) {
+uint32_t ViewContent::Put(std::string_view row, int64_t copies, uint64_t step) {
+  RowRef head = kNoRow;  // every row is a list of its own
+  RowRef ref = bytes_of_rows_->FindOrAdd(row, head);
   uint32_t index = Take();
   Slot& slot = At(index);
   // A reader that finds `came` changed between two looks knows that the slot is not for it.
   slot.went.store(kNever, std::memory_order_release);
-  slot.row.assign(row);
+  auto kept = bytes_of_rows_->Bytes(ref);
+  slot.row = kept.data();
+  slot.size = static_cast<uint32_t>(kept.size());
+  slot.ref = ref;
   slot.copies = copies;
   slot.came.store(step, std::memory_order_release);
-  slots_.emplace(slot.row, index);
-  bytes_ += row.size();
+  return index;
 }
 
 void ViewContent::Change(std::string_view row, int64_t weight, uint64_t step) {
   if (weight == 0) return;
+  auto hash_of = [&](uint32_t slot) { return HashOf(At(slot).text()); };
+  if (slots_.NeedsGrowth()) slots_.Grow(hash_of);
   int64_t copies = weight;
-  auto found = slots_.find(row);
-  if (found != slots_.end()) {
-    uint32_t index = found->second;
+  uint32_t index = slots_.Find(HashOf(row), [&](uint32_t slot) { return At(slot).text() == row; });
+  if (index != SlotIndex::kNone) {
     Slot& slot = At(index);
     copies += slot.copies;
-    slots_.erase(found);
+    slots_.Remove(index, hash_of);
     slot.went.store(step, std::memory_order_release);
     leaving_.emplace_back(step, index);
   }
   CHECK(copies >= 0);
   rows_ += static_cast<uint64_t>(weight);
-  if (copies > 0) Put(row, copies, step);
+  if (copies > 0) {
+    slots_.FindOrAdd(
+        HashOf(row), [](uint32_t) { return false; }, [&] { return Put(row, copies, step); });
+  }
 }
 
 void ViewContent::Reclaim(uint64_t oldest) {
   while (!leaving_.empty() && leaving_.front().first <= oldest) {
     Slot& slot = At(leaving_.front().second);
     slot.came.store(kNever, std::memory_order_release);
-    bytes_ -= slot.row.size();
+    RowRef head = slot.ref;
+    bytes_of_rows_->Remove(slot.ref, head);
     free_.push_back(leaving_.front().second);
     leaving_.pop_front();
   }
 }
 
+size_t ViewContent::Bytes() const {
+  return bytes_of_rows_->Bytes() + slots_.Bytes() + pages_.size() * sizeof(Page) +
+         free_.capacity() * sizeof(uint32_t) + leaving_.size() * sizeof(leaving_[0]);
+}
+
 void ViewContent::ForEach(const std::function<void(std::string_view, int64_t)>& row) const {
-  for (auto& [key, index] : slots_) row(key, At(index).copies);
+  for (auto& page : pages_) {
+    for (auto& slot : *page) {
+      bool present = slot.came.load(std::memory_order_relaxed) != kNever &&
+                     slot.went.load(std::memory_order_relaxed) == kNever;
+      if (present) row(slot.text(), slot.copies);
+    }
+  }
 }
 
 void ViewContent::Scan(uint64_t step,
@@ -76,7 +113,7 @@ void ViewContent::Scan(uint64_t step,
       if (came > step) continue;
       uint64_t went = slot.went.load(std::memory_order_acquire);
       if (went <= step || slot.came.load(std::memory_order_acquire) != came) continue;
-      if (!row(slot.row, slot.copies)) return;
+      if (!row(slot.text(), slot.copies)) return;
     }
   }
 }

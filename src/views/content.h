@@ -1,8 +1,8 @@
 // The rows of one view, readable at any pinned step while the engine writes the next.
 //
-// A row lives in a slot with the step it came and the step it went.  A slot is used again only
-// when no reader is old enough to see what was in it, so readers take no locks.  One writer (the
-// engine); any number of readers.
+// A row lives in a slot with the step it came and the step it went; its bytes stand in a row store,
+// whose pages may go to disk.  A slot and its row's bytes are used again only when no reader is old
+// enough to see them, so readers take no locks.  One writer (the engine); any number of readers.
 #pragma once
 
 #include <array>
@@ -12,10 +12,11 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
+
+#include "flow/row_store.h"
+#include "flow/slot_index.h"
 
 namespace weir {
 
@@ -23,6 +24,11 @@ class ViewContent {
  public:
   ViewContent();
 
+  // Before the first row: where rows get their pages.
+  void UseMemory(PageMemory* memory);
+  RowStore& rows_kept() { return *bytes_of_rows_; }  // writer: for moving its pages
+  // Writer, before there are readers: gives everything back.
+  void Clear();
   // Writer: changes the number of copies of a row, as part of step `step`.
   void Change(std::string_view row, int64_t weight, uint64_t step);
   // Writer: slots that went at or before `oldest` may be used again.
@@ -35,7 +41,7 @@ class ViewContent {
             const std::function<bool(std::string_view row, int64_t copies)>& row) const;
 
   uint64_t rows() const { return rows_.load(std::memory_order_relaxed); }
-  size_t Bytes() const { return bytes_.load(std::memory_order_relaxed); }
+  size_t Bytes() const;  // writer
 
  private:
   static constexpr uint64_t kNever = UINT64_MAX;
@@ -43,23 +49,28 @@ class ViewContent {
   struct Slot {
     std::atomic<uint64_t> came{kNever};
     std::atomic<uint64_t> went{kNever};
-    std::string row;
+    const char* row = nullptr;
+    uint32_t size = 0;
+    RowRef ref = kNoRow;
     int64_t copies = 0;
+    std::string_view text() const { return {row, size}; }
   };
   using Page = std::array<Slot, kPageSlots>;
 
   Slot& At(uint32_t slot) { return (*pages_[slot / kPageSlots])[slot % kPageSlots]; }
   const Slot& At(uint32_t slot) const { return (*pages_[slot / kPageSlots])[slot % kPageSlots]; }
   uint32_t Take();
-  void Put(std::string_view row, int64_t copies, uint64_t step);
+  uint32_t Put(std::string_view row, int64_t copies, uint64_t step);
+  static uint64_t HashOf(std::string_view row) { return std::hash<std::string_view>()(row); }
 
   mutable std::mutex pages_mutex_;  // guards the vector itself, not the slots
   std::vector<std::shared_ptr<Page>> pages_;
-  std::unordered_map<std::string_view, uint32_t> slots_;  // present rows; keys point into slots
+  PageMemory* memory_ = nullptr;
+  std::unique_ptr<RowStore> bytes_of_rows_;
+  SlotIndex slots_;  // of present rows
   std::vector<uint32_t> free_;
   std::deque<std::pair<uint64_t, uint32_t>> leaving_;  // step it went, slot
   std::atomic<uint64_t> rows_{0};
-  std::atomic<size_t> bytes_{0};
 };
 
 }  // namespace weir

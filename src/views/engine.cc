@@ -4,7 +4,9 @@
 #include <future>
 
 #include "duck/errors.h"
+#include "flow/row_store.h"
 #include "formats/block.h"
+#include "views/explain.h"
 
 namespace weir {
 
@@ -47,7 +49,8 @@ void EngineImpl::Stop() {
   filler_wake_.notify_all();
   engine_.join();
   filler_.join();
-  if (!options_.checkpoint_directory.empty() && position_ > checkpoint_position_ && !filling_) {
+  if (!options_.checkpoint_directory.empty() && position_ > checkpoint_position_ && !filling_ &&
+      HasRoomForCheckpoint()) {
     WriteFileAtomically(parts_.disk, options_.checkpoint_directory + "/views",
                         SaveCheckpoint(circuit_, live_, position_, now_));
   }
@@ -146,6 +149,7 @@ void EngineImpl::StepNow() {
 
 void EngineImpl::Step(const std::deque<std::shared_ptr<const CommittedRecord>>& records) {
   Micros started = parts_.clock.Monotonic();
+  KeepWithinMemory();
   Micros now = Advance();
   circuit_.SetClock(now);
   uint64_t rows = 0, bytes = 0;
@@ -267,16 +271,72 @@ void EngineImpl::IndexSources() {
   }
 }
 
+// Moves what is over the share of memory to the file; never so much that the step is late.
+void EngineImpl::KeepWithinMemory() {
+  constexpr uint64_t kAtOnce = 32 << 20;
+  memory_.Look();
+  auto excess = memory_.Excess();
+  if (!excess) return;
+  auto stores = circuit_.RowStores();
+  for (auto& view : live_) stores.push_back(&view->content.rows_kept());
+  MoveToFile(std::move(stores), std::min(excess, kAtOnce));
+}
+
+// What the catalog, /metrics and `weir top` show.
 void EngineImpl::Measure() {
   Micros now = parts_.clock.Monotonic();
   if (now - measured_ < 1'000'000) return;
   measured_ = now;
+  std::vector<OperatorInfo> infos;
+  std::map<const Operator*, size_t> place;
+  uint64_t total = 0, in_file = 0;
+  for (auto& op : circuit_.operators()) {
+    place[op.get()] = infos.size();
+    infos.push_back(Describe(*op));
+    total += infos.back().state_bytes;
+    in_file += infos.back().file_bytes;
+  }
   for (auto& view : live_) {
-    size_t bytes = view->content.Bytes();
-    for (Operator* op : view->operators) bytes += op->StateBytes();
+    for (Operator* op : view->operators) {
+      infos[place.at(op)].views.push_back(view->definition->name);
+    }
+  }
+  for (auto& view : live_) {
+    size_t content = view->content.Bytes() + view->changes.Bytes();
+    total += content;
+    size_t bytes = content, shared = 0, file = view->content.rows_kept().BytesInFile();
+    in_file += file;
+    std::vector<std::string> ids;
+    for (Operator* op : view->operators) {
+      auto& info = infos[place.at(op)];
+      bytes += info.state_bytes;
+      file += info.file_bytes;
+      if (info.views.size() > 1) shared += info.state_bytes;
+      ids.push_back(info.id);
+    }
     std::lock_guard lock(view->mutex);
     view->state_bytes = bytes;
+    view->shared_bytes = shared;
+    view->file_bytes = file;
+    view->content_bytes = content;
+    view->operator_ids = std::move(ids);
   }
+  for (auto& recomputed : recomputed_) {
+    auto& view = *recomputed->view;
+    std::lock_guard lock(view.mutex);
+    view.state_bytes = view.content_bytes = view.content.Bytes() + view.changes.Bytes();
+    total += view.state_bytes;
+  }
+  std::lock_guard lock(info_mutex_);
+  info_.state_bytes = total;
+  info_.file_bytes = in_file;
+  operator_infos_ = std::move(infos);
+}
+
+// A checkpoint is made in memory; without one the next start reads history again.
+bool EngineImpl::HasRoomForCheckpoint() const {
+  std::lock_guard lock(info_mutex_);
+  return memory_.HasRoomFor(info_.state_bytes);
 }
 
 void EngineImpl::MaybeCheckpoint() {
@@ -289,6 +349,7 @@ void EngineImpl::MaybeCheckpoint() {
     if (filling_ || !to_fill_.empty() || stopping_) return;
     if (!to_save_.empty()) return;
   }
+  if (!HasRoomForCheckpoint()) return;
   auto bytes = SaveCheckpoint(circuit_, live_, position_, now_);
   checkpoint_position_ = position_;
   checkpointed_ = parts_.clock.Monotonic();

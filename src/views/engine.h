@@ -5,6 +5,7 @@
 
 #include "duck/session.h"
 #include "io/disk.h"
+#include "views/state_memory.h"
 #include "views/views.h"
 
 namespace weir {
@@ -16,6 +17,7 @@ struct EngineOptions {
   Micros recompute_interval = 1'000'000;  // at most this often for a view that is recomputed
   uint64_t step_rows_max = 256 * 1024;
   uint64_t backlog_bytes_max = 256ull << 20;  // above this the door should say "later"
+  StateMemoryOptions memory;
 };
 
 class Engine : public Views {

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include "duck/errors.h"
 #include "duckdb/common/string_util.hpp"
 #include "sql/window_functions.h"
@@ -10,6 +12,15 @@ namespace {
 
 // Two definitions of one name, while one fills beside the other, have an output each.
 std::string OutputName(const View& view) { return view.name + " " + std::to_string(view.id); }
+
+// What only grows goes to the content as it comes, so that it is not there twice at the end.  No
+// reader looks at a content that is being filled.
+void TakeGrowth(LiveView& view) {
+  if (!view.output->inputs[0]->append_only()) return;
+  view.output->Take(
+      [&](std::string_view row, int64_t weight) { view.content.Change(row, weight, 0); });
+  view.content.Reclaim(0);
+}
 
 }  // namespace
 
@@ -44,6 +55,7 @@ void EngineImpl::RunFiller() {
 void EngineImpl::Fill(const std::vector<LiveViewPtr>& views) {
   auto catalog = parts_.catalog.Current();
   Filling fresh, restored;
+  for (auto* filling : {&fresh, &restored}) filling->circuit.UseMemory(&memory_);
   auto prepare = [&](Filling& filling, const LiveViewPtr& view) {
     auto session = std::make_shared<Session>(parts_.kernel, catalog->time_zone);
     session->SetClock(PublishedClock());
@@ -105,6 +117,7 @@ void EngineImpl::Fill(const std::vector<LiveViewPtr>& views) {
       auto again = std::move(restored.views);
       saved_.reset();
       restored = Filling();
+      restored.circuit.UseMemory(&memory_);
       for (auto& view : again) prepare(fresh, view);
     }
   }
@@ -124,12 +137,52 @@ void EngineImpl::FillCircuit(Filling filling) {
         std::lock_guard lock(view->mutex);
         view->progress = static_cast<double>(reached.value) / static_cast<double>(target.value);
       }
+      for (auto& view : filling.views) TakeGrowth(*view);
+      memory_.Look();
+      if (auto excess = memory_.Excess()) {
+        auto stores = filling.circuit.RowStores();
+        for (auto& view : filling.views) stores.push_back(&view->content.rows_kept());
+        MoveToFile(std::move(stores), excess);
+      }
+      while (memory_.IsFull() && !filling.views.empty()) {
+        GiveUpBiggest(filling,
+                      static_cast<double>(reached.value) / static_cast<double>(target.value));
+        memory_.LookAgain();
+      }
       return !stopping_;
     });
-    if (stopping_) return;
+    if (stopping_ || filling.views.empty()) return;
   }
   auto shared = std::make_shared<Filling>(std::move(filling));
   RunOnEngine([this, shared] { Attach(*shared); });
+}
+
+// Parks the view of a filling that takes the most memory, and frees it; the others go on.
+void EngineImpl::GiveUpBiggest(Filling& filling, double progress) {
+  auto bytes_of = [](const LiveViewPtr& view) {
+    size_t bytes = 0;
+    for (Operator* op : view->operators) bytes += op->StateBytes();
+    return bytes + view->content.Bytes();
+  };
+  auto biggest =
+      std::max_element(filling.views.begin(), filling.views.end(),
+                       [&](auto& left, auto& right) { return bytes_of(left) < bytes_of(right); });
+  auto view = *biggest;
+  size_t bytes = bytes_of(view);
+  Error error = memory_.Refusal(ErrorCode::kLimitExceeded, "not filled for want of memory");
+  error.message += fmt::format(
+      "; the view had {} MB at {:.0f} % of its history and would take some {} MB",
+      bytes / 1'000'000, progress * 100,
+      static_cast<uint64_t>(static_cast<double>(bytes) / std::max(progress, 0.01) / 1e6));
+  error.hint += " Then make the view anew with CREATE OR REPLACE, or start again.";
+  Park(*view, std::move(error));
+  filling.views.erase(biggest);
+  view->output = nullptr;
+  view->operators.clear();
+  view->content.Clear();
+  std::set<Operator*> outputs;
+  for (auto& other : filling.views) outputs.insert(other->output);
+  filling.circuit.KeepOnly(outputs);
 }
 
 // Takes a filled circuit over, between two steps.
@@ -233,6 +286,7 @@ void EngineImpl::Reconcile() {
       if (there) continue;
       auto view = std::make_shared<LiveView>();
       view->definition = definition;
+      view->content.UseMemory(&memory_);
       try {
         auto session = std::make_shared<Session>(parts_.kernel, catalog->time_zone);
         CatalogRelations relations(*catalog, *session);
@@ -244,8 +298,9 @@ void EngineImpl::Reconcile() {
           view->order.push_back({*column, key.descending, key.nulls_first});
         }
         Circuit scratch;
-        view->not_incremental =
-            BuildView(scratch, *catalog, session, definition->name, definition->query).unsupported;
+        auto built = BuildView(scratch, *catalog, session, definition->name, definition->query);
+        view->not_incremental = built.unsupported;
+        view->hint = built.hint;
         fresh.push_back(view);
       } catch (...) {
         Park(*view, CurrentError());

@@ -30,7 +30,10 @@ struct Recomputed {
 
 class EngineImpl : public Engine {
  public:
-  EngineImpl(Parts parts, EngineOptions options) : parts_(parts), options_(std::move(options)) {}
+  EngineImpl(Parts parts, EngineOptions options)
+      : parts_(parts), options_(std::move(options)), memory_(options_.memory, parts.clock) {
+    circuit_.UseMemory(&memory_);
+  }
   ~EngineImpl() override { Stop(); }
 
   void Start() override;
@@ -52,8 +55,11 @@ class EngineImpl : public Engine {
   void Reconcile() override;
   EngineInfo Info() const override;
   std::vector<ViewInfo> ViewInfos() const override;
+  std::vector<OperatorInfo> OperatorInfos() const override;
+  void CheckRoom(ErrorCode code, const std::string& what) const override;
   std::string ExplainView(const std::string& name, bool analyze) override;
   std::string ExplainQuery(const std::string& query) override;
+  std::string RungOf(const std::string& query) override;
 
  private:
   struct Waiter {
@@ -81,6 +87,8 @@ class EngineImpl : public Engine {
   void FinishRecompute(Recomputed& recomputed, const BatchResult& result, const Version& asked);
   void MaybeCheckpoint();
   void Measure();
+  void KeepWithinMemory();
+  bool HasRoomForCheckpoint() const;
   void IndexSources();
   Micros Advance();
 
@@ -88,6 +96,7 @@ class EngineImpl : public Engine {
   void RunFiller();
   void Fill(const std::vector<LiveViewPtr>& views);
   void FillCircuit(Filling filling);
+  void GiveUpBiggest(Filling& filling, double progress);
   void Post(Task task);
   void RunOnEngine(Task task);  // waits
 
@@ -98,6 +107,7 @@ class EngineImpl : public Engine {
 
   Parts parts_;
   EngineOptions options_;
+  StateMemory memory_;  // before all that keeps rows
   std::vector<StepCallback> callbacks_;
   Versions versions_;
 
@@ -129,8 +139,9 @@ class EngineImpl : public Engine {
 
   Micros now_ = 0;  // the clock of the current step
 
-  mutable std::mutex info_mutex_;
+  mutable std::mutex info_mutex_;  // guards what follows
   EngineInfo info_;
+  std::vector<OperatorInfo> operator_infos_;
 
   std::thread engine_, filler_;
 };

@@ -98,6 +98,9 @@ EngineInfo EngineImpl::Info() const {
     info = info_;
   }
   info.backlog_bytes = backlog_bytes_;
+  info.memory_in_use = memory_.InUse();
+  info.memory_limit = memory_.limit();
+  info.memory_full = memory_.IsFull();
   std::lock_guard lock(mutex_);
   info.filling = filling_ || !to_fill_.empty();
   return info;
@@ -124,6 +127,10 @@ std::vector<ViewInfo> EngineImpl::ViewInfos() const {
     info.error = view->error;
     info.changes = view->changed_rows;
     info.state_bytes = view->state_bytes;
+    info.shared_bytes = view->shared_bytes;
+    info.file_bytes = view->file_bytes;
+    info.content_bytes = view->content_bytes;
+    info.operators = view->operator_ids;
     if (info.rung == Rung::kRecompute) {
       info.offset = view->standing.offset;
       info.as_of = view->standing.as_of;
@@ -133,14 +140,19 @@ std::vector<ViewInfo> EngineImpl::ViewInfos() const {
   return infos;
 }
 
+std::vector<OperatorInfo> EngineImpl::OperatorInfos() const {
+  std::lock_guard lock(info_mutex_);
+  return operator_infos_;
+}
+
+void EngineImpl::CheckRoom(ErrorCode code, const std::string& what) const {
+  if (memory_.IsFull()) throw memory_.Refusal(code, what);
+}
+
 std::string EngineImpl::ExplainView(const std::string& name, bool analyze) {
   auto view = Find(name);
   if (!view) return ExplainQuery(parts_.catalog.Current()->GetView(name)->query);
-  if (!view->not_incremental.empty()) {
-    return "recomputed: asked again from scratch when something changed, at most once a second\n"
-           "because of " +
-           view->not_incremental + "\n";
-  }
+  if (!view->not_incremental.empty()) return ExplainRecomputed(view->not_incremental, view->hint);
   auto catalog = parts_.catalog.Current();
   std::string text;
   RunOnEngine([&] {
@@ -157,12 +169,23 @@ std::string EngineImpl::ExplainQuery(const std::string& query) {
   session->SetClock(PublishedClock());
   Circuit scratch;
   auto built = BuildView(scratch, *catalog, session, "query", query);
-  if (!built.output) {
-    return "recomputed: asked again from scratch when something changed, at most once a second\n"
-           "because of " +
-           built.unsupported + "\n";
-  }
+  if (!built.output) return ExplainRecomputed(built.unsupported, built.hint);
   return ExplainCircuit(*built.output, *catalog, false);
+}
+
+std::string EngineImpl::RungOf(const std::string& query) {
+  auto catalog = parts_.catalog.Current();
+  auto session = std::make_shared<Session>(parts_.kernel, catalog->time_zone);
+  session->SetClock(PublishedClock());
+  Circuit scratch;
+  auto built = BuildView(scratch, *catalog, session, "query", query);
+  Upkeep upkeep;
+  if (!built.output) {
+    upkeep.Add(Upkeep::Rung::kRecomputed, built.unsupported, built.hint);
+  } else {
+    for (Operator* op : Circuit::Needs(built.output)) upkeep.Add(op->upkeep);
+  }
+  return OneLine(upkeep);
 }
 
 }  // namespace weir

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "flow/row_store.h"
+
 namespace weir {
 namespace {
 
@@ -23,34 +25,93 @@ size_t Users(const Operator& op) {
   return outputs.size();
 }
 
-void Print(const Operator& op, const CatalogState& state, bool analyze, int depth,
-           std::string& text) {
+size_t BytesInFile(Operator& op) {
+  size_t bytes = 0;
+  for (RowStore* store : op.RowStores()) bytes += store->BytesInFile();
+  return bytes;
+}
+
+std::string_view RungOf(const Operator& op) {
+  if (!op.HasState() && op.upkeep.rung == Upkeep::Rung::kClosedForm) return "row by row";
+  return ToString(op.upkeep.rung);
+}
+
+void Print(Operator& op, const CatalogState& state, bool analyze, int depth, std::string& text) {
   std::string detail = op.detail;
   if (auto* source = dynamic_cast<const SourceOperator*>(&op)) {
     auto stream = state.FindStream(StreamId{static_cast<uint32_t>(std::stoul(source->stream()))});
     if (stream) detail = (stream->IsTable() ? "changes of table " : "stream ") + stream->name;
   }
-  text += std::string(static_cast<size_t>(depth) * 2, ' ') + op.name();
+  std::string indent(static_cast<size_t>(depth) * 2, ' ');
+  text += indent + op.name();
   if (!detail.empty()) text += "  " + detail;
+  if (!op.inputs.empty() && op.name() != "output") text += fmt::format("  [{}]", RungOf(op));
   size_t users = Users(op);
   if (users > 1) text += fmt::format("  [shared by {} views]", users);
   if (analyze) {
     auto& statistics = op.statistics();
     text += fmt::format("  (rows in {}, out {}", statistics.rows_in, statistics.rows_out);
     if (op.HasState()) text += ", state " + Bytes(op.StateBytes());
+    if (auto in_file = BytesInFile(op)) text += ", of it on disk " + Bytes(in_file);
     text += fmt::format(", {:.3f} ms)", static_cast<double>(statistics.nanos) / 1e6);
   }
   if (!op.failure().empty()) text += "  FAILED: " + op.failure();
   text += "\n";
+  for (auto& note : op.upkeep.notes) {
+    text += indent + "  - " + note.why + "\n";
+    if (!note.hint.empty()) text += indent + "    hint: " + note.hint + "\n";
+  }
   for (auto* input : op.inputs) Print(*input, state, analyze, depth + 1, text);
 }
 
 }  // namespace
 
-std::string ExplainCircuit(const Operator& output, const CatalogState& state, bool analyze) {
-  std::string text = "incremental: maintained by the change\n";
+std::string ExplainCircuit(Operator& output, const CatalogState& state, bool analyze) {
+  auto worst = Upkeep::Rung::kClosedForm;
+  for (Operator* op : Circuit::Needs(&output)) worst = std::max(worst, op->upkeep.rung);
+  std::string text = "incremental: maintained by the change";
+  if (worst == Upkeep::Rung::kTouched) text += ", touched groups and partitions computed again";
+  if (worst == Upkeep::Rung::kRecomputed) text += ", a part of it computed again as a whole";
+  text += "\n";
   Print(output, state, analyze, 0, text);
   return text;
+}
+
+std::string ExplainRecomputed(const std::string& why, const std::string& hint) {
+  std::string text =
+      "recomputed: asked again from scratch when something changed, at most once a second\n"
+      "because of " +
+      why + "\n";
+  return hint.empty() ? text : text + "hint: " + hint + "\n";
+}
+
+std::string OneLine(const Upkeep& upkeep) {
+  std::string line(ToString(upkeep.rung));
+  const char* before = ": ";
+  for (auto& note : upkeep.notes) {
+    line += std::exchange(before, "; ") + note.why;
+  }
+  for (auto& note : upkeep.notes) {
+    if (note.hint.empty()) continue;
+    line += ". " + note.hint;
+    break;
+  }
+  return line;
+}
+
+OperatorInfo Describe(Operator& op) {
+  OperatorInfo info;
+  info.id = fmt::format("{:016x}", std::hash<std::string>()(op.fingerprint));
+  info.name = op.name();
+  info.detail = op.detail;
+  info.upkeep = op.upkeep;
+  info.rows_in = op.statistics().rows_in;
+  info.rows_out = op.statistics().rows_out;
+  info.nanos = op.statistics().nanos;
+  info.state_bytes = op.StateBytes();
+  info.file_bytes = BytesInFile(op);
+  info.failure = op.failure();
+  return info;
 }
 
 }  // namespace weir

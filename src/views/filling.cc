@@ -5,9 +5,17 @@
 namespace weir {
 namespace {
 
+// Progress may give up views, and with them sources.
+bool Has(const Filling& filling, const SourceOperator& source) {
+  auto& operators = filling.circuit.operators();
+  return std::any_of(operators.begin(), operators.end(),
+                     [&](auto& op) { return op.get() == &source; });
+}
+
 // Feeds one source; rows arrive with the columns it reads, and are widened to those it has.
-bool FillSource(SourceOperator& source, const Stream& stream, History& history, Offset after,
-                Offset up_to, const std::function<bool(Offset)>& progress) {
+bool FillSource(const Filling& filling, SourceOperator& source, const Stream& stream,
+                History& history, Offset after, Offset up_to,
+                const std::function<bool(Offset)>& progress) {
   std::vector<size_t> projection, places;
   auto& reads = source.reads();
   for (size_t i = 0; i < reads.size(); i++) {
@@ -32,7 +40,7 @@ bool FillSource(SourceOperator& source, const Stream& stream, History& history, 
       source.FeedHistory(wide);
     }
     go_on = progress(last);
-    return go_on;
+    return go_on && Has(filling, source);
   });
   return go_on;
 }
@@ -42,8 +50,9 @@ bool FillSource(SourceOperator& source, const Stream& stream, History& history, 
 void FillUpTo(Filling& filling, History& history, Offset up_to,
               const std::function<bool(Offset)>& progress) {
   for (SourceOperator* source : filling.circuit.Sources()) {
+    if (!Has(filling, *source)) continue;
     auto& stream = *filling.streams.at(source->stream());
-    if (!FillSource(*source, stream, history, filling.position, up_to, progress)) return;
+    if (!FillSource(filling, *source, stream, history, filling.position, up_to, progress)) return;
   }
   filling.circuit.Flush();
   filling.position = up_to;

@@ -19,7 +19,8 @@ struct Filling {
 };
 
 // Feeds rows of (filling.position, up_to] to the sources.  `progress` is told the offset reached
-// and returns false to stop.  Views whose operators fail are left to the caller to find.
+// and returns false to stop; it may drop operators from the circuit.  Views whose operators fail
+// are left to the caller to find.
 void FillUpTo(Filling& filling, History& history, Offset up_to,
               const std::function<bool(Offset)>& progress);
 

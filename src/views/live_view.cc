@@ -40,6 +40,18 @@ void RowWriter::Add(std::string_view row, int64_t copies) {
   }
 }
 
+// A change is often one row and is kept for a while: its chunk has no room that is not used.
+Columns RowWriter::Take() {
+  if (!columns_.chunks.empty() && columns_.chunks.back()->size() < STANDARD_VECTOR_SIZE) {
+    auto& last = columns_.chunks.back();
+    auto fitting = std::make_unique<duckdb::DataChunk>();
+    fitting->Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(types_), last->size());
+    last->Copy(*fitting);
+    last = std::move(fitting);
+  }
+  return std::move(columns_);
+}
+
 namespace {
 
 // Decides for one row whether all `column = value` hold.

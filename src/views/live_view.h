@@ -29,6 +29,7 @@ struct LiveView {
   std::vector<Column> columns;
   std::vector<SortColumn> order;
   std::string not_incremental;  // why it is recomputed; "" when it is not
+  std::string hint;             // how it would not be; "" when nothing is known
   RowTypes types() const;
 
   // The engine's (or, while filling, the filler's).
@@ -43,7 +44,8 @@ struct LiveView {
   double progress = 0;
   std::optional<Error> error;
   uint64_t changed_rows = 0;
-  size_t state_bytes = 0;
+  size_t state_bytes = 0, shared_bytes = 0, file_bytes = 0, content_bytes = 0;
+  std::vector<std::string> operator_ids;
   Version standing;  // of a recomputed view: what its content shows
 
   // Whether its content may change when only time passes.
@@ -61,7 +63,7 @@ class RowWriter {
  public:
   explicit RowWriter(const RowTypes& types) : codec_(types), types_(types) {}
   void Add(std::string_view row, int64_t copies);
-  Columns Take() { return std::move(columns_); }
+  Columns Take();
   uint64_t rows() const { return columns_.rows; }
 
  private:

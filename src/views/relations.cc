@@ -78,6 +78,7 @@ BuiltView BuildView(Circuit& circuit, const CatalogState& state, SessionPtr sess
   });
   built.output = builder.Build(name, built.plan);
   built.unsupported = builder.unsupported();
+  built.hint = builder.hint();
   return built;
 }
 

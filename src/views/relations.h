@@ -30,7 +30,7 @@ std::vector<Column> ColumnsOf(const Plan& plan);
 // Builds the circuit of one view's query; null with `unsupported` set when it is not incremental.
 struct BuiltView {
   OutputOperator* output = nullptr;
-  std::string unsupported;
+  std::string unsupported, hint;
   Plan plan;
 };
 BuiltView BuildView(Circuit& circuit, const CatalogState& state, SessionPtr session,

@@ -18,6 +18,7 @@
 #include "base/error.h"
 #include "base/ids.h"
 #include "catalog/catalog.h"
+#include "flow/upkeep.h"
 #include "formats/columns.h"
 #include "io/clock.h"
 #include "log/log.h"
@@ -108,10 +109,24 @@ struct ViewInfo {
   std::vector<Column> columns;
   std::vector<std::pair<std::string, bool>> ordered_by;  // column, descending
   uint64_t rows = 0;
-  uint64_t state_bytes = 0;
-  uint64_t changes = 0;  // rows changed since the start
+  // Bytes of content, recent changes and all operators it needs; of these, what other views need as
+  // well, what stands in the file for rows that do not fit, and what its rows take.
+  uint64_t state_bytes = 0, shared_bytes = 0, file_bytes = 0, content_bytes = 0;
+  std::vector<std::string> operators;  // ids of those it needs, inputs first
+  uint64_t changes = 0;                // rows changed since the start
   Offset offset;
   Micros as_of = 0;
+};
+
+// One operator; those that several views need are there once.
+struct OperatorInfo {
+  std::string id;  // the same as long as it computes the same from the same
+  std::string name, detail;
+  std::vector<std::string> views;  // who needs it
+  Upkeep upkeep;
+  uint64_t rows_in = 0, rows_out = 0, nanos = 0;  // since the start
+  uint64_t state_bytes = 0, file_bytes = 0;
+  std::string failure;
 };
 
 struct EngineInfo {
@@ -122,6 +137,9 @@ struct EngineInfo {
   Micros last_step_took = 0;
   Micros lag = 0;  // from commit to published, of the last step
   bool filling = false;
+  uint64_t state_bytes = 0, file_bytes = 0;      // of all views, each operator once
+  uint64_t memory_in_use = 0, memory_limit = 0;  // of the process; limit 0: none
+  bool memory_full = false;
 };
 
 class Views : public CommitListener {
@@ -168,9 +186,15 @@ class Views : public CommitListener {
 
   virtual EngineInfo Info() const = 0;
   virtual std::vector<ViewInfo> ViewInfos() const = 0;
+  // As of the last second.
+  virtual std::vector<OperatorInfo> OperatorInfos() const { return {}; }
+  // Throws Error(`code`) when the process is near its memory limit; `what` is what is refused.
+  virtual void CheckRoom(ErrorCode code, const std::string& what) const {}
   virtual std::string ExplainView(const std::string& name, bool analyze) = 0;
   // Plans a query as if it were a view.
   virtual std::string ExplainQuery(const std::string& query) = 0;
+  // One line: by which rung the query would be kept, and why by no better one.
+  virtual std::string RungOf(const std::string& query) { return ""; }
 };
 
 }  // namespace weir

@@ -48,7 +48,8 @@ class Answer:
 
 
 class WeirServer:
-    def __init__(self, project_sql=PROJECT_SQL):
+    def __init__(self, project_sql=PROJECT_SQL, options=()):
+        self.options = list(options)
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="weir-e2e-"))
         self.project = self.folder / "project"
         self.project.mkdir()
@@ -58,7 +59,8 @@ class WeirServer:
 
     def start(self):
         self.process = subprocess.Popen(
-            [WEIR, "serve", str(self.project), "--data", str(self.folder / "data"), "--listen", "127.0.0.1:0"],
+            [WEIR, "serve", str(self.project), "--data", str(self.folder / "data"), "--listen", "127.0.0.1:0",
+             *self.options],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.lines = []
         for line in self.process.stdout:

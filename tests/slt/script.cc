@@ -61,6 +61,7 @@ class ScriptRunner {
     if (verb == "view") return View(command);
     if (verb == "changes") return Changes(command);
     if (verb == "parked") return Parked(command);
+    if (verb == "explain") return Explain(command);
     throw Mismatch{"there is no command \"" + verb + "\""};
   }
 
@@ -144,6 +145,15 @@ class ScriptRunner {
     Expect(actual == expected,
            "expected\n" + Joined(expected) + "but the view has\n" + Joined(actual));
     for (auto& verdict : world_.VerifyViews(name).views) Expect(verdict.equal, Describe(verdict));
+  }
+
+  // Each line of the body is somewhere in the plan.
+  void Explain(const ScriptCommand& command) {
+    world_.Settle();
+    auto plan = world_.engine().ExplainView(command.words.at(1), false);
+    for (auto& line : command.body) {
+      Expect(plan.find(line) != std::string::npos, "\"" + line + "\" is not in\n" + plan);
+    }
   }
 
   void Changes(const ScriptCommand& command) {

@@ -17,6 +17,9 @@
 //   - row that went
 //   + row that came
 //
+//   explain VIEW
+//   text that is somewhere in its plan
+//
 // A blank line ends a command's body.  Each `view` also compares the view with its batch query, and
 // each restart and crash compares all of them.
 #pragma once

@@ -11,6 +11,7 @@
 #include "duck/plan_node.h"
 #include "flow/operator.h"
 #include "flow/state_io.h"
+#include "flow/upkeep.h"
 
 namespace weir {
 
@@ -24,6 +25,7 @@ class AggregateState {
   virtual void Result(const uint32_t* slots, duckdb::idx_t count, duckdb::Vector& out) = 0;
   virtual void Clear(uint32_t slot) = 0;
   virtual size_t Bytes() const = 0;
+  virtual Upkeep HowKept() const { return {}; }
   virtual bool CanSave() const { return true; }
   virtual void Save(StateWriter& writer) const = 0;
   virtual void Load(StateReader& reader) = 0;

@@ -98,6 +98,14 @@ size_t DistinctSet::Bytes() const {
          bits_.capacity() * sizeof(uint64_t);
 }
 
+Upkeep DistinctSet::HowKept() const {
+  Upkeep upkeep;
+  upkeep.Add(Upkeep::Rung::kClosedForm, "DISTINCT keeps each group's values",
+             "Where an estimate is enough, approx_count_distinct keeps a few hundred bytes a group "
+             "instead (while rows only come).");
+  return upkeep;
+}
+
 void DistinctSet::Save(StateWriter& writer) const {
   values_->Save(writer);
   writer.PutVector(counts_);

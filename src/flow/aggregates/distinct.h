@@ -29,6 +29,7 @@ class DistinctSet {
               const int64_t* weights);
 
   size_t Bytes() const;
+  Upkeep HowKept() const;
   // Of the set only; the members' states are saved by their owner.
   void Save(StateWriter& writer) const;
   void Load(StateReader& reader);

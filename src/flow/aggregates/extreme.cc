@@ -4,6 +4,7 @@
 
 #include "duck/row_codec.h"
 #include "flow/aggregates/aggregate_state.h"
+#include "flow/allocated.h"
 
 namespace weir {
 namespace {
@@ -39,7 +40,10 @@ class GrowingExtreme : public AggregateState {
     for (duckdb::idx_t i = 0; i < arguments.size(); i++) {
       if (!format.validity.RowIsValid(format.sel->get_index(i))) continue;
       std::string& best = best_[slots[i]];
-      if (best.empty() || (maximum_ ? keys[i] > best : keys[i] < best)) best = keys[i];
+      if (!best.empty() && (maximum_ ? keys[i] <= best : keys[i] >= best)) continue;
+      text_bytes_ -= TextBytes(best.size());
+      best = keys[i];
+      text_bytes_ += TextBytes(best.size());
     }
   }
 
@@ -48,8 +52,11 @@ class GrowingExtreme : public AggregateState {
                  [&](uint32_t slot) { return best_[slot].empty() ? nullptr : &best_[slot]; });
   }
 
-  void Clear(uint32_t slot) override { best_[slot].clear(); }
-  size_t Bytes() const override { return best_.capacity() * sizeof(std::string); }
+  void Clear(uint32_t slot) override {
+    text_bytes_ -= TextBytes(best_[slot].size());
+    best_[slot] = std::string();
+  }
+  size_t Bytes() const override { return best_.capacity() * sizeof(std::string) + text_bytes_; }
   void Save(StateWriter& writer) const override {
     writer.Put<uint64_t>(best_.size());
     for (auto& best : best_) writer.PutString(best);
@@ -57,7 +64,7 @@ class GrowingExtreme : public AggregateState {
   void Load(StateReader& reader) override {
     best_.clear();
     for (uint64_t left = reader.Get<uint64_t>(); left; left--) {
-      best_.emplace_back(reader.GetString());
+      text_bytes_ += TextBytes(best_.emplace_back(reader.GetString()).size());
     }
   }
 
@@ -65,6 +72,7 @@ class GrowingExtreme : public AggregateState {
   bool maximum_;
   RowCodec codec_;
   std::vector<std::string> best_;
+  size_t text_bytes_ = 0;
 };
 
 class Extreme : public AggregateState {
@@ -83,10 +91,10 @@ class Extreme : public AggregateState {
       if (!format.validity.RowIsValid(format.sel->get_index(i))) continue;
       auto& values = values_[slots[i]];
       auto [entry, added] = values.try_emplace(std::string(keys[i]), 0);
-      if (added) bytes_ += entry->first.size() + kNodeBytes;
+      if (added) bytes_ += BytesOf(entry->first);
       entry->second += weights ? weights[i] : 1;
       if (entry->second == 0) {
-        bytes_ -= entry->first.size() + kNodeBytes;
+        bytes_ -= BytesOf(entry->first);
         values.erase(entry);
       }
     }
@@ -100,7 +108,17 @@ class Extreme : public AggregateState {
     });
   }
 
-  void Clear(uint32_t slot) override { values_[slot].clear(); }
+  void Clear(uint32_t slot) override {
+    for (auto& [value, weight] : values_[slot]) bytes_ -= BytesOf(value);
+    values_[slot].clear();
+  }
+  Upkeep HowKept() const override {
+    Upkeep upkeep;
+    upkeep.Add(Upkeep::Rung::kClosedForm, std::string("its input has rows that go, so ") +
+                                              (maximum_ ? "max" : "min") +
+                                              " keeps an ordered multiset of each group's values");
+    return upkeep;
+  }
   size_t Bytes() const override { return values_.capacity() * sizeof(values_[0]) + bytes_; }
   void Save(StateWriter& writer) const override {
     writer.Put<uint64_t>(values_.size());
@@ -118,17 +136,20 @@ class Extreme : public AggregateState {
       auto& values = values_.emplace_back();
       for (uint64_t left = reader.Get<uint64_t>(); left; left--) {
         std::string value(reader.GetString());
-        bytes_ += value.size() + kNodeBytes;
+        bytes_ += BytesOf(value);
         values.emplace_hint(values.end(), std::move(value), reader.Get<int64_t>());
       }
     }
   }
 
  private:
-  static constexpr size_t kNodeBytes = 80;  // a map node with a short string
+  using Values = std::map<std::string, int64_t>;
+  static size_t BytesOf(const std::string& value) {
+    return TreeNodeBytes<Values::value_type>() + TextBytes(value.size());
+  }
   bool maximum_;
   RowCodec codec_;
-  std::vector<std::map<std::string, int64_t>> values_;
+  std::vector<Values> values_;
   size_t bytes_ = 0;
 };
 

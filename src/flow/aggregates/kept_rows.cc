@@ -7,6 +7,7 @@
 #include "duck/native_aggregate.h"
 #include "duck/row_codec.h"
 #include "flow/aggregates/aggregate_state.h"
+#include "flow/allocated.h"
 
 namespace weir {
 namespace {
@@ -82,6 +83,27 @@ class KeptRows : public AggregateState {
     groups_[slot] = Group();
   }
 
+  Upkeep HowKept() const override {
+    Upkeep upkeep;
+    if (!call_.order.empty()) {
+      upkeep.Add(Upkeep::Rung::kTouched,
+                 call_.function +
+                     " with ORDER BY keeps each group's rows and computes touched "
+                     "groups again",
+                 "Without the ORDER BY inside, or with it in the query that reads the view, it "
+                 "need not.");
+    } else if (indexed_) {
+      upkeep.Add(Upkeep::Rung::kTouched,
+                 "its input has rows that go, and " + call_.function +
+                     " has no closed form for that: touched groups are computed again",
+                 "Over a stream, whose rows only come, it would be kept by the change.");
+    } else {
+      upkeep.Add(Upkeep::Rung::kTouched,
+                 call_.function + " of several values is computed again for touched groups");
+    }
+    return upkeep;
+  }
+
   size_t Bytes() const override { return bytes_ + groups_.capacity() * sizeof(Group); }
 
   void Save(StateWriter& writer) const override {
@@ -112,10 +134,11 @@ class KeptRows : public AggregateState {
     std::unordered_multimap<std::string, std::string> places;  // row to place, when indexed
     size_t bytes = 0;
   };
-  static constexpr size_t kNodeBytes = 96;
-
   static size_t BytesOf(const std::string& place, const std::string& row, bool indexed) {
-    return (place.size() + row.size() + kNodeBytes) * (indexed ? 2 : 1);
+    size_t texts = TextBytes(place.size()) + TextBytes(row.size());
+    size_t bytes = TreeNodeBytes<std::pair<const std::string, std::string>>() + texts;
+    if (indexed) bytes += HashNodeBytes<std::pair<const std::string, std::string>>() + texts;
+    return bytes;
   }
 
   void Insert(Group& group, std::string place, std::string row) {

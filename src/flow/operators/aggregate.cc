@@ -55,6 +55,8 @@ class Aggregate : public Operator {
     new_.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(this->types()));
     out_.InitializeEmpty(DuckTypes(this->types()));
     if (global_) Grow(1);
+    for (auto& call : calls_) upkeep.Add(call.state->HowKept());
+    for (auto& distinct : distincts_) upkeep.Add(distinct.set->HowKept());
   }
 
   void Push(size_t, duckdb::DataChunk& rows, const int64_t* weights) override {
@@ -113,7 +115,9 @@ class Aggregate : public Operator {
 
   bool HasState() const override { return true; }
   size_t StateBytes() const override {
-    size_t bytes = groups_->Bytes() + weight_.capacity() * 8 + is_touched_.capacity();
+    size_t bytes = groups_->Bytes() + weight_.capacity() * sizeof(int64_t) + shown_.capacity() +
+                   is_touched_.capacity() +
+                   (touched_.capacity() + fresh_.capacity()) * sizeof(uint32_t);
     for (auto& call : calls_) bytes += call.state->Bytes();
     for (auto& distinct : distincts_) bytes += distinct.set->Bytes();
     return bytes;

@@ -82,8 +82,14 @@ class Batch : public Operator {
   }
 
   bool HasState() const override { return true; }
+  std::vector<RowStore*> RowStores() override {
+    std::vector<RowStore*> stores{output_.rows.get()};
+    for (auto& input : inputs_) stores.push_back(input.rows.get());
+    return stores;
+  }
   size_t StateBytes() const override {
-    size_t bytes = table_ ? table_->Bytes() : 0;
+    size_t bytes = (table_ ? table_->Bytes() : 0) + is_touched_.capacity() +
+                   touched_.capacity() * sizeof(uint32_t);
     auto add = [&](const Kept& kept) {
       bytes += kept.rows->Bytes() + kept.heads.capacity() * sizeof(RowRef);
     };

@@ -9,6 +9,7 @@
 #include "duck/evaluator.h"
 #include "duck/row_codec.h"
 #include "duckdb/common/vector_operations/vector_operations.hpp"
+#include "flow/allocated.h"
 #include "flow/operators/operators.h"
 #include "flow/row_buffer.h"
 
@@ -58,7 +59,8 @@ class ClockFilter : public Operator {
         for (auto& [row, weight] : from->second) EmitRow(row, is ? weight : -weight, emit);
       }
       if (Settled(from->first)) {
-        for (auto& [row, weight] : from->second) bytes_ -= row.size() + kNodeBytes;
+        for (auto& [row, weight] : from->second) bytes_ -= BytesOf(row);
+        bytes_ -= KeyBytes(from->first);
         from = kept_.erase(from);
       } else {
         ++from;
@@ -136,7 +138,14 @@ class ClockFilter : public Operator {
   }
 
  private:
-  static constexpr size_t kNodeBytes = 160;  // two tree nodes with their strings
+  using Rows = std::map<std::string, int64_t>;
+  using Kept = std::map<std::string, Rows, std::less<>>;
+  static size_t BytesOf(const std::string& row) {
+    return TreeNodeBytes<Rows::value_type>() + TextBytes(row.size());
+  }
+  static size_t KeyBytes(const std::string& key) {
+    return TreeNodeBytes<Kept::value_type>() + TextBytes(key.size());
+  }
 
   duckdb::LogicalType KeyType() const { return spec_.predicate.type; }
 
@@ -163,14 +172,18 @@ class ClockFilter : public Operator {
   }
 
   void Keep(std::string key, std::string row, int64_t weight) {
-    auto& rows = kept_[std::move(key)];
+    auto [at, new_key] = kept_.try_emplace(std::move(key));
+    auto& rows = at->second;
+    if (new_key) bytes_ += KeyBytes(at->first);
     auto [entry, added] = rows.try_emplace(std::move(row), 0);
-    if (added) bytes_ += entry->first.size() + kNodeBytes;
+    if (added) bytes_ += BytesOf(entry->first);
     entry->second += weight;
-    if (entry->second == 0) {
-      bytes_ -= entry->first.size() + kNodeBytes;
-      rows.erase(entry);
-    }
+    if (entry->second != 0) return;
+    bytes_ -= BytesOf(entry->first);
+    rows.erase(entry);
+    if (!rows.empty()) return;
+    bytes_ -= KeyBytes(at->first);
+    kept_.erase(at);
   }
 
   template <class EmitRows>
@@ -191,7 +204,7 @@ class ClockFilter : public Operator {
   RowCodec key_codec_, row_codec_;
   bool has_clock_ = false;
   std::string bound_;
-  std::map<std::string, std::map<std::string, int64_t>, std::less<>> kept_;
+  Kept kept_;
   size_t bytes_ = 0;
   duckdb::DataChunk keys_, rows_, decoded_;
   RowBuffer out_;

@@ -8,6 +8,7 @@
 
 #include "duck/evaluator.h"
 #include "duck/row_codec.h"
+#include "flow/allocated.h"
 #include "flow/key_table.h"
 #include "flow/operators/operators.h"
 #include "flow/row_store.h"
@@ -36,6 +37,11 @@ class GroupTop : public Operator {
       group_values_ = std::make_unique<Evaluator>(session, call.groups);
     }
     out_.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(this->types()));
+    if (!prune_) {
+      upkeep.Add(Upkeep::Rung::kClosedForm,
+                 "its input has rows that go, so each group keeps all its rows in order: any may "
+                 "come up");
+    }
   }
 
   void Push(size_t, duckdb::DataChunk& rows, const int64_t* weights) override {
@@ -56,7 +62,11 @@ class GroupTop : public Operator {
       auto& entry = rows_.At(ref);
       if (entry.weight == 0) Insert(group, std::string(keys[i]), ref);
       entry.weight += static_cast<int32_t>(weights ? weights[i] : 1);
-      if (entry.weight == 0) group.items.erase({std::string(keys[i]), ref});
+      if (entry.weight == 0) {
+        Item item{std::string(keys[i]), ref};
+        items_bytes_ -= BytesOf(item);
+        group.items.erase(item);
+      }
       changed_.push_back(ref);
       if (prune_) Prune(group);
     }
@@ -90,9 +100,10 @@ class GroupTop : public Operator {
   }
 
   bool HasState() const override { return true; }
+  std::vector<RowStore*> RowStores() override { return {&rows_}; }
   size_t StateBytes() const override {
     return (table_ ? table_->Bytes() : 0) + rows_.Bytes() + items_bytes_ +
-           groups_.size() * sizeof(Group);
+           groups_.capacity() * sizeof(Group);
   }
   void Save(StateWriter& writer) const override {
     if (table_) table_->Save(writer);
@@ -209,9 +220,13 @@ class GroupTop : public Operator {
     });
   }
 
+  static size_t BytesOf(const Item& item) {
+    return TreeNodeBytes<Item>() + TextBytes(item.key.size());
+  }
   void Insert(Group& group, std::string key, RowRef ref) {
-    items_bytes_ += key.size() + sizeof(Item) + 32;
-    group.items.insert({std::move(key), ref});
+    Item item{std::move(key), ref};
+    items_bytes_ += BytesOf(item);
+    group.items.insert(std::move(item));
   }
 
   // Surely after all that the group can show.
@@ -250,7 +265,7 @@ class GroupTop : public Operator {
   }
   void DropLast(Group& group) {
     auto last = std::prev(group.items.end());
-    items_bytes_ -= last->key.size() + sizeof(Item) + 32;
+    items_bytes_ -= BytesOf(*last);
     rows_.At(last->ref).weight = 0;  // removed at the end of the step
     changed_.push_back(last->ref);
     group.items.erase(last);

@@ -107,6 +107,11 @@ class Join : public Operator {
       own.fetched.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(own.types));
     }
     pairs_.InitializeEmpty(DuckTypes(pair_types_));
+    if (!key_count_) {
+      upkeep.Add(Upkeep::Rung::kTouched,
+                 "no equality binds the two sides: a row that changes meets all rows of the other",
+                 "With an equality in the join's condition partners are looked up.");
+    }
   }
 
   void Push(size_t port, duckdb::DataChunk& rows, const int64_t* weights) override {
@@ -142,12 +147,24 @@ class Join : public Operator {
   }
 
   bool HasState() const override { return true; }
+  std::vector<RowStore*> RowStores() override {
+    std::vector<RowStore*> stores;
+    for (auto& side : sides_) {
+      if (side.rows) stores.push_back(side.rows.get());
+    }
+    return stores;
+  }
   size_t StateBytes() const override {
     size_t bytes = table_ ? table_->Bytes() : 0;
     if (group_table_) bytes += group_table_->Bytes();
+    bytes += groups_.capacity() * sizeof(Group) +
+             (group_of_.capacity() + is_listed_.capacity()) * sizeof(uint32_t) +
+             maybe_empty_.capacity() * sizeof(uint32_t) +
+             group_slots_.capacity() * sizeof(group_slots_[0]) + is_listed_.size() * 4;
     for (auto& side : sides_) {
       bytes += side.heads.capacity() * sizeof(RowRef) + side.counts.capacity() * sizeof(int64_t) +
-               side.is_changed.capacity();
+               side.is_changed.capacity() + side.touched.capacity() * sizeof(Touched) +
+               side.changed_keys.capacity() * sizeof(ChangedKey);
       if (side.rows) bytes += side.rows->Bytes();
     }
     return bytes;

@@ -116,6 +116,7 @@ class OutputOperator : public Operator {
   // Calls `row` for each row whose weight changed since the last call, with the net change.
   void Take(const std::function<void(std::string_view key, int64_t weight)>& row);
   bool HasChanges() const;
+  size_t StateBytes() const override;  // of the changes not taken yet: of a filling, all its rows
 
  private:
   struct Impl;

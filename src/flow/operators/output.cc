@@ -1,6 +1,7 @@
 #include <unordered_map>
 
 #include "duck/row_codec.h"
+#include "flow/allocated.h"
 #include "flow/operators/operators.h"
 
 namespace weir {
@@ -9,6 +10,7 @@ struct OutputOperator::Impl {
   explicit Impl(const RowTypes& types) : codec(types) {}
   RowCodec codec;
   std::unordered_map<std::string, int64_t> changes;
+  size_t text_bytes = 0;
 };
 
 OutputOperator::OutputOperator(RowTypes types)
@@ -19,14 +21,22 @@ OutputOperator::~OutputOperator() = default;
 void OutputOperator::Push(size_t, duckdb::DataChunk& rows, const int64_t* weights) {
   auto& keys = impl_->codec.Encode(rows);
   for (duckdb::idx_t i = 0; i < rows.size(); i++) {
-    impl_->changes[std::string(keys[i])] += weights ? weights[i] : 1;
+    auto [entry, added] = impl_->changes.try_emplace(std::string(keys[i]), 0);
+    entry->second += weights ? weights[i] : 1;
+    if (added) impl_->text_bytes += TextBytes(keys[i].size());
   }
+}
+
+size_t OutputOperator::StateBytes() const {
+  return impl_->changes.size() * HashNodeBytes<std::pair<const std::string, int64_t>>() +
+         impl_->text_bytes;
 }
 
 void OutputOperator::Take(const std::function<void(std::string_view, int64_t)>& row) {
   for (auto& [key, weight] : impl_->changes) {
     if (weight != 0) row(key, weight);
   }
+  impl_->text_bytes = 0;
   if (impl_->changes.bucket_count() > 4096) {
     std::unordered_map<std::string, int64_t>().swap(impl_->changes);
   } else {

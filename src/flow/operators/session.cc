@@ -11,6 +11,7 @@
 #include <algorithm>
 
 #include "duck/evaluator.h"
+#include "flow/allocated.h"
 #include "flow/key_table.h"
 #include "flow/operators/operators.h"
 #include "flow/row_store.h"
@@ -36,6 +37,8 @@ class Sessions : public Operator {
       keys_.InitializeEmpty(DuckTypes(group_types));
     }
     out_.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(this->types()));
+    upkeep.Add(Upkeep::Rung::kTouched,
+               "a row that moves an end of its session shows the session's rows again");
   }
 
   void Push(size_t, duckdb::DataChunk& rows, const int64_t* weights) override {
@@ -65,8 +68,9 @@ class Sessions : public Operator {
   }
 
   bool HasState() const override { return true; }
+  std::vector<RowStore*> RowStores() override { return {&rows_}; }
   size_t StateBytes() const override {
-    return rows_.Bytes() + rows_.rows() * sizeof(Row) + keys_of_.capacity() * sizeof(Key) +
+    return rows_.Bytes() + sessions_bytes_ + keys_of_.capacity() * sizeof(Key) +
            (table_ ? table_->Bytes() : 0);
   }
   void Save(StateWriter& writer) const override {
@@ -104,6 +108,7 @@ class Sessions : public Operator {
       key.head = heads[slot];
       key.is_used = true;
       key.sessions = Split(rows);
+      for (auto& session : key.sessions) sessions_bytes_ += BytesOf(session);
     }
   }
 
@@ -159,6 +164,11 @@ class Sessions : public Operator {
       sessions.back().rows.push_back(row);
     }
     return sessions;
+  }
+
+  // With the block its rows stand in, and its place in the key's list.
+  static size_t BytesOf(const Session& session) {
+    return AllocatedBytes(session.rows.capacity() * sizeof(Row)) + sizeof(Session);
   }
 
   // Applies a key's changes to its sessions.
@@ -245,6 +255,8 @@ class Sessions : public Operator {
         for (auto& row : session.rows) Show(row.ref, session, rows_.At(row.ref).weight);
       }
     }
+    for (auto session = from; session != to; ++session) sessions_bytes_ -= BytesOf(*session);
+    for (auto& session : sessions) sessions_bytes_ += BytesOf(session);
     auto at = key.sessions.erase(from, to);
     key.sessions.insert(at, std::make_move_iterator(sessions.begin()),
                         std::make_move_iterator(sessions.end()));
@@ -279,6 +291,7 @@ class Sessions : public Operator {
   std::vector<Key> keys_of_;         // by slot
   std::vector<uint32_t> touched_;
   std::vector<std::pair<uint32_t, RowRef>> gone_;
+  size_t sessions_bytes_ = 0;
 
   uint32_t slots_[STANDARD_VECTOR_SIZE];
   Micros times_[STANDARD_VECTOR_SIZE];

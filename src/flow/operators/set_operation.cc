@@ -51,7 +51,8 @@ class SetOperation : public Operator {
 
   bool HasState() const override { return true; }
   size_t StateBytes() const override {
-    return table_->Bytes() + counts_.capacity() * sizeof(Count);
+    return table_->Bytes() + counts_.capacity() * sizeof(Count) +
+           touched_.capacity() * sizeof(touched_[0]);
   }
   void Save(StateWriter& writer) const override {
     table_->Save(writer);

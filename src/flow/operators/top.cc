@@ -7,6 +7,7 @@
 #include "duck/evaluator.h"
 #include "duck/row_codec.h"
 #include "duckdb/common/vector_operations/vector_operations.hpp"
+#include "flow/allocated.h"
 #include "flow/operators/operators.h"
 #include "flow/row_buffer.h"
 
@@ -38,6 +39,12 @@ class Top : public Operator {
         prune_(append_only && limit.has_value()),
         out_(this->types()) {
     decoded_.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(this->types()), 1);
+    if (!prune_) {
+      upkeep.Add(Upkeep::Rung::kClosedForm,
+                 limit_ ? "its input has rows that go, so all rows are kept in order: any may come "
+                          "up"
+                        : "without LIMIT all rows are kept in order");
+    }
   }
 
   void Push(size_t, duckdb::DataChunk& rows, const int64_t* weights) override {
@@ -78,10 +85,11 @@ class Top : public Operator {
     }
     out_.Flush(emit);
     shown_ = std::move(now);
+    CountShown();
   }
 
   bool HasState() const override { return true; }
-  size_t StateBytes() const override { return bytes_; }
+  size_t StateBytes() const override { return bytes_ + shown_bytes_; }
 
   void Save(StateWriter& writer) const override {
     writer.Put<uint64_t>(rows_.size());
@@ -106,6 +114,7 @@ class Top : public Operator {
       std::string row(reader.GetString());
       shown_[std::move(row)] = reader.Get<int64_t>();
     }
+    CountShown();
   }
 
  private:
@@ -113,8 +122,6 @@ class Top : public Operator {
     std::string key, row;
     auto operator<=>(const Position&) const = default;
   };
-  static constexpr size_t kNodeBytes = 128;
-
   void Add(Position position, int64_t weight) {
     auto [entry, added] = rows_.try_emplace(std::move(position), 0);
     if (added) bytes_ += Size(entry->first);
@@ -125,7 +132,14 @@ class Top : public Operator {
     }
   }
   static size_t Size(const Position& position) {
-    return position.key.size() + position.row.size() + kNodeBytes;
+    return TreeNodeBytes<std::pair<const Position, int64_t>>() + TextBytes(position.key.size()) +
+           TextBytes(position.row.size());
+  }
+  void CountShown() {
+    shown_bytes_ = 0;
+    for (auto& [row, weight] : shown_) {
+      shown_bytes_ += TreeNodeBytes<decltype(shown_)::value_type>() + TextBytes(row.size());
+    }
   }
 
   // Each entry stands for at least one row, so the first offset + limit entries are enough.
@@ -157,7 +171,7 @@ class Top : public Operator {
   bool changed_ = false;
   std::map<Position, int64_t> rows_;
   std::map<std::string, int64_t> shown_;
-  size_t bytes_ = 0;
+  size_t bytes_ = 0, shown_bytes_ = 0;
   duckdb::DataChunk decoded_;
   RowBuffer out_;
 };

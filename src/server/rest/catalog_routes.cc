@@ -55,6 +55,38 @@ std::string StreamJson(Server& server, const Stream& stream, const LakeInfo* lak
                      lake->last.value, lake->files, lake->rows, lake->bytes, lake->last.value);
 }
 
+std::string JsonTexts(const std::vector<std::string>& texts) {
+  std::string json = "[";
+  for (auto& text : texts) json += (json.size() > 1 ? "," : "") + QuoteJson(text);
+  return json + "]";
+}
+
+// What several views need is told once.
+std::string OperatorJson(const OperatorInfo& info) {
+  std::string notes;
+  for (auto& note : info.upkeep.notes) {
+    notes += (notes.empty() ? "" : ",") + std::string("{\"why\":") + QuoteJson(note.why) +
+             ",\"hint\":" + QuoteJson(note.hint) + "}";
+  }
+  return "{\"id\":" + QuoteJson(info.id) + ",\"name\":" + QuoteJson(info.name) +
+         ",\"detail\":" + QuoteJson(info.detail) + ",\"views\":" + JsonTexts(info.views) +
+         fmt::format(R"(,"shared":{},"rung":"{}","notes":[{}],"rows_in":{},"rows_out":{})"
+                     R"(,"time_ms":{:.3f},"state_bytes":{},"file_bytes":{},"failure":)",
+                     info.views.size() > 1, ToString(info.upkeep.rung), notes, info.rows_in,
+                     info.rows_out, static_cast<double>(info.nanos) / 1e6, info.state_bytes,
+                     info.file_bytes) +
+         QuoteJson(info.failure) + "}";
+}
+
+std::string EngineJson(const EngineInfo& engine) {
+  return fmt::format(R"({{"steps":{},"rows":{},"lag_ms":{:.3f},"backlog_bytes":{},"filling":{})"
+                     R"(,"state_bytes":{},"file_bytes":{},"memory_in_use":{},"memory_limit":{})"
+                     R"(,"memory_full":{}}})",
+                     engine.steps, engine.rows, static_cast<double>(engine.lag) / 1000,
+                     engine.backlog_bytes, engine.filling, engine.state_bytes, engine.file_bytes,
+                     engine.memory_in_use, engine.memory_limit, engine.memory_full);
+}
+
 std::string ViewJson(Server& server, const View& view, const ViewInfo* info) {
   std::string json = "{\"name\":" + QuoteJson(view.name) +
                      ",\"comment\":" + QuoteJson(view.comment) + ",\"sql\":" + QuoteJson(view.sql) +
@@ -66,11 +98,14 @@ std::string ViewJson(Server& server, const View& view, const ViewInfo* info) {
                        : info->status == ViewStatus::kFilling ? "filling"
                                                               : "parked";
   json += fmt::format(R"(,"rows":{},"state_bytes":{},"rung":"{}","status":"{}","progress":{:.4f})"
-                      R"(,"offset":{},"as_of":"{}","changes_per_second":{:.2f})",
+                      R"(,"offset":{},"as_of":"{}","changes_per_second":{:.2f},"changes":{})"
+                      R"(,"shared_bytes":{},"file_bytes":{},"content_bytes":{})",
                       info->rows, info->state_bytes,
                       info->rung == Rung::kIncremental ? "incremental" : "recompute", status,
                       info->progress, info->offset.value, IsoTime(info->as_of),
-                      server.ChangesPerSecond(info->name));
+                      server.ChangesPerSecond(info->name), info->changes, info->shared_bytes,
+                      info->file_bytes, info->content_bytes);
+  json += ",\"operators\":" + JsonTexts(info->operators);
   json += ",\"error\":" + ErrorOrNull(info->error) + ",\"ordered_by\":[";
   bool first = true;
   for (auto& [column, descending] : info->ordered_by) {
@@ -86,7 +121,10 @@ std::string CatalogJson(Server& server) {
   auto engine = server.parts().views.Info();
   auto infos = server.parts().views.ViewInfos();
   auto lakes = server.parts().lake.Info();
-  std::string streams, tables, views;
+  std::string streams, tables, views, operators;
+  for (auto& info : server.parts().views.OperatorInfos()) {
+    operators += (operators.empty() ? "" : ",") + OperatorJson(info);
+  }
   for (auto& [name, stream] : state->streams) {
     const LakeInfo* lake = nullptr;
     for (auto& candidate : lakes) {
@@ -105,7 +143,8 @@ std::string CatalogJson(Server& server) {
   return "{\"version\":\"" WEIR_VERSION "\",\"offset\":" + std::to_string(engine.offset.value) +
          ",\"as_of\":\"" + IsoTime(engine.as_of) +
          "\",\"time_zone\":" + QuoteJson(state->time_zone) + ",\"streams\":[" + streams +
-         "],\"tables\":[" + tables + "],\"views\":[" + views + "]}";
+         "],\"tables\":[" + tables + "],\"views\":[" + views + "],\"operators\":[" + operators +
+         "],\"engine\":" + EngineJson(engine) + "}";
 }
 
 void PutLayout(Server& server, const ExchangePtr& exchange) {
