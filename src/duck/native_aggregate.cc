@@ -73,13 +73,6 @@ void NativeAggregate::Result(const uint32_t* slots, duckdb::idx_t count, duckdb:
   impl_->bound->function.finalize(impl_->addresses, input, out, count, 0);
 }
 
-void NativeAggregate::ResultOf(uint32_t slot, duckdb::Vector& out, duckdb::idx_t row) {
-  auto* addresses = duckdb::FlatVector::GetDataUnsafe<duckdb::data_ptr_t>(impl_->addresses);
-  addresses[0] = impl_->State(slot);
-  auto input = impl_->Input();
-  impl_->bound->function.finalize(impl_->addresses, input, out, 1, row);
-}
-
 size_t NativeAggregate::Bytes() const {
   return impl_->pages.size() * kStatesPerPage * impl_->state_size + impl_->arena.AllocationSize();
 }

@@ -20,8 +20,6 @@ class NativeAggregate {
   void Update(duckdb::DataChunk& arguments, const uint32_t* slots);
   // Results of the groups, from `out`'s row 0.
   void Result(const uint32_t* slots, duckdb::idx_t count, duckdb::Vector& out);
-  // The result of one group, as out's row `row`.
-  void ResultOf(uint32_t slot, duckdb::Vector& out, duckdb::idx_t row);
   size_t Bytes() const;
 
  private:

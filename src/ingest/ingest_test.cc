@@ -205,7 +205,8 @@ TEST_F(TableTest, WhatWaitsIsBounded) {
   for (auto& answer : waiting) EXPECT_FALSE(answer.get().error);
 }
 
-// ---- a log that refuses --------------------------------------------------------------------------
+// ---- a log that refuses
+// --------------------------------------------------------------------------
 
 // A log that can be told to refuse the next append, as a full queue does.
 class BusyLog : public Log {

@@ -6,9 +6,14 @@ namespace weir {
 namespace {
 uint64_t RowsOf(const ViewChange& change) { return change.added.rows + change.removed.rows; }
 
+// What a vector takes beside its values: itself, its cache, and the headers of their buffers.
+constexpr size_t kVectorBytes = 400;
+
 size_t BytesOf(const Columns& columns) {
   size_t bytes = 0;
-  for (auto& chunk : columns.chunks) bytes += sizeof(*chunk) + chunk->GetAllocationSize();
+  for (auto& chunk : columns.chunks) {
+    bytes += sizeof(*chunk) + chunk->GetAllocationSize() + chunk->ColumnCount() * kVectorBytes;
+  }
   return bytes;
 }
 }  // namespace

@@ -23,7 +23,11 @@ StateMemory::StateMemory(StateMemoryOptions options, Clock& clock)
 }
 
 std::byte* StateMemory::Allocate(size_t bytes) {
-  if (Above(kOver)) {
+  if (Above(kOver)) Look();
+  // Rows that can still go to the file bring it down again; what others have for a moment (bodies,
+  // blocks that wait) is no reason to stop a view.
+  bool can_move = !options_.spill_directory.empty() && !file_is_full_;
+  if (Above(can_move ? kFarOver : kOver)) {
     throw Error(ErrorCode::kLimitExceeded,
                 fmt::format("state would go over the memory limit of {}", Megabytes(limit())));
   }

@@ -2,7 +2,9 @@
 //
 //   above 70 %   rows that operators keep go to an unlinked file in the data folder, oldest first
 //   above 90 %   no room: new views are refused, fillings stop, producers are told to wait
-//   above 100 %  an operator that asks for a page fails, and its views are parked
+//   above 100 %  an operator that asks for a page fails when rows can no longer go to the file, and
+//   its
+//                views are parked; above 125 % also when they can
 //
 // What counts is the process's own memory as the machine sees it, looked at now and then; between
 // two looks the pages handed out since are added.  Any thread.
@@ -62,7 +64,7 @@ class StateMemory : public PageMemory {
   bool FileIsFull() const { return file_is_full_; }
 
  private:
-  static constexpr uint64_t kShort = 70, kFull = 90, kOver = 100;  // percent
+  static constexpr uint64_t kShort = 70, kFull = 90, kOver = 100, kFarOver = 125;  // percent
   static constexpr Micros kBetweenLooks = 20'000;
   static constexpr Micros kBetweenTrims = 5'000'000;
 

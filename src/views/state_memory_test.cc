@@ -44,14 +44,26 @@ TEST_F(StateMemoryTest, PagesHandedOutCountUntilTheNextLook) {
   for (auto* page : pages) memory.Free(page, kPage, false);
 }
 
-TEST_F(StateMemoryTest, AboveTheLimitNoPageIsHandedOut) {
+TEST_F(StateMemoryTest, ABitAboveTheLimitPagesAreHandedOutWhileRowsCanGoToTheFile) {
   in_use_ = 11 * kMegabyte;
+  StateMemory memory(Options(10 * kMegabyte), clock_);
+  EXPECT_TRUE(memory.IsFull());
+  std::byte* page = memory.Allocate(kPage);
+  memory.Free(page, kPage, false);
+  auto nowhere = Options(10 * kMegabyte);
+  nowhere.spill_directory.clear();
+  StateMemory without_file(nowhere, clock_);
+  EXPECT_THROW(without_file.Allocate(kPage), Error);
+}
+
+TEST_F(StateMemoryTest, FarAboveTheLimitNoPageIsHandedOut) {
+  in_use_ = 13 * kMegabyte;
   StateMemory memory(Options(10 * kMegabyte), clock_);
   EXPECT_TRUE(memory.IsFull());
   EXPECT_THROW(memory.Allocate(kPage), Error);
   auto refusal = memory.Refusal(ErrorCode::kUnavailable, "events are not taken now");
   EXPECT_EQ(refusal.message,
-            "events are not taken now: the process has 11 MB of its memory limit of 10 MB");
+            "events are not taken now: the process has 13 MB of its memory limit of 10 MB");
 }
 
 TEST_F(StateMemoryTest, WithoutALimitNothingIsShort) {

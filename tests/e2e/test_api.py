@@ -153,6 +153,7 @@ class Views(ServerTest):
         self.server.sql("CREATE STREAM documents (d JSON)")
         self.addCleanup(self.server.sql, "DROP STREAM documents CASCADE")
         self.server.sql("CREATE MATERIALIZED VIEW kept AS SELECT d FROM documents")
+        self.server.wait_live("kept")
         offset = self.server.post("documents", '[{"d": {\n  "a":\n 1\n}}]', {"Content-Type": "application/json"}).json["offset"]
         lines = self.server.get(f"/v1/views/kept?format=ndjson&wait_for={offset}").body.splitlines()
         self.assertEqual([json.loads(line) for line in lines], [{"d": {"a": 1}}])

@@ -112,9 +112,20 @@ class WeirServer:
     def sql(self, sql, query="", headers=None):
         return self.request("POST", "/v1/sql" + query, sql, {"Content-Type": "text/plain", **(headers or {})})
 
+    def wait_live(self, view, seconds=30):
+        """Until a new view is filled."""
+        deadline = time.monotonic() + seconds
+        while (answer := self.get(f"/v1/views/{view}")).status == 503:
+            if time.monotonic() > deadline:
+                raise AssertionError(answer.body)
+            time.sleep(0.02)
+
     def rows(self, view, wait_for=None, query=""):
         path = f"/v1/views/{view}?" + (f"wait_for={wait_for}" if wait_for is not None else "") + query
-        return self.get(path).json["rows"]
+        answer = self.get(path)
+        if answer.status != 200:
+            raise AssertionError(f"{path}: {answer.status} {answer.body}")
+        return answer.json["rows"]
 
     def raw(self, data, timeout=15):
         """Sends bytes as they are; returns all that comes back until the server closes or falls silent."""

@@ -62,20 +62,20 @@ class KeptRows : public AggregateState {
   }
 
   void Result(const uint32_t* slots, duckdb::idx_t count, duckdb::Vector& out) override {
-    results_.clear();
-    for (duckdb::idx_t i = 0; i < count; i++) {
-      results_.push_back(std::make_unique<NativeAggregate>(call_));
-      auto& native = *results_.back();
-      native.Grow(1);
+    result_ = std::make_unique<NativeAggregate>(call_);
+    result_->Grow(count);
+    states_.resize(count);
+    for (uint32_t state = 0; state < count; state++) {
+      states_[state] = state;
       page_.Reset();
       duckdb::idx_t rows = 0;
-      for (auto& [place, row] : groups_[slots[i]].rows) {
+      for (auto& [place, row] : groups_[slots[state]].rows) {
         codec_.Decode(row, page_, rows++);
-        if (rows == STANDARD_VECTOR_SIZE) rows = Feed(native, rows);
+        if (rows == STANDARD_VECTOR_SIZE) rows = Feed(state, rows);
       }
-      Feed(native, rows);
-      native.ResultOf(0, out, i);
+      Feed(state, rows);
     }
+    result_->Result(states_.data(), count, out);
   }
 
   void Clear(uint32_t slot) override {
@@ -104,7 +104,9 @@ class KeptRows : public AggregateState {
     return upkeep;
   }
 
-  size_t Bytes() const override { return bytes_ + groups_.capacity() * sizeof(Group); }
+  size_t Bytes() const override {
+    return bytes_ + groups_.capacity() * sizeof(Group) + (result_ ? result_->Bytes() : 0);
+  }
 
   void Save(StateWriter& writer) const override {
     writer.Put<uint64_t>(next_);
@@ -161,13 +163,13 @@ class KeptRows : public AggregateState {
     group.places.erase(found);
   }
 
-  duckdb::idx_t Feed(NativeAggregate& native, duckdb::idx_t rows) {
+  duckdb::idx_t Feed(uint32_t state, duckdb::idx_t rows) {
     if (rows == 0) return 0;
     for (duckdb::idx_t i = 0; i < given_.ColumnCount(); i++)
       given_.data[i].Reference(page_.data[i]);
     given_.SetCardinality(rows);
-    zeros_.resize(rows);
-    native.Update(given_, zeros_.data());
+    fed_.assign(rows, state);
+    result_->Update(given_, fed_.data());
     page_.Reset();
     return 0;
   }
@@ -180,9 +182,9 @@ class KeptRows : public AggregateState {
   uint64_t next_ = 0;
   size_t bytes_ = 0;
   duckdb::DataChunk order_, given_, page_;
-  std::vector<uint32_t> zeros_;
+  std::vector<uint32_t> fed_, states_;
   // What a result refers to lives until the next one is asked for.
-  std::vector<std::unique_ptr<NativeAggregate>> results_;
+  std::unique_ptr<NativeAggregate> result_;
 };
 
 }  // namespace

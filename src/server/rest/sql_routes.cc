@@ -245,13 +245,14 @@ void RunSql(Server& server, const ExchangePtr& exchange) {
       throw Error(ErrorCode::kInvalidRequest, "a statement is answered as json, ndjson or csv",
                   "Arrow and Parquet are for queries.");
     }
-    server.RunAside(exchange, [&server, statements, format, media_type,
-                               params = request.params_json] {
-      ResultTable table;
-      for (auto& statement : statements) table = server.parts().statements.Run(statement, params);
-      if (!table.written || statements.size() > 1) server.feed().CatalogChanged();
-      return TableResponse(server, std::move(table), format, media_type);
-    });
+    server.RunAside(exchange,
+                    [&server, statements, format, media_type, params = request.params_json] {
+                      ResultTable table;
+                      for (auto& statement : statements)
+                        table = server.parts().statements.Run(statement, params);
+                      if (!table.written || statements.size() > 1) server.feed().CatalogChanged();
+                      return TableResponse(server, std::move(table), format, media_type);
+                    });
     return;
   }
   if (statements.size() > 1) {
