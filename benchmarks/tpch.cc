@@ -3,6 +3,7 @@
 // the end every answer is compared with DuckDB's over what the tables then hold.
 //
 //   bench_tpch FOLDER EXTENSION [SCALE [QUERY]]     EXTENSION: the path of tpch.duckdb_extension
+//   bench_tpch --tables FOLDER EXTENSION [SCALE]    writes the tables into FOLDER, as TABLE.csv
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -140,6 +141,17 @@ void Step(KeptQuery& kept, const std::vector<Feed>& feeds, size_t step) {
   kept.Flush();
 }
 
+int WriteTables(const std::string& folder, const std::string& extension, double scale) {
+  BatchDatabase batch;
+  batch.Run("LOAD '" + extension + "'");
+  batch.Run("CALL dbgen(sf = " + std::to_string(scale) + ")");
+  for (auto& table : kTables) {
+    batch.Run("COPY " + std::string(table.name) + " TO '" + folder + "/" + table.name +
+              ".csv' (HEADER)");
+  }
+  return 0;
+}
+
 int Main(const std::string& folder, const std::string& extension, double scale,
          const std::string& only) {
   KeepMemory();
@@ -209,8 +221,11 @@ int Main(const std::string& folder, const std::string& extension, double scale,
 
 int main(int argc, char** argv) {
   if (argc < 3) {
-    std::fprintf(stderr, "usage: bench_tpch FOLDER EXTENSION [SCALE [QUERY]]\n");
+    std::fprintf(stderr, "usage: bench_tpch [--tables] FOLDER EXTENSION [SCALE [QUERY]]\n");
     return 2;
+  }
+  if (std::string(argv[1]) == "--tables") {
+    return weir::WriteTables(argv[2], argv[3], argc > 4 ? std::atof(argv[4]) : 0.1);
   }
   return weir::Main(argv[1], argv[2], argc > 3 ? std::atof(argv[3]) : 0.1, argc > 4 ? argv[4] : "");
 }

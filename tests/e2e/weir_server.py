@@ -109,8 +109,8 @@ class WeirServer:
         return self.request("POST", f"/v1/streams/{stream}/events{query}", body,
                             {"Content-Type": "application/x-ndjson", **(headers or {})})
 
-    def sql(self, sql, query="", headers=None):
-        return self.request("POST", "/v1/sql" + query, sql, {"Content-Type": "text/plain", **(headers or {})})
+    def sql(self, sql, query="", headers=None, timeout=30):
+        return self.request("POST", "/v1/sql" + query, sql, {"Content-Type": "text/plain", **(headers or {})}, timeout)
 
     def wait_live(self, view, seconds=30):
         """Until a new view is filled."""
@@ -139,8 +139,8 @@ class WeirServer:
                 pass
             return received
 
-    def run(self, *arguments, stdin=None):
-        return subprocess.run([WEIR, *arguments], input=stdin, capture_output=True, text=True, timeout=60)
+    def run(self, *arguments, stdin=None, timeout=60):
+        return subprocess.run([WEIR, *arguments], input=stdin, capture_output=True, text=True, timeout=timeout)
 
     def events(self, path, headers=None, timeout=10):
         return EventStream(self, path, headers or {}, timeout)
