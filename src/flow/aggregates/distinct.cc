@@ -44,7 +44,7 @@ void DistinctSet::Update(duckdb::DataChunk& arguments, duckdb::DataChunk& values
     for (duckdb::idx_t row = 0; row < count; row++) {
       if (holds) {
         auto index = filter.sel->get_index(row);
-        if (!holds[index] || !filter.validity.RowIsValid(index)) continue;
+        if (!filter.validity.RowIsValid(index) || !holds[index]) continue;
       }
       int64_t change;
       if (!Seen(m, at_[row], weights ? weights[row] : 1, change)) continue;
