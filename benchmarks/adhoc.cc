@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "catalog/memory_store.h"
 #include "duckdb/main/config.hpp"
 #include "duckdb/main/connection.hpp"
 #include "duckdb/main/database.hpp"
@@ -36,15 +37,6 @@ constexpr size_t kRecordRows = 32 * STANDARD_VECTOR_SIZE;
 double MillisecondsSince(Steady::time_point start) {
   return std::chrono::duration<double, std::milli>(Steady::now() - start).count();
 }
-
-class MemoryStore : public CatalogStore {
- public:
-  std::string Load() override { return text_; }
-  void Save(const std::string& text) override { text_ = text; }
-
- private:
-  std::string text_;
-};
 
 class WaitingSink : public QuerySink {
  public:

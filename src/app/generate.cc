@@ -1,10 +1,8 @@
 #include "app/generate.h"
 
 #include <fmt/format.h>
-#include <signal.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <fstream>
@@ -12,6 +10,7 @@
 #include <thread>
 
 #include "app/delivery.h"
+#include "app/stop_signal.h"
 #include "base/error.h"
 #include "formats/results.h"
 #include "io/clock.h"
@@ -22,9 +21,7 @@ namespace {
 constexpr Micros kSecond = 1'000'000;
 constexpr Micros kDay = 86'400 * kSecond;
 constexpr Micros kSlice = 60 * kSecond;  // history is made minute by minute
-constexpr uint64_t kBatch = 20'000;
-
-std::atomic<bool> stop_requested{false};
+constexpr uint64_t kBatchEvents = 20'000;
 
 Micros ParseSpan(const std::string& text) {
   size_t used = 0;
@@ -233,8 +230,7 @@ class Generator {
 }  // namespace
 
 int RunGenerate(const GenerateOptions& options) {
-  signal(SIGINT, [](int) { stop_requested = true; });
-  signal(SIGTERM, [](int) { stop_requested = true; });
+  StopOnSignal();
   return Generator(options).Run();
 }
 

@@ -1,9 +1,7 @@
 #include <fmt/format.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <array>
-#include <atomic>
 #include <chrono>
 #include <memory>
 #include <thread>
@@ -11,6 +9,7 @@
 #include "app/delivery.h"
 #include "app/generate.h"
 #include "app/nexmark.h"
+#include "app/stop_signal.h"
 #include "formats/json_value.h"
 #include "formats/results.h"
 #include "io/clock.h"
@@ -20,8 +19,6 @@ namespace {
 
 constexpr uint64_t kBatch = 20'000;
 constexpr std::array<const char*, 3> kStreams = {"person", "auction", "bid"};
-
-std::atomic<bool> stop_requested{false};
 
 std::string Json(const NexmarkPerson& person) {
   return fmt::format(
@@ -90,8 +87,7 @@ class Sink {
 }  // namespace
 
 int RunGenerateNexmark(const GenerateNexmarkOptions& options) {
-  signal(SIGINT, [](int) { stop_requested = true; });
-  signal(SIGTERM, [](int) { stop_requested = true; });
+  StopOnSignal();
   Micros base = SystemClock().Now() / 1000 * 1000;
   double rate = options.rate > 0 ? options.rate : 10'000;
   Nexmark nexmark(options.seed, base, std::max<Micros>(1, static_cast<Micros>(1e6 / rate)));

@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "duck/errors.h"
 #include "duckdb/common/string_util.hpp"
 #include "query/shut_in.h"
@@ -64,8 +65,6 @@ ProjectSettings ReadSettings(const fs::path& path) {
   }
   return settings;
 }
-
-std::string Lower(const std::string& name) { return duckdb::StringUtil::Lower(name); }
 
 bool SameColumns(const Stream& a, const Stream& b) {
   return std::equal(a.columns.begin(), a.columns.end(), b.columns.begin(), b.columns.end(),

@@ -3,12 +3,11 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "duckdb/common/string_util.hpp"
 
 namespace weir {
 namespace {
-
-std::string Lower(std::string_view name) { return duckdb::StringUtil::Lower(std::string(name)); }
 
 template <class Map>
 std::string Nearest(const Map& map, std::string_view name) {

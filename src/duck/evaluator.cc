@@ -78,13 +78,13 @@ duckdb::Value Evaluator::RunOnce() {
   return duckdb::ExpressionExecutor::EvaluateScalar(session_->context(), *expression, true);
 }
 
-namespace {
-
 // `column` = a text of at most 12 bytes.
 struct ShortTextEquals {
   duckdb::idx_t column;
   ShortText text;
 };
+
+namespace {
 
 std::optional<ShortTextEquals> AsShortTextEquals(const duckdb::Expression& expression) {
   auto equals = AsColumnEquals(expression);

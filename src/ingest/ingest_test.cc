@@ -5,6 +5,7 @@
 #include <chrono>
 #include <future>
 
+#include "catalog/memory_store.h"
 #include "formats/block.h"
 #include "io/manual_clock.h"
 #include "io/simulated_disk.h"
@@ -12,15 +13,6 @@
 
 namespace weir {
 namespace {
-
-class MemoryStore : public CatalogStore {
- public:
-  std::string Load() override { return text_; }
-  void Save(const std::string& text) override { text_ = text; }
-
- private:
-  std::string text_;
-};
 
 class Switch : public Backpressure {
  public:

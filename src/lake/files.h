@@ -19,6 +19,8 @@
 
 namespace weir {
 
+constexpr Micros kHour = 3'600'000'000;  // what a file's rows have in common
+
 struct PublishedFile : ManifestFile {
   std::string native_path;
 };

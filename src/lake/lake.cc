@@ -23,7 +23,6 @@ namespace {
 
 using SteadyTime = std::chrono::steady_clock::time_point;
 
-constexpr Micros kHour = 3'600'000'000;
 // After a failure (a full disk, say) the next try waits this long.
 constexpr std::chrono::seconds kRetryPause{10};
 // The lake's own names for the two hidden columns; views count them from the end of size_t.
@@ -234,7 +233,6 @@ void ParquetLake::TrimLog() {
 }
 
 Offset ParquetLake::ArrivedBefore(StreamId stream, Micros time) const {
-  constexpr Micros kHour = 3600ll * 1'000'000;
   Offset before{0};
   for (auto& file : files_.All()) {
     if (file->stream == stream && (file->hour + 1) * kHour <= time)

@@ -7,9 +7,11 @@
 #include <set>
 #include <thread>
 
+#include "catalog/memory_store.h"
 #include "duckdb/common/types/vector.hpp"
 #include "formats/block.h"
 #include "io/simulated_disk.h"
+#include "lake/files.h"
 #include "lake/storage.h"
 #include "log/test_log.h"
 
@@ -18,17 +20,7 @@ namespace {
 
 using duckdb::LogicalType;
 
-constexpr Micros kMinute = 60'000'000;
-constexpr Micros kHour = 60 * kMinute;
-
-class MemoryStore : public CatalogStore {
- public:
-  std::string Load() override { return text_; }
-  void Save(const std::string& text) override { text_ = text; }
-
- private:
-  std::string text_;
-};
+constexpr Micros kMinute = kHour / 60;
 
 std::shared_ptr<Stream> MakeStream(uint32_t id, const std::string& name,
                                    std::vector<Column> columns) {

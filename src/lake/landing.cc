@@ -9,8 +9,6 @@
 namespace weir {
 namespace {
 
-constexpr Micros kHour = 3'600'000'000;
-
 // What goes into one file: the records of one stream that came in one hour.
 struct Group {
   std::shared_ptr<const Stream> stream;

@@ -3,7 +3,7 @@
 namespace weir {
 namespace {
 
-constexpr size_t kPiece = 256 << 10;
+constexpr size_t kBufferBytes = 256 << 10;
 
 class AnswerHandle : public duckdb::FileHandle {
  public:
@@ -59,7 +59,7 @@ duckdb::unique_ptr<duckdb::FileSystem> AnswerFile::MakeFileSystem() {
 
 void AnswerFile::Append(const char* bytes, size_t size) {
   buffer_.append(bytes, size);
-  if (buffer_.size() >= kPiece) Flush();
+  if (buffer_.size() >= kBufferBytes) Flush();
 }
 
 void AnswerFile::Flush() {

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <future>
 
+#include "catalog/memory_store.h"
 #include "formats/block.h"
 #include "io/manual_clock.h"
 #include "log/test_log.h"
@@ -19,15 +20,6 @@ namespace weir {
 namespace {
 
 using duckdb::LogicalType;
-
-class MemoryStore : public CatalogStore {
- public:
-  std::string Load() override { return text_; }
-  void Save(const std::string& text) override { text_ = text; }
-
- private:
-  std::string text_;
-};
 
 // What a query said, once it is done.
 struct Answer {

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "duck/errors.h"
 #include "duckdb/common/string_util.hpp"
 #include "duckdb/main/client_context.hpp"
@@ -53,8 +54,6 @@ template <size_t N>
 bool Contains(const std::array<std::string_view, N>& list, std::string_view name) {
   return std::find(list.begin(), list.end(), name) != list.end();
 }
-
-std::string Lower(const std::string& text) { return duckdb::StringUtil::Lower(text); }
 
 class Walker {
  public:

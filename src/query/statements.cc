@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "duckdb/common/string_util.hpp"
 #include "duckdb/parser/expression/subquery_expression.hpp"
 #include "duckdb/parser/parsed_expression_iterator.hpp"
@@ -14,8 +15,6 @@
 
 namespace weir {
 namespace {
-
-std::string Lower(const std::string& name) { return duckdb::StringUtil::Lower(name); }
 
 std::string Quoted(const std::string& name) { return "\"" + name + "\""; }
 

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "catalog/memory_store.h"
 #include "query/fake_views.h"
 #include "query/row_difference.h"
 
@@ -52,12 +53,6 @@ TEST(RowDifference, OnlyTheFirstRowsAreShownButAllAreCounted) {
   EXPECT_EQ(difference.missing_rows, 3u);
   EXPECT_EQ(difference.missing.size(), 2u);
 }
-
-class MemoryStore : public CatalogStore {
- public:
-  std::string Load() override { return ""; }
-  void Save(const std::string&) override {}
-};
 
 // Answers every query with the same rows.
 class FixedBatch : public BatchEngine {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/text.h"
 #include "duck/errors.h"
 #include "duck/transaction_time.h"
 #include "duckdb/common/error_data.hpp"
@@ -27,11 +28,6 @@ namespace {
 
 // Views over views deeper than this are a mistake, or a cycle.
 constexpr int kViewDepth = 64;
-
-std::string Lower(std::string text) {
-  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return text;
-}
 
 std::string UnknownRelation(const CatalogState& catalog, const std::string& name,
                             std::string& hint) {

@@ -3,8 +3,8 @@
 
 #include <cctype>
 #include <map>
-#include <sstream>
 
+#include "base/text.h"
 #include "formats/json_value.h"
 #include "server/router.h"
 
@@ -42,14 +42,6 @@ constexpr const char* kSchemas = R"({
 "Ready": {"type": "object", "required": ["ready", "progress"], "properties": {
   "ready": {"type": "boolean"}, "progress": {"type": "number"}}}
 })";
-
-std::vector<std::string> Split(const std::string& text, char separator) {
-  std::vector<std::string> parts;
-  std::stringstream stream(text);
-  std::string part;
-  while (std::getline(stream, part, separator)) parts.push_back(part);
-  return parts;
-}
 
 std::string ParameterJson(const Parameter& parameter, const char* where) {
   return fmt::format(

@@ -1,20 +1,12 @@
 #include "server/router.h"
 
 #include <optional>
-#include <sstream>
 
 #include "base/error.h"
+#include "base/text.h"
 
 namespace weir {
 namespace {
-
-std::vector<std::string> Split(const std::string& text, char separator) {
-  std::vector<std::string> parts;
-  std::stringstream stream(text);
-  std::string part;
-  while (std::getline(stream, part, separator)) parts.push_back(part);
-  return parts;
-}
 
 std::optional<PathParts> Match(const std::string& pattern, const std::string& path) {
   auto wanted = Split(pattern, '/'), given = Split(path, '/');

@@ -41,9 +41,9 @@ QueryGenerator::Relation QueryGenerator::Any(int depth) {
 }
 
 QueryGenerator::Relation QueryGenerator::Base() {
-  static const std::vector<Column> kColumns = {
-      {"id", Type::kInteger}, {"g", Type::kText}, {"h", Type::kInteger},
-      {"i", Type::kInteger},  {"f", Type::kBoolean}, {"z", Type::kTime}};
+  static const std::vector<Column> kColumns = {{"id", Type::kInteger}, {"g", Type::kText},
+                                               {"h", Type::kInteger},  {"i", Type::kInteger},
+                                               {"f", Type::kBoolean},  {"z", Type::kTime}};
   Relation relation;
   std::string list;
   for (auto& column : kColumns) {
@@ -118,8 +118,8 @@ std::string QueryGenerator::Subquery(const std::vector<Column>& columns, int dep
     case 1:
       if (outer_column && inner_column) {
         return outer_column->name + Pick(" IN ", " NOT IN ") + "(SELECT " +
-               Qualified(alias, inner_column->name) + from +
-               (random_.OneIn(2) ? "" : correlated) + ")";
+               Qualified(alias, inner_column->name) + from + (random_.OneIn(2) ? "" : correlated) +
+               ")";
       }
       [[fallthrough]];
     case 2:
@@ -128,8 +128,7 @@ std::string QueryGenerator::Subquery(const std::vector<Column>& columns, int dep
                "(" + Qualified(alias, inner_column->name) + ")" + from + correlated + ")";
       }
       [[fallthrough]];
-    default:
-      return Integer(columns) + " <> (SELECT count(*) % 5" + from + correlated + ")";
+    default: return Integer(columns) + " <> (SELECT count(*) % 5" + from + correlated + ")";
   }
 }
 
@@ -153,8 +152,8 @@ std::string QueryGenerator::Predicate(const std::vector<Column>& columns, int de
   return text;
 }
 
-QueryGenerator::Column QueryGenerator::Output(const std::vector<Column>& columns,
-                                              std::string& list, Type type) {
+QueryGenerator::Column QueryGenerator::Output(const std::vector<Column>& columns, std::string& list,
+                                              Type type) {
   auto* column = Find(columns, type);
   auto name = NewName();
   std::string value;
@@ -227,8 +226,7 @@ QueryGenerator::Relation QueryGenerator::Join(int depth) {
     if (!many) return "(" + from.sql + ") ";
     std::string all;
     for (auto& column : from.columns) all += (all.empty() ? "" : ", ") + column.name;
-    return "(SELECT * FROM (" + from.sql + ") " + NewAlias() + " WHERE hash(" + all +
-           ") % 8 = 0) ";
+    return "(SELECT * FROM (" + from.sql + ") " + NewAlias() + " WHERE hash(" + all + ") % 8 = 0) ";
   };
   relation.sql = "SELECT " + list + " FROM " + side(left) + a + " " + kind + " " + side(right) + b +
                  " ON " + on;
@@ -268,8 +266,8 @@ QueryGenerator::Relation QueryGenerator::Group(int depth) {
   relation.sql = "SELECT " + list + " FROM (" + from.sql + ") " + NewAlias();
   if (random_.OneIn(3)) relation.sql += " WHERE " + Predicate(from.columns, depth);
   if (!groups.empty()) {
-    relation.sql += " GROUP BY " +
-                    (random_.OneIn(8) ? Pick("ROLLUP", "CUBE") + " (" + groups + ")" : groups);
+    relation.sql +=
+        " GROUP BY " + (random_.OneIn(8) ? Pick("ROLLUP", "CUBE") + " (" + groups + ")" : groups);
   }
   if (random_.OneIn(4)) relation.sql += " HAVING count(*) > " + std::to_string(random_.Below(4));
   return relation;
@@ -357,7 +355,8 @@ QueryGenerator::Relation QueryGenerator::Top(int depth) {
 QueryGenerator::Relation QueryGenerator::Numbered(int depth) {
   auto from = Any(depth - 1);
   std::string all;
-  for (auto& column : from.columns) all += (all.empty() ? "" : ", ") + column.name + Pick("", " DESC");
+  for (auto& column : from.columns)
+    all += (all.empty() ? "" : ", ") + column.name + Pick("", " DESC");
   std::string call = Pick("row_number()", "row_number()", "rank()", "dense_rank()");
   std::string by = call == "row_number()" ? all : Integer(from.columns);
   from.sql = "SELECT * FROM (" + from.sql + ") " + NewAlias() + " QUALIFY " + call +

@@ -1,6 +1,6 @@
 // Random queries over the streams of random/streams.sql: joins, subqueries, groups, windows, sets,
-// the clock, nested in each other.  Every query has one right answer: orders are total, what depends
-// on the order of rows has one.  After SQLsmith and SQLancer.
+// the clock, nested in each other.  Every query has one right answer: orders are total, what
+// depends on the order of rows has one.  After SQLsmith and SQLancer.
 #pragma once
 
 #include <string>

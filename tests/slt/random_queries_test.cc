@@ -3,45 +3,17 @@
 //   WEIR_SEED=7 WEIR_QUERIES=20000 build/slt_test --gtest_filter='RandomQueries*'
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <fstream>
-#include <sstream>
-
 #include "base/error.h"
 #include "query_generator.h"
 #include "random_events.h"
+#include "support.h"
 #include "world.h"
 
 namespace weir {
 namespace {
 
-constexpr Micros kMinute = 60'000'000;
 constexpr uint64_t kQueriesAtOnce = 10;
 constexpr uint64_t kSteps = 6;
-
-uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
-  const char* text = std::getenv(name);
-  return text ? std::stoull(text) : otherwise;
-}
-
-std::string ReadText(const std::string& path) {
-  std::ifstream file(path);
-  std::stringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
-std::string Describe(const ViewVerdict& verdict) {
-  std::string text;
-  if (verdict.error) return verdict.error->message + " " + verdict.error->hint;
-  for (auto* rows : {&verdict.missing, &verdict.unexpected}) {
-    for (auto& row : *rows) {
-      text += rows == &verdict.missing ? "\n  missing" : "\n  unexpected";
-      for (auto& value : row) text += " | " + value.value_or("NULL");
-    }
-  }
-  return text;
-}
 
 struct Tally {
   uint64_t queries = 0, refused = 0, recomputed = 0, different = 0, rows = 0;
@@ -113,14 +85,14 @@ TEST(RandomQueries, AreTheirBatchQueriesAtEveryStep) {
     uint64_t some = std::min(kQueriesAtOnce, count - tally.queries);
     RunRound(seed++, some, tally);
   }
-  std::printf("%llu random queries, %llu refused, %llu recomputed as a whole, %llu different; %llu "
-              "rows compared; last WEIR_SEED=%llu\n",
-              static_cast<unsigned long long>(tally.queries),
-              static_cast<unsigned long long>(tally.refused),
-              static_cast<unsigned long long>(tally.recomputed),
-              static_cast<unsigned long long>(tally.different),
-              static_cast<unsigned long long>(tally.rows),
-              static_cast<unsigned long long>(seed - 1));
+  std::printf(
+      "%llu random queries, %llu refused, %llu recomputed as a whole, %llu different; %llu "
+      "rows compared; last WEIR_SEED=%llu\n",
+      static_cast<unsigned long long>(tally.queries),
+      static_cast<unsigned long long>(tally.refused),
+      static_cast<unsigned long long>(tally.recomputed),
+      static_cast<unsigned long long>(tally.different), static_cast<unsigned long long>(tally.rows),
+      static_cast<unsigned long long>(seed - 1));
 }
 
 }  // namespace

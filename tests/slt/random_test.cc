@@ -4,43 +4,14 @@
 //   WEIR_SEED=7 WEIR_STEPS=20000 build/slt_test --gtest_filter='*Random*'
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <fstream>
-#include <sstream>
-
 #include "base/error.h"
 #include "io/random.h"
 #include "random_events.h"
+#include "support.h"
 #include "world.h"
 
 namespace weir {
 namespace {
-
-constexpr Micros kMinute = 60'000'000;
-
-uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
-  const char* text = std::getenv(name);
-  return text ? std::stoull(text) : otherwise;
-}
-
-std::string ReadText(const std::string& path) {
-  std::ifstream file(path);
-  std::stringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
-std::string Describe(const ViewVerdict& verdict) {
-  std::string text = verdict.name;
-  if (verdict.error) return text + ": " + verdict.error->message + " " + verdict.error->hint;
-  for (auto* rows : {&verdict.missing, &verdict.unexpected}) {
-    for (auto& row : *rows) {
-      text += rows == &verdict.missing ? "\n  missing" : "\n  unexpected";
-      for (auto& value : row) text += " | " + value.value_or("NULL");
-    }
-  }
-  return text;
-}
 
 // What a step costs grows with the steps before it where views multiply rows.
 uint64_t DefaultSteps(const std::string& list) { return list == "views" ? 1000 : 300; }

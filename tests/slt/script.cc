@@ -8,6 +8,7 @@
 #include "duckdb/common/types/interval.hpp"
 #include "duckdb/common/types/timestamp.hpp"
 #include "duckdb/common/types/value.hpp"
+#include "support.h"
 #include "world.h"
 
 namespace weir {
@@ -25,20 +26,6 @@ struct Mismatch {
 
 void Expect(bool holds, const std::string& what) {
   if (!holds) throw Mismatch{what};
-}
-
-std::string Describe(const ViewVerdict& verdict) {
-  std::string text = "view " + verdict.name + " is not its query";
-  if (verdict.error) return text + ": " + verdict.error->message;
-  auto show = [&](const char* mark, const std::vector<ViewVerdict::Row>& rows) {
-    for (auto& row : rows) {
-      text += std::string("\n  ") + mark;
-      for (auto& value : row) text += " | " + value.value_or("NULL");
-    }
-  };
-  show("missing   ", verdict.missing);
-  show("unexpected", verdict.unexpected);
-  return text;
 }
 
 class ScriptRunner {

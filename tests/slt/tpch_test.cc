@@ -1,13 +1,10 @@
 // TPC-H's 22 queries as views at once, over tables whose rows come, change and go in random
 // batches: none is recomputed as a whole, and after each step each is its batch query.
 //
-//   WEIR_SEED=7 WEIR_STEPS=200 build/slt_test --gtest_filter='Tpch*'
+//   WEIR_SEED=7 WEIR_TPCH_STEPS=200 build/slt_test --gtest_filter='Tpch*'
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <fstream>
-#include <sstream>
-
+#include "support.h"
 #include "tpch_rows.h"
 #include "world.h"
 
@@ -24,14 +21,6 @@ constexpr Table kTables[] = {
     {"supplier", "s_suppkey", 3}, {"customer", "c_custkey", 4},
     {"part", "p_partkey", 4},     {"partsupp", "ps_partkey, ps_suppkey", 8},
     {"orders", "o_orderkey", 12}, {"lineitem", "l_orderkey, l_linenumber", 40}};
-
-std::string ReadText(const std::string& path) {
-  std::ifstream file(path);
-  std::stringstream text;
-  text << file.rdbuf();
-  EXPECT_FALSE(text.str().empty()) << path;
-  return text.str();
-}
 
 // The benchmark's streams, as tables with their keys.
 void MakeTables(World& world) {
@@ -73,15 +62,10 @@ std::string RandomStatement(Random& random) {
   }
 }
 
-uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
-  const char* text = std::getenv(name);
-  return text ? std::stoull(text) : otherwise;
-}
-
 TEST(Tpch, EveryViewIsItsBatchQueryAfterEveryStep) {
   uint64_t seed = FromEnvironment("WEIR_SEED", SystemRandom().Next() % 1'000'000);
-  uint64_t steps = FromEnvironment("WEIR_STEPS", 50);
-  std::printf("WEIR_SEED=%llu WEIR_STEPS=%llu\n", static_cast<unsigned long long>(seed),
+  uint64_t steps = FromEnvironment("WEIR_TPCH_STEPS", 50);
+  std::printf("WEIR_SEED=%llu WEIR_TPCH_STEPS=%llu\n", static_cast<unsigned long long>(seed),
               static_cast<unsigned long long>(steps));
   SeededRandom random(seed);
   TpchRows rows(random);
@@ -115,8 +99,9 @@ TEST(Tpch, EveryViewIsItsBatchQueryAfterEveryStep) {
       answered[verdict.name] += verdict.rows > 0;
     }
   }
-  // A query that finds nothing proves nothing.
   EXPECT_EQ(answered.size(), 22u);
+  if (steps < 50) return;
+  // A query that finds nothing proves nothing.
   for (auto& [view, times] : answered) EXPECT_GT(times, 0u) << view;
 }
 
