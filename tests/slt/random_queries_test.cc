@@ -69,7 +69,7 @@ void RunRound(uint64_t seed, uint64_t count, Tally& tally) {
       if (verdict.equal) continue;
       tally.different++;
       ADD_FAILURE() << "WEIR_SEED=" << seed << " WEIR_QUERIES=" << count << " step " << step << ": "
-                    << Describe(verdict) << "\n"
+                    << DescribeVerdict(verdict) << "\n"
                     << queries[verdict.name] << "\n"
                     << world.engine().ExplainView(verdict.name, false);
       world.Execute("DROP VIEW " + verdict.name);

@@ -115,7 +115,7 @@ TEST_P(RandomViews, EveryViewIsItsBatchQueryAfterEveryKindOfStep) {
     world.Settle();
     for (auto& verdict : world.VerifyViews().views) {
       ASSERT_TRUE(verdict.equal) << "WEIR_SEED=" << seed << " step " << step << ": "
-                                 << Describe(verdict);
+                                 << DescribeVerdict(verdict);
     }
   }
 }

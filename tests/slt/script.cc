@@ -56,7 +56,7 @@ class ScriptRunner {
     world_.Settle();
     for (auto& verdict : world_.VerifyViews().views) {
       if (verdict.error && world_.Info(verdict.name).status == ViewStatus::kParked) continue;
-      Expect(verdict.equal, Describe(verdict));
+      Expect(verdict.equal, DescribeVerdict(verdict));
     }
   }
 
@@ -131,7 +131,8 @@ class ScriptRunner {
     }
     Expect(actual == expected,
            "expected\n" + Joined(expected) + "but the view has\n" + Joined(actual));
-    for (auto& verdict : world_.VerifyViews(name).views) Expect(verdict.equal, Describe(verdict));
+    for (auto& verdict : world_.VerifyViews(name).views)
+      Expect(verdict.equal, DescribeVerdict(verdict));
   }
 
   // Each line of the body is somewhere in the plan.

@@ -27,7 +27,7 @@ inline std::string ReadText(const std::string& path) {
 }
 
 // What a view that is not its query has too few and too many.
-inline std::string Describe(const ViewVerdict& verdict) {
+inline std::string DescribeVerdict(const ViewVerdict& verdict) {
   std::string text = "view " + verdict.name + " is not its query";
   if (verdict.error) return text + ": " + verdict.error->message + " " + verdict.error->hint;
   for (auto* rows : {&verdict.missing, &verdict.unexpected}) {
