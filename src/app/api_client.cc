@@ -71,14 +71,22 @@ TextTable ReadTable(yyjson_val* root) {
   yyjson_arr_foreach(yyjson_obj_get(root, "columns"), index, count, entry) {
     table.columns.push_back(JsonText(entry, "name"));
   }
-  yyjson_arr_foreach(yyjson_obj_get(root, "rows"), index, count, entry) {
+  table.rows = ReadRows(yyjson_obj_get(root, "rows"));
+  return table;
+}
+
+std::vector<std::vector<std::string>> ReadRows(yyjson_val* rows) {
+  std::vector<std::vector<std::string>> read;
+  size_t index, count;
+  yyjson_val* entry;
+  yyjson_arr_foreach(rows, index, count, entry) {
     std::vector<std::string> row;
     size_t column, columns;
     yyjson_val* cell;
     yyjson_arr_foreach(entry, column, columns, cell) { row.push_back(CellText(cell)); }
-    table.rows.push_back(std::move(row));
+    read.push_back(std::move(row));
   }
-  return table;
+  return read;
 }
 
 std::string DrawTable(const TextTable& table) {

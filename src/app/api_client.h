@@ -28,6 +28,7 @@ struct TextTable {
   std::string notice;
 };
 TextTable ReadTable(duckdb_yyjson::yyjson_val* root);
+std::vector<std::vector<std::string>> ReadRows(duckdb_yyjson::yyjson_val* rows);
 // With lines around, cut to the terminal's width.
 std::string DrawTable(const TextTable& table);
 

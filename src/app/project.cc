@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "duck/errors.h"
 #include "duckdb/common/string_util.hpp"
+#include "query/dependencies.h"
 #include "query/shut_in.h"
 #include "query/statements.h"
 
@@ -80,42 +81,49 @@ std::string KindOf(const Stream& stream) { return stream.IsTable() ? "table " : 
 // Brings one state in line with a project; says what it did.
 class Applier {
  public:
-  Applier(const Project& project, CatalogState& state) : project_(project), state_(state) {}
+  Applier(const Project& project, CatalogState& state, Views& views)
+      : project_(project), state_(state), views_(views) {}
 
   std::vector<std::string> Run() {
     if (!project_.settings.time_zone.empty()) SetZone(project_.settings.time_zone);
-    for (size_t i = 0; i < project_.statements.size(); i++) {
-      try {
-        Apply(project_.statements[i].body);
-      } catch (const Error& error) {
-        throw AtItsPlace(i, error);
+    auto each = [&](auto apply) {
+      for (auto& statement : project_.statements) {
+        Placed(statement, [&] { std::visit(apply, statement.body); });
       }
-    }
+    };
+    each([&](auto& body) { Apply(body); });
+    ApplyDerived();
+    ApplyPumps();
+    each([&](auto& body) {
+      if constexpr (std::is_same_v<std::decay_t<decltype(body)>, Comment>) ApplyComment(body);
+    });
     RemoveGone();
     RenewDependents();
+    CheckNoLoop(state_);
     return std::move(done_);
   }
 
  private:
-  void Apply(const StatementBody& body) {
-    if (auto* stream = std::get_if<CreateStream>(&body)) {
-      Apply(stream->stream);
-    } else if (auto* view = std::get_if<CreateView>(&body)) {
-      Apply(view->view);
-    } else if (auto* comment = std::get_if<Comment>(&body)) {
-      Apply(*comment);
-    } else if (auto* zone = std::get_if<SetTimeZone>(&body)) {
-      SetZone(zone->zone);
-    } else {
-      throw Error(ErrorCode::kInvalidSql, "a project has CREATE, COMMENT ON and SET TimeZone only",
-                  "Run other statements with `weir sql`.");
-    }
+  void Apply(const CreateStream& create) {
+    if (create.query.empty()) Apply(create.stream);
+  }
+  void Apply(const CreateView& create) { Apply(create.view); }
+  void Apply(const SetTimeZone& set) { SetZone(set.zone); }
+  // Pumps come later: they may read views that stand further down.  Comments come last: what they
+  // are about may be made of queries.
+  void Apply(const CreatePump&) {}
+  void Apply(const Insert&) {}
+  void Apply(const Comment&) {}
+  template <class Other>
+  void Apply(const Other&) {
+    throw Error(ErrorCode::kInvalidSql,
+                "a project has CREATE, INSERT INTO a stream, COMMENT ON and SET TimeZone only",
+                "Run other statements with `weir sql`.");
   }
 
-  Error AtItsPlace(size_t statement, const Error& error) const {
-    auto& file = project_.files[statement];
-    Error placed = SqlErrorAt(project_.texts.at(file), project_.statements[statement].position,
-                              file, error.message);
+  Error AtItsPlace(const Statement& statement, const Error& error) const {
+    auto& file = project_.files[static_cast<size_t>(&statement - project_.statements.data())];
+    Error placed = SqlErrorAt(project_.texts.at(file), statement.position, file, error.message);
     placed.code = error.code;
     if (!error.hint.empty()) placed.hint += "\n" + error.hint;
     return placed;
@@ -132,6 +140,7 @@ class Applier {
 
   void SetZone(const std::string& zone) {
     if (state_.time_zone == zone) return;
+    CheckZoneMayChange(state_);
     if (state_.version > 0) done_.push_back("time zone is now " + zone);
     state_.time_zone = zone;
     for (auto& [name, view] : state_.views) Renew(name);
@@ -197,9 +206,13 @@ class Applier {
     state_.views[name] = view;
   }
 
-  void Apply(const Comment& comment) {
+  void ApplyComment(const Comment& comment) {
     std::string name = Lower(comment.name);
-    if (comment.kind != ObjectKind::kView) {
+    if (comment.kind == ObjectKind::kPump) {
+      auto pump = std::make_shared<Pump>(*state_.GetPump(comment.name));
+      pump->comment = comment.text;
+      state_.pumps[name] = pump;
+    } else if (comment.kind != ObjectKind::kView) {
       bool table = comment.kind == ObjectKind::kTable;
       auto stream = std::make_shared<Stream>(
           *(table ? state_.GetTable(comment.name) : state_.GetStream(comment.name)));
@@ -212,7 +225,177 @@ class Applier {
     }
   }
 
+  // Streams made of queries, once what they read is there: one may read another.
+  void ApplyDerived() {
+    std::vector<const Statement*> left;
+    for (auto& statement : project_.statements) {
+      auto* create = std::get_if<CreateStream>(&statement.body);
+      if (create && !create->query.empty()) left.push_back(&statement);
+    }
+    while (!left.empty()) {
+      std::vector<const Statement*> later;
+      for (auto* statement : left) {
+        auto& create = std::get<CreateStream>(statement->body);
+        bool waits = std::any_of(left.begin(), left.end(), [&](auto* other) {
+          return other != statement && ReadsThrough(create.query, NameOf(*other));
+        });
+        if (waits) {
+          later.push_back(statement);
+        } else {
+          Placed(*statement, [&] { ApplyDerived(create); });
+        }
+      }
+      if (later.size() == left.size()) {
+        throw Error(ErrorCode::kInvalidSql, "stream \"" + NameOf(*left[0]) + "\" reads itself");
+      }
+      left = std::move(later);
+    }
+  }
+
+  static std::string NameOf(const Statement& statement) {
+    return std::get<CreateStream>(statement.body).stream.name;
+  }
+
+  // Whether a query reads an object, itself or through views.
+  bool ReadsThrough(const std::string& query, const std::string& name, int depth = 0) const {
+    for (auto& read : NamesIn(query)) {
+      if (read == Lower(name)) return true;
+      auto view = depth < 64 ? state_.FindView(read) : nullptr;
+      if (view && ReadsThrough(view->query, name, depth + 1)) return true;
+    }
+    return false;
+  }
+
+  void ApplyDerived(const CreateStream& create) {
+    Stream wanted = create.stream;
+    if (wanted.columns.empty()) NameColumns(state_, views_, create.query, wanted);
+    std::string name = Lower(wanted.name);
+    bool is_new = !state_.streams.contains(name);
+    bool derived = is_new || state_.streams.at(name)->derived;
+    Apply(wanted);
+    auto stream = std::make_shared<Stream>(*state_.streams.at(name));
+    stream->derived = derived;
+    state_.streams[name] = stream;
+    CheckShutIn(create.query);
+    Pump pump;
+    pump.name = wanted.name;
+    pump.stream = stream->id;
+    pump.query = create.query;
+    pump.sql = wanted.sql;
+    Apply(std::move(pump), create.from_now);
+  }
+
+  void ApplyPumps() {
+    std::vector<const Statement*> changed;
+    for (auto& statement : project_.statements) {
+      Placed(statement, [&] {
+        if (auto* create = std::get_if<CreatePump>(&statement.body)) {
+          Name(create->name);
+          Pump pump =
+              PumpOf(state_, views_, create->insert, state_.GetStream(create->insert.table)->id);
+          pump.name = create->name;
+          Apply(std::move(pump), create->from_now);
+        } else if (auto* insert = std::get_if<Insert>(&statement.body)) {
+          if (!IsStanding(state_, *insert)) {
+            throw Error(ErrorCode::kInvalidSql,
+                        "an INSERT in a project feeds a stream with what a query reads; this one "
+                        "would run at every start",
+                        "Run it once with `weir sql`.");
+          }
+          Pump pump = Unnamed(*insert);
+          if (pump.name.empty()) {
+            changed.push_back(&statement);
+          } else {
+            Apply(std::move(pump), false);
+          }
+        }
+      });
+    }
+    for (auto* statement : changed) {
+      Placed(*statement, [&] {
+        Pump pump = Unnamed(std::get<Insert>(statement->body));
+        CheckIsNew(pump);
+        pump.name = NameForPump(state_, *state_.FindStream(pump.stream));
+        Apply(std::move(pump), false);
+      });
+    }
+  }
+
+  // An INSERT's pump; without a name of its own it is known by what it does.
+  Pump Unnamed(const Insert& insert) {
+    auto stream = state_.GetStream(insert.table);
+    Pump pump = PumpOf(state_, views_, insert, stream->id);
+    for (auto& other : state_.PumpsInto(stream->id)) {
+      if (other->from_project && other->query == pump.query) pump.name = other->name;
+    }
+    return pump;
+  }
+
+  // An INSERT whose query was edited looks like a new one beside one that is gone, and would emit
+  // all of history a second time.
+  void CheckIsNew(const Pump& pump) {
+    for (auto& other : state_.PumpsInto(pump.stream)) {
+      bool named = std::find(pumps_named_.begin(), pumps_named_.end(), Lower(other->name)) !=
+                   pumps_named_.end();
+      if (!other->from_project || named || !IsUnnamed(*other)) continue;
+      throw Error(ErrorCode::kConflict,
+                  "the project's INSERT INTO \"" + state_.FindStream(pump.stream)->name +
+                      "\" is not the one whose rows have been emitted (pump \"" + other->name +
+                      "\"), and those stay",
+                  "Write it as CREATE PUMP name WITH (start = 'now') AS INSERT INTO ...: the old "
+                  "one ends and the new one goes on from now.");
+    }
+  }
+
+  static bool IsUnnamed(const Pump& pump) {
+    return duckdb::StringUtil::StartsWith(duckdb::StringUtil::Upper(pump.sql), "INSERT");
+  }
+
+  void Apply(Pump wanted, bool from_now) {
+    std::string name = Lower(wanted.name);
+    pumps_named_.push_back(name);
+    wanted.from_project = true;
+    auto found = state_.pumps.find(name);
+    if (found == state_.pumps.end()) {
+      if (from_now) wanted.start = StartNow(views_);
+      done_.push_back("pump " + wanted.name + " is new");
+      return AddPump(state_, views_, std::move(wanted));
+    }
+    auto& old = *found->second;
+    if (old.query != wanted.query || old.stream != wanted.stream) {
+      throw Error(
+          ErrorCode::kConflict,
+          "pump \"" + wanted.name +
+              "\" differs from the one whose rows have been emitted, and those stay",
+          "Give it another name (CREATE PUMP name WITH (start = 'now') AS INSERT INTO ...): "
+          "the old one ends and the new one goes on from now.");
+    }
+    auto pump = std::make_shared<Pump>(old);
+    pump->from_project = true;
+    pump->sql = wanted.sql;
+    state_.pumps[name] = pump;
+  }
+
+  // Runs what a statement asks for; an error tells where it stands.
+  template <class Work>
+  void Placed(const Statement& statement, Work work) {
+    try {
+      work();
+    } catch (const Error& error) {
+      throw AtItsPlace(statement, error);
+    }
+  }
+
   void RemoveGone() {
+    std::vector<std::string> pumps_gone;
+    for (auto& [name, pump] : state_.pumps) {
+      bool named = std::find(pumps_named_.begin(), pumps_named_.end(), name) != pumps_named_.end();
+      if (pump->from_project && !named) pumps_gone.push_back(name);
+    }
+    for (auto& name : pumps_gone) {
+      done_.push_back("pump " + state_.pumps.at(name)->name + " is gone; what it emitted stays");
+      RemovePump(state_, name);
+    }
     auto is_gone = [&](const std::string& name, bool from_project) {
       return from_project && std::find(named_.begin(), named_.end(), name) == named_.end();
     };
@@ -231,13 +414,27 @@ class Applier {
 
   void RenewDependents() {
     for (auto& name : changed_) {
-      for (auto& dependent : Statements::Dependents(state_, name)) Renew(Lower(dependent));
+      auto dependents = DependentsOf(state_, name);
+      if (!dependents.pumps.empty()) {
+        throw Error(ErrorCode::kInUse,
+                    "view \"" + name + "\" has changed and feeds streams through " +
+                        Dependents{{}, dependents.pumps}.List() +
+                        ", and what was emitted cannot be taken back",
+                    "Give the new view another name, and a pump of its own.");
+      }
+      for (auto& dependent : dependents.views) Renew(Lower(dependent));
+    }
+    for (auto& [name, pump] : state_.pumps) {
+      if (state_.FindStream(pump->stream)) continue;
+      throw Error(ErrorCode::kInUse, "the stream that pump \"" + pump->name + "\" feeds is gone",
+                  "DROP PUMP " + pump->name + " first.");
     }
   }
 
   const Project& project_;
   CatalogState& state_;
-  std::vector<std::string> named_, changed_, done_;
+  Views& views_;
+  std::vector<std::string> named_, pumps_named_, changed_, done_;
 };
 
 // Several errors told as one.
@@ -357,7 +554,7 @@ std::vector<std::string> ApplyProject(const Project& project, Catalog& catalog, 
   ErrorList errors;
   for (auto& wrong : project.wrong) errors.Add(wrong.error);
   try {
-    Applier(project, trial).Run();
+    Applier(project, trial, views).Run();
   } catch (const Error& error) {
     // What names a thing that did not parse is not wrong by itself.
     if (project.wrong.empty()) throw;
@@ -372,7 +569,7 @@ std::vector<std::string> ApplyProject(const Project& project, Catalog& catalog, 
   errors.ThrowIfAny();
   if (SaveCatalog(trial) == SaveCatalog(*catalog.Current())) return {};
   std::vector<std::string> done;
-  catalog.Change([&](CatalogState& state) { done = Applier(project, state).Run(); });
+  catalog.Change([&](CatalogState& state) { done = Applier(project, state, views).Run(); });
   return done;
 }
 

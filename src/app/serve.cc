@@ -136,6 +136,7 @@ int RunServe(const ServeOptions& options) {
                 project.settings.spill_limit.empty() ? "64GB" : project.settings.spill_limit,
                 MemoryThereIs()),
       MemoryInUse};
+  engine_options.marks_path = data + "/pump-marks";
   auto engine = Engine::Make({kernel, catalog, *log, history, &queries, clock, *disk},
                              engine_options);  // answers kept fresh
   queries.Connect(*engine);
@@ -146,7 +147,7 @@ int RunServe(const ServeOptions& options) {
   LakeKeys keys(*lake, *log);
   auto ingest = Ingest::Open(*disk, data + "/idempotency-keys", catalog, *log, clock, backpressure,
                              keys);  // the one door in
-  lake->BeforeTrim([&] { return ingest->SaveKeys(); });
+  lake->BeforeTrim([&] { return std::min(ingest->SaveKeys(), engine->SaveMarks()); });
 
   TableWrites writes({catalog, *ingest, queries, *log, clock}, ReferenceFolder(reference));
   Statements statements(catalog, *engine, writes);
@@ -215,6 +216,10 @@ int RunCheck(const std::string& folder) {
   for (auto& [name, stream] : state->streams) {
     Say(fmt::format("{} {}: {} columns", stream->IsTable() ? "table" : "stream", stream->name,
                     stream->VisibleColumns()));
+  }
+  for (auto& [name, pump] : state->pumps) {
+    Say(fmt::format("pump {} into {}", pump->name, state->FindStream(pump->stream)->name));
+    Say(engine->ExplainPump(*pump, false));
   }
   for (auto& [name, view] : state->views) {
     Say(fmt::format("{}view {}", view->materialized ? "materialized " : "", view->name));

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <histedit.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -13,6 +14,7 @@
 
 #include "app/api_client.h"
 #include "app/copy_command.h"
+#include "app/follow.h"
 #include "base/error.h"
 #include "duckdb/common/string_util.hpp"
 #include "sql/statement.h"
@@ -37,6 +39,12 @@ std::optional<CopyFrom> AsCopy(const std::string& sql) {
   return std::nullopt;
 }
 
+bool IsSubscribe(const std::string& sql) {
+  auto tokens = TokenizeSql(sql, "");
+  return !tokens.empty() && tokens[0].kind == SqlToken::Kind::kWord &&
+         duckdb::StringUtil::CIEquals(tokens[0].text, "SUBSCRIBE");
+}
+
 class Shell {
  public:
   explicit Shell(const ShellOptions& options) : options_(options), client_(options.url) {}
@@ -48,6 +56,10 @@ class Shell {
       if (auto copy = AsCopy(sql)) {
         if (RunCopy(options_.url, *copy) != 0) return false;
         return Done(started);
+      }
+      if (IsSubscribe(sql)) {
+        FollowQuery(options_.url, sql, options_.format);
+        return true;
       }
       std::string target = "/v1/sql?exact=true";
       if (options_.format == "csv") target += "&format=csv";
@@ -129,7 +141,8 @@ std::vector<std::string>& Completions() {
       "SELECT",        "FROM",         "WHERE",       "GROUP BY",
       "ORDER BY",      "LIMIT",        "count(*)",    "CREATE MATERIALIZED VIEW",
       "CREATE STREAM", "DESCRIBE",     "EXPLAIN",     "SHOW STREAMS",
-      "SHOW TABLES",   "CREATE TABLE", "INSERT INTO", "SHOW VIEWS"};
+      "SHOW TABLES",   "CREATE TABLE", "INSERT INTO", "SHOW VIEWS",
+      "SHOW PUMPS",    "SUBSCRIBE"};
   return words;
 }
 

@@ -53,8 +53,8 @@ int RunVerify(const VerifyOptions& options) {
     }
     fmt::print("{}: {} ({} rows at offset {})\n", JsonText(view, "name"),
                equal ? "equal" : "DIFFERENT", JsonNumber(view, "rows"), JsonNumber(view, "offset"));
-    PrintRows(view, "missing", "in the query, not in the view");
-    PrintRows(view, "unexpected", "in the view, not in the query");
+    PrintRows(view, "missing", "in the query, not here");
+    PrintRows(view, "unexpected", "here, not in the query");
   }
   return all_equal ? 0 : 4;
 }

@@ -16,6 +16,9 @@ inline std::string Lower(std::string_view text) {
   return lower;
 }
 
+// As messages name things.
+inline std::string InQuotes(std::string_view name) { return '"' + std::string(name) + '"'; }
+
 // The parts between separators; a separator at the end begins no part.
 inline std::vector<std::string> Split(std::string_view text, char separator) {
   std::vector<std::string> parts;

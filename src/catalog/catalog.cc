@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "duckdb/common/string_util.hpp"
+#include "duckdb/parser/keyword_helper.hpp"
 
 namespace weir {
 namespace {
@@ -80,6 +81,46 @@ std::shared_ptr<const View> CatalogState::GetView(std::string_view name) const {
   if (auto view = FindView(name)) return view;
   throw Error(ErrorCode::kUnknownView, "there is no view \"" + std::string(name) + "\"",
               Hint(Nearest(views, name), "SHOW VIEWS lists those there are."));
+}
+
+std::shared_ptr<const Pump> CatalogState::FindPump(std::string_view name) const {
+  auto found = pumps.find(Lower(name));
+  return found == pumps.end() ? nullptr : found->second;
+}
+
+std::shared_ptr<const Pump> CatalogState::GetPump(std::string_view name) const {
+  if (auto pump = FindPump(name)) return pump;
+  throw Error(ErrorCode::kInvalidRequest, "there is no pump \"" + std::string(name) + "\"",
+              Hint(Nearest(pumps, name), "SHOW PUMPS lists those there are."));
+}
+
+std::vector<std::shared_ptr<const Pump>> CatalogState::PumpsInto(StreamId stream) const {
+  std::vector<std::shared_ptr<const Pump>> into;
+  for (auto& [name, pump] : pumps) {
+    if (pump->stream == stream) into.push_back(pump);
+  }
+  return into;
+}
+
+std::string PumpQuery(const Pump& pump, const Stream& stream) {
+  auto quoted = [](const std::string& name) {
+    return duckdb::KeywordHelper::WriteQuoted(name, '"');
+  };
+  size_t given = pump.columns.empty() ? stream.columns.size() : pump.columns.size();
+  std::string list, names;
+  for (size_t i = 0; i < given; i++) {
+    names += (i ? ", c" : "c") + std::to_string(i);
+  }
+  for (size_t i = 0; i < stream.columns.size(); i++) {
+    auto& column = stream.columns[i];
+    std::string value = pump.columns.empty() ? "c" + std::to_string(i) : "NULL";
+    for (size_t j = 0; j < pump.columns.size(); j++) {
+      if (stream.Find(pump.columns[j]) == i) value = "c" + std::to_string(j);
+    }
+    list += (i ? ", CAST(" : "CAST(") + value + " AS " + column.type.ToString() + ") AS " +
+            quoted(column.name);
+  }
+  return "SELECT " + list + " FROM (" + pump.query + "\n) AS inserted(" + names + ")";
 }
 
 Catalog::Catalog(CatalogStore& store) : store_(store) {

@@ -63,6 +63,7 @@ struct Stream {
   std::string comment;
   std::string sql;            // the CREATE statement, as written
   bool from_project = false;  // declared by the project folder, which is the truth for it
+  bool derived = false;       // fed by pumps alone, since it was made: no door for producers
 
   // Index of a column by name (case-insensitive, as SQL names are), or nothing.
   std::optional<size_t> Find(std::string_view column) const;
@@ -74,7 +75,7 @@ struct Stream {
 };
 
 struct View {
-  uint32_t id = 0;  // for life, never reused
+  uint32_t id = 0;  // for life, never reused; 0 in no catalog
   std::string name;
   std::string query;  // the SELECT
   bool materialized = true;
@@ -83,20 +84,47 @@ struct View {
   bool from_project = false;
 };
 
+// A standing INSERT INTO stream SELECT: what its query says becomes events of the stream, each row
+// once.
+struct Pump {
+  uint32_t id = 0;  // for life, never reused
+  std::string name;
+  StreamId stream;                   // what it feeds
+  std::vector<std::string> columns;  // of the stream, in the query's order; none: all
+  std::string query;                 // the SELECT
+  // What the query said up to here is not emitted.
+  struct Start {
+    Offset offset;
+    Micros clock = 0;
+  };
+  std::optional<Start> start;
+  std::string comment;
+  std::string sql;  // the statement, as written
+  bool from_project = false;
+};
+
+// The pump's query with the columns and types of its stream.
+std::string PumpQuery(const Pump& pump, const Stream& stream);
+
 struct CatalogState {
   uint64_t version = 0;
   uint32_t next_id = 1;
   std::string time_zone = "UTC";
   std::map<std::string, std::shared_ptr<const Stream>> streams;  // by lower-case name
   std::map<std::string, std::shared_ptr<const View>> views;      // by lower-case name
+  std::map<std::string, std::shared_ptr<const Pump>> pumps;      // by lower-case name
 
   std::shared_ptr<const Stream> FindStream(std::string_view name) const;
   std::shared_ptr<const Stream> FindStream(StreamId id) const;
   std::shared_ptr<const View> FindView(std::string_view name) const;
+  std::shared_ptr<const Pump> FindPump(std::string_view name) const;
   // As Find, but throws kUnknownStream / kUnknownView with the nearest name as hint.
   std::shared_ptr<const Stream> GetStream(std::string_view name) const;
   std::shared_ptr<const Stream> GetTable(std::string_view name) const;
   std::shared_ptr<const View> GetView(std::string_view name) const;
+  std::shared_ptr<const Pump> GetPump(std::string_view name) const;
+  // The pumps that feed a stream.
+  std::vector<std::shared_ptr<const Pump>> PumpsInto(StreamId stream) const;
 };
 using CatalogPtr = std::shared_ptr<const CatalogState>;
 

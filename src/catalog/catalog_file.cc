@@ -37,6 +37,8 @@ class Writer {
     for (auto& [name, stream] : state.streams) yyjson_mut_arr_append(streams, Object(*stream));
     auto* views = yyjson_mut_obj_add_arr(document_, root, "views");
     for (auto& [name, view] : state.views) yyjson_mut_arr_append(views, Object(*view));
+    auto* pumps = yyjson_mut_obj_add_arr(document_, root, "pumps");
+    for (auto& [name, pump] : state.pumps) yyjson_mut_arr_append(pumps, Object(*pump));
     size_t size = 0;
     char* text = yyjson_mut_write(document_, YYJSON_WRITE_PRETTY, &size);
     std::string result(text, size);
@@ -62,6 +64,7 @@ class Writer {
     Text(object, "sql", stream.sql);
     Text(object, "comment", stream.comment);
     Bool(object, "from_project", stream.from_project);
+    Bool(object, "derived", stream.derived);
     Bool(object, "reject_unknown_fields", stream.unknown_fields == UnknownFields::kReject);
     Text(object, "dedup_key", stream.dedup_key);
     Number(object, "dedup_window", static_cast<uint64_t>(stream.dedup_window));
@@ -100,6 +103,26 @@ class Writer {
     return object;
   }
 
+  yyjson_mut_val* Object(const Pump& pump) {
+    auto* object = yyjson_mut_obj(document_);
+    Number(object, "id", pump.id);
+    Text(object, "name", pump.name);
+    Number(object, "stream", pump.stream.value);
+    auto* columns = yyjson_mut_obj_add_arr(document_, object, "columns");
+    for (auto& column : pump.columns) {
+      yyjson_mut_arr_add_strncpy(document_, columns, column.data(), column.size());
+    }
+    Text(object, "query", pump.query);
+    if (pump.start) {
+      Number(object, "start_offset", pump.start->offset.value);
+      Number(object, "start_clock", static_cast<uint64_t>(pump.start->clock));
+    }
+    Text(object, "sql", pump.sql);
+    Text(object, "comment", pump.comment);
+    Bool(object, "from_project", pump.from_project);
+    return object;
+  }
+
   yyjson_mut_doc* document_;
 };
 
@@ -133,6 +156,7 @@ std::shared_ptr<const Stream> ReadStream(yyjson_val* object) {
   stream->sql = Text(object, "sql");
   stream->comment = Text(object, "comment");
   stream->from_project = Bool(object, "from_project");
+  stream->derived = yyjson_get_bool(yyjson_obj_get(object, "derived"));  // absent before pumps were
   if (Bool(object, "reject_unknown_fields")) stream->unknown_fields = UnknownFields::kReject;
   stream->dedup_key = Text(object, "dedup_key");
   stream->dedup_window = static_cast<Micros>(Number(object, "dedup_window"));
@@ -174,6 +198,28 @@ std::shared_ptr<const View> ReadView(yyjson_val* object) {
   view->materialized = Bool(object, "materialized");
   view->from_project = Bool(object, "from_project");
   return view;
+}
+
+std::shared_ptr<const Pump> ReadPump(yyjson_val* object) {
+  auto pump = std::make_shared<Pump>();
+  pump->id = static_cast<uint32_t>(Number(object, "id"));
+  pump->name = Text(object, "name");
+  pump->stream.value = static_cast<uint32_t>(Number(object, "stream"));
+  size_t index, count;
+  yyjson_val* entry;
+  yyjson_arr_foreach(Get(object, "columns"), index, count, entry) {
+    if (!yyjson_is_str(entry)) Damaged("a column of a pump is no text");
+    pump->columns.emplace_back(yyjson_get_str(entry), yyjson_get_len(entry));
+  }
+  pump->query = Text(object, "query");
+  if (yyjson_obj_get(object, "start_offset")) {
+    pump->start = Pump::Start{Offset{Number(object, "start_offset")},
+                              static_cast<Micros>(Number(object, "start_clock"))};
+  }
+  pump->sql = Text(object, "sql");
+  pump->comment = Text(object, "comment");
+  pump->from_project = Bool(object, "from_project");
+  return pump;
 }
 
 // ENUM('a', 'b'): DuckDB binds it only with a catalog at hand.
@@ -231,6 +277,10 @@ CatalogState LoadCatalog(const std::string& text) {
   yyjson_arr_foreach(Get(root, "views"), index, count, entry) {
     auto view = ReadView(entry);
     state.views[duckdb::StringUtil::Lower(view->name)] = view;
+  }
+  yyjson_arr_foreach(yyjson_obj_get(root, "pumps"), index, count, entry) {
+    auto pump = ReadPump(entry);
+    state.pumps[duckdb::StringUtil::Lower(pump->name)] = pump;
   }
   return state;
 }

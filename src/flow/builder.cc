@@ -59,11 +59,28 @@ CircuitBuilder::CircuitBuilder(Circuit& circuit, SessionPtr session, std::string
       scope_(std::move(scope)),
       resolve_(std::move(resolve)) {}
 
+EmitOperator* CircuitBuilder::BuildEmit(const std::string& pump, const Plan& plan,
+                                        std::vector<std::string> not_null) {
+  try {
+    RowTypes types(plan.types.begin(), plan.types.end());
+    Operator* top = Dense(Visit(*plan.root), types);
+    if (!top->append_only()) {
+      unsupported_ = "its rows can change or go again";
+      return nullptr;
+    }
+    auto* emit = Add(std::make_unique<EmitOperator>(types, std::move(not_null)), {top},
+                     "emissions of " + pump, pump);
+    return static_cast<EmitOperator*>(emit);
+  } catch (const NotIncremental& obstacle) {
+    unsupported_ = "it cannot be kept by the change because of " + obstacle.reason;
+    return nullptr;
+  }
+}
+
 OutputOperator* CircuitBuilder::Build(const std::string& view, const Plan& plan) {
   try {
-    Built built = Visit(*plan.root);
     RowTypes types(plan.types.begin(), plan.types.end());
-    Operator* top = Dense(built, types);
+    Operator* top = Dense(Visit(*plan.root), types);
     // Every view has an output of its own, so that it can be dropped by itself.
     auto* output = Add(std::make_unique<OutputOperator>(types), {top}, "output of " + view, view);
     return static_cast<OutputOperator*>(output);

@@ -32,6 +32,9 @@ class CircuitBuilder {
   // unsupported() says which.  Operators made on the way may stay in the circuit unused
   // (Circuit::KeepOnly).
   OutputOperator* Build(const std::string& view, const Plan& plan);
+  // The end of a pump; also nothing when rows may go again.  `not_null`: as EmitOperator takes it.
+  EmitOperator* BuildEmit(const std::string& pump, const Plan& plan,
+                          std::vector<std::string> not_null);
   const std::string& unsupported() const { return unsupported_; }
   const std::string& hint() const { return hint_; }  // what would help; "" when nothing is known
 

@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "formats/pump_mark.h"
+
 namespace weir {
 namespace {
 
@@ -60,7 +62,7 @@ std::string EncodeMeta(const RecordMeta& meta) {
 }
 
 std::optional<RecordMeta> DecodeMeta(std::string_view bytes) {
-  if (bytes.empty()) return std::nullopt;
+  if (bytes.empty() || DecodePumpMark(bytes)) return std::nullopt;
   Reader reader(bytes);
   RecordMeta meta;
   meta.stream = reader.Text();

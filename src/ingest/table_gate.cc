@@ -56,6 +56,11 @@ void TableGate::Release() {
 }
 
 void CheckWritable(const Stream& stream) {
+  if (stream.derived) {
+    throw Error(ErrorCode::kConflict,
+                "stream \"" + stream.name + "\" is made of a query and takes no events",
+                "Send them to a stream its query reads.");
+  }
   if (!stream.reference) return;
   throw Error(ErrorCode::kForbidden,
               "the rows of table \"" + stream.name + "\" are those of file \"" +

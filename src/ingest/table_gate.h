@@ -39,7 +39,7 @@ class TableGate {
   std::vector<std::function<void()>> waiting_;
 };
 
-// Throws kForbidden for a table whose rows a file says.
+// Throws kForbidden for a table whose rows a file says, kConflict for a stream made of a query.
 void CheckWritable(const Stream& stream);
 
 // Rows of a table that say that those with these keys are gone: `keys` has the columns of the

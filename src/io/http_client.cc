@@ -5,6 +5,8 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/buffer_body.hpp>
+#include <boost/beast/http/error.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
@@ -38,24 +40,38 @@ HttpClient::HttpClient(const std::string& url) {
 
 HttpClient::~HttpClient() = default;
 
+boost::system::error_code HttpClient::Send(
+    const std::string& method, const std::string& target,
+    const std::vector<std::pair<std::string, std::string>>& headers, std::string_view body) {
+  if (!connection_) {
+    connection_ = std::make_unique<Connection>();
+    tcp::resolver resolver(connection_->context);
+    asio::connect(connection_->socket, resolver.resolve(host_, port_));
+    connection_->socket.set_option(tcp::no_delay(true));
+  }
+  std::string head = method + " " + target + " HTTP/1.1\r\nHost: " + host_ + ":" + port_ +
+                     "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n";
+  for (auto& [name, value] : headers) head += name + ": " + value + "\r\n";
+  head += "\r\n";
+  std::array<asio::const_buffer, 2> buffers = {asio::buffer(head),
+                                               asio::buffer(body.data(), body.size())};
+  boost::system::error_code write_error;
+  asio::write(connection_->socket, buffers, write_error);  // an early refusal may answer before
+  return write_error;
+}
+
+void HttpClient::Fail(const boost::system::system_error& error) {
+  connection_.reset();
+  throw Error(ErrorCode::kUnavailable,
+              "cannot reach Weir at http://" + host_ + ":" + port_ + ": " + error.code().message(),
+              "Is `weir serve` running there?  Say where with --url.");
+}
+
 HttpAnswer HttpClient::Request(const std::string& method, const std::string& target,
                                const std::vector<std::pair<std::string, std::string>>& headers,
                                std::string_view body) {
   try {
-    if (!connection_) {
-      connection_ = std::make_unique<Connection>();
-      tcp::resolver resolver(connection_->context);
-      asio::connect(connection_->socket, resolver.resolve(host_, port_));
-      connection_->socket.set_option(tcp::no_delay(true));
-    }
-    std::string head = method + " " + target + " HTTP/1.1\r\nHost: " + host_ + ":" + port_ +
-                       "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n";
-    for (auto& [name, value] : headers) head += name + ": " + value + "\r\n";
-    head += "\r\n";
-    std::array<asio::const_buffer, 2> buffers = {asio::buffer(head),
-                                                 asio::buffer(body.data(), body.size())};
-    boost::system::error_code write_error;
-    asio::write(connection_->socket, buffers, write_error);  // an early refusal may answer before
+    auto write_error = Send(method, target, headers, body);
     http::response_parser<http::string_body> parser;
     parser.body_limit(boost::none);
     if (method == "HEAD") parser.skip(true);
@@ -68,11 +84,40 @@ HttpAnswer HttpClient::Request(const std::string& method, const std::string& tar
     if (!parser.keep_alive() || write_error) connection_.reset();
     return answer;
   } catch (const boost::system::system_error& error) {
+    Fail(error);
+  }
+}
+
+HttpAnswer HttpClient::Follow(const std::string& method, const std::string& target,
+                              const std::vector<std::pair<std::string, std::string>>& headers,
+                              std::string_view body,
+                              const std::function<bool(std::string_view)>& piece) {
+  try {
+    Send(method, target, headers, body);
+    http::response_parser<http::buffer_body> parser;
+    parser.body_limit(boost::none);
+    http::read_header(connection_->socket, connection_->buffer, parser);
+    HttpAnswer answer;
+    answer.status = static_cast<int>(parser.get().result_int());
+    std::array<char, 64 << 10> room;
+    bool go_on = true;
+    while (go_on && !parser.is_done()) {
+      parser.get().body().data = room.data();
+      parser.get().body().size = room.size();
+      boost::system::error_code error;
+      http::read_some(connection_->socket, connection_->buffer, parser, error);
+      std::string_view got(room.data(), room.size() - parser.get().body().size);
+      if (answer.status != 200) {
+        answer.body += got;
+      } else if (!got.empty()) {
+        go_on = piece(got);
+      }
+      if (error && error != http::error::need_buffer) break;  // the server is gone
+    }
     connection_.reset();
-    throw Error(
-        ErrorCode::kUnavailable,
-        "cannot reach Weir at http://" + host_ + ":" + port_ + ": " + error.code().message(),
-        "Is `weir serve` running there?  Say where with --url.");
+    return answer;
+  } catch (const boost::system::system_error& error) {
+    Fail(error);
   }
 }
 

@@ -2,10 +2,13 @@
 // one request at a time.  Not thread-safe.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <boost/system/system_error.hpp>
 
 namespace weir {
 
@@ -27,7 +30,18 @@ class HttpClient {
                      const std::vector<std::pair<std::string, std::string>>& headers = {},
                      std::string_view body = {});
 
+  // A request whose answer may never end: `piece` gets the body of a 200 as it comes, and ends it
+  // by returning false.  Any other answer is returned whole.
+  HttpAnswer Follow(const std::string& method, const std::string& target,
+                    const std::vector<std::pair<std::string, std::string>>& headers,
+                    std::string_view body, const std::function<bool(std::string_view)>& piece);
+
  private:
+  boost::system::error_code Send(const std::string& method, const std::string& target,
+                                 const std::vector<std::pair<std::string, std::string>>& headers,
+                                 std::string_view body);
+  [[noreturn]] void Fail(const boost::system::system_error& error);
+
   struct Connection;
   std::string host_, port_;
   std::unique_ptr<Connection> connection_;

@@ -42,6 +42,12 @@ class FakeViews : public Views {
   std::vector<ViewInfo> ViewInfos() const override { return {}; }
   std::string ExplainView(const std::string&, bool) override { return ""; }
   std::string ExplainQuery(const std::string&) override { return ""; }
+  void CheckPump(const CatalogState&, const Pump&) override {}
+  std::vector<PumpInfo> PumpInfos() const override { return {}; }
+  EmittedMarks Emitted() override { return {}; }
+  Subscription Subscribe(const std::string&) override { return {}; }
+  InputMark Now() const override { return {}; }
+  std::string ExplainPump(const Pump&, bool) override { return ""; }
   void OnCommit(const CommittedRecords&) override {}
 
   Offset waited_for;

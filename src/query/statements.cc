@@ -5,39 +5,38 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "duckdb/common/string_util.hpp"
-#include "duckdb/parser/expression/subquery_expression.hpp"
-#include "duckdb/parser/parsed_expression_iterator.hpp"
-#include "duckdb/parser/parser.hpp"
-#include "duckdb/parser/statement/select_statement.hpp"
-#include "duckdb/parser/tableref/basetableref.hpp"
+#include "query/dependencies.h"
 #include "query/shut_in.h"
-#include "sql/window_functions.h"
 
 namespace weir {
 namespace {
 
-std::string Quoted(const std::string& name) { return "\"" + name + "\""; }
-
 const char* KindOf(const Stream& stream) { return stream.IsTable() ? "table" : "stream"; }
+
+}  // namespace
 
 void CheckNameIsFree(const CatalogState& state, const std::string& name) {
   if (state.FindStream(name)) {
-    throw Error(
-        ErrorCode::kAlreadyExists,
-        "there is already a " + std::string(KindOf(*state.FindStream(name))) + " " + Quoted(name));
+    throw Error(ErrorCode::kAlreadyExists, "there is already a " +
+                                               std::string(KindOf(*state.FindStream(name))) + " " +
+                                               InQuotes(name));
   }
   if (state.FindView(name)) {
-    throw Error(ErrorCode::kAlreadyExists, "there is already a view " + Quoted(name));
+    throw Error(ErrorCode::kAlreadyExists, "there is already a view " + InQuotes(name));
+  }
+  if (state.FindPump(name)) {
+    throw Error(ErrorCode::kAlreadyExists, "there is already a pump " + InQuotes(name));
   }
 }
 
-// A table is no stream to statements that say which they mean.
 std::shared_ptr<const Stream> GetPlainStream(const CatalogState& state, const std::string& name) {
   auto stream = state.GetStream(name);
   if (!stream->IsTable()) return stream;
-  throw Error(ErrorCode::kUnknownStream, Quoted(name) + " is a table, not a stream",
+  throw Error(ErrorCode::kUnknownStream, InQuotes(name) + " is a table, not a stream",
               "Say TABLE in place of STREAM.");
 }
+
+namespace {
 
 std::vector<std::string> Lines(const std::string& text) {
   auto lines = duckdb::StringUtil::Split(text, '\n');
@@ -45,65 +44,6 @@ std::vector<std::string> Lines(const std::string& text) {
 }
 
 }  // namespace
-
-namespace {
-
-void CollectNames(duckdb::QueryNode& node, std::vector<std::string>& names);
-
-// Subqueries stand inside expressions.
-void CollectNames(duckdb::ParsedExpression& expression, std::vector<std::string>& names) {
-  if (expression.GetExpressionClass() == duckdb::ExpressionClass::SUBQUERY) {
-    CollectNames(*expression.Cast<duckdb::SubqueryExpression>().subquery->node, names);
-  }
-  duckdb::ParsedExpressionIterator::EnumerateChildren(
-      expression, [&](duckdb::ParsedExpression& child) { CollectNames(child, names); });
-}
-
-void CollectNames(duckdb::QueryNode& node, std::vector<std::string>& names) {
-  duckdb::ParsedExpressionIterator::EnumerateQueryNodeChildren(
-      node,
-      [&](duckdb::unique_ptr<duckdb::ParsedExpression>& child) { CollectNames(*child, names); },
-      [&](duckdb::TableRef& ref) {
-        if (ref.type == duckdb::TableReferenceType::BASE_TABLE) {
-          names.push_back(Lower(ref.Cast<duckdb::BaseTableRef>().table_name));
-        }
-      });
-}
-
-}  // namespace
-
-std::vector<std::string> NamesIn(const std::string& query) {
-  std::vector<std::string> names;
-  try {
-    duckdb::Parser parser;
-    parser.ParseQuery(ExpandWindowFunctions(query));
-    for (auto& statement : parser.statements) {
-      if (statement->type != duckdb::StatementType::SELECT_STATEMENT) continue;
-      CollectNames(*statement->Cast<duckdb::SelectStatement>().node, names);
-    }
-  } catch (const std::exception&) {
-    // What does not parse names nothing.
-  }
-  return names;
-}
-
-std::vector<std::string> Statements::Dependents(const CatalogState& state,
-                                                const std::string& name) {
-  std::vector<std::string> dependents;
-  for (auto& [key, view] : state.views) {
-    auto names = NamesIn(view->query);
-    if (key == Lower(name) || std::find(names.begin(), names.end(), Lower(name)) == names.end()) {
-      continue;
-    }
-    for (auto& indirect : Dependents(state, view->name)) dependents.push_back(indirect);
-    dependents.push_back(view->name);
-  }
-  std::vector<std::string> once;
-  for (auto& dependent : dependents) {
-    if (std::find(once.begin(), once.end(), dependent) == once.end()) once.push_back(dependent);
-  }
-  return once;
-}
 
 ResultTable Statements::Run(const Statement& statement, const std::string& params_json) {
   return std::visit(
@@ -120,8 +60,9 @@ ResultTable Statements::Run(const Statement& statement, const std::string& param
 ResultTable Statements::Do(const CreateStream& create) {
   if (create.if_not_exists && catalog_.Current()->FindStream(create.stream.name)) {
     return {
-        {}, {}, KindOf(create.stream) + (" " + Quoted(create.stream.name)) + " is there already"};
+        {}, {}, KindOf(create.stream) + (" " + InQuotes(create.stream.name)) + " is there already"};
   }
+  if (!create.query.empty()) return CreateDerived(create);
   catalog_.Change([&](CatalogState& state) {
     CheckNameIsFree(state, create.stream.name);
     auto stream = std::make_shared<Stream>(create.stream);
@@ -129,28 +70,37 @@ ResultTable Statements::Do(const CreateStream& create) {
     state.streams[Lower(stream->name)] = stream;
   });
   return {
-      {}, {}, std::string("created ") + KindOf(create.stream) + " " + Quoted(create.stream.name)};
+      {}, {}, std::string("created ") + KindOf(create.stream) + " " + InQuotes(create.stream.name)};
 }
 
 ResultTable Statements::Do(const CreateView& create) {
   auto current = catalog_.Current();
   auto existing = current->FindView(create.view.name);
   if (existing && create.if_not_exists) {
-    return {{}, {}, "view " + Quoted(create.view.name) + " is there already"};
+    return {{}, {}, "view " + InQuotes(create.view.name) + " is there already"};
   }
   for (auto& name : NamesIn(create.view.query)) {
     if (name != Lower(create.view.name)) continue;
-    throw Error(ErrorCode::kInvalidSql, "view " + Quoted(create.view.name) + " reads itself");
+    throw Error(ErrorCode::kInvalidSql, "view " + InQuotes(create.view.name) + " reads itself");
   }
   CheckShutIn(create.view.query);
   views_.Bind(*current, create.view.query);
   if (create.view.materialized) {
     views_.CheckRoom(ErrorCode::kLimitExceeded,
-                     "view " + Quoted(create.view.name) + " is not made");
+                     "view " + InQuotes(create.view.name) + " is not made");
   }
   catalog_.Change([&](CatalogState& state) {
     bool replaces = create.or_replace && state.FindView(create.view.name);
     if (!replaces) CheckNameIsFree(state, create.view.name);
+    Dependents dependents;
+    if (replaces) dependents = DependentsOf(state, create.view.name);
+    if (!dependents.pumps.empty()) {
+      throw Error(ErrorCode::kInUse,
+                  "view " + InQuotes(create.view.name) + " feeds streams through " +
+                      Dependents{{}, dependents.pumps}.List() +
+                      ", and what was emitted cannot be taken back",
+                  "DROP the pump, replace the view, and CREATE a PUMP WITH (start = 'now').");
+    }
     auto view = std::make_shared<View>(create.view);
     view->id = state.next_id++;
     if (replaces && view->comment.empty()) {
@@ -158,7 +108,7 @@ ResultTable Statements::Do(const CreateView& create) {
     }
     state.views[Lower(view->name)] = view;
     // What reads a replaced view reads another one now: it is made anew, too.
-    for (auto& dependent : replaces ? Dependents(state, view->name) : std::vector<std::string>()) {
+    for (auto& dependent : dependents.views) {
       auto renewed = std::make_shared<View>(*state.GetView(dependent));
       views_.Bind(state, renewed->query);
       renewed->id = state.next_id++;
@@ -166,35 +116,39 @@ ResultTable Statements::Do(const CreateView& create) {
     }
   });
   views_.Reconcile();
-  return {{}, {}, (existing ? "replaced view " : "created view ") + Quoted(create.view.name)};
+  return {{}, {}, (existing ? "replaced view " : "created view ") + InQuotes(create.view.name)};
 }
 
 ResultTable Statements::Do(const Drop& drop) {
+  if (drop.kind == ObjectKind::kPump) return DropPump(drop);
   bool stream = drop.kind != ObjectKind::kView;
   auto current = catalog_.Current();
   auto found = current->FindStream(drop.name);
   bool of_kind = found && found->IsTable() == (drop.kind == ObjectKind::kTable);
   bool there = stream ? of_kind : current->FindView(drop.name) != nullptr;
-  if (!there && drop.if_exists) return {{}, {}, "there was no " + Quoted(drop.name)};
-  std::vector<std::string> gone;
+  if (!there && drop.if_exists) return {{}, {}, "there was no " + InQuotes(drop.name)};
+  Dependents gone;
   catalog_.Change([&](CatalogState& state) {
-    if (drop.kind == ObjectKind::kTable) {
-      state.GetTable(drop.name);
-    } else if (stream) {
-      GetPlainStream(state, drop.name);
+    gone = DependentsOf(state, drop.name);
+    if (stream) {
+      auto fed = drop.kind == ObjectKind::kTable ? state.GetTable(drop.name)
+                                                 : GetPlainStream(state, drop.name);
+      for (auto& pump : state.PumpsInto(fed->id)) {
+        bool own = Lower(pump->name) == Lower(drop.name);  // CREATE STREAM ... AS made both
+        if (!own) gone.pumps.push_back(pump->name);
+      }
     } else {
       state.GetView(drop.name);
     }
-    auto dependents = Dependents(state, drop.name);
-    if (!dependents.empty() && !drop.cascade) {
-      std::string list;
-      for (auto& name : dependents) list += (list.empty() ? "" : ", ") + Quoted(name);
-      throw Error(ErrorCode::kInUse, Quoted(drop.name) + " is read by " + list,
-                  "Drop what reads it first, or say CASCADE.");
+    if (!gone.empty() && !drop.cascade) {
+      throw Error(ErrorCode::kInUse, InQuotes(drop.name) + " is used by " + gone.List(),
+                  "Drop what uses it first, or say CASCADE.");
     }
-    for (auto& name : dependents) state.views.erase(Lower(name));
-    gone = dependents;
+    for (auto& name : gone.views) state.views.erase(Lower(name));
+    for (auto& name : gone.pumps) RemovePump(state, Lower(name));
     if (stream) {
+      auto own = state.FindPump(drop.name);
+      if (own) state.pumps.erase(Lower(drop.name));
       state.streams.erase(Lower(drop.name));
     } else {
       state.views.erase(Lower(drop.name));
@@ -202,19 +156,24 @@ ResultTable Statements::Do(const Drop& drop) {
   });
   views_.Reconcile();
   std::string notice =
-      std::string("dropped ") + (stream ? KindOf(*found) : "view") + " " + Quoted(drop.name);
-  for (auto& name : gone) notice += ", view " + Quoted(name);
+      std::string("dropped ") + (stream ? KindOf(*found) : "view") + " " + InQuotes(drop.name);
+  for (auto& name : gone.views) notice += ", view " + InQuotes(name);
+  for (auto& name : gone.pumps) notice += ", pump " + InQuotes(name);
   return {{}, {}, notice};
 }
 
 ResultTable Statements::Do(const Comment& comment) {
   catalog_.Change([&](CatalogState& state) {
-    if (comment.kind != ObjectKind::kView) {
+    if (comment.kind == ObjectKind::kStream || comment.kind == ObjectKind::kTable) {
       bool table = comment.kind == ObjectKind::kTable;
       auto stream = std::make_shared<Stream>(
           *(table ? state.GetTable(comment.name) : GetPlainStream(state, comment.name)));
       stream->comment = comment.text;
       state.streams[Lower(comment.name)] = stream;
+    } else if (comment.kind == ObjectKind::kPump) {
+      auto pump = std::make_shared<Pump>(*state.GetPump(comment.name));
+      pump->comment = comment.text;
+      state.pumps[Lower(comment.name)] = pump;
     } else {
       auto view = std::make_shared<View>(*state.GetView(comment.name));
       view->comment = comment.text;
@@ -222,13 +181,23 @@ ResultTable Statements::Do(const Comment& comment) {
     }
   });
   views_.Reconcile();
-  return {{}, {}, "commented on " + Quoted(comment.name)};
+  return {{}, {}, "commented on " + InQuotes(comment.name)};
 }
 
 ResultTable Statements::Do(const Explain& explain) {
-  if (explain.view.empty()) CheckShutIn(explain.query);
-  auto text = explain.view.empty() ? views_.ExplainQuery(explain.query)
-                                   : views_.ExplainView(explain.view, explain.analyze);
+  auto state = catalog_.Current();
+  auto pump = explain.view.empty() || state->FindView(explain.view) ? nullptr
+                                                                    : state->FindPump(explain.view);
+  std::string text;
+  if (pump) {
+    text = "feeds stream " + InQuotes(state->FindStream(pump->stream)->name) + ", each row once\n" +
+           views_.ExplainPump(*pump, explain.analyze);
+  } else if (explain.view.empty()) {
+    CheckShutIn(explain.query);
+    text = views_.ExplainQuery(explain.query);
+  } else {
+    text = views_.ExplainView(explain.view, explain.analyze);
+  }
   ResultTable table{{"plan"}, {}, ""};
   for (auto& line : Lines(text)) {
     if (!line.empty()) table.rows.push_back({line});
@@ -236,9 +205,28 @@ ResultTable Statements::Do(const Explain& explain) {
   return table;
 }
 
+ResultTable Statements::ShowPumps(const CatalogState& state) {
+  ResultTable table{{"name", "stream", "status", "emitted", "comment"}, {}, ""};
+  auto infos = views_.PumpInfos();
+  for (auto& [key, pump] : state.pumps) {
+    std::string status = "filling", emitted = "0";
+    for (auto& info : infos) {
+      if (info.id != pump->id) continue;
+      if (info.status == ViewStatus::kLive) status = info.error ? "waiting" : "live";
+      if (info.status == ViewStatus::kParked) status = "parked";
+      if (info.error) status += ": " + info.error->message;
+      emitted = std::to_string(info.rows);
+    }
+    table.rows.push_back(
+        {pump->name, state.FindStream(pump->stream)->name, status, emitted, pump->comment});
+  }
+  return table;
+}
+
 ResultTable Statements::Do(const Show& show) {
   auto state = catalog_.Current();
   if (show.what == ShowWhat::kTimeZone) return {{"TimeZone"}, {{state->time_zone}}, ""};
+  if (show.what == ShowWhat::kPumps) return ShowPumps(*state);
   ResultTable table{{"name", "kind", "comment"}, {}, ""};
   bool all = show.what == ShowWhat::kAll;
   for (auto& [key, stream] : state->streams) {
@@ -251,6 +239,10 @@ ResultTable Statements::Do(const Show& show) {
       table.rows.push_back(
           {view->name, view->materialized ? "materialized view" : "view", view->comment});
     }
+  }
+  if (show.what == ShowWhat::kAll) {
+    for (auto& [key, pump] : state->pumps)
+      table.rows.push_back({pump->name, "pump", pump->comment});
   }
   return table;
 }
@@ -267,8 +259,9 @@ ResultTable Statements::Do(const Describe& describe) {
     }
     return table;
   }
-  auto view = state->GetView(describe.name);
-  for (auto& column : views_.Bind(*state, view->query)) {
+  auto pump = state->FindPump(describe.name);
+  auto query = pump ? pump->query : state->GetView(describe.name)->query;
+  for (auto& column : views_.Bind(*state, query)) {
     table.rows.push_back({column.name, column.type.ToString(), "YES"});
   }
   return table;
@@ -277,6 +270,7 @@ ResultTable Statements::Do(const Describe& describe) {
 ResultTable Statements::Do(const SetTimeZone& set) {
   catalog_.Change([&](CatalogState& state) {
     if (state.time_zone == set.zone) return;
+    CheckZoneMayChange(state);
     state.time_zone = set.zone;
     views_.Bind(state, "SELECT 1");  // throws when there is no such zone
     // Times mean something else now: every view is made anew.
@@ -295,7 +289,7 @@ namespace {
 ResultTable Written(const WriteResult& written, const char* what, const std::string& table) {
   ResultTable result;
   result.notice = std::to_string(written.rows) + (written.rows == 1 ? " row " : " rows ") + what +
-                  " " + Quoted(table);
+                  " " + InQuotes(table);
   result.written = written;
   return result;
 }
@@ -303,12 +297,9 @@ ResultTable Written(const WriteResult& written, const char* what, const std::str
 }  // namespace
 
 ResultTable Statements::DoWrite(const Insert& insert, const std::string& params_json) {
-  auto stream = catalog_.Current()->GetStream(insert.table);
-  if (!stream->IsTable() && !insert.query.empty()) {
-    throw Error(ErrorCode::kInvalidSql,
-                "INSERT INTO a stream takes VALUES; \"" + stream->name + "\" is a stream",
-                "Send events to it, or make it a table.");
-  }
+  auto state = catalog_.Current();
+  auto stream = state->GetStream(insert.table);
+  if (IsStanding(*state, insert)) return CreateUnnamedPump(insert);
   return Written(writes_.Run(insert, params_json), "inserted into", stream->name);
 }
 
@@ -322,6 +313,21 @@ ResultTable Statements::DoWrite(const Delete& erase, const std::string& params_j
 
 ResultTable Statements::Do(const CopyFrom& copy) {
   return Written(writes_.Run(copy), "copied into", copy.table);
+}
+
+void CheckZoneMayChange(const CatalogState& state) {
+  if (state.pumps.empty()) return;
+  Dependents pumps;
+  for (auto& [key, pump] : state.pumps) pumps.pumps.push_back(pump->name);
+  throw Error(ErrorCode::kInUse,
+              "the time zone says what days and months mean, and " + pumps.List() +
+                  " emitted rows by it that cannot be taken back",
+              "DROP the pumps, set the time zone, and CREATE them anew WITH (start = 'now').");
+}
+
+ResultTable Statements::Do(const Subscribe&) {
+  throw Error(ErrorCode::kInvalidRequest, "the answer to SUBSCRIBE never ends",
+              "Send the query to POST /v1/subscribe, or use `weir sql`.");
 }
 
 ResultTable Statements::Do(const Query&) {

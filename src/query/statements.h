@@ -9,6 +9,7 @@
 
 #include "catalog/catalog.h"
 #include "query/table_writes.h"
+#include "sql/names_in.h"
 #include "sql/statement.h"
 #include "views/views.h"
 
@@ -30,30 +31,53 @@ class Statements {
   // `params_json`: values of $1, $2, ... for those that write rows.
   ResultTable Run(const Statement& statement, const std::string& params_json = "");
 
-  // Names of the views (direct and indirect, in the order they must go) that read `name`.
-  static std::vector<std::string> Dependents(const CatalogState& state, const std::string& name);
-
  private:
   ResultTable Do(const CreateStream& create);
+  ResultTable Do(const CreatePump& create);
   ResultTable Do(const CreateView& create);
   ResultTable Do(const Drop& drop);
+  ResultTable Do(const Rename& rename);
   ResultTable Do(const Comment& comment);
   ResultTable Do(const Explain& explain);
   ResultTable Do(const Show& show);
   ResultTable Do(const Describe& describe);
   ResultTable Do(const SetTimeZone& set);
+  ResultTable Do(const Subscribe& subscribe);
   ResultTable Do(const Query& query);
   ResultTable Do(const CopyFrom& copy);
   ResultTable DoWrite(const Insert& insert, const std::string& params_json);
   ResultTable DoWrite(const Update& update, const std::string& params_json);
   ResultTable DoWrite(const Delete& erase, const std::string& params_json);
+  ResultTable CreateDerived(const CreateStream& create);
+  ResultTable CreateUnnamedPump(const Insert& insert);
+  ResultTable DropPump(const Drop& drop);
+  ResultTable ShowPumps(const CatalogState& state);
 
   Catalog& catalog_;
   Views& views_;
   TableWrites& writes_;
 };
 
-// The tables, streams and views a query names in FROM, lower-case.
-std::vector<std::string> NamesIn(const std::string& query);
+// Throws kInUse when pumps have emitted what the present time zone said.
+void CheckZoneMayChange(const CatalogState& state);
+// Throws kAlreadyExists when something has the name.
+void CheckNameIsFree(const CatalogState& state, const std::string& name);
+// A stream that is no table: they are not the same to statements that say which they mean.
+std::shared_ptr<const Stream> GetPlainStream(const CatalogState& state, const std::string& name);
+
+// Edits of a catalog state, for statements and projects.  They throw before the state is made
+// current, so what they leave behind then does not matter.
+
+// Whether an INSERT goes on as events come: into a stream, of what a query reads.
+bool IsStanding(const CatalogState& state, const Insert& insert);
+// Puts a pump (all but its id is set) where it belongs, checked.
+void AddPump(CatalogState& state, Views& views, Pump pump);
+void RemovePump(CatalogState& state, const std::string& lower_name);
+// The pump an INSERT stands for; name and start are left to the caller.
+Pump PumpOf(const CatalogState& state, Views& views, const Insert& insert, StreamId stream);
+std::string NameForPump(const CatalogState& state, const Stream& stream);
+Pump::Start StartNow(const Views& views);
+// Gives a stream the columns of the query that feeds it.
+void NameColumns(const CatalogState& state, Views& views, const std::string& query, Stream& stream);
 
 }  // namespace weir

@@ -5,6 +5,8 @@
 #include <future>
 
 #include "duck/errors.h"
+#include "duckdb/common/types/hugeint.hpp"
+#include "duckdb/parser/keyword_helper.hpp"
 #include "formats/json_value.h"
 #include "formats/results.h"
 #include "query/row_difference.h"
@@ -52,6 +54,16 @@ std::string ToJson(const ViewVerdict& verdict) {
 
 }  // namespace
 
+BatchResult Verify::Ask(std::string sql, Offset at, Micros as_of) {
+  auto promise = std::make_shared<std::promise<BatchResult>>();
+  auto answer = promise->get_future();
+  batch_.Run({std::move(sql), at, as_of},
+             [promise](BatchResult result) { promise->set_value(std::move(result)); });
+  BatchResult result = answer.get();
+  if (result.error) std::rethrow_exception(result.error);
+  return result;
+}
+
 ViewVerdict Verify::Check(const View& view) {
   ViewVerdict verdict;
   verdict.name = view.name;
@@ -61,13 +73,8 @@ ViewVerdict Verify::Check(const View& view) {
     verdict.as_of = snapshot.as_of;
     verdict.rows = snapshot.rows.rows;
     verdict.columns = snapshot.columns;
-    auto promise = std::make_shared<std::promise<BatchResult>>();
-    auto answer = promise->get_future();
-    batch_.Run(
-        {WithTotalOrder(view.query, snapshot.columns.size()), snapshot.offset, snapshot.as_of},
-        [promise](BatchResult result) { promise->set_value(std::move(result)); });
-    BatchResult result = answer.get();
-    if (result.error) std::rethrow_exception(result.error);
+    BatchResult result =
+        Ask(WithTotalOrder(view.query, snapshot.columns.size()), snapshot.offset, snapshot.as_of);
     std::vector<duckdb::LogicalType> types;
     for (auto& column : snapshot.columns) types.push_back(column.type);
     if (result.columns.size() != types.size()) {
@@ -87,10 +94,117 @@ ViewVerdict Verify::Check(const View& view) {
   return verdict;
 }
 
+namespace {
+
+// Rows as a multiset in two numbers, so that streams of any length can be compared.
+std::string Summary(const std::string& query, size_t columns) {
+  std::string names;
+  for (size_t i = 0; i < columns; i++) names += (i ? ", c" : "c") + std::to_string(i);
+  return "SELECT count(*), coalesce(sum(hash(" + names + ")::HUGEINT), 0)::HUGEINT FROM (" + query +
+         "\n) AS q(" + names + ")";
+}
+
+struct Sum {
+  duckdb::hugeint_t rows{0}, hashes{0};
+  void Add(const BatchResult& result) {
+    rows += duckdb::hugeint_t(result.rows.chunks.at(0)->GetValue(0, 0).GetValue<int64_t>());
+    hashes += result.rows.chunks.at(0)->GetValue(1, 0).GetValue<duckdb::hugeint_t>();
+  }
+  bool operator==(const Sum&) const = default;
+};
+
+void Append(Columns& rows, Columns more) {
+  for (auto& chunk : more.chunks) rows.chunks.push_back(std::move(chunk));
+  rows.rows += more.rows;
+}
+
+}  // namespace
+
+// What the stream holds, and what its pumps' queries had said before the pumps began, together are
+// what the queries say now.  Events that producers sent, or pumps that are no more, are no fault.
+ViewVerdict Verify::Check(const CatalogState& catalog, const Stream& stream) {
+  constexpr uint64_t kRowsCompared = 2'000'000;
+  ViewVerdict verdict;
+  verdict.name = stream.name;
+  try {
+    EmittedMarks marks = views_.Emitted();
+    verdict.offset = marks.at;
+    verdict.columns = stream.columns;
+    std::string list;
+    for (auto& column : stream.columns) {
+      list += (list.empty() ? "" : ", ") + duckdb::KeywordHelper::WriteQuoted(column.name, '"');
+    }
+    auto quoted = duckdb::KeywordHelper::WriteQuoted(stream.name, '"');
+    std::string content = "SELECT " + list + " FROM " + quoted;
+    struct Part {
+      std::string query;
+      InputMark mark;
+    };
+    std::vector<Part> expected, actual{{content, {marks.at, 0}}};
+    for (auto& pump : catalog.PumpsInto(stream.id)) {
+      auto mark = marks.by_pump.find(pump->id);
+      if (mark == marks.by_pump.end()) continue;  // made a moment ago
+      std::string query = PumpQuery(*pump, stream);
+      expected.push_back({query, mark->second});
+      if (pump->start) actual.push_back({query, {pump->start->offset, pump->start->clock}});
+      verdict.as_of = std::max(verdict.as_of, mark->second.clock);
+    }
+    auto sum = [&](const std::vector<Part>& parts) {
+      Sum all;
+      for (auto& part : parts) {
+        all.Add(Ask(Summary(part.query, stream.columns.size()), part.mark.offset, part.mark.clock));
+      }
+      return all;
+    };
+    Sum want = sum(expected), have = sum(actual);
+    verdict.rows = static_cast<uint64_t>(duckdb::Hugeint::Cast<int64_t>(have.rows));
+    verdict.equal = want == have;
+    if (verdict.equal) return verdict;
+    if (want.rows > duckdb::hugeint_t(kRowsCompared) ||
+        have.rows > duckdb::hugeint_t(kRowsCompared)) {
+      if (!stream.derived && want.rows <= have.rows) {
+        throw Error(ErrorCode::kLimitExceeded,
+                    "too many rows to tell those of the pumps from those of producers");
+      }
+      verdict.missing_rows = static_cast<uint64_t>(duckdb::Hugeint::Cast<int64_t>(want.rows));
+      throw Error(ErrorCode::kLimitExceeded,
+                  "the rows differ, and are too many to say which of them");
+    }
+    auto rows = [&](const std::vector<Part>& parts) {
+      Columns all;
+      for (auto& part : parts) {
+        Append(all, std::move(Ask(part.query, part.mark.offset, part.mark.clock).rows));
+      }
+      return all;
+    };
+    auto difference = CompareRows(rows(expected), rows(actual), stream.Types(), kRowsShown);
+    verdict.missing = std::move(difference.missing);
+    verdict.missing_rows = difference.missing_rows;
+    if (stream.derived) {
+      verdict.unexpected = std::move(difference.unexpected);
+      verdict.unexpected_rows = difference.unexpected_rows;
+    }
+    verdict.equal = verdict.missing_rows == 0 && verdict.unexpected_rows == 0;
+  } catch (...) {
+    verdict.error = CurrentError();
+  }
+  return verdict;
+}
+
 VerifyReport Verify::Run(const std::string& name) {
   auto catalog = catalog_.Current();
   VerifyReport report;
-  if (!name.empty()) {
+  auto stream = name.empty() ? nullptr : catalog->FindStream(name);
+  if (auto pump = name.empty() || stream ? nullptr : catalog->FindPump(name)) {
+    stream = catalog->FindStream(pump->stream);
+  }
+  if (stream) {
+    if (catalog->PumpsInto(stream->id).empty()) {
+      throw Error(ErrorCode::kInvalidRequest, "stream \"" + stream->name + "\" is fed by no query",
+                  "What producers sent is what it is.");
+    }
+    report.views.push_back(Check(*catalog, *stream));
+  } else if (!name.empty()) {
     auto view = catalog->GetView(name);
     if (!view->materialized) {
       throw Error(ErrorCode::kInvalidRequest,
@@ -101,6 +215,9 @@ VerifyReport Verify::Run(const std::string& name) {
   } else {
     for (auto& [key, view] : catalog->views) {
       if (view->materialized) report.views.push_back(Check(*view));
+    }
+    for (auto& [key, fed] : catalog->streams) {
+      if (!catalog->PumpsInto(fed->id).empty()) report.views.push_back(Check(*catalog, *fed));
     }
   }
   for (auto& verdict : report.views) report.equal = report.equal && verdict.equal;

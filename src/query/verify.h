@@ -1,5 +1,6 @@
 // Is each view what its query says?  A view's content at one step against the same SQL run from
 // scratch over every event up to that step's position, with `now()` standing at that step's clock.
+// And is each derived stream what the queries of its pumps say, up to where each has come?
 // Thread-safe; a run blocks its thread until the batch query is done.
 #pragma once
 
@@ -37,11 +38,14 @@ class Verify {
   Verify(Catalog& catalog, Views& views, BatchEngine& batch)
       : catalog_(catalog), views_(views), batch_(batch) {}
 
-  // One view, or all materialized ones when `view` is empty.  Throws kUnknownView.
-  VerifyReport Run(const std::string& view = "");
+  // One view or stream, or all materialized views and all streams that pumps feed when `name` is
+  // empty.  Throws kUnknownView.
+  VerifyReport Run(const std::string& name = "");
 
  private:
   ViewVerdict Check(const View& view);
+  ViewVerdict Check(const CatalogState& catalog, const Stream& stream);
+  BatchResult Ask(std::string sql, Offset at, Micros as_of);
 
   Catalog& catalog_;
   Views& views_;

@@ -5,6 +5,7 @@
 #include "duck/errors.h"
 #include "duck/memory.h"
 #include "formats/json_value.h"
+#include "formats/pump_mark.h"
 #include "formats/results.h"
 #include "server/http_errors.h"
 
@@ -73,7 +74,11 @@ Server::Server(Parts parts, ServerOptions options) : parts_(parts), options_(std
 
 Server::~Server() { Stop(); }
 
-void Server::Connect() { feed_->Connect(); }
+void Server::Connect() {
+  feed_->Connect();
+  CountRowsBefore();
+  parts_.log.AddListener(*this);
+}
 
 void Server::Start() {
   http_ = HttpServer::Listen(
@@ -83,7 +88,6 @@ void Server::Start() {
         CountRequest("refused", status);
         return RefusalResponse(status, message);
       });
-  CountRowsBefore();
   feed_->Start();
   meter_ = std::thread([this] { Measure(); });
   http_->Start(options_.threads);
@@ -135,10 +139,13 @@ void Server::CountRequest(const std::string& pattern, int status) {
   requests_[{pattern, status}]++;
 }
 
-void Server::CountRows(StreamId stream, uint64_t rows, uint64_t) {
+void Server::OnCommit(const CommittedRecords& group) {
   std::lock_guard lock(mutex_);
-  stream_rows_[stream.value].total += rows;
-  all_rows_.total += rows;
+  for (auto& record : group) {
+    stream_rows_[record->record.stream.value].total += record->record.count;
+    // What a query made of events is not counted as coming in.
+    if (!DecodePumpMark(record->record.meta)) all_rows_.total += record->record.count;
+  }
 }
 
 // Rates over about the last five seconds, smoothed.
@@ -318,6 +325,23 @@ std::string Server::Metrics() const {
     out += fmt::format("weir_view_parked{{view=\"{}\"}} {}\n", label(info.name),
                        info.status == ViewStatus::kParked ? 1 : 0);
   }
+  auto pumps = parts_.views.PumpInfos();
+  auto state = parts_.catalog.Current();
+  auto each_pump = [&](const char* metric, auto value) {
+    for (auto& [key, pump] : state->pumps) {
+      for (auto& info : pumps) {
+        if (info.id != pump->id) continue;
+        out += fmt::format("{}{{pump=\"{}\"}} {}\n", metric, label(pump->name), value(info));
+      }
+    }
+  };
+  add("weir_pump_rows_total", "counter", "Rows a pump has put into its stream.");
+  each_pump("weir_pump_rows_total", [](auto& info) { return info.rows; });
+  add("weir_pump_waiting_bytes", "gauge", "Rows of a pump on their way into the log.");
+  each_pump("weir_pump_waiting_bytes", [](auto& info) { return info.waiting_bytes; });
+  add("weir_pump_parked", "gauge", "1 for a pump that stands still after an error.");
+  each_pump("weir_pump_parked",
+            [](auto& info) { return info.status == ViewStatus::kParked ? 1 : 0; });
   add("weir_lake_bytes", "gauge", "Parquet bytes of a stream.");
   auto catalog = parts_.catalog.Current();
   for (auto& lake : parts_.lake.Info()) {

@@ -43,7 +43,7 @@ struct ServerOptions {
   size_t decompressed_bytes_max = 256 << 20;
 };
 
-class Server {
+class Server : public CommitListener {
  public:
   struct Parts {
     Catalog& catalog;
@@ -60,10 +60,11 @@ class Server {
     const WebAssets& web;
   };
   Server(Parts parts, ServerOptions options);
-  ~Server();
+  ~Server() override;
 
-  // Before Views starts: the feed listens to its steps.
+  // Before Views starts and the log takes anything: the feed listens to steps, the figures to rows.
   void Connect();
+  void OnCommit(const CommittedRecords& group) override;
   // Binds and starts; after it port() is known.
   void Start();
   void Stop();
@@ -84,7 +85,6 @@ class Server {
   double EventsPerSecond(StreamId stream) const;
   double EventsPerSecond() const;
   double ChangesPerSecond(const std::string& view) const;
-  void CountRows(StreamId stream, uint64_t rows, uint64_t bytes);
   uint64_t Rows(StreamId stream) const;  // of all time
 
  private:

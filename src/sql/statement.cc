@@ -119,20 +119,20 @@ class StatementParser {
 
   StatementBody Body(const std::string& text) {
     if (Is("CREATE")) return Create();
+    if (Take("ALTER")) return ReadAlter();
+    if (Take("SUBSCRIBE")) return ReadSubscribe();
     if (Take("DROP")) return ReadDrop();
     if (Take("COMMENT")) return ReadComment();
     if (Is("EXPLAIN")) return ReadExplain(text);
     if (Take("SHOW")) return ReadShow();
     if (Is("DESCRIBE") || Is("DESC")) return ReadDescribe(text);
     if (Is("SET")) return ReadSet();
-    if (Is("INSERT") || Is("UPDATE") || Is("DELETE") || Is("TRUNCATE")) return Write(text);
+    if (Is("INSERT") || Is("UPDATE") || Is("DELETE") || Is("TRUNCATE")) return Write();
     if (Take("COPY")) return ReadCopy();
-    for (const char* word : {"ALTER", "MERGE"}) {
-      if (Is(word)) {
-        Fail(std::string(word) +
-             " is not a statement of Weir: tables change by INSERT, UPDATE and DELETE, and a view "
-             "changes with its query");
-      }
+    if (Is("MERGE")) {
+      Fail(
+          "MERGE is not a statement of Weir: tables change by INSERT ... ON CONFLICT, UPDATE and "
+          "DELETE");
     }
     return Query{text};
   }
@@ -148,6 +148,13 @@ class StatementParser {
       if (or_replace) Fail("a stream keeps its events and cannot be replaced");
       return ReadStream();
     }
+    if (Take("PUMP")) {
+      if (or_replace)
+        Fail(
+            "what a pump has emitted stays, so it cannot be replaced: DROP it, and CREATE another "
+            "WITH (start = 'now')");
+      return ReadPump();
+    }
     bool materialized = Take("MATERIALIZED");
     if (Take("VIEW")) return ReadView(materialized, or_replace);
     if (materialized) Fail("expected VIEW");
@@ -155,7 +162,7 @@ class StatementParser {
       if (or_replace) Fail("a table keeps its rows and cannot be replaced");
       return ReadTable();
     }
-    Fail("expected STREAM, TABLE, VIEW or MATERIALIZED VIEW");
+    Fail("expected STREAM, TABLE, PUMP, VIEW or MATERIALIZED VIEW");
   }
 
   StatementBody ReadView(bool materialized, bool or_replace) {
@@ -168,15 +175,13 @@ class StatementParser {
     if (at_ >= end_) Fail("expected a query after AS");
     size_t position = Position();
     create.view.query = Rest();
-    create.view.sql = std::string(text_.substr(
-        tokens_[begin_].position,
-        tokens_[end_ - 1].position + tokens_[end_ - 1].length - tokens_[begin_].position));
+    create.view.sql = WholeText();
     CheckQuery(create.view.query, position);
     return create;
   }
 
   // Only the grammar; what the names mean is looked at when the view is made.
-  void CheckQuery(const std::string& query, size_t position) const {
+  void CheckQuery(const std::string& query, size_t position, const char* what = "a view") const {
     try {
       duckdb::Parser parser;
       parser.ParseQuery(ExpandWindowFunctions(query, {text_, file_, position}));
@@ -192,7 +197,8 @@ class StatementParser {
       auto& message = data.RawMessage();
       throw SqlErrorAt(text_, position, file_, message.substr(0, message.find('\n')));
     }
-    throw SqlErrorAt(text_, position, file_, "a view is made of one SELECT, VALUES or FROM query");
+    throw SqlErrorAt(text_, position, file_,
+                     std::string(what) + " is made of one SELECT, VALUES or FROM query");
   }
 
   StatementBody ReadStream() {
@@ -200,21 +206,30 @@ class StatementParser {
     create.if_not_exists = TakeIfNotExists();
     Stream& stream = create.stream;
     stream.name = Name("stream");
-    ExpectSymbol('(');
-    do {
-      if (Is("WATERMARK") && Is("FOR", 1)) {
-        ReadWatermark(stream);
-      } else {
-        ReadColumn(stream);
-      }
-    } while (TakeSymbol(','));
-    ExpectSymbol(')');
-    if (stream.columns.empty()) Fail("a stream has at least one column");
-    if (Take("WITH")) ReadStreamOptions(stream);
+    bool columns = TakeSymbol('(');
+    if (columns) {
+      do {
+        if (Is("WATERMARK") && Is("FOR", 1)) {
+          ReadWatermark(stream);
+        } else {
+          ReadColumn(stream);
+        }
+      } while (TakeSymbol(','));
+      ExpectSymbol(')');
+      if (stream.columns.empty()) Fail("a stream has at least one column");
+    } else if (!Is("AS") && !Is("WITH")) {
+      ExpectSymbol('(');
+    }
+    if (Take("WITH")) ReadStreamOptions(create);
+    if (Take("AS")) {
+      create.query = ReadQuery("a derived stream");
+    } else if (!columns) {
+      Fail("expected columns in parentheses, or AS and a query");
+    } else if (create.from_now) {
+      Fail("start is an option of a stream made of a query (AS SELECT ...)");
+    }
     ExpectEnd();
-    stream.sql = std::string(text_.substr(
-        tokens_[begin_].position,
-        tokens_[end_ - 1].position + tokens_[end_ - 1].length - tokens_[begin_].position));
+    stream.sql = WholeText();
     return create;
   }
 
@@ -256,9 +271,7 @@ class StatementParser {
     if (Take("WITH")) ReadTableOptions(table);
     ExpectEnd();
     table.columns.push_back({kDeletedColumn, duckdb::LogicalType::BOOLEAN});
-    table.sql = std::string(text_.substr(
-        tokens_[begin_].position,
-        tokens_[end_ - 1].position + tokens_[end_ - 1].length - tokens_[begin_].position));
+    table.sql = WholeText();
     return create;
   }
 
@@ -319,13 +332,58 @@ class StatementParser {
     if (!file.path.empty()) table.reference = file;
   }
 
-  StatementBody Write(const std::string& text) const {
+  StatementBody Write() const {
+    auto body = ParsedWrite(begin_);
+    auto* insert = std::get_if<Insert>(&body);
+    if (insert) insert->query_text = QueryOf(*insert, begin_);
+    return std::visit([](auto& write) { return StatementBody(std::move(write)); }, body);
+  }
+
+  // The tokens from `first` on as a statement that writes rows.
+  WriteStatement ParsedWrite(size_t first) const {
+    size_t begin = tokens_[first].position;
+    size_t end = tokens_[end_ - 1].position + tokens_[end_ - 1].length;
     try {
-      auto body = ParseWrite(text);
-      return std::visit([](auto& write) { return StatementBody(std::move(write)); }, body);
+      auto write = ParseWrite(std::string(text_.substr(begin, end - begin)));
+      if (auto* insert = std::get_if<Insert>(&write)) insert->text = WholeText();
+      return write;
     } catch (const WriteError& error) {
-      throw SqlErrorAt(text_, tokens_[begin_].position + error.position, file_, error.message);
+      throw SqlErrorAt(text_, begin + error.position, file_, error.message);
     }
+  }
+
+  // The query of an INSERT that begins at token `first`, as written: it stands last unless there
+  // is an ON CONFLICT, and behind INSERT ... INTO name [AS alias] [(columns)] [BY ...].
+  std::string QueryOf(const Insert& insert, size_t first) const {
+    if (insert.query.empty() || insert.on_conflict != Insert::OnConflict::kError) return "";
+    auto is_symbol = [&](size_t at, const char* symbol) {
+      return tokens_[at].kind == Kind::kSymbol && tokens_[at].text == symbol;
+    };
+    auto is_word = [&](size_t at, const char* word) {
+      return tokens_[at].kind == Kind::kWord &&
+             duckdb::StringUtil::CIEquals(tokens_[at].text, word);
+    };
+    size_t at = first;
+    while (at < end_ && !is_word(at, "INTO")) at++;
+    at += 2;  // INTO, name
+    while (at + 1 < end_ && is_symbol(at, ".")) at += 2;
+    if (at + 1 < end_ && is_word(at, "AS")) at += 2;
+    for (bool more = true; more && at + 1 < end_;) {
+      more = false;
+      if (is_word(at, "BY") || is_word(at, "OVERRIDING")) {
+        at += 2;
+        more = true;
+      } else if (is_symbol(at, "(") && !insert.columns.empty()) {
+        while (at < end_ && !is_symbol(at, ")")) at++;
+        at++;
+        more = true;
+        if (at < end_ && is_symbol(at, "(")) more = false;  // a query in parentheses
+      }
+    }
+    if (at >= end_) return insert.query;
+    size_t begin = tokens_[at].position;
+    return std::string(
+        text_.substr(begin, tokens_[end_ - 1].position + tokens_[end_ - 1].length - begin));
   }
 
   // COPY name [(columns)] FROM 'file' [(FORMAT csv|parquet|json, HEADER [bool], DELIMITER 'x')]
@@ -376,6 +434,56 @@ class StatementParser {
       throw SqlErrorAt(text_, position, file_,
                        "COPY has no option \"" + option + "\" here: FORMAT, HEADER, DELIMITER");
     }
+  }
+
+  StatementBody ReadPump() {
+    CreatePump create;
+    create.if_not_exists = TakeIfNotExists();
+    create.name = Name("pump");
+    if (Take("WITH")) {
+      ExpectSymbol('(');
+      do {
+        size_t position = Position();
+        if (!TakeStart(Name("option"), create.from_now)) {
+          throw SqlErrorAt(text_, position, file_, "a pump has one option: start");
+        }
+      } while (TakeSymbol(','));
+      ExpectSymbol(')');
+    }
+    Expect("AS");
+    if (!Is("INSERT")) Fail("expected INSERT INTO stream SELECT ...");
+    auto write = ParsedWrite(at_);
+    create.insert = std::get<Insert>(std::move(write));
+    create.insert.query_text = QueryOf(create.insert, at_);
+    return create;
+  }
+
+  // All that is left, as a query.
+  std::string ReadQuery(const char* what) {
+    if (at_ >= end_) Fail("expected a query");
+    std::string query = Rest();
+    CheckQuery(query, Position(), what);
+    at_ = end_;
+    return query;
+  }
+
+  // start = 'now' | 'beginning'
+  bool TakeStart(const std::string& option, bool& from_now) {
+    if (!duckdb::StringUtil::CIEquals(option, "start")) return false;
+    ExpectSymbol('=');
+    size_t position = Position();
+    std::string value = duckdb::StringUtil::Lower(String("a value"));
+    if (value != "now" && value != "beginning") {
+      throw SqlErrorAt(text_, position, file_, "start is 'beginning' or 'now'");
+    }
+    from_now = value == "now";
+    return true;
+  }
+
+  std::string WholeText() const {
+    size_t first = tokens_[begin_].position;
+    return std::string(
+        text_.substr(first, tokens_[end_ - 1].position + tokens_[end_ - 1].length - first));
   }
 
   void ReadColumn(Stream& stream, bool of_table = false) {
@@ -501,11 +609,13 @@ class StatementParser {
     stream.watermark = watermark;
   }
 
-  void ReadStreamOptions(Stream& stream) {
+  void ReadStreamOptions(CreateStream& create) {
+    Stream& stream = create.stream;
     ExpectSymbol('(');
     do {
       size_t position = Position();
       std::string option = duckdb::StringUtil::Lower(Name("option"));
+      if (TakeStart(option, create.from_now)) continue;
       ExpectSymbol('=');
       size_t value_position = Position();
       std::string value = String("a value");
@@ -524,7 +634,7 @@ class StatementParser {
         stream.unknown_fields = value == "reject" ? UnknownFields::kReject : UnknownFields::kIgnore;
       } else {
         static constexpr std::string_view kOptions[] = {"dedup_key", "dedup_window",
-                                                        "unknown_fields"};
+                                                        "unknown_fields", "start"};
         auto nearest = NearestName(option, std::begin(kOptions), std::end(kOptions));
         throw SqlErrorAt(text_, position, file_,
                          "a stream has no option \"" + option + "\"" +
@@ -538,15 +648,23 @@ class StatementParser {
     }
   }
 
+  // STREAM, TABLE, PUMP or [MATERIALIZED] VIEW.
   ObjectKind TakeObjectKind() {
     if (Take("STREAM")) return ObjectKind::kStream;
     if (Take("TABLE")) return ObjectKind::kTable;
+    if (Take("PUMP")) return ObjectKind::kPump;
     Take("MATERIALIZED");
-    if (!Take("VIEW")) Fail("expected STREAM, TABLE or VIEW");
+    if (!Take("VIEW")) Fail("expected STREAM, TABLE, PUMP or VIEW");
     return ObjectKind::kView;
   }
   static const char* WordFor(ObjectKind kind) {
-    return kind == ObjectKind::kStream ? "stream" : kind == ObjectKind::kTable ? "table" : "view";
+    switch (kind) {
+      case ObjectKind::kStream: return "stream";
+      case ObjectKind::kTable: return "table";
+      case ObjectKind::kPump: return "pump";
+      case ObjectKind::kView: return "view";
+    }
+    return "";
   }
 
   StatementBody ReadDrop() {
@@ -558,6 +676,36 @@ class StatementParser {
     if (!drop.cascade) Take("RESTRICT");
     ExpectEnd();
     return drop;
+  }
+
+  StatementBody ReadAlter() {
+    Rename rename;
+    rename.kind = TakeObjectKind();
+    rename.if_exists = TakeIfExists();
+    rename.name = Name(WordFor(rename.kind));
+    if (!Is("RENAME") || !Is("TO", 1)) {
+      Fail(
+          "only the name can be altered: ALTER ... RENAME TO name; a view changes with CREATE OR "
+          "REPLACE");
+    }
+    at_ += 2;
+    rename.to = Name(WordFor(rename.kind));
+    ExpectEnd();
+    return rename;
+  }
+
+  StatementBody ReadSubscribe() {
+    Take("TO");
+    Subscribe subscribe;
+    bool name =
+        at_ + 1 == end_ && (Token().kind == Kind::kWord || Token().kind == Kind::kQuotedName);
+    if (name) {
+      subscribe.query = "FROM " + Rest();
+      at_++;
+    } else {
+      subscribe.query = ReadQuery("a subscription");
+    }
+    return subscribe;
   }
 
   StatementBody ReadComment() {
@@ -576,7 +724,7 @@ class StatementParser {
     Explain explain;
     explain.analyze = Take("ANALYZE");
     if (Is("MATERIALIZED") && Is("VIEW", 1)) at_++;
-    if (Take("VIEW")) {
+    if (Take("VIEW") || Take("PUMP")) {
       explain.view = Name("view");
       ExpectEnd();
       return explain;
@@ -603,6 +751,8 @@ class StatementParser {
       show.what = ShowWhat::kViews;
     } else if (Take("VIEWS")) {
       show.what = ShowWhat::kViews;
+    } else if (Take("PUMPS")) {
+      show.what = ShowWhat::kPumps;
     } else if (Take("TABLES")) {
       show.what = ShowWhat::kTables;
     } else if (Take("ALL")) {
@@ -612,7 +762,7 @@ class StatementParser {
       at_ += 2;
       show.what = ShowWhat::kTimeZone;
     } else {
-      Fail("expected STREAMS, TABLES, VIEWS, ALL or TIME ZONE");
+      Fail("expected STREAMS, TABLES, VIEWS, PUMPS, ALL or TIME ZONE");
     }
     ExpectEnd();
     return show;
@@ -621,7 +771,7 @@ class StatementParser {
   StatementBody ReadDescribe(const std::string& text) {
     at_++;
     if (Is("SELECT") || Is("WITH") || Is("FROM")) return Query{text};
-    for (const char* kind : {"STREAM", "TABLE", "VIEW"}) Take(kind);
+    for (const char* kind : {"STREAM", "TABLE", "VIEW", "PUMP"}) Take(kind);
     Describe describe{Name("stream, table or view")};
     ExpectEnd();
     return describe;

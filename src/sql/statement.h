@@ -15,20 +15,33 @@ namespace weir {
 
 // A table, too: a stream with a primary key.
 struct CreateStream {
-  Stream stream;
+  Stream stream;  // without columns when the query says them
   bool if_not_exists = false;
+  std::string query;      // AS ...: what feeds it; "" when producers do
+  bool from_now = false;  // only what the query says from here on
+};
+struct CreatePump {
+  std::string name;
+  Insert insert;
+  bool if_not_exists = false;
+  bool from_now = false;
 };
 struct CreateView {
   View view;
   bool if_not_exists = false;
   bool or_replace = false;
 };
-enum class ObjectKind { kStream, kTable, kView };
+enum class ObjectKind { kStream, kTable, kView, kPump };
 struct Drop {
   ObjectKind kind;
   std::string name;
   bool if_exists = false;
   bool cascade = false;
+};
+struct Rename {
+  ObjectKind kind;
+  std::string name, to;
+  bool if_exists = false;
 };
 struct Comment {
   ObjectKind kind;
@@ -36,11 +49,11 @@ struct Comment {
   std::string text;
 };
 struct Explain {
-  std::string view;
+  std::string view;  // or a pump
   std::string query;
   bool analyze = false;
 };  // one of the two is set
-enum class ShowWhat { kStreams, kViews, kTables, kTimeZone, kAll };
+enum class ShowWhat { kStreams, kViews, kPumps, kTables, kTimeZone, kAll };
 struct Show {
   ShowWhat what;
 };
@@ -50,12 +63,16 @@ struct Describe {
 struct SetTimeZone {
   std::string zone;
 };
+struct Subscribe {
+  std::string query;  // or FROM a view
+};                    // its answer never ends: followed elsewhere (POST /v1/subscribe)
 struct Query {
   std::string sql;
 };  // for the batch engine
 
-using StatementBody = std::variant<CreateStream, CreateView, Drop, Comment, Explain, Show, Describe,
-                                   SetTimeZone, Insert, Update, Delete, CopyFrom, Query>;
+using StatementBody =
+    std::variant<CreateStream, CreatePump, CreateView, Drop, Rename, Comment, Explain, Show,
+                 Describe, SetTimeZone, Insert, Update, Delete, CopyFrom, Subscribe, Query>;
 
 struct Statement {
   StatementBody body;

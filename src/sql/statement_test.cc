@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "sql/names_in.h"
+#include "sql/rename.h"
 #include "sql/total_order.h"
 
 namespace weir {
@@ -183,6 +185,83 @@ TEST(TotalOrder, OnlyAnOrderWithALimitNeedsOne) {
   EXPECT_EQ(WithTotalOrder("SELECT a, b FROM s LIMIT 3", 2), "SELECT a, b FROM s LIMIT 3");
   EXPECT_EQ(WithTotalOrder("SELECT a, b FROM s ORDER BY b DESC LIMIT 3", 2),
             "SELECT a, b FROM s ORDER BY b DESC, 1 ASC NULLS LAST, 2 ASC NULLS LAST LIMIT 3");
+}
+
+TEST(Statement, AStreamMadeOfAQuery) {
+  auto create = Only<CreateStream>("CREATE STREAM s WITH (start = 'now') AS SELECT 1 AS a;");
+  EXPECT_EQ(create.query, "SELECT 1 AS a");
+  EXPECT_TRUE(create.from_now);
+  EXPECT_TRUE(create.stream.columns.empty());
+  create = Only<CreateStream>("CREATE STREAM s (a INTEGER, b VARCHAR) AS FROM t");
+  EXPECT_EQ(create.stream.columns.size(), 2u);
+  EXPECT_FALSE(create.from_now);
+  EXPECT_EQ(Refusal("CREATE STREAM s (a INTEGER) WITH (start = 'now')"),
+            "1:49: start is an option of a stream made of a query (AS SELECT ...)");
+  EXPECT_EQ(Refusal("CREATE STREAM s WITH (start = 'soon') AS SELECT 1"),
+            "1:31: start is 'beginning' or 'now'");
+  EXPECT_NE(Refusal("CREATE STREAM s AS SELEC 1").find("syntax error"), std::string::npos);
+}
+
+TEST(Statement, StandingInserts) {
+  auto insert = Only<Insert>("INSERT INTO s (b, \"a\") SELECT 1, 2");
+  EXPECT_EQ(insert.table, "s");
+  EXPECT_EQ(insert.columns, (std::vector<std::string>{"b", "a"}));
+  EXPECT_EQ(insert.query_text, "SELECT 1, 2");
+  EXPECT_TRUE(Only<Insert>("INSERT INTO s BY NAME FROM t").by_name);
+  insert = Only<Insert>("INSERT INTO s ((SELECT 1))");
+  EXPECT_TRUE(insert.columns.empty());
+  EXPECT_EQ(insert.query_text, "((SELECT 1))");
+  auto pump = Only<CreatePump>(
+      "CREATE PUMP IF NOT EXISTS p WITH (start = 'now') AS INSERT INTO s WITH x AS (SELECT 1) FROM "
+      "x");
+  EXPECT_EQ(pump.name, "p");
+  EXPECT_TRUE(pump.if_not_exists && pump.from_now);
+  EXPECT_EQ(pump.insert.query_text, "WITH x AS (SELECT 1) FROM x");
+  EXPECT_NE(
+      Refusal("CREATE OR REPLACE PUMP p AS INSERT INTO s SELECT 1").find("cannot be replaced"),
+      std::string::npos);
+}
+
+TEST(Statement, SubscriptionsAndNewNames) {
+  EXPECT_EQ(Only<Subscribe>("SUBSCRIBE (SELECT 1)").query, "(SELECT 1)");
+  EXPECT_EQ(Only<Subscribe>("SUBSCRIBE TO \"my view\"").query, "FROM \"my view\"");
+  auto rename = Only<Rename>("ALTER MATERIALIZED VIEW a RENAME TO b");
+  EXPECT_EQ(rename.kind, ObjectKind::kView);
+  EXPECT_EQ(rename.name + rename.to, "ab");
+  EXPECT_NE(Refusal("ALTER VIEW a RENAME COLUMN x TO y").find("only the name can be altered"),
+            std::string::npos);
+}
+
+std::string Renamed(const std::string& query) {
+  std::string why;
+  auto renamed = RenameIn(query, "a", "b", why);
+  return renamed ? *renamed : "refused: " + why;
+}
+
+TEST(Rename, KeepsWhatAQueryMeans) {
+  EXPECT_EQ(Renamed("SELECT a.x, a FROM a"), "SELECT a.x, a FROM b AS a");
+  EXPECT_EQ(Renamed("FROM \"A\" AS t JOIN a ON true -- a"), "FROM b AS t JOIN b AS a ON true -- a");
+  EXPECT_EQ(Renamed("SELECT (SELECT max(x) FROM a WHERE a.y = c.y) FROM c, (FROM a) s"),
+            "SELECT (SELECT max(x) FROM b AS a WHERE a.y = c.y) FROM c, (FROM b AS a) s");
+  EXPECT_EQ(Renamed("WITH d AS (SELECT 'a' AS a FROM a) SELECT a FROM d WHERE a IN (FROM a)"),
+            "WITH d AS (SELECT 'a' AS a FROM b AS a) SELECT a FROM d WHERE a IN (FROM b AS a)");
+  EXPECT_EQ(Renamed("FROM a UNION ALL FROM a EXCEPT SELECT 1"),
+            "FROM b AS a UNION ALL FROM b AS a EXCEPT SELECT 1");
+  EXPECT_EQ(Renamed("WITH a AS (FROM a) FROM a"), "refused: it has a WITH of that name");
+  EXPECT_EQ(Renamed("FROM TUMBLE(TABLE a, DESCRIPTOR(t), INTERVAL '1' HOUR)"),
+            "refused: it uses functions of windows in time");
+}
+
+TEST(Rename, OfWhatAStatementCreates) {
+  EXPECT_EQ(RenameCreated("CREATE VIEW a AS SELECT a FROM c", "a", "b"),
+            "CREATE VIEW b AS SELECT a FROM c");
+  EXPECT_EQ(RenameCreated("CREATE STREAM IF NOT EXISTS stream (x INTEGER)", "stream", "select"),
+            "CREATE STREAM IF NOT EXISTS \"select\" (x INTEGER)");
+}
+
+TEST(NamesIn, FindsWhatAQueryReads) {
+  EXPECT_EQ(NamesIn("WITH d AS (FROM A) SELECT (SELECT 1 FROM b) FROM d"),
+            (std::vector<std::string>{"a", "b", "d"}));
 }
 
 }  // namespace

@@ -25,6 +25,8 @@ struct Insert {
   std::vector<std::string> conflict_columns;  // as named; none: the primary key
   std::vector<Assignment> set;                // kUpdate
   std::string where;                          // kUpdate: "" for always
+  // As written, for one that stands: the whole, and its query.
+  std::string text, query_text;
 };
 
 struct Update {

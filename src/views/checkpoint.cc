@@ -6,7 +6,7 @@
 namespace weir {
 namespace {
 
-constexpr uint64_t kMagic = 0x32504b4352494557ull;  // "WEIRCKP2"
+constexpr uint64_t kMagic = 0x33504b4352494557ull;  // "WEIRCKP3"
 
 uint64_t Sum(std::string_view bytes) {
   return duckdb::Checksum(reinterpret_cast<uint8_t*>(const_cast<char*>(bytes.data())),
@@ -15,15 +15,18 @@ uint64_t Sum(std::string_view bytes) {
 
 }  // namespace
 
-std::string SaveCheckpoint(const Circuit& circuit, const std::vector<LiveViewPtr>& views,
-                           Offset position, Micros clock) {
+std::string SaveCheckpoint(const std::vector<LiveViewPtr>& views,
+                           const std::vector<LivePumpPtr>& pumps, Offset position, Micros clock) {
   StateWriter writer;
   writer.Put(kMagic);
   writer.Put(position.value);
   writer.Put(clock);
   uint64_t count = 0;
   StateWriter operators;
-  for (auto& op : circuit.operators()) {
+  std::set<Operator*> needed;
+  for (auto& view : views) needed.insert(view->operators.begin(), view->operators.end());
+  for (auto& pump : pumps) needed.insert(pump->operators.begin(), pump->operators.end());
+  for (auto* op : needed) {
     if (!op->HasState() || !op->CanSave() || !op->failure().empty()) continue;
     StateWriter state;
     op->Save(state);
@@ -35,7 +38,6 @@ std::string SaveCheckpoint(const Circuit& circuit, const std::vector<LiveViewPtr
   writer.bytes() += operators.bytes();
   writer.Put<uint64_t>(views.size());
   for (auto& view : views) {
-    writer.PutString(view->definition->name);
     writer.Put(view->definition->id);
     writer.PutString(view->definition->query);
     StateWriter rows;
@@ -48,6 +50,8 @@ std::string SaveCheckpoint(const Circuit& circuit, const std::vector<LiveViewPtr
     writer.Put(row_count);
     writer.bytes() += rows.bytes();
   }
+  writer.Put<uint64_t>(pumps.size());
+  for (auto& pump : pumps) writer.Put(pump->definition->id);
   writer.Put(Sum(writer.bytes()));
   return std::move(writer.bytes());
 }
@@ -67,27 +71,39 @@ std::optional<Checkpoint> LoadCheckpoint(std::string_view bytes) {
     checkpoint.operators[std::move(fingerprint)] = reader.GetString();
   }
   for (uint64_t left = reader.Get<uint64_t>(); left; left--) {
-    std::string name(reader.GetString());
-    auto& view = checkpoint.views[name];
-    view.id = reader.Get<uint32_t>();
+    auto& view = checkpoint.views[reader.Get<uint32_t>()];
     view.query = reader.GetString();
     for (uint64_t rows = reader.Get<uint64_t>(); rows; rows--) {
       std::string row(reader.GetString());
       view.rows.emplace_back(std::move(row), reader.Get<int64_t>());
     }
   }
+  for (uint64_t left = reader.Get<uint64_t>(); left; left--) {
+    checkpoint.pumps.insert(reader.Get<uint32_t>());
+  }
   return checkpoint;
 }
 
-bool Covers(const Checkpoint& checkpoint, const LiveView& view) {
-  auto saved = checkpoint.views.find(view.definition->name);
-  if (saved == checkpoint.views.end() || saved->second.id != view.definition->id ||
-      saved->second.query != view.definition->query) {
-    return false;
-  }
-  return std::all_of(view.operators.begin(), view.operators.end(), [&](Operator* op) {
+namespace {
+
+bool CoversOperators(const Checkpoint& checkpoint, const Kept& kept) {
+  return std::all_of(kept.operators.begin(), kept.operators.end(), [&](Operator* op) {
     return !op->HasState() || checkpoint.operators.contains(op->fingerprint);
   });
+}
+
+}  // namespace
+
+bool Covers(const Checkpoint& checkpoint, const LivePump& pump) {
+  return checkpoint.pumps.contains(pump.definition->id) && CoversOperators(checkpoint, pump);
+}
+
+bool Covers(const Checkpoint& checkpoint, const LiveView& view) {
+  auto saved = checkpoint.views.find(view.definition->id);
+  if (saved == checkpoint.views.end() || saved->second.query != view.definition->query) {
+    return false;
+  }
+  return CoversOperators(checkpoint, view);
 }
 
 void Restore(const Checkpoint& checkpoint, Circuit& circuit,
@@ -100,7 +116,7 @@ void Restore(const Checkpoint& checkpoint, Circuit& circuit,
     if (!reader.AtEnd()) throw Error(ErrorCode::kCorruption, "saved operator state is too long");
   }
   for (auto& view : views) {
-    for (auto& [row, copies] : checkpoint.views.at(view->definition->name).rows) {
+    for (auto& [row, copies] : checkpoint.views.at(view->definition->id).rows) {
       view->content.Change(row, copies, 0);
     }
   }

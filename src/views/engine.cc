@@ -22,8 +22,10 @@ void EngineImpl::Start() {
     if (saved_ && saved_->position > parts_.log.End()) saved_.reset();
     if (saved_) now_ = saved_->clock;
   }
+  RecoverMarks();
   position_ = parts_.log.End();
   step_ = 1;
+  step_rows_max_ = options_.step_rows_max;
   versions_.Publish({step_, position_, Advance()});
   {
     std::lock_guard lock(info_mutex_);
@@ -50,10 +52,12 @@ void EngineImpl::Stop() {
   engine_.join();
   filler_.join();
   if (!options_.checkpoint_directory.empty() && position_ > checkpoint_position_ && !filling_ &&
-      HasRoomForCheckpoint()) {
+      HasRoomForCheckpoint() && !IsEmitting()) {
     WriteFileAtomically(parts_.disk, options_.checkpoint_directory + "/views",
-                        SaveCheckpoint(circuit_, live_, position_, now_));
+                        Checkpointed().bytes);
   }
+  std::shared_lock lock(views_mutex_);
+  for (auto& [id, pump] : pumps_) pump->outbox->Close();
 }
 
 Micros EngineImpl::Advance() {
@@ -103,30 +107,49 @@ void EngineImpl::OnCommit(const CommittedRecords& group) {
     }
   }
   wake_.notify_one();
+  std::lock_guard lock(marks_mutex_);
+  for (auto& record : group) {
+    if (auto mark = DecodePumpMark(record->record.meta)) {
+      auto& input = marks_.by_pump[mark->pump];
+      input = std::max(input, mark->input);
+    }
+    marks_.at = std::max(marks_.at, record->last());
+  }
 }
 
 void EngineImpl::Run() {
+  constexpr uint64_t kEmittingMax = 64 << 20;       // no step adds to more than this
+  constexpr Micros kLastEmissionsMax = 10'000'000;  // how long a stop waits for the log
+  Micros give_up = 0;
   while (true) {
     std::deque<std::shared_ptr<const CommittedRecord>> records;
     std::vector<Task> tasks;
     {
       std::unique_lock lock(mutex_);
-      bool hurried = circuit_.WantsClock() || !waiters_.empty();
+      bool hurried = circuit_.WantsClock() || !waiters_.empty() || emitting_bytes_ > 0;
       auto timeout = std::chrono::microseconds(hurried ? options_.tick : 10 * options_.tick);
-      wake_.wait_for(lock, timeout,
-                     [&] { return stopping_ || !queue_.empty() || !tasks_.empty(); });
+      auto has_room = [&] { return emitting_bytes_ < kEmittingMax; };
+      wake_.wait_for(lock, timeout, [&] {
+        return (stopping_ && !IsEmitting()) || (!queue_.empty() && has_room()) || !tasks_.empty();
+      });
       tasks.swap(tasks_);
       uint64_t rows = 0;
-      while (!queue_.empty() && (rows == 0 || rows < options_.step_rows_max)) {
+      while (!queue_.empty() && has_room() && (rows == 0 || rows < step_rows_max_)) {
         rows += queue_.front()->record.count;
         records.push_back(std::move(queue_.front()));
         queue_.pop_front();
       }
-      if (stopping_ && records.empty() && tasks.empty()) return;
+      if (stopping_ && records.empty() && tasks.empty()) {
+        // What pumps have said goes into the log first, so that the next start need not repeat it.
+        Micros now = parts_.clock.Monotonic();
+        if (give_up == 0) give_up = now + kLastEmissionsMax;
+        if (!IsEmitting() || now > give_up) return;
+      }
     }
     // Tasks first: whoever handed in a filled circuit did so for the position before these records.
     for (auto& task : tasks) task();
     Step(records);
+    SendAll();
     FinishWaiters();
     MaybeRecompute();
     Measure();
@@ -144,6 +167,7 @@ void EngineImpl::StepNow() {
   }
   for (auto& task : tasks) task();
   Step(records);
+  SendAll();
   FinishWaiters();
 }
 
@@ -163,6 +187,7 @@ void EngineImpl::Step(const std::deque<std::shared_ptr<const CommittedRecord>>& 
     committed = record->append_time;
   }
   circuit_.Flush();
+  EmitStep();
   Publish(moved);
   backlog_bytes_ -= bytes;
   std::lock_guard lock(info_mutex_);
@@ -202,7 +227,7 @@ void EngineImpl::Publish(bool moved) {
   std::vector<std::string> changed;
   for (auto& view : live_) {
     view->content.Reclaim(oldest);
-    if (ParkIfFailed(*view) || !view->output->HasChanges()) continue;
+    if (ParkIfFailed(*view, kParkedViewHint) || !view->output->HasChanges()) continue;
     try {
       auto change = view->Apply(version, moved, [&](auto row) { view->output->Take(row); });
       if (change) changed.push_back(view->definition->name);
@@ -224,19 +249,17 @@ void EngineImpl::Publish(bool moved) {
   for (auto& callback : callbacks_) callback(info, changed);
 }
 
-void EngineImpl::Park(LiveView& view, Error error) {
-  std::lock_guard lock(view.mutex);
-  view.status = ViewStatus::kParked;
-  view.error = std::move(error);
+void EngineImpl::Park(Kept& kept, Error error) {
+  std::lock_guard lock(kept.mutex);
+  kept.status = ViewStatus::kParked;
+  kept.error = std::move(error);
 }
 
-bool EngineImpl::ParkIfFailed(LiveView& view) {
-  if (view.status == ViewStatus::kParked) return true;
-  for (Operator* op : view.operators) {
+bool EngineImpl::ParkIfFailed(Kept& kept, const char* hint) {
+  if (kept.status == ViewStatus::kParked) return true;
+  for (Operator* op : kept.operators) {
     if (op->failure().empty()) continue;
-    Park(view, Error(ErrorCode::kQueryFailed, op->failure(),
-                     "The view stands still since; drop it or replace it by one that does not "
-                     "fail on such a row, for example with TRY_CAST or TRY."));
+    Park(kept, Error(ErrorCode::kQueryFailed, op->failure(), hint));
     return true;
   }
   return false;
@@ -301,6 +324,18 @@ void EngineImpl::Measure() {
       infos[place.at(op)].views.push_back(view->definition->name);
     }
   }
+  for (auto& pump : live_pumps_) {
+    for (Operator* op : pump->operators) {
+      infos[place.at(op)].views.push_back(pump->definition->name);
+    }
+  }
+  for (auto& pump : live_pumps_) {
+    size_t bytes = pump->outbox->Bytes();
+    for (Operator* op : pump->operators) bytes += infos[place.at(op)].state_bytes;
+    total += pump->outbox->Bytes();
+    std::lock_guard lock(pump->mutex);
+    pump->state_bytes = bytes;
+  }
   for (auto& view : live_) {
     size_t content = view->content.Bytes() + view->changes.Bytes();
     total += content;
@@ -346,16 +381,16 @@ void EngineImpl::MaybeCheckpoint() {
   if (now - checkpointed_ < std::max(options_.checkpoint_interval, 50 * checkpoint_took_)) return;
   {
     std::lock_guard lock(mutex_);
-    if (filling_ || !to_fill_.empty() || stopping_) return;
+    if (filling_ || !to_fill_.empty() || !pumps_to_fill_.empty() || stopping_) return;
     if (!to_save_.empty()) return;
   }
   if (!HasRoomForCheckpoint()) return;
-  auto bytes = SaveCheckpoint(circuit_, live_, position_, now_);
+  auto save = Checkpointed();
   checkpoint_position_ = position_;
   checkpointed_ = parts_.clock.Monotonic();
   checkpoint_took_ = checkpointed_ - now;
   std::lock_guard lock(mutex_);
-  to_save_.push_back(std::move(bytes));
+  to_save_.push_back(std::move(save));
   filler_wake_.notify_one();
 }
 

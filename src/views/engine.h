@@ -12,9 +12,11 @@ namespace weir {
 
 struct EngineOptions {
   std::string checkpoint_directory;  // "" for none
+  std::string marks_path;  // how far pumps are, of what the log has forgotten; "" for none
   Micros checkpoint_interval = 30'000'000;
   Micros tick = 100'000;                  // a step this often when a view looks at the clock
   Micros recompute_interval = 1'000'000;  // at most this often for a view that is recomputed
+  size_t subscriptions_max = 64;          // different queries followed at once
   uint64_t step_rows_max = 256 * 1024;
   uint64_t backlog_bytes_max = 256ull << 20;  // above this the door should say "later"
   StateMemoryOptions memory;
@@ -40,6 +42,9 @@ class Engine : public Views {
   // Ends the threads and writes a checkpoint.  Idempotent.
   virtual void Stop() = 0;
   virtual bool Behind() const = 0;
+  // Makes how far pumps are durable apart from the log.  Returns the offset up to which the log may
+  // now forget.  One thread at a time.
+  virtual Offset SaveMarks() = 0;
   // Runs one step now, on the caller's thread; only for an engine that was not started (tests).
   virtual void StepNow() = 0;
 };

@@ -1,6 +1,7 @@
 // The engine's parts, one file each: engine.cc runs the steps, engine_filling.cc makes and fills
-// views, engine_recompute.cc keeps those that no operator can, engine_readers.cc answers other
-// threads.
+// views, engine_pumps.cc puts what pumps say into the log, engine_recompute.cc keeps views that no
+// operator can, engine_subscriptions.cc makes views for those who follow a query, engine_readers.cc
+// answers other threads.
 #pragma once
 
 #include <atomic>
@@ -18,6 +19,13 @@
 #include "views/versions.h"
 
 namespace weir {
+
+inline constexpr const char* kParkedViewHint =
+    "The view stands still since; drop it or replace it by one that does not fail on such a row, "
+    "for example with TRY_CAST or TRY.";
+inline constexpr const char* kParkedPumpHint =
+    "The pump stands still since, and what it had emitted stays; drop it and make another that "
+    "does not fail on such a row, for example with TRY_CAST, TRY or a WHERE.";
 
 // A view no operator can keep: asked again from scratch when something changed, at most so often.
 struct Recomputed {
@@ -38,7 +46,10 @@ class EngineImpl : public Engine {
 
   void Start() override;
   void Stop() override;
-  bool Behind() const override { return backlog_bytes_ > options_.backlog_bytes_max; }
+  bool Behind() const override {
+    return backlog_bytes_ + emitting_bytes_ > options_.backlog_bytes_max;
+  }
+  Offset SaveMarks() override;
   void StepNow() override;
 
   void OnCommit(const CommittedRecords& group) override;
@@ -53,6 +64,11 @@ class EngineImpl : public Engine {
                    std::function<void(bool)> done) override;
   std::vector<Column> Bind(const CatalogState& state, const std::string& query) override;
   void Reconcile() override;
+  void CheckPump(const CatalogState& state, const Pump& pump) override;
+  std::vector<PumpInfo> PumpInfos() const override;
+  EmittedMarks Emitted() override;
+  InputMark Now() const override;
+  Subscription Subscribe(const std::string& query) override;
   EngineInfo Info() const override;
   std::vector<ViewInfo> ViewInfos() const override;
   std::vector<OperatorInfo> OperatorInfos() const override;
@@ -60,6 +76,7 @@ class EngineImpl : public Engine {
   std::string ExplainView(const std::string& name, bool analyze) override;
   std::string ExplainQuery(const std::string& query) override;
   std::string RungOf(const std::string& query) override;
+  std::string ExplainPump(const Pump& pump, bool analyze) override;
 
  private:
   struct Waiter {
@@ -68,7 +85,18 @@ class EngineImpl : public Engine {
     std::function<void(bool)> done;
     LiveViewPtr view;  // a recomputed one that must have come so far, too
   };
+  // A view that is followed while somebody holds it.
+  struct Subscribed {
+    LiveViewPtr view;
+    std::string reads;  // what its query reads
+    std::weak_ptr<void> hold;
+  };
   using Task = std::function<void()>;
+  // A checkpoint to be written once what pumps had to say until then is in the log.
+  struct Save {
+    std::string bytes;
+    std::vector<std::pair<std::shared_ptr<Outbox>, uint64_t>> emitted;  // batches to wait for
+  };
 
   // Engine thread.
   void Run();
@@ -77,11 +105,16 @@ class EngineImpl : public Engine {
   void Publish(bool moved);
   void Attach(Filling& filling);
   void Detach(const LiveViewPtr& view);
+  void Detach(const LivePumpPtr& pump);
   bool IsWanted(const LiveViewPtr& view) const;
   void DropUnused();
-  void Park(LiveView& view, Error error);
-  bool ParkIfFailed(LiveView& view);
+  void Park(Kept& kept, Error error);
+  bool ParkIfFailed(Kept& kept, const char* hint);
   static bool Shows(const LiveViewPtr& view, Offset offset);
+  void EmitStep();
+  void SendAll();
+  bool IsEmitting() const;
+  Save Checkpointed() const;
   void FinishWaiters();
   void MaybeRecompute();
   void FinishRecompute(Recomputed& recomputed, const BatchResult& result, const Version& asked);
@@ -94,13 +127,25 @@ class EngineImpl : public Engine {
 
   // Filler thread.
   void RunFiller();
-  void Fill(const std::vector<LiveViewPtr>& views);
+  void Fill(const std::vector<LiveViewPtr>& views, const std::vector<LivePumpPtr>& pumps);
+  void WriteCheckpoint(const Save& save);
   void FillCircuit(Filling filling);
+  void KeepWithinMemory(Filling& filling, double progress);
   void GiveUpBiggest(Filling& filling, double progress);
+  void FillPumpsUpTo(Filling& filling, Offset target, const std::function<bool(Offset)>& progress);
+  uint64_t EmitFilled(Filling& filling, InputMark mark);
+  void WaitForRoom(const Filling& filling);
+  void RecoverMarks();
+  InputMark EmittedBefore(const Pump& pump) const;
   void Post(Task task);
   void RunOnEngine(Task task);  // waits
 
   // Any thread.
+  LiveViewPtr MakeLiveView(const CatalogState& catalog,
+                           const std::shared_ptr<const View>& definition);
+  void Unsubscribe(const std::string& key, const LiveViewPtr& view);
+  void FollowNames(const CatalogState& catalog);
+  void EndSubscriptions(const CatalogState& catalog);
   LiveViewPtr Find(const std::string& name) const;
   LiveViewPtr FindReadable(const std::string& name) const;
   Micros PublishedClock() const;
@@ -117,22 +162,33 @@ class EngineImpl : public Engine {
   std::vector<Task> tasks_;
   std::vector<Waiter> waiters_;
   std::vector<LiveViewPtr> to_fill_;
-  std::vector<std::string> to_save_;
-  bool stopping_ = false, started_ = false, filling_ = false;
-  std::atomic<uint64_t> backlog_bytes_{0};
+  std::vector<LivePumpPtr> pumps_to_fill_;
+  std::vector<Save> to_save_;
+  bool started_ = false, filling_ = false;
+  std::atomic<bool> stopping_{false};  // written under mutex_
+  std::atomic<uint64_t> backlog_bytes_{0}, emitting_bytes_{0};
 
-  mutable std::shared_mutex views_mutex_;     // guards what follows
-  std::map<std::string, LiveViewPtr> views_;  // what readers see, by lower-case name
-  std::map<std::string, LiveViewPtr> next_;   // filling beside a view of the same name
+  mutable std::mutex marks_mutex_;  // guards what follows
+  EmittedMarks marks_;              // as OnCommit saw them go by
+  size_t marks_saved_ = 0;          // hash of what SaveMarks wrote last
+
+  mutable std::shared_mutex views_mutex_;         // guards what follows
+  std::map<std::string, LiveViewPtr> views_;      // what readers see, by lower-case name
+  std::map<std::string, LiveViewPtr> next_;       // filling beside a view of the same name
+  std::map<uint32_t, LivePumpPtr> pumps_;         // by id
+  std::map<std::string, Subscribed> subscribed_;  // by query
+  uint64_t subscription_number_ = 0;
   std::mutex reconcile_mutex_;
 
   // The engine thread's own.
   Circuit circuit_;
   std::vector<LiveViewPtr> live_;
+  std::vector<LivePumpPtr> live_pumps_;
   std::vector<std::unique_ptr<Recomputed>> recomputed_;
   std::map<uint32_t, std::vector<SourceOperator*>> sources_;  // by stream
   Offset position_;
   uint64_t step_ = 0;
+  uint64_t step_rows_max_ = 0;  // less where pumps multiply rows
   Micros measured_ = 0, checkpointed_ = 0, checkpoint_took_ = 0;
   Offset checkpoint_position_;
   std::optional<Checkpoint> saved_;  // until the first filling has taken it

@@ -101,8 +101,9 @@ EngineInfo EngineImpl::Info() const {
   info.memory_in_use = memory_.InUse();
   info.memory_limit = memory_.limit();
   info.memory_full = memory_.IsFull();
+  info.emitting_bytes = emitting_bytes_;
   std::lock_guard lock(mutex_);
-  info.filling = filling_ || !to_fill_.empty();
+  info.filling = filling_ || !to_fill_.empty() || !pumps_to_fill_.empty();
   return info;
 }
 
@@ -111,6 +112,7 @@ std::vector<ViewInfo> EngineImpl::ViewInfos() const {
   std::vector<ViewInfo> infos;
   std::shared_lock lock(views_mutex_);
   for (auto& [name, view] : views_) {
+    if (view->definition->id == 0) continue;  // a subscription's
     ViewInfo info;
     info.name = view->definition->name;
     info.columns = view->columns;

@@ -6,6 +6,9 @@ namespace weir {
 void EngineImpl::MaybeRecompute() {
   if (!parts_.batch) return;
   Micros now = parts_.clock.Monotonic();
+  // One that was dropped while it ran.
+  std::erase_if(recomputed_,
+                [&](auto& entry) { return !entry->running && !IsWanted(entry->view); });
   for (auto& entry : recomputed_) {
     Recomputed* recomputed = entry.get();
     LiveView& view = *recomputed->view;

@@ -18,7 +18,7 @@ size_t Users(const Operator& op) {
   std::set<const Operator*> outputs, seen;
   auto visit = [&](auto& self, const Operator& current) -> void {
     if (!seen.insert(&current).second) return;
-    if (current.name() == "output") outputs.insert(&current);
+    if (current.name() == "output" || current.name() == "emit") outputs.insert(&current);
     for (auto& edge : current.outputs) self(self, *edge.to);
   };
   visit(visit, op);

@@ -7,6 +7,7 @@
 #include <functional>
 #include <vector>
 
+#include "views/live_pump.h"
 #include "views/live_view.h"
 
 namespace weir {
@@ -14,8 +15,11 @@ namespace weir {
 struct Filling {
   Circuit circuit;
   std::vector<LiveViewPtr> views;
+  std::vector<LivePumpPtr> pumps;
   std::map<std::string, std::shared_ptr<const Stream>> streams;  // by source name
   Offset position;                                               // everything up to here is in
+  InputMark reached;  // of one with pumps: up to where their rows were taken out
+  bool empty() const { return views.empty() && pumps.empty(); }
 };
 
 // Feeds rows of (filling.position, up_to] to the sources.  `progress` is told the offset reached

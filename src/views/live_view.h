@@ -12,37 +12,33 @@
 #include "flow/circuit.h"
 #include "views/change_ring.h"
 #include "views/content.h"
+#include "views/kept.h"
 #include "views/versions.h"
 #include "views/views.h"
 
 namespace weir {
 
-struct LiveView {
+struct LiveView : Kept {
   struct SortColumn {
     size_t column;
     bool descending;
     bool nulls_first;
   };
 
+  Definition<View> definition;
   // Set once, before others see it.
-  std::shared_ptr<const View> definition;
   std::vector<Column> columns;
   std::vector<SortColumn> order;
   std::string not_incremental;  // why it is recomputed; "" when it is not
   std::string hint;             // how it would not be; "" when nothing is known
   RowTypes types() const;
 
-  // The engine's (or, while filling, the filler's).
-  OutputOperator* output = nullptr;
-  std::vector<Operator*> operators;  // all it needs, inputs first
+  OutputOperator* output = nullptr;  // the engine's (or, while filling, the filler's)
 
   ViewContent content;
   ChangeRing changes;
 
-  mutable std::mutex mutex;
-  ViewStatus status = ViewStatus::kFilling;
-  double progress = 0;
-  std::optional<Error> error;
+  // Under `mutex`, too.
   uint64_t changed_rows = 0;
   size_t state_bytes = 0, shared_bytes = 0, file_bytes = 0, content_bytes = 0;
   std::vector<std::string> operator_ids;

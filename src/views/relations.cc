@@ -58,12 +58,11 @@ std::vector<Column> ColumnsOf(const Plan& plan) {
   return columns;
 }
 
-BuiltView BuildView(Circuit& circuit, const CatalogState& state, SessionPtr session,
-                    const std::string& name, const std::string& query) {
-  CatalogRelations relations(state, *session);
-  BuiltView built;
-  built.plan = PlanQuery(*session, ExpandWindowFunctions(query), relations);
-  CircuitBuilder builder(circuit, session, state.time_zone, [&](const std::string& source) {
+namespace {
+
+CircuitBuilder::Resolve ResolveIn(const CatalogState& state, const SessionPtr& session,
+                                  const CatalogRelations& relations) {
+  return [&state, session, &relations](const std::string& source) {
     CircuitBuilder::Named named;
     if (auto stream = state.FindStream(source)) {
       named.is_stream = true;
@@ -75,10 +74,33 @@ BuiltView BuildView(Circuit& circuit, const CatalogState& state, SessionPtr sess
           PlanQuery(*session, ExpandWindowFunctions(state.GetView(source)->query), relations);
     }
     return named;
-  });
+  };
+}
+
+}  // namespace
+
+BuiltView BuildView(Circuit& circuit, const CatalogState& state, SessionPtr session,
+                    const std::string& name, const std::string& query) {
+  CatalogRelations relations(state, *session);
+  BuiltView built;
+  built.plan = PlanQuery(*session, ExpandWindowFunctions(query), relations);
+  CircuitBuilder builder(circuit, session, state.time_zone, ResolveIn(state, session, relations));
   built.output = builder.Build(name, built.plan);
   built.unsupported = builder.unsupported();
   built.hint = builder.hint();
+  return built;
+}
+
+BuiltPump BuildPump(Circuit& circuit, const CatalogState& state, SessionPtr session,
+                    const Pump& pump, const Stream& stream) {
+  CatalogRelations relations(state, *session);
+  Plan plan = PlanQuery(*session, ExpandWindowFunctions(PumpQuery(pump, stream)), relations);
+  CircuitBuilder builder(circuit, session, state.time_zone, ResolveIn(state, session, relations));
+  std::vector<std::string> not_null;
+  for (auto& column : stream.columns) not_null.push_back(column.not_null ? column.name : "");
+  BuiltPump built;
+  built.emit = builder.BuildEmit("pump " + std::to_string(pump.id), plan, std::move(not_null));
+  built.unsupported = builder.unsupported();
   return built;
 }
 

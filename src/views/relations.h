@@ -36,6 +36,14 @@ struct BuiltView {
 BuiltView BuildView(Circuit& circuit, const CatalogState& state, SessionPtr session,
                     const std::string& name, const std::string& query);
 
+// The same of a pump's query, as its stream takes it.
+struct BuiltPump {
+  EmitOperator* emit = nullptr;
+  std::string unsupported;
+};
+BuiltPump BuildPump(Circuit& circuit, const CatalogState& state, SessionPtr session,
+                    const Pump& pump, const Stream& stream);
+
 // How a stream's source operators are called in a circuit.
 std::string SourceName(StreamId id);
 

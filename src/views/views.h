@@ -9,6 +9,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,6 +21,7 @@
 #include "catalog/catalog.h"
 #include "flow/upkeep.h"
 #include "formats/columns.h"
+#include "formats/pump_mark.h"
 #include "io/clock.h"
 #include "log/log.h"
 
@@ -122,11 +124,35 @@ struct ViewInfo {
 struct OperatorInfo {
   std::string id;  // the same as long as it computes the same from the same
   std::string name, detail;
-  std::vector<std::string> views;  // who needs it
+  std::vector<std::string> views;  // who needs it; pumps, too
   Upkeep upkeep;
   uint64_t rows_in = 0, rows_out = 0, nanos = 0;  // since the start
   uint64_t state_bytes = 0, file_bytes = 0;
   std::string failure;
+};
+
+// A pump, for the same.
+struct PumpInfo {
+  uint32_t id = 0;
+  ViewStatus status = ViewStatus::kFilling;
+  double progress = 0;
+  std::optional<Error> error;  // why it is parked, or why the log does not take its rows
+  InputMark emitted;           // all its query says up to here is in the log
+  uint64_t rows = 0;           // emitted since the start
+  uint64_t waiting_bytes = 0;  // rows on their way into the log
+  size_t state_bytes = 0;      // of all it needs, also what it shares, and of the rows that wait
+};
+
+// How far pumps are in what the log holds up to an offset.
+struct EmittedMarks {
+  Offset at;
+  std::map<uint32_t, InputMark> by_pump;
+};
+
+// A view made for a reader: read and followed by its name while `hold` lives.
+struct Subscription {
+  std::string view;
+  std::shared_ptr<void> hold;
 };
 
 struct EngineInfo {
@@ -140,6 +166,7 @@ struct EngineInfo {
   uint64_t state_bytes = 0, file_bytes = 0;      // of all views, each operator once
   uint64_t memory_in_use = 0, memory_limit = 0;  // of the process; limit 0: none
   bool memory_full = false;
+  uint64_t emitting_bytes = 0;  // rows of pumps on their way into the log
 };
 
 class Views : public CommitListener {
@@ -184,6 +211,16 @@ class Views : public CommitListener {
   // engine took note; filling goes on in the background.
   virtual void Reconcile() = 0;
 
+  // Throws unless the pump's query can feed its stream: it binds, and its rows never go again.
+  virtual void CheckPump(const CatalogState& state, const Pump& pump) = 0;
+  virtual std::vector<PumpInfo> PumpInfos() const = 0;
+  virtual EmittedMarks Emitted() = 0;
+  // A view of a query, filled from history, shared by equal queries; in no catalog.  Throws what is
+  // wrong with the query, and kTooManyRequests.
+  virtual Subscription Subscribe(const std::string& query) = 0;
+  // The last durable offset, with a clock that no step was ahead of.
+  virtual InputMark Now() const = 0;
+
   virtual EngineInfo Info() const = 0;
   virtual std::vector<ViewInfo> ViewInfos() const = 0;
   // As of the last second.
@@ -193,6 +230,7 @@ class Views : public CommitListener {
   virtual std::string ExplainView(const std::string& name, bool analyze) = 0;
   // Plans a query as if it were a view.
   virtual std::string ExplainQuery(const std::string& query) = 0;
+  virtual std::string ExplainPump(const Pump& pump, bool analyze) = 0;
   // One line: by which rung the query would be kept, and why by no better one.
   virtual std::string RungOf(const std::string& query) { return ""; }
 };

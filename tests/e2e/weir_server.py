@@ -173,6 +173,7 @@ class EventStream:
                 event = identity = data = None
 
     def close(self):
+        self.response.close()
         self.connection.close()
 
 

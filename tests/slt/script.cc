@@ -49,6 +49,7 @@ class ScriptRunner {
     if (verb == "changes") return Changes(command);
     if (verb == "parked") return Parked(command);
     if (verb == "explain") return Explain(command);
+    if (verb == "pump") return Pump(command);
     throw Mismatch{"there is no command \"" + verb + "\""};
   }
 
@@ -149,6 +150,16 @@ class ScriptRunner {
     auto actual = world_.Changes(command.words.at(1));
     Expect(actual == command.body,
            "expected\n" + Joined(command.body) + "but changed has\n" + Joined(actual));
+  }
+
+  void Pump(const ScriptCommand& command) {
+    world_.Settle();
+    std::string wanted = command.first.substr(6 + command.words.at(1).size());
+    for (auto& row : world_.Execute("SHOW PUMPS").rows) {
+      if (row[0] != command.words[1]) continue;
+      return Expect(row[2].find(wanted) != std::string::npos, "the pump is " + row[2]);
+    }
+    throw Mismatch{"there is no such pump"};
   }
 
   void Parked(const ScriptCommand& command) {

@@ -13,6 +13,8 @@
 //   view NAME [incremental|recompute] [sorted]
 //   expected rows, | between values (sorted unless the view has an ORDER BY)
 //
+//   pump NAME live | parked | SOME TEXT OF ITS ERROR
+//
 //   changes NAME                    parked NAME SOME TEXT OF THE ERROR
 //   - row that went
 //   + row that came

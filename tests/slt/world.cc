@@ -33,6 +33,7 @@ LakeOptions LakeAt(const std::string& directory) {
 EngineOptions Quick(const std::string& directory) {
   EngineOptions options;
   options.checkpoint_directory = directory;
+  options.marks_path = "/pump-marks";
   options.checkpoint_interval = 0;
   options.tick = 1000;
   options.recompute_interval = 0;
@@ -57,7 +58,7 @@ struct World::Parts {
         writes({catalog, *ingest, oracle, *log, clock}, ReferenceFolder("")),
         statements(catalog, *engine, writes),
         verify(catalog, *engine, oracle) {
-    lake->BeforeTrim([this] { return ingest->SaveKeys(); });
+    lake->BeforeTrim([this] { return std::min(ingest->SaveKeys(), engine->SaveMarks()); });
     log->AddListener(*engine);
     engine->Start();
   }
@@ -126,11 +127,16 @@ void World::Crash(Random& random) {
 
 void World::Settle() {
   auto deadline = std::chrono::steady_clock::now() + kSettleMax;
-  Offset end = parts_->log->End();
   Micros now = clock_.Now();
   for (;;) {
+    // In this order: what pumps emit moves the end on.
     auto info = parts_->engine->Info();
+    auto pumps = parts_->engine->PumpInfos();
+    Offset end = parts_->log->End();
     bool settled = info.offset >= end && info.as_of >= now && !info.filling;
+    for (auto& pump : pumps) {
+      settled = settled && pump.status != ViewStatus::kFilling && pump.waiting_bytes == 0;
+    }
     infos_ = parts_->engine->ViewInfos();
     for (auto& view : infos_) {
       if (view.status == ViewStatus::kParked) continue;

@@ -38,8 +38,8 @@ class Aggregate : public Operator {
  public:
   Aggregate(RowTypes types, std::unique_ptr<Evaluator> evaluator, std::unique_ptr<KeyTable> groups,
             size_t group_count, std::vector<Call> calls, std::vector<SharedDistinct> distincts,
-            bool global)
-      : Operator("aggregate", std::move(types), false),
+            bool global, bool append_only)
+      : Operator("aggregate", std::move(types), append_only),
         evaluator_(std::move(evaluator)),
         groups_(std::move(groups)),
         group_count_(group_count),
@@ -370,9 +370,11 @@ std::unique_ptr<Operator> MakeAggregate(SessionPtr session, AggregateSpec spec, 
   types.assign(evaluator->types().begin(), evaluator->types().begin() + spec.groups.size());
   auto groups = KeyTable::Make(types);
   for (auto& call : spec.aggregates) types.push_back(call.type);
+  // DISTINCT: a group that has come stays while rows only come.
+  append_only = append_only && spec.aggregates.empty() && !spec.global;
   return std::make_unique<Aggregate>(std::move(types), std::move(evaluator), std::move(groups),
                                      spec.groups.size(), std::move(calls), std::move(distincts),
-                                     spec.global);
+                                     spec.global, append_only);
 }
 
 }  // namespace weir

@@ -8,6 +8,7 @@
 #include "duck/plan_node.h"
 #include "duck/session.h"
 #include "flow/operator.h"
+#include "formats/columns.h"
 
 namespace weir {
 
@@ -121,6 +122,22 @@ class OutputOperator : public Operator {
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;
+};
+
+// The end of a pump: the rows that came, in the order in which they did.  A row that goes is a
+// failure: what was emitted cannot be taken back.
+class EmitOperator : public Operator {
+ public:
+  // `not_null`: columns in which a NULL is a failure.
+  EmitOperator(RowTypes types, std::vector<std::string> not_null_names);
+  void Push(size_t port, duckdb::DataChunk& rows, const int64_t* weights) override;
+  // The rows since the last call.
+  Columns Take();
+
+ private:
+  void Append(duckdb::DataChunk& rows);
+  std::vector<std::string> not_null_;  // by column; "" where NULL is fine
+  Columns rows_;
 };
 
 }  // namespace weir

@@ -204,6 +204,10 @@ bool Feed::Serve(Reader& reader) {
       auto data = ErrorJson(error);
       if (reader.options.multiplexed) data.insert(1, "\"view\":" + QuoteJson(view) + ",");
       reader.stream->Write(std::make_shared<const std::string>(Event("error", data, {})));
+      if (reader.options.hold) {
+        reader.stream->Close();
+        return false;
+      }
     }
   }
   return true;

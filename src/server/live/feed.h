@@ -30,6 +30,7 @@ class Feed {
     bool exact = false;
     bool multiplexed = false;             // events name their view; status and catalog events
     std::optional<Offset> last_event_id;  // resumes there when still known
+    std::shared_ptr<void> hold;           // of a subscription: an error ends it
   };
 
   // `status` gives the data of a status event.

@@ -48,7 +48,8 @@ std::string StreamJson(Server& server, const Stream& stream, const LakeInfo* lak
   if (!lake) lake = &none;
   return "{\"name\":" + QuoteJson(stream.name) + ",\"comment\":" + QuoteJson(stream.comment) +
          ",\"sql\":" + QuoteJson(stream.sql) + ",\"columns\":[" + columns + "]" +
-         (stream.IsTable() ? TableJson(server, stream) : "") +
+         (stream.IsTable() ? TableJson(server, stream)
+                           : std::string(",\"derived\":") + (stream.derived ? "true" : "false")) +
          fmt::format(R"(,"rows":{},"bytes":{},"events_per_second":{:.2f},"last_offset":{})"
                      R"(,"lake":{{"files":{},"rows":{},"bytes":{},"last_offset":{}}}}})",
                      server.Rows(stream.id), lake->bytes, server.EventsPerSecond(stream.id),
@@ -87,6 +88,28 @@ std::string EngineJson(const EngineInfo& engine) {
                      engine.memory_in_use, engine.memory_limit, engine.memory_full);
 }
 
+const char* NameOf(ViewStatus status) {
+  switch (status) {
+    case ViewStatus::kLive: return "live";
+    case ViewStatus::kFilling: return "filling";
+    case ViewStatus::kParked: return "parked";
+  }
+  return "";
+}
+
+std::string PumpJson(const CatalogState& state, const Pump& pump, const PumpInfo& info) {
+  auto stream = state.FindStream(pump.stream);
+  return "{\"name\":" + QuoteJson(pump.name) +
+         ",\"stream\":" + QuoteJson(stream ? stream->name : "") +
+         ",\"comment\":" + QuoteJson(pump.comment) + ",\"sql\":" + QuoteJson(pump.sql) +
+         ",\"query\":" + QuoteJson(pump.query) +
+         fmt::format(R"(,"status":"{}","progress":{:.4f},"emitted_offset":{},"emitted_as_of":"{}")"
+                     R"(,"rows":{},"waiting_bytes":{},"state_bytes":{},"error":{}}})",
+                     NameOf(info.status), info.progress, info.emitted.offset.value,
+                     IsoTime(info.emitted.clock), info.rows, info.waiting_bytes, info.state_bytes,
+                     ErrorOrNull(info.error));
+}
+
 std::string ViewJson(Server& server, const View& view, const ViewInfo* info) {
   std::string json = "{\"name\":" + QuoteJson(view.name) +
                      ",\"comment\":" + QuoteJson(view.comment) + ",\"sql\":" + QuoteJson(view.sql) +
@@ -94,17 +117,14 @@ std::string ViewJson(Server& server, const View& view, const ViewInfo* info) {
                      ",\"materialized\":" + (view.materialized ? "true" : "false");
   if (!info) return json + ",\"columns\":[],\"ordered_by\":[]}";
   json += ",\"columns\":[" + JsonColumns(info->columns) + "]";
-  const char* status = info->status == ViewStatus::kLive      ? "live"
-                       : info->status == ViewStatus::kFilling ? "filling"
-                                                              : "parked";
   json += fmt::format(R"(,"rows":{},"state_bytes":{},"rung":"{}","status":"{}","progress":{:.4f})"
                       R"(,"offset":{},"as_of":"{}","changes_per_second":{:.2f},"changes":{})"
                       R"(,"shared_bytes":{},"file_bytes":{},"content_bytes":{})",
                       info->rows, info->state_bytes,
-                      info->rung == Rung::kIncremental ? "incremental" : "recompute", status,
-                      info->progress, info->offset.value, IsoTime(info->as_of),
-                      server.ChangesPerSecond(info->name), info->changes, info->shared_bytes,
-                      info->file_bytes, info->content_bytes);
+                      info->rung == Rung::kIncremental ? "incremental" : "recompute",
+                      NameOf(info->status), info->progress, info->offset.value,
+                      IsoTime(info->as_of), server.ChangesPerSecond(info->name), info->changes,
+                      info->shared_bytes, info->file_bytes, info->content_bytes);
   json += ",\"operators\":" + JsonTexts(info->operators);
   json += ",\"error\":" + ErrorOrNull(info->error) + ",\"ordered_by\":[";
   bool first = true;
@@ -140,11 +160,20 @@ std::string CatalogJson(Server& server) {
     }
     views += (views.empty() ? "" : ",") + ViewJson(server, *view, info);
   }
+  std::string pumps;
+  auto pump_infos = server.parts().views.PumpInfos();
+  for (auto& [name, pump] : state->pumps) {
+    PumpInfo info;
+    for (auto& candidate : pump_infos) {
+      if (candidate.id == pump->id) info = candidate;
+    }
+    pumps += (pumps.empty() ? "" : ",") + PumpJson(*state, *pump, info);
+  }
   return "{\"version\":\"" WEIR_VERSION "\",\"offset\":" + std::to_string(engine.offset.value) +
          ",\"as_of\":\"" + IsoTime(engine.as_of) +
          "\",\"time_zone\":" + QuoteJson(state->time_zone) + ",\"streams\":[" + streams +
-         "],\"tables\":[" + tables + "],\"views\":[" + views + "],\"operators\":[" + operators +
-         "],\"engine\":" + EngineJson(engine) + "}";
+         "],\"tables\":[" + tables + "],\"views\":[" + views + "],\"pumps\":[" + pumps +
+         "],\"operators\":[" + operators + "],\"engine\":" + EngineJson(engine) + "}";
 }
 
 void PutLayout(Server& server, const ExchangePtr& exchange) {
@@ -167,6 +196,11 @@ void Ready(Server& server, const ExchangePtr& exchange) {
   double progress = 1;
   bool filling = false;
   for (auto& info : server.parts().views.ViewInfos()) {
+    if (info.status != ViewStatus::kFilling) continue;
+    filling = true;
+    progress = std::min(progress, info.progress);
+  }
+  for (auto& info : server.parts().views.PumpInfos()) {
     if (info.status != ViewStatus::kFilling) continue;
     filling = true;
     progress = std::min(progress, info.progress);

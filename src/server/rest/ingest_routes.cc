@@ -85,8 +85,7 @@ void Post(Server& server, const ExchangePtr& exchange, const std::shared_ptr<con
     throw Error(ErrorCode::kUnsupportedMediaType, "cannot decode \"" + encoding + "\"",
                 "Send the body plain, or with Content-Encoding gzip or zstd.");
   }
-  server.parts().ingest.Post(post, [&server, exchange, stream](IngestAnswer answer) {
-    server.CountRows(stream->id, answer.error ? 0 : answer.accepted, 0);
+  server.parts().ingest.Post(post, [exchange, stream](IngestAnswer answer) {
     Respond(*exchange, std::move(answer), !stream->dedup_key.empty());
   });
 }

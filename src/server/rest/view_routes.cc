@@ -7,6 +7,7 @@
 #include "server/http_errors.h"
 #include "server/rest/wait.h"
 #include "server/server.h"
+#include "sql/statement.h"
 
 namespace weir {
 
@@ -133,6 +134,31 @@ void Follow(Server& server, const ExchangePtr& exchange, std::vector<std::string
   });
 }
 
+// The query of a request: SQL as the body or the parameter, with or without SUBSCRIBE in front.
+std::string SubscribedQuery(const HttpRequest& request) {
+  auto* parameter = request.Parameter("query");
+  auto statements = ParseStatements(parameter ? *parameter : request.body);
+  if (statements.size() == 1) {
+    auto& body = statements[0].body;
+    if (auto* subscribe = std::get_if<Subscribe>(&body)) return subscribe->query;
+    if (auto* query = std::get_if<Query>(&body)) return query->sql;
+  }
+  throw Error(ErrorCode::kInvalidRequest, "a subscription follows one query",
+              "Send a SELECT as the body, or as ?query=.");
+}
+
+void FollowQuery(Server& server, const ExchangePtr& exchange) {
+  auto subscription = server.parts().views.Subscribe(SubscribedQuery(exchange->request));
+  Feed::Options options;
+  options.views = {subscription.view};
+  options.hold = subscription.hold;
+  options.exact = IsTrue(exchange->request, "exact");
+  options.last_event_id = LastEventId(exchange->request);
+  WhenReached(server, exchange, subscription.view, [&server, exchange, options] {
+    server.feed().Add(exchange->Stream(200, EventStreamHeaders()), options);
+  });
+}
+
 std::vector<std::string> SplitNames(const std::string& list) {
   std::vector<std::string> names;
   std::stringstream stream(list);
@@ -195,6 +221,31 @@ void AddViewRoutes(Router& router, Server& server) {
               },
               "Plan",
               {}});
+  auto follow = [&server](ExchangePtr exchange, const PathParts&) {
+    FollowQuery(server, exchange);
+  };
+  router.Add({"POST",
+              "/v1/subscribe",
+              "The answer to a query as Server-Sent Events: a snapshot, then each change.",
+              wait,
+              "text/plain",
+              "snapshot and change events",
+              "text/event-stream",
+              follow,
+              "",
+              {{"Last-Event-ID", "goes on behind the event with this id"}}});
+  auto by_parameter = wait;
+  by_parameter.push_back({"query", "the SELECT"});
+  router.Add({"GET",
+              "/v1/subscribe",
+              "The same, for EventSource.",
+              by_parameter,
+              "",
+              "snapshot and change events",
+              "text/event-stream",
+              follow,
+              "",
+              {{"Last-Event-ID", "goes on behind the event with this id"}}});
   auto live = wait;
   live.push_back({"views", "names, separated by commas"});
   router.Add({"GET",

@@ -1,0 +1,12 @@
+// Which objects a query reads, by the names it says.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace weir {
+
+// The tables, streams and views a query names in FROM: lower-case, sorted, each once.
+std::vector<std::string> NamesIn(const std::string& query);
+
+}  // namespace weir

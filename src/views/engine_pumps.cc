@@ -1,0 +1,349 @@
+// Pumps: what their queries say goes into the log as events of a stream, each row once.
+//
+// A query whose rows never go says more and more: what it says at one mark (a position of the log
+// and a reading of the clock) and did not say at an earlier one are the rows to emit between the
+// two, whatever steps lay between.  Each record carries the mark up to which it is complete, so a
+// start finds the mark of each pump in the log, fills its circuit up to there with the rows thrown
+// away, and goes on.
+#include <cinttypes>
+#include <cstdio>
+
+#include "duck/errors.h"
+#include "views/engine_impl.h"
+#include "views/explain.h"
+#include "views/relations.h"
+
+namespace weir {
+
+namespace {
+
+constexpr uint64_t kFillingBytesMax = 32 << 20;  // of one pump that is being filled
+constexpr uint64_t kStepBytes = 16 << 20;        // what a step should emit at most
+constexpr std::string_view kMarksHeader = "weir pump marks 1";
+
+}  // namespace
+
+// ---- marks --------------------------------------------------------------------------------------
+
+void EngineImpl::RecoverMarks() {
+  EmittedMarks marks;
+  auto see = [&](const PumpMark& mark) {
+    auto& input = marks.by_pump[mark.pump];
+    input = std::max(input, mark.input);
+    now_ = std::max(now_, mark.input.clock);
+  };
+  if (!options_.marks_path.empty()) {
+    std::string text = ReadWholeFile(parts_.disk, options_.marks_path);
+    if (!text.empty() && !text.starts_with(kMarksHeader)) {
+      throw Error(ErrorCode::kCorruption, "the file " + options_.marks_path + " is damaged");
+    }
+    size_t line = text.find('\n');
+    while (line != std::string::npos && line + 1 < text.size()) {
+      PumpMark mark;
+      if (std::sscanf(text.c_str() + line + 1, "%" SCNu32 " %" SCNu64 " %" SCNd64, &mark.pump,
+                      &mark.input.offset.value, &mark.input.clock) != 3) {
+        throw Error(ErrorCode::kCorruption, "the file " + options_.marks_path + " is damaged");
+      }
+      see(mark);
+      line = text.find('\n', line + 1);
+    }
+  }
+  std::set<StreamId> fed;
+  for (auto& [name, pump] : parts_.catalog.Current()->pumps) {
+    fed.insert(pump->stream);
+    if (pump->start) now_ = std::max(now_, pump->start->clock);
+  }
+  for (StreamId stream : fed) {
+    auto reader = parts_.log.Read(Offset{}, {}, stream);
+    while (auto record = reader->Next()) {
+      if (auto mark = DecodePumpMark(record->record.meta)) see(*mark);
+    }
+  }
+  marks.at = parts_.log.End();
+  std::lock_guard lock(marks_mutex_);
+  marks_ = std::move(marks);
+}
+
+Offset EngineImpl::SaveMarks() {
+  EmittedMarks marks;
+  {
+    std::lock_guard lock(marks_mutex_);
+    marks = marks_;
+  }
+  std::string text(kMarksHeader);
+  text += "\n";
+  auto catalog = parts_.catalog.Current();
+  bool any = false;
+  for (auto& [name, pump] : catalog->pumps) {
+    auto found = marks.by_pump.find(pump->id);
+    if (found == marks.by_pump.end()) continue;
+    any = true;
+    text += std::to_string(pump->id) + " " + std::to_string(found->second.offset.value) + " " +
+            std::to_string(found->second.clock) + "\n";
+  }
+  size_t hash = std::hash<std::string>()(text);
+  if (any && !options_.marks_path.empty() && hash != marks_saved_) {
+    WriteFileAtomically(parts_.disk, options_.marks_path, text);
+    marks_saved_ = hash;
+  }
+  return marks.at;
+}
+
+InputMark EngineImpl::EmittedBefore(const Pump& pump) const {
+  InputMark mark;
+  if (pump.start) mark = {pump.start->offset, pump.start->clock};
+  std::lock_guard lock(marks_mutex_);
+  auto found = marks_.by_pump.find(pump.id);
+  return found == marks_.by_pump.end() ? mark : std::max(mark, found->second);
+}
+
+// ---- emitting -----------------------------------------------------------------------------------
+
+void EngineImpl::EmitStep() {
+  if (live_pumps_.empty()) return;
+  InputMark mark{position_, now_};
+  uint64_t before = 0, after = 0;
+  for (auto& pump : live_pumps_) {
+    Columns rows = pump->emit->Take();
+    if (ParkIfFailed(*pump, kParkedPumpHint) || rows.rows == 0) continue;
+    try {
+      if (mark <= pump->emitted) {
+        throw Error(ErrorCode::kInternal, "rows came from a step that had been emitted");
+      }
+      before += pump->outbox->Bytes();
+      pump->outbox->Add(std::move(rows), mark);
+      pump->emitted = mark;
+      after += pump->outbox->Bytes();
+    } catch (...) {
+      Park(*pump, CurrentError());
+    }
+  }
+  // A pump that makes many rows of one gets fewer of them at a time.
+  uint64_t emitted = after > before ? after - before : 0;
+  if (emitted > kStepBytes) {
+    step_rows_max_ = std::max<uint64_t>(1, step_rows_max_ * kStepBytes / emitted);
+  } else if (emitted < kStepBytes / 4) {
+    step_rows_max_ = std::min(options_.step_rows_max, step_rows_max_ * 2);
+  }
+}
+
+void EngineImpl::SendAll() {
+  uint64_t bytes = 0;
+  Micros now = parts_.clock.Monotonic();
+  for (auto& pump : live_pumps_) {
+    try {
+      pump->outbox->Send(now);
+    } catch (...) {
+      Park(*pump, CurrentError());
+      pump->outbox->Close();
+    }
+    bytes += pump->outbox->Bytes();
+  }
+  emitting_bytes_ = bytes;
+}
+
+bool EngineImpl::IsEmitting() const {
+  return std::any_of(live_pumps_.begin(), live_pumps_.end(),
+                     [](auto& pump) { return pump->outbox->Done() < pump->outbox->Added(); });
+}
+
+EngineImpl::Save EngineImpl::Checkpointed() const {
+  Save save;
+  std::vector<LiveViewPtr> views;
+  for (auto& view : live_) {
+    if (view->definition->id != 0) views.push_back(view);  // not those of subscriptions
+  }
+  std::vector<LivePumpPtr> pumps;
+  for (auto& pump : live_pumps_) {
+    if (pump->status == ViewStatus::kParked) continue;
+    pumps.push_back(pump);
+    save.emitted.emplace_back(pump->outbox, pump->outbox->Added());
+  }
+  save.bytes = SaveCheckpoint(views, pumps, position_, now_);
+  return save;
+}
+
+// ---- filling (the filler's thread; the last stretch on the engine's) ----------------------------
+
+void EngineImpl::WriteCheckpoint(const Save& save) {
+  // It says that what pumps had to say is in the log; so wait until it is.
+  constexpr int kTriesMax = 1'000;
+  for (auto& [outbox, added] : save.emitted) {
+    for (int i = 0; outbox->Done() < added; i++) {
+      if (stopping_ || i == kTriesMax) return;  // the next one will do
+      outbox->Wait();
+    }
+  }
+  WriteFileAtomically(parts_.disk, options_.checkpoint_directory + "/views", save.bytes);
+}
+
+// As FillUpTo, stopping at each pump's mark; beyond it in slices, so that what is on its way into
+// the log stays small.  Without `progress`: on the engine thread, which waits for nothing.
+void EngineImpl::FillPumpsUpTo(Filling& filling, Offset target,
+                               const std::function<bool(Offset)>& progress) {
+  constexpr uint64_t kSliceMin = 1'000, kSliceMax = 1'000'000;
+  uint64_t slice = 100'000;
+  Micros clock = PublishedClock();
+  while (true) {
+    std::optional<InputMark> stop;
+    bool emits = false;
+    for (auto& pump : filling.pumps) {
+      if (pump->emitted <= filling.reached) {
+        emits = true;
+      } else if (!stop || pump->emitted < *stop) {
+        stop = pump->emitted;
+      }
+    }
+    InputMark next{target, std::max(clock, filling.reached.clock)};
+    if (stop && stop->offset <= target) next = *stop;
+    if (emits) next.offset.value = std::min(next.offset.value, filling.position.value + slice);
+    if (next <= filling.reached) return;
+    filling.circuit.SetClock(next.clock);
+    if (next.offset > filling.position) {
+      FillUpTo(filling, parts_.history, next.offset,
+               [&](Offset reached) { return !progress || progress(reached); });
+      if (filling.position < next.offset) return;  // stopped
+    } else {
+      filling.circuit.Flush();
+    }
+    uint64_t bytes = EmitFilled(filling, next);
+    filling.reached = next;
+    slice = std::clamp(bytes > kStepBytes       ? slice / 4
+                       : bytes < kStepBytes / 4 ? slice * 2
+                                                : slice,
+                       kSliceMin, kSliceMax);
+    if (progress) WaitForRoom(filling);
+    if (progress && stopping_) return;
+  }
+}
+
+// Returns how many bytes of rows came.
+uint64_t EngineImpl::EmitFilled(Filling& filling, InputMark mark) {
+  uint64_t emitted = 0;
+  for (auto& pump : filling.pumps) {
+    Columns rows = pump->emit->Take();
+    if (ParkIfFailed(*pump, kParkedPumpHint) || mark <= pump->emitted) continue;
+    pump->emitted = mark;
+    if (rows.rows == 0) continue;
+    try {
+      uint64_t before = pump->outbox->Bytes();
+      pump->outbox->Add(std::move(rows), mark);
+      uint64_t after = pump->outbox->Bytes();
+      emitted += after > before ? after - before : 0;
+      pump->outbox->Send(parts_.clock.Monotonic());
+    } catch (...) {
+      Park(*pump, CurrentError());
+    }
+  }
+  return emitted;
+}
+
+// The filler does not run ahead of the disk, nor of the engine, which gets the rows to eat.
+void EngineImpl::WaitForRoom(const Filling& filling) {
+  for (auto& pump : filling.pumps) {
+    while (!stopping_ && (pump->outbox->Bytes() > kFillingBytesMax || Behind())) {
+      try {
+        pump->outbox->Send(parts_.clock.Monotonic());
+      } catch (...) {
+        Park(*pump, CurrentError());
+        pump->outbox->Close();
+      }
+      pump->outbox->Wait();
+    }
+  }
+}
+
+// ---- for other threads --------------------------------------------------------------------------
+
+void EngineImpl::CheckPump(const CatalogState& state, const Pump& pump) {
+  auto stream = state.FindStream(pump.stream);
+  if (!stream) throw Error(ErrorCode::kUnknownStream, "the stream of the pump is not there");
+  size_t given = Bind(state, pump.query).size();
+  size_t wanted = pump.columns.empty() ? stream->columns.size() : pump.columns.size();
+  if (given != wanted) {
+    throw Error(ErrorCode::kInvalidSql,
+                "the query has " + std::to_string(given) + " columns, and " +
+                    (pump.columns.empty() ? "stream \"" + stream->name + "\"" : "the list") +
+                    " has " + std::to_string(wanted));
+  }
+  auto session = std::make_shared<Session>(parts_.kernel, state.time_zone);
+  session->SetClock(PublishedClock());
+  Circuit scratch;
+  auto built = BuildPump(scratch, state, session, pump, *stream);
+  if (built.emit) return;
+  throw Error(ErrorCode::kInvalidSql, "this query cannot feed a stream: " + built.unsupported,
+              "A stream only grows. Keep the answer as a MATERIALIZED VIEW, or, when it groups by "
+              "windows of time, say EMIT ON WINDOW CLOSE.");
+}
+
+InputMark EngineImpl::Now() const { return {parts_.log.End(), PublishedClock()}; }
+
+EmittedMarks EngineImpl::Emitted() {
+  EmittedMarks marks;
+  RunOnEngine([&] {
+    std::vector<uint32_t> idle;
+    for (auto& pump : live_pumps_) {
+      bool stands = pump->status != ViewStatus::kParked;
+      if (stands && pump->outbox->Done() == pump->outbox->Added()) {
+        idle.push_back(pump->definition->id);
+      }
+    }
+    // In this order: what an idle pump has emitted is in the log by now.
+    {
+      std::lock_guard lock(marks_mutex_);
+      marks = marks_;
+    }
+    for (uint32_t pump : idle) marks.by_pump[pump] = {position_, now_};
+  });
+  for (auto& [name, pump] : parts_.catalog.Current()->pumps) {
+    marks.by_pump.emplace(pump->id, EmittedBefore(*pump));
+  }
+  return marks;
+}
+
+std::vector<PumpInfo> EngineImpl::PumpInfos() const {
+  auto version = versions_.Current();
+  std::vector<PumpInfo> infos;
+  std::shared_lock lock(views_mutex_);
+  for (auto& [id, pump] : pumps_) {
+    PumpInfo info;
+    info.id = id;
+    info.emitted = EmittedBefore(*pump->definition.Get());
+    info.rows = pump->outbox->Rows();
+    info.waiting_bytes = pump->outbox->Bytes();
+    std::lock_guard inner(pump->mutex);
+    info.status = pump->status;
+    info.progress = pump->progress;
+    info.state_bytes = pump->state_bytes;
+    info.error = pump->error ? pump->error : pump->outbox->Trouble();
+    bool idle = pump->outbox->Done() == pump->outbox->Added();
+    if (info.status == ViewStatus::kLive && idle) info.emitted = {version.offset, version.as_of};
+    infos.push_back(std::move(info));
+  }
+  return infos;
+}
+
+std::string EngineImpl::ExplainPump(const Pump& definition, bool analyze) {
+  LivePumpPtr pump;
+  {
+    std::shared_lock lock(views_mutex_);
+    auto found = pumps_.find(definition.id);
+    if (found != pumps_.end()) pump = found->second;
+  }
+  auto catalog = parts_.catalog.Current();
+  std::string text;
+  RunOnEngine([&] {
+    if (std::find(live_pumps_.begin(), live_pumps_.end(), pump) != live_pumps_.end()) {
+      text = ExplainCircuit(*pump->emit, *catalog, analyze);
+    }
+  });
+  if (!text.empty()) return text;
+  auto session = std::make_shared<Session>(parts_.kernel, catalog->time_zone);
+  session->SetClock(PublishedClock());
+  Circuit scratch;
+  auto stream = catalog->FindStream(definition.stream);
+  auto built = BuildPump(scratch, *catalog, session, definition, *stream);
+  return built.emit ? ExplainCircuit(*built.emit, *catalog, false) : built.unsupported + "\n";
+}
+
+}  // namespace weir

@@ -1,0 +1,106 @@
+// SUBSCRIBE: views made for those who follow a query, shared by equal queries, gone with their last
+// reader.  They are in no catalog and in no checkpoint.
+#include "duckdb/common/string_util.hpp"
+#include "duckdb/parser/parser.hpp"
+#include "sql/names_in.h"
+#include "sql/window_functions.h"
+#include "views/engine_impl.h"
+
+namespace weir {
+
+namespace {
+
+// Equal for queries that differ in spaces, case of keywords and comments only.
+std::string Normalized(const std::string& query) {
+  duckdb::Parser parser;
+  parser.ParseQuery(ExpandWindowFunctions(query));
+  return parser.statements.at(0)->ToString();
+}
+
+// What a query reads, told apart from what may have the same names later.
+void AddReads(const CatalogState& state, const std::string& query, std::set<std::string>& reads) {
+  for (auto& name : NamesIn(query)) {
+    if (auto stream = state.FindStream(name)) {
+      reads.insert(name + " " + std::to_string(stream->id.value));
+    } else if (auto view = state.FindView(name)) {
+      bool is_new = reads.insert(name + " " + std::to_string(view->id)).second;
+      if (is_new) AddReads(state, view->query, reads);
+    }
+  }
+}
+
+std::string ReadsOf(const CatalogState& state, const std::string& query) {
+  std::set<std::string> reads;
+  AddReads(state, query, reads);
+  std::string text = state.time_zone;
+  for (auto& read : reads) text += "\n" + read;
+  return text;
+}
+
+}  // namespace
+
+Subscription EngineImpl::Subscribe(const std::string& query) {
+  Bind(*parts_.catalog.Current(), query);  // throws what is wrong with it, with its place
+  auto catalog = parts_.catalog.Current();
+  std::string key = Normalized(query);
+  std::lock_guard reconcile(reconcile_mutex_);  // as Reconcile: one at a time makes views
+  {
+    std::shared_lock lock(views_mutex_);
+    auto found = subscribed_.find(key);
+    if (found != subscribed_.end()) {
+      auto hold = found->second.hold.lock();
+      if (hold) return {found->second.view->definition->name, hold};
+    }
+    if (subscribed_.size() >= options_.subscriptions_max) {
+      throw Error(ErrorCode::kTooManyRequests,
+                  std::to_string(subscribed_.size()) + " queries are followed already",
+                  "Answers that many follow are better kept as materialized views.");
+    }
+  }
+  CheckRoom(ErrorCode::kLimitExceeded, "no further query can be followed");
+  auto definition = std::make_shared<View>();
+  // No view of the catalog has such a name.
+  definition->name = "subscription/" + std::to_string(++subscription_number_);
+  definition->query = query;
+  auto view = MakeLiveView(*catalog, definition);
+  if (view->status == ViewStatus::kParked) throw *view->error;
+  Subscribed subscribed;
+  subscribed.view = view;
+  subscribed.reads = ReadsOf(*catalog, query);
+  std::shared_ptr<void> hold(nullptr, [this, key, view](void*) { Unsubscribe(key, view); });
+  subscribed.hold = hold;
+  {
+    std::unique_lock lock(views_mutex_);
+    views_[definition->name] = view;
+    subscribed_[key] = subscribed;
+  }
+  {
+    std::lock_guard lock(mutex_);
+    to_fill_.push_back(view);
+  }
+  filler_wake_.notify_one();
+  return {definition->name, hold};
+}
+
+void EngineImpl::Unsubscribe(const std::string& key, const LiveViewPtr& view) {
+  {
+    std::unique_lock lock(views_mutex_);
+    views_.erase(view->definition->name);
+    auto found = subscribed_.find(key);
+    if (found != subscribed_.end() && found->second.view == view) subscribed_.erase(found);
+  }
+  Post([this, view] { Detach(view); });
+}
+
+// A query stands on what it was made from; when that is gone or replaced, its readers are told.
+void EngineImpl::EndSubscriptions(const CatalogState& catalog) {
+  std::erase_if(subscribed_, [&](auto& entry) {
+    auto& [view, reads, hold] = entry.second;
+    if (ReadsOf(catalog, view->definition->query) == reads) return false;
+    Park(*view, Error(ErrorCode::kConflict, "what the query reads has been replaced or dropped",
+                      "Subscribe again."));
+    return true;
+  });
+}
+
+}  // namespace weir

@@ -1,0 +1,44 @@
+// What views and pumps have in common: operators in the circuit, and a state that is shown.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "base/error.h"
+#include "flow/operator.h"
+#include "views/views.h"
+
+namespace weir {
+
+// What a view or pump is, as the catalog has it: replaced when it is renamed, read by any thread.
+template <class T>
+class Definition {
+ public:
+  std::shared_ptr<const T> Get() const {
+    std::lock_guard lock(mutex_);
+    return value_;
+  }
+  std::shared_ptr<const T> operator->() const { return Get(); }
+  void operator=(std::shared_ptr<const T> value) {
+    std::lock_guard lock(mutex_);
+    value_ = std::move(value);
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::shared_ptr<const T> value_;
+};
+
+struct Kept {
+  // The engine's (or, while filling, the filler's).
+  std::vector<Operator*> operators;  // all it needs, inputs first
+
+  mutable std::mutex mutex;  // guards what follows
+  ViewStatus status = ViewStatus::kFilling;
+  double progress = 0;
+  std::optional<Error> error;
+};
+
+}  // namespace weir

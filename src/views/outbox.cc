@@ -1,0 +1,116 @@
+#include "views/outbox.h"
+
+#include "duck/errors.h"
+#include "formats/block.h"
+
+namespace weir {
+
+Outbox::Outbox(Log& log, uint32_t pump, StreamId stream, RowTypes types,
+               std::function<void()> ended)
+    : log_(log), pump_(pump), stream_(stream), types_(std::move(types)), ended_(std::move(ended)) {}
+
+void Outbox::Add(Columns rows, InputMark input) {
+  Batch batch;
+  batch.rows = rows.rows;
+  std::string mark = EncodePumpMark({pump_, input});
+  for (size_t first = 0; first < rows.chunks.size(); first += kRecordChunks) {
+    auto part = std::make_shared<Columns>();
+    for (size_t i = first; i < std::min(first + kRecordChunks, rows.chunks.size()); i++) {
+      part->rows += rows.chunks[i]->size();
+      part->chunks.push_back(std::move(rows.chunks[i]));
+    }
+    LogRecord record;
+    record.stream = stream_;
+    record.count = static_cast<uint32_t>(part->rows);
+    record.meta = mark;
+    record.payload = EncodeBlock(*part, types_);
+    record.decoded = std::move(part);
+    batch.bytes += record.payload.size();
+    batch.records.push_back(std::move(record));
+  }
+  std::lock_guard lock(mutex_);
+  added_++;
+  if (closed_) {
+    done_++;
+    return;
+  }
+  bytes_ += batch.bytes;
+  waiting_.push_back(std::move(batch));
+}
+
+void Outbox::Send(Micros now) {
+  std::vector<LogRecord> records;
+  size_t batches = 0;
+  {
+    std::lock_guard lock(mutex_);
+    if (under_way_ || closed_ || waiting_.empty()) return;
+    if (failed_ && now - failed_at_ < kRetry) return;
+    // What one append holds becomes durable as a whole, so a mark never runs ahead of its rows.
+    for (uint64_t bytes = 0; batches < waiting_.size() && bytes < kAppendBytes; batches++) {
+      bytes += waiting_[batches].bytes;
+      for (auto& record : waiting_[batches].records) records.push_back(record);
+    }
+    under_way_ = true;
+  }
+  try {
+    log_.Append(std::move(records),
+                [self = shared_from_this(), batches](const AppendResult& result) {
+                  self->End(batches, result);
+                });
+  } catch (const Error& error) {
+    {
+      std::lock_guard lock(mutex_);
+      under_way_ = false;
+      failed_ = true;
+      failed_at_ = now;
+      trouble_ = error;
+    }
+    if (error.code == ErrorCode::kTooLarge) throw;
+  }
+}
+
+void Outbox::End(size_t batches, const AppendResult& result) {
+  {
+    std::lock_guard lock(mutex_);
+    under_way_ = false;
+    failed_ = result.error != nullptr;
+    trouble_.reset();
+    if (failed_) {
+      failed_at_ = SystemClock().Monotonic();
+      try {
+        std::rethrow_exception(result.error);
+      } catch (...) {
+        trouble_ = CurrentError();
+      }
+    } else {
+      for (; batches > 0 && !waiting_.empty(); batches--) {
+        bytes_ -= waiting_.front().bytes;
+        rows_ += waiting_.front().rows;
+        done_++;
+        waiting_.pop_front();
+      }
+    }
+  }
+  changed_.notify_all();
+  ended_();
+}
+
+void Outbox::Close() {
+  std::lock_guard lock(mutex_);
+  closed_ = true;
+  waiting_.clear();
+  bytes_ = 0;
+  done_ = added_.load();
+}
+
+void Outbox::Wait() {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, std::chrono::milliseconds(10));
+}
+
+std::optional<Error> Outbox::Trouble() const {
+  std::lock_guard lock(mutex_);
+  return trouble_;
+}
+
+}  // namespace weir
