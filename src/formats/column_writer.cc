@@ -45,7 +45,7 @@ std::string ColumnWriter::NoValue() const { return NotA(column_.type); }
 std::string ColumnWriter::WriteNull(duckdb::idx_t row) {
   if (column_.not_null) return "must not be NULL";
   duckdb::FlatVector::SetNull(*vector_, row, true);
-  return "";
+  return {};
 }
 
 std::string ColumnWriter::Write(duckdb::idx_t row, TokenKind kind, std::string_view text) {
@@ -56,14 +56,14 @@ std::string ColumnWriter::Write(duckdb::idx_t row, TokenKind kind, std::string_v
       auto uuid = kind == TokenKind::kString ? ReadUuid(text) : std::nullopt;
       if (!uuid) return WriteCast(row, kind, text);
       Put(row, *uuid);
-      return "";
+      return {};
     }
     case Reader::kTimestamp:
     case Reader::kTimestampTz: return WriteTime(row, kind, text);
     case Reader::kBoolean:
       if (kind == TokenKind::kTrue || kind == TokenKind::kFalse || text == "1" || text == "0") {
         Put(row, kind == TokenKind::kTrue || text == "1");
-        return "";
+        return {};
       }
       return WriteCast(row, kind, text);
     case Reader::kInt64: return WriteInteger<int64_t>(row, kind, text);
@@ -80,7 +80,7 @@ std::string ColumnWriter::Write(duckdb::idx_t row, TokenKind kind, std::string_v
       bool whole = parsed.ec == std::errc() && parsed.ptr == text.data() + text.size();
       if (whole && std::isfinite(value)) {  // quoted, too
         Put(row, value);
-        return "";
+        return {};
       }
       if (kind == TokenKind::kNumber) return "out of range for DOUBLE";
       return WriteCast(row, kind, text);
@@ -101,7 +101,7 @@ std::string ColumnWriter::WriteInteger(duckdb::idx_t row, TokenKind kind, std::s
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error == std::errc() && end == text.data() + text.size()) {
     Put(row, value);
-    return "";
+    return {};
   }
   if (error == std::errc::result_out_of_range) return "out of range for " + column_.type.ToString();
   if (kind == TokenKind::kNumber) {
@@ -114,14 +114,18 @@ std::string ColumnWriter::WriteInteger(duckdb::idx_t row, TokenKind kind, std::s
     constexpr auto kLeast = static_cast<long double>(std::numeric_limits<Int>::min());
     if (number < kLeast || number >= kBeyond) return "out of range for " + column_.type.ToString();
     Put(row, static_cast<Int>(number));
-    return "";
+    return {};
   }
   return WriteCast(row, kind, text);
 }
 
 std::string ColumnWriter::WriteText(duckdb::idx_t row, std::string_view text) {
-  Put(row, duckdb::StringVector::AddString(*vector_, text.data(), text.size()));
-  return "";
+  if (text.size() <= duckdb::string_t::INLINE_LENGTH) {
+    Put(row, duckdb::string_t(text.data(), static_cast<uint32_t>(text.size())));
+  } else {
+    Put(row, duckdb::StringVector::AddString(*vector_, text.data(), text.size()));
+  }
+  return {};
 }
 
 std::string ColumnWriter::WriteTime(duckdb::idx_t row, TokenKind kind, std::string_view text) {
@@ -133,7 +137,7 @@ std::string ColumnWriter::WriteTime(duckdb::idx_t row, TokenKind kind, std::stri
       kind = TokenKind::kNumber;  // an epoch may come quoted
     } else {
       Put(row, time->micros);
-      return "";
+      return {};
     }
   }
   if (kind != TokenKind::kNumber) return NoValue();
@@ -155,7 +159,7 @@ std::string ColumnWriter::WriteTime(duckdb::idx_t row, TokenKind kind, std::stri
     micros = static_cast<Micros>(value);
   }
   Put(row, micros);
-  return "";
+  return {};
 }
 
 // As DuckDB casts text: whatever it takes, we take.
@@ -175,7 +179,7 @@ std::string ColumnWriter::WriteCast(duckdb::idx_t row, TokenKind kind, std::stri
     return "out of range for " + column_.type.ToString();
   }
   vector_->SetValue(row, value);
-  return "";
+  return {};
 }
 
 std::string ColumnWriter::WriteNested(duckdb::idx_t row, TokenKind kind, std::string_view text) {
@@ -184,7 +188,7 @@ std::string ColumnWriter::WriteNested(duckdb::idx_t row, TokenKind kind, std::st
   std::string reason = JsonToValue(text, column_.type, value);
   if (!reason.empty()) return reason;
   vector_->SetValue(row, value);
-  return "";
+  return {};
 }
 
 }  // namespace weir

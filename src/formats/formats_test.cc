@@ -2,12 +2,16 @@
 #include <gtest/gtest.h>
 #include <zstd.h>
 
+#include <cctype>
+
 #include "base/error.h"
 #include "catalog/catalog.h"
+#include "duckdb/common/types/uuid.hpp"
 #include "formats/block.h"
 #include "formats/decompress.h"
 #include "formats/results.h"
 #include "formats/rows.h"
+#include "formats/text_scan.h"
 
 namespace weir {
 namespace {
@@ -85,6 +89,32 @@ TEST(JsonRows, WhatOthersWriteForTheSameValueIsTaken) {
   auto stream = StreamOf({{"u", "UUID"}, {"b", "BOOLEAN"}});
   EXPECT_EQ(Text(Parse(stream, R"({"u":"A0EEBC999C0B4EF8BB6D6BB9BD380A11","b":1})")),
             R"([["a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",true]])");
+}
+
+TEST(ReadUuid, EachByteAtEachPlaceIsADigitOrNone) {
+  const std::string good = "a0EEbc99-9c0b-4ef8-bb6d-6bb9bd380a11";
+  for (size_t place = 0; place < good.size(); place++) {
+    for (int byte = 0; byte < 256; byte++) {
+      std::string text = good;
+      text[place] = static_cast<char>(byte);
+      duckdb::hugeint_t theirs;
+      bool dash = place == 8 || place == 13 || place == 18 || place == 23;
+      bool valid = dash ? byte == '-' : byte < 128 && std::isxdigit(byte);
+      auto ours = ReadUuid(text);
+      ASSERT_EQ(ours.has_value(), valid) << place << " " << byte;
+      if (!valid) continue;
+      ASSERT_TRUE(duckdb::UUID::FromString(text, theirs));
+      ASSERT_TRUE(*ours == theirs) << text;
+    }
+  }
+}
+
+TEST(JsonRows, AnObjectEndsWithItsLine) {
+  auto stream = StreamOf({{"a", "INTEGER"}, {"j", "JSON"}});
+  auto rows = Parse(stream, "{\"a\":1,\n\"j\":2}\n{\"j\":[1,\n2]}\n{\"a\":3}\n{\"a\":4\n}\n");
+  EXPECT_EQ(Text(rows), "[[3,null]]");
+  ASSERT_FALSE(rows.errors.empty());
+  EXPECT_NE(rows.errors[0].reason.find("several lines"), std::string::npos);
 }
 
 TEST(JsonRows, ManyRefusedRowsAreCountedAndTheFirstOnesTold) {

@@ -18,7 +18,8 @@ JsonRows::JsonRows(const Stream& stream, BlockBuilder& builder)
 
 // The column of the key at the scanner, which is left behind the colon.
 int JsonRows::ColumnOf(JsonScanner& scanner, size_t position, const char*& wrong) {
-  if (position < order_.size() && scanner.TakeText(order_[position].key)) {
+  if (position < order_.size() &&
+      scanner.TakePadded(order_[position].key.data(), order_[position].size)) {
     int column = order_[position].column;
     scanner.SkipBlanks();
     if (!scanner.Take(':')) wrong = "expected a colon after a field name";
@@ -39,9 +40,13 @@ int JsonRows::ColumnOf(JsonScanner& scanner, size_t position, const char*& wrong
   if (found == by_name_.end()) {
     if (auto similar = stream_.Find(name)) column = static_cast<int>(*similar);  // other case
   }
-  std::string key(begin, static_cast<size_t>(scanner.at() - begin));
+  auto size = static_cast<size_t>(scanner.at() - begin);
   order_.resize(std::min(order_.size(), position));
-  if (order_.size() == position && key.size() <= kPadding) order_.push_back({key, column});
+  if (order_.size() == position && size <= kPadding) {
+    Field field{{}, size, column};
+    std::memcpy(field.key.data(), begin, size);
+    order_.push_back(field);
+  }
   if (column == kUnknown && stream_.unknown_fields == UnknownFields::kReject && !refused_) {
     refused_ = true;
     refusal_ = {0, std::string(name), "", kNoSuchColumn};
@@ -71,9 +76,8 @@ const char* JsonRows::ParseObject(JsonScanner& scanner, uint64_t line) {
         }
         if (stream_.unknown_fields == UnknownFields::kReject && !refused_) {
           refused_ = true;
-          std::string key = position < order_.size() ? order_[position].key : "";
-          if (key.size() >= 2) key = key.substr(1, key.size() - 2);
-          refusal_ = {0, key, token.kind == TokenKind::kNull ? "null" : std::string(token.text),
+          std::string name(position < order_.size() ? order_[position].Name() : "");
+          refusal_ = {0, name, token.kind == TokenKind::kNull ? "null" : std::string(token.text),
                       kNoSuchColumn};
         }
       } else if (!refused_) {
@@ -146,7 +150,7 @@ void JsonRows::ParsePadded(const char* begin, const char* end) {
       if (scanner.AtEnd() || *scanner.at() == '\n') {
         if (after - row > static_cast<ptrdiff_t>(kLineBytesMax)) {
           wrong = "longer than 1 MiB";
-        } else if (std::memchr(row, '\n', static_cast<size_t>(after - row))) {
+        } else if (scanner.last_newline() && scanner.last_newline() >= row) {
           wrong = "an object that goes over several lines; NDJSON has one on each line";
         } else {
           FinishRow(line_);

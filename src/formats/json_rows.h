@@ -1,7 +1,8 @@
 // NDJSON, a JSON array of objects, or one object, to a block of a stream.  Remembers in which order
-// the producer writes its fields: a row in the expected order costs one memcmp a key.
+// the producer writes its fields: a row in the expected order costs one comparison a key.
 #pragma once
 
+#include <array>
 #include <map>
 #include <string>
 #include <vector>
@@ -20,8 +21,10 @@ class JsonRows {
 
  private:
   struct Field {
-    std::string key;  // with its quotes, as the producer wrote it
-    int column;       // -1: unknown to the stream
+    std::array<char, 64> key;  // with its quotes, as the producer wrote it; zeros behind
+    size_t size;
+    int column;  // -1: unknown to the stream
+    std::string_view Name() const { return {key.data() + 1, size - 2}; }
   };
   static constexpr int kUnknown = -1;
 

@@ -1,9 +1,10 @@
 #include "formats/text_scan.h"
 
+#include <emmintrin.h>
+
 #include <array>
 #include <charconv>
 #include <cstring>
-#include <memory>
 
 namespace weir {
 namespace {
@@ -73,36 +74,31 @@ bool ReadZone(const char* at, const char* end, int64_t& micros, bool& has_zone) 
   return true;
 }
 
-// 0..15 for a hexadecimal digit, 255 otherwise.
-constexpr auto kHex = [] {
-  std::array<uint8_t, 256> table{};
-  table.fill(255);
-  for (int i = 0; i < 10; i++) table['0' + i] = static_cast<uint8_t>(i);
-  for (int i = 0; i < 6; i++) {
-    table['a' + i] = static_cast<uint8_t>(10 + i);
-    table['A' + i] = static_cast<uint8_t>(10 + i);
-  }
-  return table;
-}();
-
-// 0..255 for two hexadecimal digits, looked up as one 16-bit word; 0xffff otherwise.
-const auto kHexPair = [] {
-  auto table = std::make_unique<std::array<uint16_t, 65536>>();
-  table->fill(0xffff);
-  for (int a = 0; a < 256; a++) {
-    for (int b = 0; b < 256; b++) {
-      if (kHex[a] == 255 || kHex[b] == 255) continue;
-      (*table)[static_cast<size_t>(a | b << 8)] = static_cast<uint16_t>(kHex[a] << 4 | kHex[b]);
-    }
-  }
-  return table;
-}();
-
-uint32_t Pair(const char* text) {
-  uint16_t word;
-  std::memcpy(&word, text, 2);
-  return (*kHexPair)[word];
+// The values of 16 hexadecimal digits; a byte that is none leaves its mark in `bad`.
+__m128i HexDigits(__m128i text, __m128i& bad) {
+  __m128i folded = _mm_or_si128(text, _mm_set1_epi8(0x20));  // digits stay what they are
+  __m128i digit = _mm_sub_epi8(text, _mm_set1_epi8('0'));
+  __m128i letter = _mm_sub_epi8(folded, _mm_set1_epi8('a'));
+  __m128i is_digit = _mm_cmpeq_epi8(_mm_min_epu8(digit, _mm_set1_epi8(9)), digit);
+  __m128i is_letter = _mm_cmpeq_epi8(_mm_min_epu8(letter, _mm_set1_epi8(5)), letter);
+  bad = _mm_or_si128(bad, _mm_cmpeq_epi8(_mm_or_si128(is_digit, is_letter), _mm_setzero_si128()));
+  return _mm_or_si128(_mm_and_si128(is_digit, digit),
+                      _mm_and_si128(is_letter, _mm_add_epi8(letter, _mm_set1_epi8(10))));
 }
+
+// 8 bytes in the low half, from 16 digits of which the first of two is the greater.
+__m128i JoinDigits(__m128i digits) {
+  __m128i joined = _mm_or_si128(_mm_slli_epi16(_mm_and_si128(digits, _mm_set1_epi16(15)), 4),
+                                _mm_srli_epi16(digits, 8));
+  return _mm_packus_epi16(joined, joined);
+}
+
+__m128i Load4(const char* text) {
+  int32_t word;
+  std::memcpy(&word, text, 4);
+  return _mm_cvtsi32_si128(word);
+}
+__m128i Load8(const char* text) { return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(text)); }
 
 }  // namespace
 
@@ -139,18 +135,14 @@ std::optional<duckdb::hugeint_t> ReadUuid(std::string_view text) {
   if (text.size() != 36) return std::nullopt;
   const char* t = text.data();
   if (t[8] != '-' || t[13] != '-' || t[18] != '-' || t[23] != '-') return std::nullopt;
-  uint32_t p[16] = {Pair(t),      Pair(t + 2),  Pair(t + 4),  Pair(t + 6),
-                    Pair(t + 9),  Pair(t + 11), Pair(t + 14), Pair(t + 16),
-                    Pair(t + 19), Pair(t + 21), Pair(t + 24), Pair(t + 26),
-                    Pair(t + 28), Pair(t + 30), Pair(t + 32), Pair(t + 34)};
-  uint32_t all = 0;
-  for (uint32_t pair : p) all |= pair;
-  if (all > 255) return std::nullopt;
-  uint64_t high = 0, low = 0;
-  for (int i = 0; i < 8; i++) {
-    high = high << 8 | p[i];
-    low = low << 8 | p[i + 8];
-  }
+  __m128i bad = _mm_setzero_si128();
+  __m128i first =
+      HexDigits(_mm_unpacklo_epi64(Load8(t), _mm_unpacklo_epi32(Load4(t + 9), Load4(t + 14))), bad);
+  __m128i second = HexDigits(
+      _mm_unpacklo_epi64(_mm_unpacklo_epi32(Load4(t + 19), Load4(t + 24)), Load8(t + 28)), bad);
+  if (_mm_movemask_epi8(bad)) return std::nullopt;
+  auto high = __builtin_bswap64(static_cast<uint64_t>(_mm_cvtsi128_si64(JoinDigits(first))));
+  auto low = __builtin_bswap64(static_cast<uint64_t>(_mm_cvtsi128_si64(JoinDigits(second))));
   // DuckDB flips the top bit, so that signed order is the order of the text.
   return duckdb::hugeint_t(static_cast<int64_t>(high ^ (uint64_t{1} << 63)), low);
 }
