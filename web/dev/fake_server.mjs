@@ -185,6 +185,46 @@ export class FakeServer {
           last_offset: this.offset,
           lake: { files: 723, rows: this.offset - 9120, bytes: this.offset * 17, last_offset: this.offset - 9120 },
         },
+        {
+          name: 'doubtful_sign_ups',
+          comment: 'Sign-ups from countries that need a second look',
+          sql: `CREATE STREAM doubtful_sign_ups AS\n${pump_query};`,
+          columns: stream_columns.slice(0, 2),
+          rows: 1840,
+          bytes: 38_640,
+          events_per_second: this.quiet ? 0 : 0.2,
+          last_offset: this.offset,
+          lake: { files: 31, rows: 1802, bytes: 30_634, last_offset: this.offset - 9120 },
+        },
+      ],
+      tables: [
+        {
+          name: 'countries',
+          comment: 'Countries and how far we trust them',
+          sql: table_sql,
+          columns: table_columns,
+          primary_key: ['country'],
+          source: { file: 'countries.csv', refresh: 3600, refreshed: this.position().as_of, error: null },
+          rows: 249,
+          bytes: 7968,
+          events_per_second: 0,
+          last_offset: 249,
+          lake: null,
+        },
+      ],
+      pumps: [
+        {
+          name: 'doubtful_sign_ups_pump',
+          stream: 'doubtful_sign_ups',
+          comment: null,
+          sql: `CREATE STREAM doubtful_sign_ups AS\n${pump_query};`,
+          query: pump_query,
+          status: 'live',
+          progress: 1,
+          rows: 1840,
+          state_bytes: 20_480,
+          error: null,
+        },
       ],
       views: [...this.views.values()].map((view) => ({
         comment: null,
@@ -368,6 +408,17 @@ const stream_sql = `CREATE STREAM events (
   event_name VARCHAR,
   WATERMARK FOR event_time AS event_time - INTERVAL 5 SECONDS
 ) WITH (dedup_key = 'event_id', dedup_window = '1 day');`;
+const pump_query = `SELECT event_id, event_time
+FROM events
+WHERE event_name = 'user_signed_up'`;
+const table_columns = [
+  { name: 'country', type: 'VARCHAR', nullable: false },
+  { name: 'trust', type: 'DOUBLE', nullable: true },
+];
+const table_sql = `CREATE TABLE countries (
+  country VARCHAR PRIMARY KEY,
+  trust   DOUBLE
+) WITH (file = 'countries.csv', refresh = '1 hour');`;
 const definitions = [
   {
     name: 'signups_this_month',

@@ -59,6 +59,31 @@ export interface Stream {
   lake: { files: number; rows: number; bytes: number; last_offset: number } | null;
 }
 
+export interface Table extends Stream {
+  primary_key: string[];
+  // The file it is read from, when it has one.
+  source: {
+    file: string;
+    refresh: number | 'on change';
+    refreshed: string | null;
+    error: Failure | null;
+  } | null;
+}
+
+// What writes a query's rows into a stream.
+export interface Pump {
+  name: string;
+  stream: string;
+  comment: string | null;
+  sql: string;
+  query: string;
+  status: 'live' | 'filling' | 'parked';
+  progress: number;
+  rows: number;
+  state_bytes: number;
+  error: Failure | null;
+}
+
 export interface View {
   name: string;
   comment: string | null;
@@ -84,5 +109,7 @@ export interface Catalog {
   as_of: string;
   time_zone: string;
   streams: Stream[];
+  tables: Table[];
   views: View[];
+  pumps: Pump[];
 }

@@ -105,6 +105,7 @@ export function createEditor(host: HTMLElement, text: string, handlers: EditorHa
 function schemaOf(catalog: Catalog): SQLNamespace {
   const sources = [
     ...catalog.streams.map((stream) => ({ ...stream, kind: 'stream' })),
+    ...catalog.tables.map((table) => ({ ...table, kind: 'table' })),
     ...catalog.views.map((view) => ({ ...view, kind: 'view' })),
   ];
   return Object.fromEntries(

@@ -57,16 +57,22 @@ describe('lineage', () => {
   });
   it('stands views right of what they read', () => {
     const catalog = {
-      streams: [{ name: 'events', events_per_second: 1 }],
+      streams: [{ name: 'alarms', events_per_second: 1 }, { name: 'events', events_per_second: 1 }],
+      tables: [{ name: 'people', events_per_second: 0 }],
       views: [
-        { name: 'top', query: 'SELECT * FROM by_hour', changes_per_second: 1 },
+        { name: 'top', query: 'SELECT * FROM by_hour JOIN people USING (id)', changes_per_second: 1 },
         { name: 'by_hour', query: 'SELECT * FROM events', changes_per_second: 1 },
+        { name: 'alarmed', query: 'SELECT count(*) FROM alarms', changes_per_second: 1 },
       ],
+      pumps: [{ name: 'alarms_pump', stream: 'alarms', query: 'SELECT * FROM top' }],
     } as unknown as Catalog;
     const { nodes, edges } = drawLineage(catalog);
     const x = (name: string) => nodes.find((node) => node.name === name)!.x;
+    expect(x('people')).toBe(x('events'));
     expect(x('events')).toBeLessThan(x('by_hour'));
     expect(x('by_hour')).toBeLessThan(x('top'));
-    expect(edges).toHaveLength(2);
+    expect(x('top')).toBeLessThan(x('alarms'));
+    expect(x('alarms')).toBeLessThan(x('alarmed'));
+    expect(edges).toHaveLength(5);
   });
 });

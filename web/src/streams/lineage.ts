@@ -1,9 +1,10 @@
-// Who reads whom, as a drawing: streams on the left, each view right of all that it reads.
+// Who reads whom, as a drawing: streams and tables on the left, each view right of all that it reads,
+// a stream that a pump writes right of what the pump reads.
 import type { Catalog } from '../wire';
 
 export interface Node {
   name: string;
-  kind: 'stream' | 'view';
+  kind: 'stream' | 'table' | 'view';
   rate: number; // events or changes a second
   x: number;
   y: number;
@@ -41,9 +42,16 @@ export function sourcesOf(query: string, names: Set<string>): string[] {
 }
 
 export function drawLineage(catalog: Catalog): Drawing {
-  const names = new Set([...catalog.streams, ...catalog.views].map(({ name }) => name));
-  const reads = new Map(catalog.views.map((view) => [view.name, sourcesOf(view.query, names)]));
-  const depths = new Map<string, number>(catalog.streams.map(({ name }) => [name, 0]));
+  const { streams, tables, views, pumps } = catalog;
+  const names = new Set([...streams, ...tables, ...views].map(({ name }) => name));
+  const reads = new Map(views.map((view) => [view.name, sourcesOf(view.query, names)]));
+  for (const pump of pumps) {
+    const before = reads.get(pump.stream) ?? [];
+    const added = sourcesOf(pump.query, names).filter((name) => !before.includes(name));
+    reads.set(pump.stream, [...before, ...added]);
+  }
+  const written = [...streams, ...tables].filter(({ name }) => !reads.has(name));
+  const depths = new Map<string, number>(written.map(({ name }) => [name, 0]));
   const depthOf = (name: string, path: string[] = []): number => {
     const known = depths.get(name);
     if (known !== undefined) return known;
@@ -59,8 +67,9 @@ export function drawLineage(catalog: Catalog): Drawing {
     const depth = depthOf(name);
     (layers[depth] ??= []).push({ name, kind, rate, x: depth * (node.width + gap.x), y: 0 });
   };
-  for (const stream of catalog.streams) put(stream.name, 'stream', stream.events_per_second);
-  for (const view of catalog.views) put(view.name, 'view', view.changes_per_second);
+  for (const stream of streams) put(stream.name, 'stream', stream.events_per_second);
+  for (const table of tables) put(table.name, 'table', table.events_per_second);
+  for (const view of views) put(view.name, 'view', view.changes_per_second);
 
   const tallest = Math.max(1, ...layers.map((layer) => layer.length));
   const height = tallest * (node.height + gap.y) - gap.y;
