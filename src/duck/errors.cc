@@ -42,6 +42,13 @@ ErrorCode CodeOf(duckdb::ExceptionType type) {
   }
 }
 
+// DuckDB goes on with settings that a query cannot change here.
+Error OutOfMemory(const std::string& message) {
+  return Error(ErrorCode::kLimitExceeded, Tidy(message.substr(0, message.find('\n'))),
+               "The query needs more memory than one query may have. Ask for less at a time (fewer "
+               "groups, a shorter span), or keep the answer fresh as a materialized view.");
+}
+
 // Of a character of several bytes, one after the first.
 bool IsContinuation(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
 
@@ -87,6 +94,7 @@ Error CurrentError() {
     if (data.Type() == duckdb::ExceptionType::INVALID) {
       return Error(ErrorCode::kInternal, Tidy(data.RawMessage()));
     }
+    if (data.Type() == duckdb::ExceptionType::OUT_OF_MEMORY) return OutOfMemory(data.RawMessage());
     return Error(CodeOf(data.Type()), Tidy(data.RawMessage()));
   } catch (...) {
     return Error(ErrorCode::kInternal, "an unknown exception");
