@@ -39,16 +39,18 @@ int RunVerify(const VerifyOptions& options) {
   CheckAnswer(answer);
   auto document = ParseJson(answer.body);
   auto* root = yyjson_doc_get_root(document.get());
-  bool all_equal = true;
+  bool all_equal = true, all_comparable = true;
   size_t index, count;
   yyjson_val* view;
   yyjson_arr_foreach(yyjson_obj_get(root, "views"), index, count, view) {
     bool equal = yyjson_get_bool(yyjson_obj_get(view, "equal"));
-    all_equal &= equal;
+    bool comparable = yyjson_get_bool(yyjson_obj_get(view, "comparable"));
+    all_equal &= equal || !comparable;
+    all_comparable &= comparable;
     auto* error = yyjson_obj_get(view, "error");
     if (yyjson_is_obj(error)) {
-      fmt::print("{}: FAILED, not compared: {}\n", JsonText(view, "name"),
-                 JsonText(error, "message"));
+      fmt::print("{}: {}: {}\n", JsonText(view, "name"),
+                 comparable ? "FAILED, not compared" : "NOT COMPARED", JsonText(error, "message"));
       continue;
     }
     fmt::print("{}: {} ({} rows at offset {})\n", JsonText(view, "name"),
@@ -56,7 +58,8 @@ int RunVerify(const VerifyOptions& options) {
     PrintRows(view, "missing", "in the query, not here");
     PrintRows(view, "unexpected", "here, not in the query");
   }
-  return all_equal ? 0 : 4;
+  if (!all_equal) return 4;
+  return all_comparable ? 0 : 5;
 }
 
 }  // namespace weir

@@ -21,15 +21,11 @@ using Inputs = BatchRunner::Inputs;
 
 void Fill(duckdb::unique_ptr<duckdb::LogicalOperator>& op, const BatchPattern& pattern,
           Inputs& inputs) {
-  if (op->type == duckdb::LogicalOperatorType::LOGICAL_DUMMY_SCAN) {
-    auto index = op->Cast<duckdb::LogicalDummyScan>().table_index;
-    if (index < kFirstPlace) return;
-    size_t input = index - kFirstPlace;
+  if (auto input = PlaceOf(*op)) {
+    auto& types = pattern.inputs[*input];
     op = duckdb::make_uniq<duckdb::LogicalColumnDataGet>(
-        index,
-        duckdb::vector<duckdb::LogicalType>(pattern.inputs[input].begin(),
-                                            pattern.inputs[input].end()),
-        *inputs[input]);
+        kFirstPlace + *input, duckdb::vector<duckdb::LogicalType>(types.begin(), types.end()),
+        *inputs[*input]);
     return;
   }
   for (auto& child : op->children) Fill(child, pattern, inputs);
@@ -39,6 +35,13 @@ void Fill(duckdb::unique_ptr<duckdb::LogicalOperator>& op, const BatchPattern& p
 
 std::unique_ptr<duckdb::LogicalOperator> MakePlace(size_t index) {
   return std::make_unique<duckdb::LogicalDummyScan>(kFirstPlace + index);
+}
+
+std::optional<size_t> PlaceOf(const duckdb::LogicalOperator& op) {
+  if (op.type != duckdb::LogicalOperatorType::LOGICAL_DUMMY_SCAN) return std::nullopt;
+  auto index = op.Cast<duckdb::LogicalDummyScan>().table_index;
+  if (index < kFirstPlace) return std::nullopt;
+  return index - kFirstPlace;
 }
 
 std::string IdentityOf(const duckdb::LogicalOperator& plan) {

@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,8 @@ using BatchPatternPtr = std::shared_ptr<const BatchPattern>;
 
 // What stands in a pattern for input number `index`.
 std::unique_ptr<duckdb::LogicalOperator> MakePlace(size_t index);
+// Which place an operator is, when it is one.
+std::optional<size_t> PlaceOf(const duckdb::LogicalOperator& op);
 // The bytes of a plan: equal for plans that compute the same from the same.
 std::string IdentityOf(const duckdb::LogicalOperator& plan);
 

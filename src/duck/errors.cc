@@ -101,6 +101,13 @@ Error CurrentError() {
   }
 }
 
+void RethrowExpressionFailure(const std::string& expression) {
+  Error error = CurrentError();
+  bool about_data = error.code == ErrorCode::kQueryFailed || error.code == ErrorCode::kInvalidSql;
+  if (about_data) throw ExpressionFailed(std::move(error), expression);
+  throw;
+}
+
 Error SqlErrorFromDuck(std::string_view sql) {
   Error error = CurrentError();
   if (error.code == ErrorCode::kInternal || error.code == ErrorCode::kLimitExceeded) return error;

@@ -11,6 +11,19 @@ namespace weir {
 // and std::exception all become one; the code follows the kind of the DuckDB exception.
 Error CurrentError();
 
+// An expression that fails on the values of a row (a bad cast, an overflow): about data, no bug of
+// ours.  Operators send such rows to their error rows (flow/failed_rows.h).
+class ExpressionFailed : public Error {
+ public:
+  ExpressionFailed(Error error, std::string expression)
+      : Error(std::move(error)), expression(std::move(expression)) {}
+  std::string expression;
+};
+
+// Call inside a catch block: throws what is being thrown as ExpressionFailed when values of rows
+// are the cause, and otherwise as it is.
+[[noreturn]] void RethrowExpressionFailure(const std::string& expression);
+
 // As CurrentError for a query that failed to parse or bind: kInvalidSql, with "LINE:COLUMN: " in
 // front and the line with a caret in the hint when DuckDB says where.
 Error SqlErrorFromDuck(std::string_view sql);

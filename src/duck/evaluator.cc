@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "duck/column_equals.h"
+#include "duck/errors.h"
 #include "duck/faster_functions.h"
 #include "duck/rounding.h"
 #include "duck/short_texts.h"
@@ -43,13 +44,18 @@ Evaluator::~Evaluator() = default;
 duckdb::DataChunk& Evaluator::Run(duckdb::DataChunk& rows) {
   executor_->result.Reset();
   executor_->executor.SetChunk(&rows);
-  for (size_t i = 0; i < expressions_.size(); i++) {
-    auto& out = executor_->result.data[i];
-    if (auto& rounding = executor_->roundings[i]) {
-      rounding->Run(rows.data[rounding->column()], rows.size(), out);
-    } else {
-      executor_->executor.ExecuteExpression(i, out);
+  size_t i = 0;
+  try {
+    for (; i < expressions_.size(); i++) {
+      auto& out = executor_->result.data[i];
+      if (auto& rounding = executor_->roundings[i]) {
+        rounding->Run(rows.data[rounding->column()], rows.size(), out);
+      } else {
+        executor_->executor.ExecuteExpression(i, out);
+      }
     }
+  } catch (...) {
+    RethrowExpressionFailure(expressions_[i]->ToString());
   }
   executor_->result.SetCardinality(rows.size());
   return executor_->result;
@@ -121,6 +127,14 @@ duckdb::idx_t SelectRows(const ShortTextEquals& test, duckdb::DataChunk& rows,
 }  // namespace
 
 struct Selector::Impl {
+  duckdb::idx_t SelectRest(duckdb::DataChunk& rows, duckdb::SelectionVector& selection) {
+    try {
+      return executor->SelectExpression(rows, selection);
+    } catch (...) {
+      RethrowExpressionFailure(rest->ToString());
+    }
+  }
+
   std::shared_ptr<Session> session;
   std::vector<ExpressionPtr> predicates;
   std::vector<ShortTextEquals> short_texts;
@@ -164,12 +178,12 @@ duckdb::idx_t Selector::Select(duckdb::DataChunk& rows, duckdb::SelectionVector&
     current = &selection;
   }
   if (!impl_->rest || count == 0) return count;
-  if (!current) return impl_->executor->SelectExpression(rows, selection);
+  if (!current) return impl_->SelectRest(rows, selection);
   auto& sliced = impl_->sliced;
   if (sliced.ColumnCount() == 0) sliced.InitializeEmpty(rows.GetTypes());
   sliced.Reference(rows);
   sliced.Slice(selection, count);
-  auto kept = impl_->executor->SelectExpression(sliced, impl_->first);
+  auto kept = impl_->SelectRest(sliced, impl_->first);
   for (duckdb::idx_t i = 0; i < kept; i++) {
     selection.set_index(i, selection.get_index(impl_->first.get_index(i)));
   }

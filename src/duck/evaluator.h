@@ -16,7 +16,8 @@ class Evaluator {
   Evaluator(std::shared_ptr<Session> session, std::vector<ExpressionPtr> expressions);
   ~Evaluator();
 
-  // The values of all expressions, one column each; valid until the next call.
+  // The values of all expressions, one column each; valid until the next call.  Throws
+  // ExpressionFailed when one fails on a row; it can be asked again with fewer rows.
   duckdb::DataChunk& Run(duckdb::DataChunk& rows);
   // One value of the only expression, which uses no columns.
   duckdb::Value RunOnce();
@@ -39,7 +40,8 @@ class Selector {
   Selector(std::shared_ptr<Session> session, std::vector<ExpressionPtr> predicates);
   ~Selector();
 
-  // Fills `selection` (room for rows.size()) and returns how many rows hold.
+  // Fills `selection` (room for rows.size()) and returns how many rows hold.  Throws as
+  // Evaluator::Run.
   duckdb::idx_t Select(duckdb::DataChunk& rows, duckdb::SelectionVector& selection);
 
  private:

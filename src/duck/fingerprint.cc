@@ -204,6 +204,8 @@ std::string Describe(const PlanNode& node) {
       return std::string(node.is_except ? "EXCEPT" : "INTERSECT") +
              (node.keeps_copies ? " ALL" : "");
     case PlanNode::Kind::kBatch: return node.batch.pattern->name;
+    case PlanNode::Kind::kWindow: return node.window.name;
+    case PlanNode::Kind::kRecursion: return node.recursion.name;
     case PlanNode::Kind::kUnsupported: return node.reason;
     default: return "";
   }

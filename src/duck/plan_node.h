@@ -106,6 +106,46 @@ struct BatchCall {
   std::vector<ExpressionPtr> output_keys;        // the same of the rows that come out
 };
 
+// A running aggregate or number: over all rows up to the one at hand.
+struct RunningCall {
+  enum class Kind { kRowNumber, kRank, kDenseRank, kAggregate };
+  Kind kind = Kind::kAggregate;
+  AggregateCall aggregate;
+};
+
+// How far the frames of window functions reach: a row that comes or goes changes what is said of
+// rows within this of it.
+struct FrameReach {
+  uint64_t rows_before = 0, rows_after = 0;
+  bool peers = false;                            // and all peers of those
+  uint64_t groups_before = 0, groups_after = 0;  // of peers
+  // Frames by values: those of the only sort key from the first to the second; null: the row's own.
+  std::vector<std::pair<ExpressionPtr, ExpressionPtr>> ranges;
+};
+
+// Window functions over partitions that are kept in order; their results follow the input's
+// columns.
+struct WindowCall {
+  std::vector<ExpressionPtr> partitions;
+  std::vector<SortKey> order;
+  std::string name;                  // for EXPLAIN
+  std::vector<RunningCall> running;  // either these,
+  bool peers_share = false;          // (with the row's peers, or without)
+  FrameReach reach;                  // or a pattern over the input, a number for each row, and one
+  std::shared_ptr<const BatchPattern> pattern;  // for each stretch of rows to compute
+};
+
+// WITH RECURSIVE with a term that is linear in the recursion.  The inputs are the base, then what
+// the term reads besides the recursion.
+struct PlanNode;
+struct RecursionCall {
+  std::string name;
+  bool keeps_copies = false;  // UNION ALL
+  // Over sources named "1", "2", ... as the inputs, and kRecursionSource.
+  std::shared_ptr<PlanNode> term;
+};
+inline constexpr const char* kRecursionSource = "recursion";
+
 struct PlanNode {
   enum class Kind {
     kSource,
@@ -122,6 +162,8 @@ struct PlanNode {
     kSession,
     kSetOperation,
     kBatch,
+    kWindow,
+    kRecursion,
     kConstant,
     kUnsupported,
   };
@@ -142,6 +184,8 @@ struct PlanNode {
   GroupTopCall group_top;                           // kGroupTop
   SessionCall session;                           // kSession; start and last time follow the input
   BatchCall batch;                               // kBatch
+  WindowCall window;                             // kWindow
+  RecursionCall recursion;                       // kRecursion
   bool is_except = false, keeps_copies = false;  // kSetOperation: EXCEPT, ALL
   std::vector<SortKey> order;                    // kTop
   std::optional<uint64_t> limit;                 // kTop

@@ -1,3 +1,4 @@
+#include "duck/batch_plan.h"
 #include "duck/translator.h"
 
 namespace weir {
@@ -22,7 +23,9 @@ NodePtr Translator::Visit(LogicalOperator& op) {
     case LogicalOperatorType::LOGICAL_LIMIT: return Limit(op.Cast<duckdb::LogicalLimit>());
     case LogicalOperatorType::LOGICAL_ORDER_BY:
       return Visit(*op.children[0]);  // order below the top has no meaning for a bag of rows
-    case LogicalOperatorType::LOGICAL_DUMMY_SCAN: return DummyScan(op);
+    case LogicalOperatorType::LOGICAL_DUMMY_SCAN:
+      if (auto place = PlaceOf(op)) return places_.at(*place);
+      return DummyScan(op);
     case LogicalOperatorType::LOGICAL_EMPTY_RESULT: return Constant(op);
     case LogicalOperatorType::LOGICAL_EXPRESSION_GET: return Values(op);
     case LogicalOperatorType::LOGICAL_CHUNK_GET:

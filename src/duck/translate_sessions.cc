@@ -21,7 +21,7 @@ constexpr size_t kLag = SIZE_MAX, kBegins = SIZE_MAX - 1, kStart = SIZE_MAX - 2,
                  kEnd = SIZE_MAX - 3;
 using Meanings = std::vector<size_t>;
 
-const duckdb::BoundWindowExpression& WindowCall(const LogicalOperator& op, size_t i) {
+const duckdb::BoundWindowExpression& WindowAt(const LogicalOperator& op, size_t i) {
   return op.expressions[i]->Cast<duckdb::BoundWindowExpression>();
 }
 
@@ -52,7 +52,7 @@ NodePtr Translator::Sessions(duckdb::LogicalWindow& ends) {
   for (LogicalOperator* op = &ends;;) {
     chain.insert(chain.begin(), op);
     if (op->type == LogicalOperatorType::LOGICAL_WINDOW &&
-        WindowCall(*op, 0).type == ExpressionType::WINDOW_LAG) {
+        WindowAt(*op, 0).type == ExpressionType::WINDOW_LAG) {
       break;
     }
     if (op->children.size() != 1) return nullptr;
@@ -61,7 +61,7 @@ NodePtr Translator::Sessions(duckdb::LogicalWindow& ends) {
                  op->type == LogicalOperatorType::LOGICAL_PROJECTION;
     if (!known || chain.size() > 6) return nullptr;
   }
-  auto& lag = WindowCall(*chain[0], 0);
+  auto& lag = WindowAt(*chain[0], 0);
   if (chain[0]->expressions.size() != 1 || lag.orders.size() != 1 || lag.children.size() != 1) {
     return nullptr;
   }
@@ -91,7 +91,7 @@ NodePtr Translator::Sessions(duckdb::LogicalWindow& ends) {
     }
     bool last = op.expressions.size() > 0 && &op == &ends;
     for (size_t i = 0; i < op.expressions.size(); i++) {
-      auto& window = WindowCall(op, i);
+      auto& window = WindowAt(op, i);
       bool fits = IsMaximum(window) && window.orders.empty() == last && gap &&
                   window.partitions.size() == lag.partitions.size() + (last ? 1 : 0);
       if (!fits || (!last && op.expressions.size() != 1)) return nullptr;

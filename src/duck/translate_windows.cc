@@ -1,10 +1,11 @@
-// What DuckDB's batch operators compute again for what was touched: window functions, ASOF joins,
-// recursion.
+// Window functions, the best way for each of them; what DuckDB's batch operators compute again for
+// touched partitions or keys: the other window functions, ASOF joins.
 #include <algorithm>
 
 #include "duck/batch_plan.h"
 #include "duck/clock_functions.h"
 #include "duck/translator.h"
+#include "duckdb/planner/expression/bound_reference_expression.hpp"
 #include "duckdb/planner/expression/bound_window_expression.hpp"
 
 namespace weir {
@@ -14,18 +15,6 @@ using duckdb::Expression;
 using duckdb::ExpressionType;
 using duckdb::LogicalOperator;
 using duckdb::LogicalOperatorType;
-
-// Means the same outside of the recursion and of the joins above it.
-bool IsClosed(const LogicalOperator& op, duckdb::idx_t cte, int delim_joins) {
-  if (op.type == LogicalOperatorType::LOGICAL_CTE_REF &&
-      op.Cast<duckdb::LogicalCTERef>().cte_index == cte) {
-    return false;
-  }
-  if (op.type == LogicalOperatorType::LOGICAL_DELIM_GET && delim_joins == 0) return false;
-  if (op.type == LogicalOperatorType::LOGICAL_DELIM_JOIN) delim_joins++;
-  return std::all_of(op.children.begin(), op.children.end(),
-                     [&](auto& child) { return IsClosed(*child, cte, delim_joins); });
-}
 
 }  // namespace
 
@@ -46,56 +35,147 @@ NodePtr Translator::Batch(std::unique_ptr<LogicalOperator> root, std::string nam
   return node;
 }
 
-// One node for each list of partitions; each adds its columns.
+namespace {
+
+// How the window functions of a query are kept, the best first: running ones stand below the
+// others, so that rows that only come stay rows that only come.
+constexpr int kRunningByRows = 0, kRunningByPeers = 1, kFramed = 2, kPartition = 3;
+
+int KindOf(const duckdb::BoundWindowExpression& window) {
+  bool peers_share = false;
+  if (AsRunning(window, peers_share)) return peers_share ? kRunningByPeers : kRunningByRows;
+  FrameReach reach;
+  return AddReach(window, reach) ? kFramed : kPartition;
+}
+
+// Functions with equal texts here share a node.
+std::string GroupOf(const duckdb::BoundWindowExpression& window, int kind) {
+  std::string text;
+  for (auto& partition : window.partitions) text += partition->ToString() + ",";
+  if (kind == kPartition) return text;
+  text += "/";
+  for (auto& order : window.orders) text += order.ToString() + ",";
+  return text;
+}
+
+}  // namespace
+
+// Arguments that are more than a column are computed below, where a row that one fails on is a
+// failed row by itself and not the failure of a partition.
+NodePtr Translator::WindowArguments(duckdb::LogicalWindow& op, NodePtr node) {
+  auto project = std::make_shared<PlanNode>();
+  project->kind = PlanNode::Kind::kProject;
+  project->types = node->types;
+  for (size_t i = 0; i < node->types.size(); i++) {
+    project->expressions.push_back(ColumnReference(i, node->types[i]));
+  }
+  auto take = [&](duckdb::unique_ptr<Expression>& expression) {
+    if (!expression || expression->IsFoldable()) return;
+    if (expression->GetExpressionClass() == duckdb::ExpressionClass::BOUND_REF) return;
+    auto place = project->types.size();
+    auto type = expression->return_type;
+    project->types.push_back(type);
+    project->expressions.push_back(Own(std::move(expression)));
+    expression = duckdb::make_uniq<duckdb::BoundReferenceExpression>(type, place);
+  };
+  for (auto& expression : op.expressions) {
+    auto& window = expression->Cast<duckdb::BoundWindowExpression>();
+    for (auto& child : window.children) take(child);
+    for (auto& partition : window.partitions) take(partition);
+    for (auto& order : window.orders) take(order.expression);
+    for (auto& order : window.arg_orders) take(order.expression);
+    for (auto* one : {&window.filter_expr, &window.start_expr, &window.end_expr,
+                      &window.offset_expr, &window.default_expr}) {
+      take(*one);
+    }
+  }
+  if (project->types.size() == node->types.size()) return node;
+  project->inputs.push_back(std::move(node));
+  return project;
+}
+
+NodePtr Translator::WindowGroup(const std::vector<const duckdb::BoundWindowExpression*>& windows,
+                                int kind, const std::string& name, NodePtr input) {
+  if (kind == kPartition) return BatchWindows(windows, name, std::move(input));
+  auto node = std::make_shared<PlanNode>();
+  node->kind = PlanNode::Kind::kWindow;
+  node->types = input->types;
+  auto& call = node->window;
+  call.name = name;
+  for (auto& partition : windows[0]->partitions) call.partitions.push_back(CopyOf(*partition));
+  call.order = SortKeys(windows[0]->orders);
+  for (auto* window : windows) {
+    node->types.push_back(window->return_type);
+    if (kind == kFramed) {
+      AddReach(*window, call.reach);
+    } else {
+      call.running.push_back(*AsRunning(*window, call.peers_share));
+    }
+  }
+  if (kind == kFramed) call.pattern = FramedPattern(windows, input->types);
+  node->inputs.push_back(std::move(input));
+  return node;
+}
+
+NodePtr Translator::BatchWindows(const std::vector<const duckdb::BoundWindowExpression*>& windows,
+                                 const std::string& name, NodePtr node) {
+  auto part = std::make_unique<duckdb::LogicalWindow>(0);
+  part->children.push_back(duckdb::unique_ptr<LogicalOperator>(MakePlace(0).release()));
+  std::vector<duckdb::LogicalType> types = node->types;
+  for (auto* window : windows) {
+    types.push_back(window->return_type);
+    part->expressions.push_back(window->Copy());
+  }
+  node = Batch(std::move(part), "window " + name, {node}, std::move(types));
+  for (auto& partition : windows[0]->partitions) {
+    node->batch.keys[0].push_back(CopyOf(*partition));
+    node->batch.output_keys.push_back(CopyOf(*partition));
+  }
+  if (windows[0]->partitions.empty()) {
+    node->reason = "this window function without PARTITION BY is computed again over all rows";
+    node->hint = "With PARTITION BY only the partitions that changed are.";
+  } else {
+    node->reason = "this window function is computed again over the partitions that changed";
+    node->hint =
+        "A frame with two ends that are so many rows or values away is kept by the rows it "
+        "reaches; where only the first rows of each matter, QUALIFY row_number() OVER (...) <= n "
+        "keeps no more than those.";
+  }
+  return node;
+}
+
+// One node for each way of keeping, partition and order; each adds its columns.
 NodePtr Translator::Window(duckdb::LogicalWindow& op) {
   if (auto session = Sessions(op)) return session;
-  std::vector<std::string> partitions;  // of each expression
   for (auto& expression : op.expressions) {
     if (UsesClock(*expression)) {
       return Unsupported(op, "the clock inside a window function",
                          "Compare with now() in a WHERE below it, or where the view is read.");
     }
     if (IsUndetermined(*expression)) return Unsupported(op, "a random value");
-    std::string text;
-    auto& window = expression->Cast<duckdb::BoundWindowExpression>();
-    for (auto& partition : window.partitions) text += partition->ToString() + ",";
-    partitions.push_back(std::move(text));
   }
+  std::vector<std::string> names;  // as written, before arguments move
+  for (auto& expression : op.expressions) names.push_back(expression->ToString());
   NodePtr node = Visit(*op.children[0]);
   size_t first = node->types.size();
+  node = WindowArguments(op, std::move(node));
+  std::map<std::pair<int, std::string>, std::vector<size_t>> groups;
+  for (size_t i = 0; i < op.expressions.size(); i++) {
+    auto& window = op.expressions[i]->Cast<duckdb::BoundWindowExpression>();
+    int kind = KindOf(window);
+    groups[{kind, GroupOf(window, kind)}].push_back(i);
+  }
   std::vector<size_t> places(first + op.expressions.size());
   for (size_t i = 0; i < first; i++) places[i] = i;
-  for (size_t i = 0; i < op.expressions.size(); i++) {
-    if (std::find(partitions.begin(), partitions.begin() + i, partitions[i]) !=
-        partitions.begin() + i) {
-      continue;
+  for (auto& [how, members] : groups) {
+    std::vector<const duckdb::BoundWindowExpression*> windows;
+    std::string name;
+    for (size_t i : members) {
+      name += (name.empty() ? "" : ", ") + names[i];
+      places[first + i] = node->types.size() + windows.size();
+      windows.push_back(&op.expressions[i]->Cast<duckdb::BoundWindowExpression>());
     }
-    auto part = std::make_unique<duckdb::LogicalWindow>(op.window_index);
-    part->children.push_back(duckdb::unique_ptr<LogicalOperator>(MakePlace(0).release()));
-    std::vector<duckdb::LogicalType> types = node->types;
-    std::string name = "window";
-    for (size_t j = i; j < op.expressions.size(); j++) {
-      if (partitions[j] != partitions[i]) continue;
-      places[first + j] = types.size();
-      types.push_back(op.expressions[j]->return_type);
-      name += (name == "window" ? " " : ", ") + op.expressions[j]->ToString();
-      part->expressions.push_back(op.expressions[j]->Copy());
-    }
-    node = Batch(std::move(part), std::move(name), {node}, std::move(types));
-    auto& window = op.expressions[i]->Cast<duckdb::BoundWindowExpression>();
-    for (auto& partition : window.partitions) {
-      node->batch.keys[0].push_back(CopyOf(*partition));
-      node->batch.output_keys.push_back(CopyOf(*partition));
-    }
-    if (window.partitions.empty()) {
-      node->reason = "a window function without PARTITION BY is computed again over all rows";
-      node->hint = "With PARTITION BY only the partitions that changed are.";
-    } else {
-      node->reason = "window functions are computed again over the partitions that changed";
-      node->hint =
-          "Where only the first rows of each matter, QUALIFY row_number() OVER (...) <= n "
-          "keeps no more than those.";
-    }
+    node = WindowGroup(windows, how.first, name, std::move(node));
   }
   auto project = Make(PlanNode::Kind::kProject, op);
   for (size_t i = 0; i < places.size(); i++) {
@@ -148,38 +228,6 @@ NodePtr Translator::AsofJoin(duckdb::LogicalComparisonJoin& op) {
     node->hint = "With an equality beside the inequality, only the keys that changed are.";
   }
   return node;
-}
-
-// Recursion stays DuckDB's; what does not take part in it is an input.
-NodePtr Translator::Recursive(duckdb::LogicalRecursiveCTE& op) {
-  std::vector<NodePtr> inputs;
-  std::string obstacle;
-  duckdb::vector<duckdb::unique_ptr<Expression>> keys;
-  for (auto& key : op.key_targets) keys.push_back(key->Copy());
-  for (auto& child : op.children) Cut(child, op.table_index, inputs, obstacle);
-  if (!obstacle.empty()) return Unsupported(op, obstacle);
-  auto root = std::make_unique<duckdb::LogicalRecursiveCTE>(
-      op.ctename, op.table_index, op.column_count, op.union_all, std::move(keys),
-      std::move(op.children[0]), std::move(op.children[1]));
-  root->ref_recurring = op.ref_recurring;
-  auto node = Batch(std::move(root), "recursion " + op.ctename, std::move(inputs),
-                    {op.types.begin(), op.types.end()});
-  node->reason = "recursion is computed again from its beginning when its input changes";
-  return node;
-}
-
-void Translator::Cut(duckdb::unique_ptr<LogicalOperator>& op, duckdb::idx_t cte,
-                     std::vector<NodePtr>& inputs, std::string& obstacle) {
-  if (IsClosed(*op, cte, 0)) {
-    inputs.push_back(Visit(*op));
-    op = duckdb::unique_ptr<LogicalOperator>(MakePlace(inputs.size() - 1).release());
-    return;
-  }
-  for (auto& expression : op->expressions) {
-    if (UsesClock(*expression)) obstacle = "the clock inside a recursive query";
-    if (IsUndetermined(*expression)) obstacle = "a random value";
-  }
-  for (auto& child : op->children) Cut(child, cte, inputs, obstacle);
 }
 
 }  // namespace weir

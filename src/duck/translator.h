@@ -5,11 +5,16 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "duck/plan.h"
 #include "duckdb/planner/operator/list.hpp"
+
+namespace duckdb {
+class BoundWindowExpression;
+}
 
 namespace weir {
 
@@ -21,6 +26,14 @@ inline ExpressionPtr Own(duckdb::unique_ptr<duckdb::Expression> expression) {
 inline ExpressionPtr CopyOf(const duckdb::Expression& expression) { return Own(expression.Copy()); }
 
 std::vector<SortKey> SortKeys(const duckdb::vector<duckdb::BoundOrderByNode>& orders);
+
+// translate_frames.cc.  Nothing, or false: not of this kind.
+std::optional<RunningCall> AsRunning(const duckdb::BoundWindowExpression& window,
+                                     bool& peers_share);
+bool AddReach(const duckdb::BoundWindowExpression& window, FrameReach& reach);
+std::shared_ptr<const BatchPattern> FramedPattern(
+    std::vector<const duckdb::BoundWindowExpression*> windows,
+    std::vector<duckdb::LogicalType> input);
 
 class Translator {
  public:
@@ -75,19 +88,28 @@ class Translator {
   NodePtr DistinctOn(duckdb::LogicalDistinct& op);
 
   // translate_windows.cc
+  NodePtr WindowArguments(duckdb::LogicalWindow& op, NodePtr node);
+  NodePtr WindowGroup(const std::vector<const duckdb::BoundWindowExpression*>& windows, int kind,
+                      const std::string& name, NodePtr node);
+  NodePtr BatchWindows(const std::vector<const duckdb::BoundWindowExpression*>& windows,
+                       const std::string& name, NodePtr node);
   NodePtr Batch(std::unique_ptr<LogicalOperator> root, std::string name,
                 std::vector<NodePtr> inputs, std::vector<duckdb::LogicalType> types);
   NodePtr Window(duckdb::LogicalWindow& op);
   NodePtr AsofJoin(duckdb::LogicalComparisonJoin& op);
+
+  // translate_recursion.cc
   NodePtr Recursive(duckdb::LogicalRecursiveCTE& op);
-  void Cut(duckdb::unique_ptr<LogicalOperator>& op, duckdb::idx_t cte, std::vector<NodePtr>& inputs,
-           std::string& obstacle);
+  NodePtr RecursiveTerm(duckdb::LogicalRecursiveCTE& op, const std::vector<NodePtr>& inputs);
+  void Cut(duckdb::unique_ptr<LogicalOperator>& op, duckdb::idx_t cte, bool inside,
+           std::vector<NodePtr>& inputs, std::string& obstacle);
 
   // translate_sessions.cc
   NodePtr Sessions(duckdb::LogicalWindow& ends);
 
   Session& session_;
   std::map<duckdb::idx_t, NodePtr> ctes_;
+  std::vector<NodePtr> places_;  // what places (duck/batch_plan.h) stand for
   const LogicalOperator* rows_only_counted_ = nullptr;
   std::vector<NodePtr> delims_;  // of the joins we are inside of
 };

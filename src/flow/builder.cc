@@ -109,6 +109,8 @@ CircuitBuilder::Built CircuitBuilder::Visit(const PlanNode& node) {
     case PlanNode::Kind::kSession: built = Session(node); break;
     case PlanNode::Kind::kSetOperation: built = SetOperation(node); break;
     case PlanNode::Kind::kBatch: built = Batch(node); break;
+    case PlanNode::Kind::kWindow: built = Window(node); break;
+    case PlanNode::Kind::kRecursion: built = Recursion(node); break;
     case PlanNode::Kind::kTop: built = Top(node); break;
     case PlanNode::Kind::kConstant: built = Constant(node); break;
     case PlanNode::Kind::kUnsupported: throw NotIncremental{node.reason, node.hint};
@@ -174,11 +176,11 @@ CircuitBuilder::Built CircuitBuilder::Source(const PlanNode& node) {
   size_t visible;
   if (named.is_stream) {
     visible = named.stream_types.size();
-    built.op = Add(std::make_unique<SourceOperator>(named.identity, named.stream_types), {},
-                   named.identity, node.scan.name);
+    auto* source = AddSource(node.scan.name, named);
+    built.op = source;
     if (!named.primary_key.empty()) {
       visible--;
-      built.op = AddTable(built.op, named, node.scan);
+      built.op = AddTable(source, named, node.scan);
     }
   } else {
     auto found = views_.find(node.scan.name);
@@ -548,6 +550,102 @@ CircuitBuilder::Built CircuitBuilder::Batch(const PlanNode& node) {
       node.reason, node.hint);
   auto* op = Add(std::move(batch), inputs, identity, Describe(node));
   return {op, Identity(op->types().size())};
+}
+
+CircuitBuilder::Built CircuitBuilder::Window(const PlanNode& node) {
+  Operator* input = Dense(Visit(*node.inputs[0]), node.inputs[0]->types);
+  auto& call = node.window;
+  std::string identity = Print(call.partitions) + "/" + Print(call.order) + "/";
+  if (call.pattern) {
+    identity += call.pattern->identity;
+    auto window = MakeFramedWindow(session_, call, input->types());
+    window->upkeep.Add(Upkeep::Rung::kTouched,
+                       "the rows whose frames a change reaches are computed again");
+    auto* op = Add(std::move(window), {input}, identity, Describe(node));
+    return {op, Identity(op->types().size())};
+  }
+  for (auto& running : call.running) {
+    identity += std::to_string(static_cast<int>(running.kind)) + Print(running.aggregate) +
+                (call.peers_share ? "peers/" : "/");
+  }
+  auto window = MakeRunningWindow(session_, call, input->types());
+  window->upkeep.Add(Upkeep::Rung::kTouched,
+                     "a row that comes before others of its partition, or goes, has the partition "
+                     "added up again; one behind all others is added to what is there");
+  auto* op = Add(std::move(window), {input}, identity, Describe(node));
+  return {op, Identity(op->types().size())};
+}
+
+// The term is a circuit of its own, made anew when the recursion has to start again.
+CircuitBuilder::Built CircuitBuilder::Recursion(const PlanNode& node) {
+  std::vector<Operator*> inputs;
+  RecursionSpec spec;
+  spec.types = node.types;
+  spec.keeps_copies = node.recursion.keeps_copies;
+  for (auto& child : node.inputs) {
+    inputs.push_back(Dense(Visit(*child), child->types));
+    spec.inputs.push_back(inputs.back()->types());
+    spec.inputs_only_grow = spec.inputs_only_grow && inputs.back()->append_only();
+  }
+  // Without copies the term never sees a row go: then all starts again.
+  bool rows_go = spec.keeps_copies && !spec.inputs_only_grow;
+  auto term_plan = node.recursion.term;
+  auto make = [session = session_, scope = scope_, types = spec.types, inputs = spec.inputs,
+               rows_go, term_plan](std::string& unsupported, std::string& identity) {
+    RecursionTerm term;
+    term.circuit = std::make_unique<Circuit>();
+    auto resolve = [&](const std::string& name) {
+      Named named;
+      named.is_stream = true;
+      named.identity = name;
+      named.append_only = !rows_go;
+      named.stream_types = name == kRecursionSource ? types : inputs.at(std::stoul(name));
+      return named;
+    };
+    Plan plan;
+    plan.root = term_plan;
+    plan.types.assign(types.begin(), types.end());
+    CircuitBuilder builder(*term.circuit, session, scope, resolve);
+    // What nobody reads of an input, somebody still feeds.
+    for (size_t i = 1; i < inputs.size(); i++) {
+      term.inputs.push_back(builder.AddSource(std::to_string(i), resolve(std::to_string(i))));
+    }
+    term.recursion = builder.AddSource(kRecursionSource, resolve(kRecursionSource));
+    term.output = builder.Build("recursion", plan);
+    unsupported = builder.unsupported();
+    if (term.output) identity = term.output->inputs[0]->fingerprint;
+    return term;
+  };
+  std::string unsupported, identity;
+  auto term = make(unsupported, identity);
+  if (!term.output) throw NotIncremental{unsupported, ""};
+  spec.term_only_grows = term.output->inputs[0]->append_only();
+  spec.make_term = [make] {
+    std::string unsupported, identity;
+    return make(unsupported, identity);
+  };
+  identity += spec.keeps_copies ? "all" : "";
+  identity += spec.inputs_only_grow ? "+" : "-";
+  bool starts_again = !spec.keeps_copies && !(spec.inputs_only_grow && spec.term_only_grows);
+  auto recursion = MakeRecursion(std::move(spec));
+  if (starts_again) {
+    recursion->upkeep.Add(Upkeep::Rung::kRecomputed,
+                          "rows of its input go: when one does, the recursion is computed again "
+                          "from its beginning",
+                          "With UNION ALL and a bound on the rounds, a row that goes takes with it "
+                          "what came of it.");
+  }
+  for (auto& inner : term.circuit->operators()) recursion->upkeep.Add(inner->upkeep);
+  auto* op = Add(std::move(recursion), inputs, identity, Describe(node));
+  return {op, Identity(op->types().size())};
+}
+
+SourceOperator* CircuitBuilder::AddSource(const std::string& name, const Named& named) {
+  auto* op =
+      Add(std::make_unique<SourceOperator>(named.identity, named.stream_types, named.stream_names),
+          {}, named.identity, name);
+  if (!named.append_only) op->SetAppendOnly(false);
+  return static_cast<SourceOperator*>(op);
 }
 
 CircuitBuilder::Built CircuitBuilder::Top(const PlanNode& node) {

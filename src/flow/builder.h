@@ -17,10 +17,12 @@ class CircuitBuilder {
   // What a source name in a plan stands for.
   struct Named {
     bool is_stream = false;
-    RowTypes stream_types;            // of a stream
-    std::vector<size_t> primary_key;  // of a table: a stream of its changes
-    std::string identity;             // tells streams apart that had the same name
-    Plan plan;                        // of a materialized view
+    RowTypes stream_types;                  // of a stream
+    std::vector<std::string> stream_names;  // of its columns, for people
+    std::vector<size_t> primary_key;        // of a table: a stream of its changes
+    std::string identity;                   // tells streams apart that had the same name
+    bool append_only = true;
+    Plan plan;  // of a materialized view
   };
   using Resolve = std::function<Named(const std::string& name)>;
 
@@ -65,9 +67,12 @@ class CircuitBuilder {
   Built Session(const PlanNode& node);
   Built SetOperation(const PlanNode& node);
   Built Batch(const PlanNode& node);
+  Built Window(const PlanNode& node);
+  Built Recursion(const PlanNode& node);
   Built Top(const PlanNode& node);
   Built Constant(const PlanNode& node);
 
+  SourceOperator* AddSource(const std::string& name, const Named& named);
   Operator* Dense(const Built& built, const RowTypes& types);
   ExpressionPtr Over(const Built& input, const ExpressionPtr& expression);
   std::vector<ExpressionPtr> Over(const Built& input,

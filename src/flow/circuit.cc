@@ -43,6 +43,7 @@ std::map<Operator*, Operator*> Circuit::Absorb(Circuit other) {
     auto twin = by_fingerprint_.find(op->fingerprint);
     if (twin != by_fingerprint_.end()) {
       went[op.get()] = twin->second;
+      twin->second->TakeFailedRows(*op);  // one that feeds a stream may have begun late
       if (auto* source = dynamic_cast<SourceOperator*>(op.get())) {
         auto& reads = static_cast<SourceOperator*>(twin->second)->reads();
         for (size_t i = 0; i < reads.size(); i++) reads[i] = reads[i] || source->reads()[i];

@@ -43,7 +43,75 @@ void Operator::Measured(Work work) {
 void Operator::Receive(size_t port, duckdb::DataChunk& rows, const int64_t* weights) {
   statistics_.rows_in += rows.size();
   has_news_ = true;
-  Measured([&] { Push(port, rows, weights); });
+  Measured([&] {
+    try {
+      Push(port, rows, weights);
+    } catch (const ExpressionFailed& why) {
+      PushParts(port, rows, weights, why);
+    }
+  });
+}
+
+// Halves what failed until the rows that do stand alone.
+void Operator::PushParts(size_t port, duckdb::DataChunk& rows, const int64_t* weights,
+                         const ExpressionFailed& why) {
+  duckdb::idx_t half = rows.size() / 2;
+  if (half == 0) {
+    std::string text = port < inputs.size() ? inputs[port]->TextOf(rows, 0) : ValuesOf(rows, 0);
+    return Reject(std::move(text), weights ? weights[0] : 1, why);
+  }
+  duckdb::DataChunk part;
+  part.InitializeEmpty(rows.GetTypes());
+  for (duckdb::idx_t first : {duckdb::idx_t{0}, half}) {
+    duckdb::idx_t count = first == 0 ? half : rows.size() - half;
+    duckdb::SelectionVector chosen(count);
+    for (duckdb::idx_t i = 0; i < count; i++) chosen.set_index(i, first + i);
+    part.Reference(rows);
+    part.Slice(chosen, count);
+    const int64_t* part_weights = weights ? weights + first : nullptr;
+    try {
+      Push(port, part, part_weights);
+    } catch (const ExpressionFailed& reason) {
+      PushParts(port, part, part_weights, reason);
+    }
+  }
+}
+
+FailedRow Operator::Failure(std::string row, const ExpressionFailed& why) const {
+  return {std::move(row), why.message, name_ + " " + why.expression};
+}
+
+void Operator::Reject(const FailedRow& row, int64_t weight) {
+  if (!failed_rows_) failed_rows_ = std::make_unique<FailedRows>();
+  failed_rows_->Add(row, weight);
+}
+
+void Operator::Reject(std::string row, int64_t weight, const ExpressionFailed& why) {
+  Reject(Failure(std::move(row), why), weight);
+}
+
+void Operator::LoadFailedRows(StateReader& reader) {
+  failed_rows_ = std::make_unique<FailedRows>();
+  failed_rows_->Load(reader);
+}
+
+void Operator::TakeFailedRows(Operator& twin) {
+  if (!twin.failed_rows_) return;
+  if (failed_rows_ && failed_rows_->count() >= twin.failed_rows_->count()) return;
+  failed_rows_ = std::move(twin.failed_rows_);
+}
+
+std::string Operator::ValuesOf(duckdb::DataChunk& rows, duckdb::idx_t row) {
+  std::string text = "(";
+  for (duckdb::idx_t column = 0; column < rows.ColumnCount(); column++) {
+    if (column > 0) text += ", ";
+    text += rows.GetValue(column, row).ToSQLString();
+  }
+  return text + ")";
+}
+
+std::string Operator::TextOf(duckdb::DataChunk& rows, duckdb::idx_t row) const {
+  return ValuesOf(rows, row);
 }
 
 void Operator::ReceiveClock(Micros now) {

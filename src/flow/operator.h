@@ -4,6 +4,11 @@
 // Flush on every operator in order.  Stateless operators answer inside Push; stateful ones collect
 // in Push and emit what changed in Flush, so that a group touched a thousand times changes once.
 //
+// An expression that fails on a row (ExpressionFailed) is data: the row goes to the operator's
+// failed rows, with its weight.  For that Push runs all its expressions before it changes anything,
+// so that it can be called again with fewer rows; nothing is paid while none fails.  Everything
+// else that is thrown parks the operator and so the views that need it.
+//
 // Owned by its Circuit; used by one thread at a time.
 #pragma once
 
@@ -15,15 +20,18 @@
 #include "base/ids.h"
 #include "duck/column_equals.h"
 #include "duckdb/common/types/data_chunk.hpp"
+#include "flow/failed_rows.h"
 #include "flow/state_io.h"
 #include "flow/upkeep.h"
 
 namespace weir {
 
-class Router;
-using RowTypes = std::vector<duckdb::LogicalType>;
+class ExpressionFailed;
 class PageMemory;
+class Router;
 class RowStore;
+
+using RowTypes = std::vector<duckdb::LogicalType>;
 
 class Operator {
  public:
@@ -62,6 +70,14 @@ class Operator {
   const Statistics& statistics() const { return statistics_; }
   const std::string& failure() const { return failure_; }
 
+  // Rows that expressions of this operator failed on; null while there never were any.
+  FailedRows* failed_rows() const { return failed_rows_.get(); }
+  void LoadFailedRows(StateReader& reader);
+  // Of a twin that has seen more of the past.
+  void TakeFailedRows(Operator& twin);
+  // A row this operator gives, for people.
+  virtual std::string TextOf(duckdb::DataChunk& rows, duckdb::idx_t row) const;
+
   // Identity: equal fingerprints at one log position mean equal output and equal state.
   std::string fingerprint;
   std::string detail;             // for EXPLAIN
@@ -87,9 +103,17 @@ class Operator {
  protected:
   void Emit(duckdb::DataChunk& rows, const int64_t* weights);
 
+  // Adds to the failed rows (takes from them when `weight` is negative).
+  void Reject(std::string row, int64_t weight, const ExpressionFailed& why);
+  void Reject(const FailedRow& row, int64_t weight);
+  FailedRow Failure(std::string row, const ExpressionFailed& why) const;
+  static std::string ValuesOf(duckdb::DataChunk& rows, duckdb::idx_t row);
+
  private:
   template <class Work>
   void Measured(Work work);
+  void PushParts(size_t port, duckdb::DataChunk& rows, const int64_t* weights,
+                 const ExpressionFailed& why);
 
   std::string name_;
   RowTypes types_;
@@ -99,6 +123,7 @@ class Operator {
   bool has_news_ = true;  // also in its first step, for what is there without any row
   Statistics statistics_;
   std::string failure_;
+  std::unique_ptr<FailedRows> failed_rows_;
 };
 
 inline duckdb::vector<duckdb::LogicalType> DuckTypes(const RowTypes& types) {

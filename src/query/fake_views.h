@@ -66,6 +66,7 @@ class FakeViews : public Views {
       copy.rows.chunks.push_back(std::move(part));
     }
     copy.rows.rows = from.rows.rows;
+    copy.error_rows = from.error_rows;
     return copy;
   }
 

@@ -33,9 +33,10 @@ std::string RowsToJson(const std::vector<TextRow>& rows) {
 
 std::string ToJson(const ViewVerdict& verdict) {
   std::string json = fmt::format(
-      "{{\"name\": {}, \"equal\": {}, \"rows\": {}, \"offset\": {}, \"as_of\": \"{}\", ",
-      QuoteJson(verdict.name), verdict.equal, verdict.rows, verdict.offset.value,
-      IsoTime(verdict.as_of));
+      "{{\"name\": {}, \"equal\": {}, \"comparable\": {}, \"rows\": {}, \"error_rows\": {}, "
+      "\"offset\": {}, \"as_of\": \"{}\", ",
+      QuoteJson(verdict.name), verdict.equal, verdict.comparable, verdict.rows, verdict.error_rows,
+      verdict.offset.value, IsoTime(verdict.as_of));
   json += "\"columns\": [" + JsonColumns(verdict.columns);
   json += fmt::format(
       "], \"missing\": {}, \"unexpected\": {}, \"missing_rows\": {}, "
@@ -50,6 +51,14 @@ std::string ToJson(const ViewVerdict& verdict) {
     json += "null";
   }
   return json + "}";
+}
+
+// Call inside a catch block.
+Error BatchFailure(uint64_t error_rows) {
+  Error error = CurrentError();
+  error.message = fmt::format("{} error rows, cannot be compared: the batch query fails with: {}",
+                              error_rows, error.message);
+  return error;
 }
 
 }  // namespace
@@ -68,13 +77,24 @@ ViewVerdict Verify::Check(const View& view) {
   ViewVerdict verdict;
   verdict.name = view.name;
   try {
-    Snapshot snapshot = std::move(views_.Read({view.name}).at(0));
+    ReadOptions options;
+    options.count_errors = true;
+    Snapshot snapshot = std::move(views_.Read({view.name}, options).at(0));
     verdict.offset = snapshot.offset;
     verdict.as_of = snapshot.as_of;
     verdict.rows = snapshot.rows.rows;
+    verdict.error_rows = snapshot.error_rows;
     verdict.columns = snapshot.columns;
-    BatchResult result =
-        Ask(WithTotalOrder(view.query, snapshot.columns.size()), snapshot.offset, snapshot.as_of);
+    BatchResult result;
+    try {
+      result =
+          Ask(WithTotalOrder(view.query, snapshot.columns.size()), snapshot.offset, snapshot.as_of);
+    } catch (...) {
+      if (snapshot.error_rows == 0) throw;
+      verdict.comparable = false;
+      verdict.error = BatchFailure(snapshot.error_rows);
+      return verdict;
+    }
     std::vector<duckdb::LogicalType> types;
     for (auto& column : snapshot.columns) types.push_back(column.type);
     if (result.columns.size() != types.size()) {
@@ -220,12 +240,16 @@ VerifyReport Verify::Run(const std::string& name) {
       if (!catalog->PumpsInto(fed->id).empty()) report.views.push_back(Check(*catalog, *fed));
     }
   }
-  for (auto& verdict : report.views) report.equal = report.equal && verdict.equal;
+  for (auto& verdict : report.views) {
+    report.equal = report.equal && (verdict.equal || !verdict.comparable);
+    report.comparable = report.comparable && verdict.comparable;
+  }
   return report;
 }
 
 std::string ToJson(const VerifyReport& report) {
-  std::string json = fmt::format("{{\"equal\": {}, \"views\": [", report.equal);
+  std::string json = fmt::format("{{\"equal\": {}, \"comparable\": {}, \"views\": [", report.equal,
+                                 report.comparable);
   for (size_t i = 0; i < report.views.size(); i++) {
     if (i > 0) json += ",\n";
     json += ToJson(report.views[i]);

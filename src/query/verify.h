@@ -1,6 +1,8 @@
 // Is each view what its query says?  A view's content at one step against the same SQL run from
 // scratch over every event up to that step's position, with `now()` standing at that step's clock.
 // And is each derived stream what the queries of its pumps say, up to where each has come?
+// A view with error rows leaves out what its batch query fails on as a whole: when that happens the
+// view is neither equal nor different, but cannot be compared.
 // Thread-safe; a run blocks its thread until the batch query is done.
 #pragma once
 
@@ -16,6 +18,8 @@ namespace weir {
 struct ViewVerdict {
   std::string name;
   bool equal = false;
+  bool comparable = true;  // false: the batch query fails on rows that are the view's error rows
+  uint64_t error_rows = 0;
   Offset offset;
   Micros as_of = 0;
   uint64_t rows = 0;  // of the view
@@ -30,7 +34,8 @@ struct ViewVerdict {
 
 struct VerifyReport {
   std::vector<ViewVerdict> views;
-  bool equal = true;
+  bool equal = true;       // of those that can be compared
+  bool comparable = true;  // all of them
 };
 
 class Verify {

@@ -104,12 +104,14 @@ TEST_F(VerifyTest, DifferingRowsAreShown) {
   batch_.rows = {{"a", "1"}, {"c", "3"}};
   auto report = verify_.Run("v");
   EXPECT_FALSE(report.equal);
-  EXPECT_EQ(ToJson(report),
-            "{\"equal\": false, \"views\": [{\"name\": \"v\", \"equal\": false, \"rows\": 2, "
-            "\"offset\": 41, \"as_of\": \"2023-11-14T22:13:20.000Z\", \"columns\": "
-            "[{\"name\":\"name\",\"type\":\"VARCHAR\"},{\"name\":\"x\",\"type\":\"DOUBLE\"}], "
-            "\"missing\": [[\"c\", \"3.0\"]], \"unexpected\": [[\"b\", \"2.0\"]], "
-            "\"missing_rows\": 1, \"unexpected_rows\": 1, \"error\": null}]}\n");
+  EXPECT_EQ(
+      ToJson(report),
+      "{\"equal\": false, \"comparable\": true, \"views\": [{\"name\": \"v\", \"equal\": false, "
+      "\"comparable\": true, \"rows\": 2, \"error_rows\": 0, \"offset\": 41, \"as_of\": "
+      "\"2023-11-14T22:13:20.000Z\", \"columns\": "
+      "[{\"name\":\"name\",\"type\":\"VARCHAR\"},{\"name\":\"x\",\"type\":\"DOUBLE\"}], "
+      "\"missing\": [[\"c\", \"3.0\"]], \"unexpected\": [[\"b\", \"2.0\"]], "
+      "\"missing_rows\": 1, \"unexpected_rows\": 1, \"error\": null}]}\n");
 }
 
 TEST_F(VerifyTest, AViewThatCannotBeCheckedIsNotEqual) {
@@ -118,6 +120,17 @@ TEST_F(VerifyTest, AViewThatCannotBeCheckedIsNotEqual) {
   EXPECT_FALSE(report.equal);
   ASSERT_TRUE(report.views[0].error);
   EXPECT_EQ(report.views[0].error->code, ErrorCode::kTimeout);
+}
+
+TEST_F(VerifyTest, AViewWithErrorRowsIsNotComparedWithAQueryThatFails) {
+  views_.Set("v").error_rows = 3;
+  batch_.fail = true;
+  auto report = verify_.Run("v");
+  EXPECT_TRUE(report.equal);
+  EXPECT_FALSE(report.comparable);
+  EXPECT_FALSE(report.views[0].equal);
+  ASSERT_TRUE(report.views[0].error);
+  EXPECT_TRUE(report.views[0].error->message.starts_with("3 error rows, cannot be compared"));
 }
 
 TEST_F(VerifyTest, AnUnknownViewIsAnError) { EXPECT_THROW(verify_.Run("w"), Error); }

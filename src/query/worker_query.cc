@@ -22,6 +22,7 @@
 #include "query/table_rows.h"
 #include "query/view_rows.h"
 #include "sql/window_functions.h"
+#include "views/views.h"
 
 namespace weir {
 namespace {
@@ -153,6 +154,13 @@ void WorkerQuery::Resolve(const ShutInQuery& query, int depth) {
         Resolve(ParseShutIn(*connection_, view->query), depth + 1);
       }
       views_.push_back(key);
+    } else if (auto view = ViewOfErrors(name); view && !query.ctes.contains(name)) {
+      if (query_.expand_views) {
+        throw Error(ErrorCode::kInvalidSql,
+                    "\"" + name + "\" can only be read as of now, and not in a view");
+      }
+      add(need_.views, Lower(name));
+      add(errors_, Lower(name));
     } else if ((!query.ctes.contains(name) && !IsFile(name)) || IsBuiltIn(name)) {
       std::string hint;
       std::string message = UnknownRelation(catalog_, name, hint);
@@ -164,6 +172,14 @@ void WorkerQuery::Resolve(const ShutInQuery& query, int depth) {
 bool WorkerQuery::IsFile(const std::string& name) const {
   return std::any_of(query_.files.begin(), query_.files.end(),
                      [&](auto& file) { return file.name == name; });
+}
+
+// The view whose error rows NAME_errors names; null when there is none.
+std::shared_ptr<const View> WorkerQuery::ViewOfErrors(const std::string& name) const {
+  std::string lower = Lower(name);
+  if (!lower.ends_with(kErrorsSuffix)) return nullptr;
+  auto view = catalog_.FindView(lower.substr(0, lower.size() - kErrorsSuffix.size()));
+  return view && view->materialized ? view : nullptr;
 }
 
 void WorkerQuery::Define(const std::string& name, const std::string& select) {
@@ -220,15 +236,20 @@ void WorkerQuery::DefineStream(const weir::Stream& stream, const DataMessage& da
   Define(stream.name, LatestRows(stream, changes, hidden_columns_));
 }
 
-void WorkerQuery::DefineView(const View& view, const DataMessage& data) {
-  std::string key = Lower(view.name);
+// What was read of a view (or of its error rows) as a relation; false: nothing was.
+bool WorkerQuery::DefineKept(const std::string& name, const DataMessage& data) {
+  std::string key = Lower(name);
   for (auto& content : data.views) {
     if (content.name != key) continue;
     engine_.sources().Set("view " + key, MakeViewRows(content));
-    Define(view.name, "SELECT * FROM weir_rows(" + QuotedText("view " + key) + ")");
-    return;
+    Define(name, "SELECT * FROM weir_rows(" + QuotedText("view " + key) + ")");
+    return true;
   }
-  Define(view.name, ExpandWindowFunctions(view.query));
+  return false;
+}
+
+void WorkerQuery::DefineView(const View& view, const DataMessage& data) {
+  if (!DefineKept(view.name, data)) Define(view.name, ExpandWindowFunctions(view.query));
 }
 
 std::unique_ptr<duckdb::QueryResult> WorkerQuery::Start() {
@@ -278,6 +299,7 @@ void WorkerQuery::Run(const DataMessage& data, const AnswerOut& out) {
   SetTransactionTime(*connection_->context, data.as_of);
   for (auto& name : need_.streams) DefineStream(*catalog_.GetStream(name), data);
   for (auto& name : views_) DefineView(*catalog_.GetView(name), data);
+  for (auto& name : errors_) DefineKept(name, data);
   uint64_t sent = 0;
   AnswerOut counted = [&](std::string bytes) {
     sent += bytes.size();

@@ -58,6 +58,8 @@ class WorkerQuery {
   void DefineFile(const FileRelation& file);
   bool IsFile(const std::string& name) const;
   void DefineView(const View& view, const DataMessage& data);
+  bool DefineKept(const std::string& name, const DataMessage& data);
+  std::shared_ptr<const View> ViewOfErrors(const std::string& name) const;
   void Define(const std::string& name, const std::string& select);
   std::unique_ptr<duckdb::QueryResult> Start();
   void Stream(duckdb::QueryResult& result, const DataMessage& data, const AnswerOut& out);
@@ -68,7 +70,8 @@ class WorkerQuery {
   std::unique_ptr<duckdb::Connection> connection_;
   ShutInQuery parsed_;
   NeedMessage need_;
-  std::vector<std::string> views_;  // to define, those that others read first
+  std::vector<std::string> views_;   // to define, those that others read first
+  std::vector<std::string> errors_;  // error rows of views
   bool hidden_columns_ = false, limited_ = false;
 };
 

@@ -288,6 +288,11 @@ std::string Server::Metrics() const {
   for (auto& info : infos) {
     out += fmt::format("weir_view_rows{{view=\"{}\"}} {}\n", label(info.name), info.rows);
   }
+  add("weir_view_error_rows", "gauge", "Rows a view leaves out because an expression failed.");
+  for (auto& info : infos) {
+    out +=
+        fmt::format("weir_view_error_rows{{view=\"{}\"}} {}\n", label(info.name), info.error_rows);
+  }
   add("weir_view_state_bytes", "gauge", "Memory of a view's content and operators.");
   for (auto& info : infos) {
     out += fmt::format("weir_view_state_bytes{{view=\"{}\"}} {}\n", label(info.name),

@@ -6,7 +6,7 @@
 namespace weir {
 namespace {
 
-constexpr uint64_t kMagic = 0x33504b4352494557ull;  // "WEIRCKP3"
+constexpr uint64_t kMagic = 0x34504b4352494557ull;  // "WEIRCKP4"
 
 uint64_t Sum(std::string_view bytes) {
   return duckdb::Checksum(reinterpret_cast<uint8_t*>(const_cast<char*>(bytes.data())),
@@ -36,6 +36,18 @@ std::string SaveCheckpoint(const std::vector<LiveViewPtr>& views,
   }
   writer.Put(count);
   writer.bytes() += operators.bytes();
+  StateWriter failed;
+  uint64_t failed_count = 0;
+  for (auto* op : needed) {
+    if (!op->failed_rows() || op->failed_rows()->count() == 0) continue;
+    StateWriter rows;
+    op->failed_rows()->Save(rows);
+    failed.PutString(op->fingerprint);
+    failed.PutString(rows.bytes());
+    failed_count++;
+  }
+  writer.Put(failed_count);
+  writer.bytes() += failed.bytes();
   writer.Put<uint64_t>(views.size());
   for (auto& view : views) {
     writer.Put(view->definition->id);
@@ -69,6 +81,10 @@ std::optional<Checkpoint> LoadCheckpoint(std::string_view bytes) {
   for (uint64_t left = reader.Get<uint64_t>(); left; left--) {
     std::string fingerprint(reader.GetString());
     checkpoint.operators[std::move(fingerprint)] = reader.GetString();
+  }
+  for (uint64_t left = reader.Get<uint64_t>(); left; left--) {
+    std::string fingerprint(reader.GetString());
+    checkpoint.failed_rows[std::move(fingerprint)] = reader.GetString();
   }
   for (uint64_t left = reader.Get<uint64_t>(); left; left--) {
     auto& view = checkpoint.views[reader.Get<uint32_t>()];
@@ -109,6 +125,11 @@ bool Covers(const Checkpoint& checkpoint, const LiveView& view) {
 void Restore(const Checkpoint& checkpoint, Circuit& circuit,
              const std::vector<LiveViewPtr>& views) {
   for (auto& op : circuit.operators()) {
+    auto failed = checkpoint.failed_rows.find(op->fingerprint);
+    if (failed != checkpoint.failed_rows.end()) {
+      StateReader reader(failed->second);
+      op->LoadFailedRows(reader);
+    }
     auto saved = checkpoint.operators.find(op->fingerprint);
     if (!op->HasState() || saved == checkpoint.operators.end()) continue;
     StateReader reader(saved->second);

@@ -21,8 +21,9 @@ struct Checkpoint {
   };
   Offset position;
   Micros clock = 0;
-  std::map<std::string, std::string> operators;  // state by fingerprint
-  std::map<uint32_t, SavedView> views;           // by id
+  std::map<std::string, std::string> operators;    // state by fingerprint
+  std::map<std::string, std::string> failed_rows;  // of those that have some, by fingerprint
+  std::map<uint32_t, SavedView> views;             // by id
   // Pumps by id: whatever they had to emit up to here was in the log before this was written.
   std::set<uint32_t> pumps;
 };

@@ -225,8 +225,10 @@ void EngineImpl::Publish(bool moved) {
   Version version{step_ + 1, position_, now_};
   uint64_t oldest = versions_.Oldest();
   std::vector<std::string> changed;
+  PublishErrors(version);
   for (auto& view : live_) {
     view->content.Reclaim(oldest);
+    view->errors.Reclaim(oldest);
     if (ParkIfFailed(*view, kParkedViewHint) || !view->output->HasChanges()) continue;
     try {
       auto change = view->Apply(version, moved, [&](auto row) { view->output->Take(row); });
@@ -247,6 +249,23 @@ void EngineImpl::Publish(bool moved) {
   info.backlog_bytes = backlog_bytes_;
   if (!moved && changed.empty()) return;
   for (auto& callback : callbacks_) callback(info, changed);
+}
+
+// Rows that expressions failed on, or no longer do, in every view that needs the operator.
+void EngineImpl::PublishErrors(const Version& version) {
+  for (auto& op : circuit_.operators()) {
+    auto* failed = op->failed_rows();
+    if (!failed || !failed->HasChanges()) continue;
+    std::vector<LiveView*> views;
+    for (auto& view : live_) {
+      bool needs = std::find(view->operators.begin(), view->operators.end(), op.get()) !=
+                   view->operators.end();
+      if (needs && view->status != ViewStatus::kParked) views.push_back(view.get());
+    }
+    failed->TakeChanges(version.offset, [&](const FailedRow& row, Offset first, int64_t count) {
+      for (LiveView* view : views) view->AddErrors(row, first, count, version.step);
+    });
+  }
 }
 
 void EngineImpl::Park(Kept& kept, Error error) {
@@ -337,7 +356,7 @@ void EngineImpl::Measure() {
     pump->state_bytes = bytes;
   }
   for (auto& view : live_) {
-    size_t content = view->content.Bytes() + view->changes.Bytes();
+    size_t content = view->content.Bytes() + view->errors.Bytes() + view->changes.Bytes();
     total += content;
     size_t bytes = content, shared = 0, file = view->content.rows_kept().BytesInFile();
     in_file += file;

@@ -261,6 +261,7 @@ void EngineImpl::GiveUpBiggest(Filling& filling, double progress) {
     biggest->output = nullptr;
     biggest->operators.clear();
     biggest->content.Clear();
+    biggest->errors.Clear();
   }
   std::set<Operator*> outputs;
   for (auto& other : filling.views) outputs.insert(other->output);
@@ -274,6 +275,7 @@ void EngineImpl::Attach(Filling& filling) {
     FillUpTo(filling, parts_.history, position_, [](Offset) { return true; });
     filling.circuit.SetClock(now_);
     filling.circuit.Flush();
+    filling.SettleErrors(position_);
   } else {
     FillPumpsUpTo(filling, position_, nullptr);
   }
@@ -288,6 +290,12 @@ void EngineImpl::Attach(Filling& filling) {
       view->output->Take([&](std::string_view row, int64_t weight) {
         view->content.Change(row, weight, version.step);
       });
+      for (Operator* op : view->operators) {
+        if (!op->failed_rows()) continue;
+        op->failed_rows()->ForEach([&](const FailedRow& row, Offset first, int64_t count) {
+          view->AddErrors(row, first, count, version.step);
+        });
+      }
       view->changes.StartAt(version.step << 20, position_, !view->WantsClock());
     }
     live_.push_back(view);

@@ -103,6 +103,7 @@ class EngineImpl : public Engine {
   void Step(const std::deque<std::shared_ptr<const CommittedRecord>>& records);
   void Feed(const CommittedRecord& record);
   void Publish(bool moved);
+  void PublishErrors(const Version& version);
   void Attach(Filling& filling);
   void Detach(const LiveViewPtr& view);
   void Detach(const LivePumpPtr& pump);
@@ -110,6 +111,7 @@ class EngineImpl : public Engine {
   void DropUnused();
   void Park(Kept& kept, Error error);
   bool ParkIfFailed(Kept& kept, const char* hint);
+  bool ParkIfRejected(LivePump& pump);
   static bool Shows(const LiveViewPtr& view, Offset offset);
   void EmitStep();
   void SendAll();
@@ -148,6 +150,7 @@ class EngineImpl : public Engine {
   void EndSubscriptions(const CatalogState& catalog);
   LiveViewPtr Find(const std::string& name) const;
   LiveViewPtr FindReadable(const std::string& name) const;
+  bool OfErrors(const std::string& name) const;
   Micros PublishedClock() const;
 
   Parts parts_;

@@ -105,7 +105,7 @@ void EngineImpl::EmitStep() {
   uint64_t before = 0, after = 0;
   for (auto& pump : live_pumps_) {
     Columns rows = pump->emit->Take();
-    if (ParkIfFailed(*pump, kParkedPumpHint) || rows.rows == 0) continue;
+    if (ParkIfFailed(*pump, kParkedPumpHint) || ParkIfRejected(*pump) || rows.rows == 0) continue;
     try {
       if (mark <= pump->emitted) {
         throw Error(ErrorCode::kInternal, "rows came from a step that had been emitted");
@@ -125,6 +125,17 @@ void EngineImpl::EmitStep() {
   } else if (emitted < kStepBytes / 4) {
     step_rows_max_ = std::min(options_.step_rows_max, step_rows_max_ * 2);
   }
+}
+
+// A view can leave a row out and show it among its error rows; a stream would lack it for good.
+bool EngineImpl::ParkIfRejected(LivePump& pump) {
+  for (Operator* op : pump.operators) {
+    auto* row = op->failed_rows() ? op->failed_rows()->New() : nullptr;
+    if (!row) continue;
+    Park(pump, Error(ErrorCode::kQueryFailed, row->reason, kParkedPumpHint));
+    return true;
+  }
+  return false;
 }
 
 void EngineImpl::SendAll() {
@@ -220,9 +231,18 @@ void EngineImpl::FillPumpsUpTo(Filling& filling, Offset target,
 // Returns how many bytes of rows came.
 uint64_t EngineImpl::EmitFilled(Filling& filling, InputMark mark) {
   uint64_t emitted = 0;
+  filling.SettleErrors(mark.offset);
+  auto rejected = std::move(filling.rejected);
+  filling.rejected.clear();
   for (auto& pump : filling.pumps) {
     Columns rows = pump->emit->Take();
     if (ParkIfFailed(*pump, kParkedPumpHint) || mark <= pump->emitted) continue;
+    auto failed = std::find_if(pump->operators.begin(), pump->operators.end(),
+                               [&](Operator* op) { return rejected.contains(op); });
+    if (failed != pump->operators.end()) {
+      Park(*pump, Error(ErrorCode::kQueryFailed, rejected.at(*failed), kParkedPumpHint));
+      continue;
+    }
     pump->emitted = mark;
     if (rows.rows == 0) continue;
     try {

@@ -30,15 +30,32 @@ LiveViewPtr EngineImpl::FindReadable(const std::string& name) const {
   return view;
 }
 
+// NAME_errors, where NAME is a view.
+bool EngineImpl::OfErrors(const std::string& name) const {
+  auto lower = duckdb::StringUtil::Lower(name);
+  if (!lower.ends_with(kErrorsSuffix)) return false;
+  return Find(lower.substr(0, lower.size() - kErrorsSuffix.size())) != nullptr;
+}
+
 std::vector<Snapshot> EngineImpl::Read(const std::vector<std::string>& names,
                                        const ReadOptions& options) {
   // A view is found after its first content is published, so the step is taken after finding.
   std::vector<LiveViewPtr> views;
+  std::vector<bool> of_errors;
   views.reserve(names.size());
-  for (auto& name : names) views.push_back(FindReadable(name));
+  for (auto& name : names) {
+    of_errors.push_back(!Find(name) && OfErrors(name));
+    views.push_back(
+        FindReadable(of_errors.back() ? name.substr(0, name.size() - kErrorsSuffix.size()) : name));
+  }
   auto version = versions_.Pin();
   std::vector<Snapshot> snapshots;
-  for (auto& view : views) {
+  for (size_t i = 0; i < views.size(); i++) {
+    auto& view = views[i];
+    if (of_errors[i]) {
+      snapshots.push_back(ReadErrors(*view, *version, options));
+      continue;
+    }
     if (view->not_incremental.empty()) {
       snapshots.push_back(ReadContent(*view, *version, options));
       continue;
@@ -121,6 +138,7 @@ std::vector<ViewInfo> EngineImpl::ViewInfos() const {
     }
     info.rung = view->not_incremental.empty() ? Rung::kIncremental : Rung::kRecompute;
     info.rows = view->content.rows();
+    info.error_rows = view->errors.rows();
     info.offset = version.offset;
     info.as_of = version.as_of;
     std::lock_guard inner(view->mutex);

@@ -55,6 +55,9 @@ void Print(Operator& op, const CatalogState& state, bool analyze, int depth, std
     if (auto in_file = BytesInFile(op)) text += ", of it on disk " + Bytes(in_file);
     text += fmt::format(", {:.3f} ms)", static_cast<double>(statistics.nanos) / 1e6);
   }
+  if (op.failed_rows() && op.failed_rows()->count() > 0) {
+    text += fmt::format("  {} error rows", op.failed_rows()->count());
+  }
   if (!op.failure().empty()) text += "  FAILED: " + op.failure();
   text += "\n";
   for (auto& note : op.upkeep.notes) {
@@ -109,6 +112,7 @@ OperatorInfo Describe(Operator& op) {
   info.rows_out = op.statistics().rows_out;
   info.nanos = op.statistics().nanos;
   info.state_bytes = op.StateBytes();
+  if (op.failed_rows()) info.state_bytes += op.failed_rows()->Bytes();
   info.file_bytes = BytesInFile(op);
   info.failure = op.failure();
   return info;

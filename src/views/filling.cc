@@ -47,14 +47,30 @@ bool FillSource(const Filling& filling, SourceOperator& source, const Stream& st
 
 }  // namespace
 
+void Filling::SettleErrors(Offset reached) {
+  for (auto& op : circuit.operators()) {
+    auto* failed = op->failed_rows();
+    if (!failed || !failed->HasChanges()) continue;
+    if (auto* row = pumps.empty() ? nullptr : failed->New()) {
+      rejected.try_emplace(op.get(), row->reason);
+    }
+    failed->TakeChanges(reached, [](const FailedRow&, Offset, int64_t) {});
+  }
+}
+
 void FillUpTo(Filling& filling, History& history, Offset up_to,
               const std::function<bool(Offset)>& progress) {
   for (SourceOperator* source : filling.circuit.Sources()) {
     if (!Has(filling, *source)) continue;
     auto& stream = *filling.streams.at(source->stream());
-    if (!FillSource(filling, *source, stream, history, filling.position, up_to, progress)) return;
+    auto reached = [&](Offset offset) {
+      filling.SettleErrors(offset);
+      return progress(offset);
+    };
+    if (!FillSource(filling, *source, stream, history, filling.position, up_to, reached)) return;
   }
   filling.circuit.Flush();
+  filling.SettleErrors(up_to);
   filling.position = up_to;
 }
 

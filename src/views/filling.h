@@ -20,6 +20,12 @@ struct Filling {
   Offset position;                                               // everything up to here is in
   InputMark reached;  // of one with pumps: up to where their rows were taken out
   bool empty() const { return views.empty() && pumps.empty(); }
+
+  // What operators that pumps need failed on first, since its rows were last taken out.
+  std::map<const Operator*, std::string> rejected;
+
+  // Rows that expressions failed on since the last call did so up to here.
+  void SettleErrors(Offset reached);
 };
 
 // Feeds rows of (filling.position, up_to] to the sources.  `progress` is told the offset reached

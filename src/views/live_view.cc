@@ -130,6 +130,80 @@ void AddSortKeys(const LiveView& view, const RowCodec& codec, std::vector<Row>& 
 
 }  // namespace
 
+namespace {
+
+RowTypes ErrorTypes() {
+  using duckdb::LogicalType;
+  return {LogicalType::UBIGINT, LogicalType::VARCHAR, LogicalType::VARCHAR, LogicalType::VARCHAR};
+}
+
+uint64_t CountErrors(const LiveView& view, const Version& version) {
+  uint64_t count = 0;
+  if (view.errors.Bytes() == 0) return 0;
+  view.errors.Scan(version.step, [&](std::string_view, int64_t copies) {
+    count += static_cast<uint64_t>(copies);
+    return true;
+  });
+  return count;
+}
+
+}  // namespace
+
+void LiveView::AddErrors(const FailedRow& row, Offset first, int64_t count, uint64_t step) {
+  duckdb::DataChunk one;
+  one.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(ErrorTypes()), 1);
+  one.SetValue(0, 0, duckdb::Value::UBIGINT(first.value));
+  one.SetValue(1, 0, duckdb::Value(row.row));
+  one.SetValue(2, 0, duckdb::Value(row.reason));
+  one.SetValue(3, 0, duckdb::Value(row.where));
+  one.SetCardinality(1);
+  RowCodec codec(ErrorTypes());
+  errors.Change(codec.Encode(one)[0], count, step);
+}
+
+Snapshot ReadErrors(const LiveView& view, const Version& version, const ReadOptions& options) {
+  using duckdb::LogicalType;
+  Snapshot snapshot;
+  snapshot.view = view.definition->name + std::string(kErrorsSuffix);
+  snapshot.offset = version.offset;
+  snapshot.as_of = version.as_of;
+  snapshot.columns = {{"offset", LogicalType::UBIGINT},
+                      {"row", LogicalType::VARCHAR},
+                      {"reason", LogicalType::VARCHAR},
+                      {"operator", LogicalType::VARCHAR},
+                      {"count", LogicalType::BIGINT}};
+  std::vector<std::pair<std::string, int64_t>> rows;
+  view.errors.Scan(version.step, [&](std::string_view row, int64_t copies) {
+    rows.emplace_back(row, copies);
+    return true;
+  });
+  std::sort(rows.begin(), rows.end());  // by offset
+  snapshot.total_rows = rows.size();
+  if (options.limit && rows.size() > *options.limit) rows.resize(*options.limit);
+  RowTypes types = ErrorTypes();
+  RowCodec codec(types);
+  duckdb::DataChunk one;
+  one.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(types), 1);
+  types.push_back(LogicalType::BIGINT);
+  for (auto& [row, copies] : rows) {
+    if (snapshot.rows.rows % STANDARD_VECTOR_SIZE == 0) {
+      snapshot.rows.chunks.push_back(std::make_unique<duckdb::DataChunk>());
+      snapshot.rows.chunks.back()->Initialize(duckdb::Allocator::DefaultAllocator(),
+                                              DuckTypes(types));
+    }
+    auto& chunk = *snapshot.rows.chunks.back();
+    one.Reset();
+    codec.Decode(row, one, 0);
+    for (duckdb::idx_t column = 0; column < one.ColumnCount(); column++) {
+      chunk.SetValue(column, chunk.size(), one.GetValue(column, 0));
+    }
+    chunk.SetValue(4, chunk.size(), duckdb::Value::BIGINT(copies));
+    chunk.SetCardinality(chunk.size() + 1);
+    snapshot.rows.rows++;
+  }
+  return snapshot;
+}
+
 Snapshot ReadContent(const LiveView& view, const Version& version, const ReadOptions& options) {
   Snapshot snapshot;
   snapshot.view = view.definition->name;
@@ -137,6 +211,7 @@ Snapshot ReadContent(const LiveView& view, const Version& version, const ReadOpt
   snapshot.as_of = version.as_of;
   snapshot.sequence = view.changes.SequenceAtStep(version.step);
   snapshot.columns = view.columns;
+  if (options.count_errors) snapshot.error_rows = CountErrors(view, version);
   auto types = view.types();
   RowCodec codec(types);
   EqualityTest test(view, options);

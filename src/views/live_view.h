@@ -36,7 +36,11 @@ struct LiveView : Kept {
   OutputOperator* output = nullptr;  // the engine's (or, while filling, the filler's)
 
   ViewContent content;
+  ViewContent errors;  // rows of ErrorCodec, with how many there are
   ChangeRing changes;
+
+  // Engine: takes over what changed among an operator's failed rows, or all of them.
+  void AddErrors(const FailedRow& row, Offset first, int64_t count, uint64_t step);
 
   // Under `mutex`, too.
   uint64_t changed_rows = 0;
@@ -90,6 +94,9 @@ ViewChangePtr LiveView::Apply(const Version& version, bool by_events, ForEachRow
   changes.Add(change, version.step, by_events);
   return change;
 }
+
+// The error rows at a pinned step.
+Snapshot ReadErrors(const LiveView& view, const Version& version, const ReadOptions& options);
 
 // The content at a pinned step, filtered, ordered and cut as asked.
 Snapshot ReadContent(const LiveView& view, const Version& version, const ReadOptions& options);

@@ -68,6 +68,7 @@ CircuitBuilder::Resolve ResolveIn(const CatalogState& state, const SessionPtr& s
       named.is_stream = true;
       named.stream_types = stream->Types();
       named.primary_key = stream->primary_key;
+      for (auto& column : stream->columns) named.stream_names.push_back(column.name);
       named.identity = SourceName(stream->id);
     } else {
       named.plan =

@@ -75,7 +75,12 @@ class StateBytes : public testing::Test {
     };
     auto said = [&] {
       size_t bytes = content.Bytes();
-      for (auto& op : circuit.operators()) bytes += op->StateBytes();
+      for (auto& op : circuit.operators()) {
+        bytes += op->StateBytes();
+        if (!op->failed_rows()) continue;
+        op->failed_rows()->TakeChanges(Offset{}, [](const FailedRow&, Offset, int64_t) {});
+        bytes += op->failed_rows()->Bytes();
+      }
       return bytes;
     };
     feed(0);  // whatever is made once: buffers of chunks
@@ -131,8 +136,28 @@ TEST_F(StateBytes, OfTheFirstRowsAreThoseOfTheAllocator) {
 
 TEST_F(StateBytes, OfWindowsAndSetsAreThoseOfTheAllocator) {
   Compare("SELECT k, t, sum(n) OVER (PARTITION BY k ORDER BY n) AS s FROM a", 20'000, 50);
+  Compare("SELECT k, count(*) OVER (ORDER BY t) AS c FROM a", kRows, 50);
+  Compare("SELECT k, t, lag(n) OVER (PARTITION BY k ORDER BY n) AS s FROM a", 20'000, 50);
+  Compare("SELECT k, avg(n) OVER (PARTITION BY k % 50 ORDER BY n RANGE 9 PRECEDING) AS s FROM a",
+          kRows, 50);
+  Compare("SELECT k, t, ntile(3) OVER (PARTITION BY k ORDER BY n) AS s FROM a", 20'000, 50);
   Compare("SELECT t FROM a INTERSECT SELECT t FROM b", kRows, 80);
   Compare("SELECT DISTINCT k, t FROM a", kRows, 80);
+}
+
+TEST_F(StateBytes, OfRecursionsAreThoseOfTheAllocator) {
+  Compare(
+      "WITH RECURSIVE r(k, t) AS (SELECT k, t FROM a UNION SELECT b.k, r.t FROM r JOIN b ON r.k = "
+      "b.n) SELECT count(*) AS c FROM r",
+      kRows, 50);
+  Compare(
+      "WITH RECURSIVE r(k, m) AS (SELECT k, max(t) FROM a GROUP BY k UNION SELECT b.k, r.m FROM r "
+      "JOIN b ON r.k = b.n) SELECT count(*) AS c FROM r",
+      kRows, 50);
+}
+
+TEST_F(StateBytes, OfFailedRowsAreThoseOfTheAllocator) {
+  Compare("SELECT CAST(t AS INTEGER) AS i FROM a", kRows, 20);
 }
 
 TEST_F(StateBytes, OfClockFiltersAreThoseOfTheAllocator) {

@@ -81,7 +81,12 @@ struct Snapshot {
   std::vector<Column> columns;
   Columns rows;             // in the view's ORDER BY when it has one
   uint64_t total_rows = 0;  // before any filter and limit
+  uint64_t error_rows = 0;  // left out because an expression failed on them; when asked for
 };
+
+// The error rows of view NAME are read under the name NAME_errors: offset (where the row had come
+// in by), row, reason, operator and count.
+inline constexpr std::string_view kErrorsSuffix = "_errors";
 
 // What one step changed in one view.
 struct ViewChange {
@@ -96,6 +101,7 @@ struct ReadOptions {
   std::vector<std::pair<std::string, std::string>>
       equals;  // column = value as text; "" is the empty string
   std::optional<uint64_t> limit;
+  bool count_errors = false;  // fills Snapshot::error_rows
 };
 
 enum class ViewStatus { kFilling, kLive, kParked };
@@ -111,6 +117,7 @@ struct ViewInfo {
   std::vector<Column> columns;
   std::vector<std::pair<std::string, bool>> ordered_by;  // column, descending
   uint64_t rows = 0;
+  uint64_t error_rows = 0;
   // Bytes of content, recent changes and all operators it needs; of these, what other views need as
   // well, what stands in the file for rows that do not fit, and what its rows take.
   uint64_t state_bytes = 0, shared_bytes = 0, file_bytes = 0, content_bytes = 0;
@@ -178,7 +185,8 @@ class Views : public CommitListener {
 
   virtual ~Views() = default;
 
-  // All views named, at one step.  Throws kUnknownView; a parked view throws its error.
+  // All views (or error rows) named, at one step.  Throws kUnknownView; a parked view throws its
+  // error.
   virtual std::vector<Snapshot> Read(const std::vector<std::string>& names,
                                      const ReadOptions& options = {}) = 0;
 

@@ -15,6 +15,12 @@
 //
 //   pump NAME live | parked | SOME TEXT OF ITS ERROR
 //
+//   batch NAME                      the view is what this query says, run from scratch
+//   SELECT ...
+//
+//   errors NAME                     its error rows: row | reason | count
+//   expected rows
+//
 //   changes NAME                    parked NAME SOME TEXT OF THE ERROR
 //   - row that went
 //   + row that came

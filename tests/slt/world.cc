@@ -166,6 +166,15 @@ Snapshot World::Read(const std::string& view) {
 
 VerifyReport World::VerifyViews(const std::string& view) { return parts_->verify.Run(view); }
 
+Columns World::Batch(const std::string& sql) {
+  auto info = parts_->engine->Info();
+  BatchResult answer;
+  parts_->oracle.Run({sql, info.offset, info.as_of},
+                     [&](BatchResult result) { answer = std::move(result); });
+  if (answer.error) std::rethrow_exception(answer.error);
+  return std::move(answer.rows);
+}
+
 const ViewInfo& World::Info(const std::string& view) {
   infos_ = parts_->engine->ViewInfos();
   for (auto& info : infos_) {

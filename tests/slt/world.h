@@ -55,6 +55,8 @@ class World {
   Snapshot Read(const std::string& view);
   // Compares views (all when no name is given) with their batch queries.
   VerifyReport VerifyViews(const std::string& view = "");
+  // A query run from scratch by plain DuckDB, where the views stand.
+  Columns Batch(const std::string& sql);
   // "+ 1|a" and "- 1|a" for what changed in a view since the last call, net, sorted.
   std::vector<std::string> Changes(const std::string& view);
   const ViewInfo& Info(const std::string& view);

@@ -26,8 +26,24 @@ class NativeState : public AggregateState {
   void Grow(size_t slots) override { aggregate_.Grow(slots); }
   void Update(duckdb::DataChunk& arguments, const uint32_t* slots,
               const int64_t* weights) override {
-    CHECK(!weights);
-    aggregate_.Update(arguments, slots);
+    if (!weights) return aggregate_.Update(arguments, slots);
+    // Rows that came several times; rare.
+    auto add = [&] {
+      if (repeated_.ColumnCount() == 0) repeated_.InitializeEmpty(arguments.GetTypes());
+      repeated_.Reference(arguments);
+      repeated_.Slice(rows_, repeated_count_);
+      aggregate_.Update(repeated_, repeated_slots_);
+      repeated_count_ = 0;
+    };
+    for (duckdb::idx_t row = 0; row < arguments.size(); row++) {
+      CHECK(weights[row] >= 0);
+      for (int64_t copies = weights[row]; copies > 0; copies--) {
+        rows_.set_index(repeated_count_, row);
+        repeated_slots_[repeated_count_++] = slots[row];
+        if (repeated_count_ == STANDARD_VECTOR_SIZE) add();
+      }
+    }
+    if (repeated_count_ > 0) add();
   }
   void Result(const uint32_t* slots, duckdb::idx_t count, duckdb::Vector& out) override {
     aggregate_.Result(slots, count, out);
@@ -49,6 +65,10 @@ class NativeState : public AggregateState {
  private:
   std::string function_;
   NativeAggregate aggregate_;
+  duckdb::DataChunk repeated_;
+  duckdb::SelectionVector rows_{STANDARD_VECTOR_SIZE};
+  uint32_t repeated_slots_[STANDARD_VECTOR_SIZE];
+  duckdb::idx_t repeated_count_ = 0;
 };
 
 }  // namespace

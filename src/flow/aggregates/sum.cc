@@ -10,18 +10,43 @@ namespace {
 
 using Int128 = __int128;
 
+// The sum is `total` + `beyond` * 2^128, so that one that leaves its type comes back when the
+// values that took it there go.
 struct ExactSum {
   Int128 total = 0;
   int64_t count = 0;  // of values that are not NULL
+  int64_t beyond = 0;
 
   template <class Value>
   void Add(Value value, int64_t weight) {
     Int128 product;
-    if (__builtin_mul_overflow(static_cast<Int128>(value), static_cast<Int128>(weight), &product) ||
-        __builtin_add_overflow(total, product, &total)) {
-      throw Error(ErrorCode::kQueryFailed, "a sum does not fit its type");
+    if (__builtin_mul_overflow(static_cast<Int128>(value), static_cast<Int128>(weight), &product)) {
+      AddWide(static_cast<Int128>(value), weight);
+    } else {
+      AddPart(product);
     }
     count += weight;
+  }
+  Int128 Exact() const {
+    if (beyond != 0) throw Error(ErrorCode::kQueryFailed, "a sum does not fit its type");
+    return total;
+  }
+  long double Value() const {
+    constexpr long double kTwoTo128 = 340282366920938463463374607431768211456.0L;
+    return static_cast<long double>(total) + static_cast<long double>(beyond) * kTwoTo128;
+  }
+
+ private:
+  void AddPart(Int128 part) {
+    if (__builtin_add_overflow(total, part, &total)) beyond += part > 0 ? 1 : -1;
+  }
+  // The product by halves of 64 bits.
+  void AddWide(Int128 value, int64_t weight) {
+    AddPart(static_cast<Int128>(static_cast<uint64_t>(value)) * weight);
+    Int128 high = (value >> 64) * weight;
+    auto low = static_cast<Int128>(static_cast<unsigned __int128>(high) << 64);
+    beyond += static_cast<int64_t>((high - (low >> 64)) >> 64);
+    AddPart(low);
   }
 };
 
@@ -128,11 +153,11 @@ class Sum : public AggregateState {
     if (average_) {
       long double divisor = static_cast<long double>(state.count) * scale_;
       duckdb::FlatVector::GetDataUnsafe<double>(out)[row] =
-          static_cast<double>(static_cast<long double>(state.total) / divisor);
+          static_cast<double>(state.Value() / divisor);
     } else if (result_.InternalType() == duckdb::PhysicalType::INT64) {
-      duckdb::FlatVector::GetDataUnsafe<int64_t>(out)[row] = static_cast<int64_t>(state.total);
+      duckdb::FlatVector::GetDataUnsafe<int64_t>(out)[row] = static_cast<int64_t>(state.Exact());
     } else {
-      duckdb::FlatVector::GetDataUnsafe<duckdb::hugeint_t>(out)[row] = ToHugeint(state.total);
+      duckdb::FlatVector::GetDataUnsafe<duckdb::hugeint_t>(out)[row] = ToHugeint(state.Exact());
     }
   }
   void Write(const CompensatedSum& state, duckdb::Vector& out, duckdb::idx_t row) {
@@ -182,12 +207,7 @@ class AverageOfParts : public AggregateState {
         duckdb::FlatVector::SetNull(out, i, true);
         continue;
       }
-      long double total;
-      if constexpr (std::is_same_v<Value, double>) {
-        total = state.Value();
-      } else {
-        total = static_cast<long double>(state.total);
-      }
+      long double total = state.Value();
       duckdb::FlatVector::GetDataUnsafe<double>(out)[i] = static_cast<double>(
           total / (static_cast<long double>(state.count) * static_cast<long double>(scale_)));
     }

@@ -1,9 +1,13 @@
 // GROUP BY: a slot for each group, the aggregates' states in arrays by slot.  A group that a step
 // touches is remembered with the row it showed before; Flush emits the old row as gone and the new
 // one as come.  Cost: by rows in, and by touched groups; state: by groups.
+//
+// A group whose result cannot be had (a sum that does not fit its type) is a failed row until it
+// can.
 #include <array>
 #include <map>
 
+#include "duck/errors.h"
 #include "duck/evaluator.h"
 #include "duckdb/common/vector_operations/vector_operations.hpp"
 #include "flow/aggregates/distinct.h"
@@ -23,6 +27,7 @@ constexpr auto kGone = [] {
 // Where a call's arguments and filter stand among the evaluated expressions.  With DISTINCT the
 // state is fed by a set that calls over the same arguments share.
 struct Call {
+  std::string function;
   std::unique_ptr<AggregateState> state;
   size_t first_argument = 0, argument_count = 0;
   std::optional<size_t> filter;
@@ -91,6 +96,7 @@ class Aggregate : public Operator {
   void Flush() override {
     if (global_ && !emitted_) TouchOne(0);
     emitted_ = true;
+    WithdrawFailed();
     for (size_t start = 0; start < touched_.size(); start += STANDARD_VECTOR_SIZE) {
       auto count = std::min<size_t>(STANDARD_VECTOR_SIZE, touched_.size() - start);
       EmitChanges(touched_.data() + start, count, *before_pages_[start / STANDARD_VECTOR_SIZE]);
@@ -133,6 +139,7 @@ class Aggregate : public Operator {
     writer.Put(emitted_);
     for (auto& call : calls_) call.state->Save(writer);
     for (auto& distinct : distincts_) distinct.set->Save(writer);
+    SaveFailedBySlot(writer, failed_groups_);
   }
   void Load(StateReader& reader) override {
     groups_->Load(reader);
@@ -145,6 +152,7 @@ class Aggregate : public Operator {
       call.state->Grow(weight_.size());
     }
     for (auto& distinct : distincts_) distinct.set->Load(reader);
+    failed_groups_ = LoadFailedBySlot(reader);
   }
 
  private:
@@ -202,17 +210,22 @@ class Aggregate : public Operator {
     }
   }
 
-  // The present rows of up to 2,048 groups.
+  // The present rows of up to 2,048 groups.  Throws ExpressionFailed when one has no result.
   void Rows(const uint32_t* slots, size_t count, duckdb::DataChunk& rows) {
     if (group_count_) {
       keys_out_.Reset();
       groups_->Keys(slots, count, keys_out_);
       for (size_t i = 0; i < group_count_; i++) rows.data[i].Reference(keys_out_.data[i]);
     }
-    for (size_t i = 0; i < calls_.size(); i++) {
-      calls_[i].state->Result(slots, count, rows.data[group_count_ + i]);
-    }
     rows.SetCardinality(count);
+    size_t i = 0;
+    try {
+      for (; i < calls_.size(); i++) {
+        calls_[i].state->Result(slots, count, rows.data[group_count_ + i]);
+      }
+    } catch (...) {
+      RethrowExpressionFailure(calls_[i].function);
+    }
   }
 
   static void SetArguments(Call& call, duckdb::DataChunk& values) {
@@ -258,13 +271,61 @@ class Aggregate : public Operator {
     }
     if (some == 0) return;
     new_.Reset();
-    Rows(come, some, new_);
+    try {
+      Rows(come, some, new_);
+    } catch (const ExpressionFailed& why) {
+      if (some == 1) return FailGroup(come[0], why);
+      for (size_t i = 0; i < some; i++) EmitFresh(&come[i], 1);
+      return;
+    }
     Emit(new_, nullptr);
+  }
+
+  // ---- groups without a result
+  // --------------------------------------------------------------------
+
+  void FailGroup(uint32_t slot, const ExpressionFailed& why) {
+    shown_[slot] = false;
+    std::string text = "(all rows)";
+    if (group_count_) {
+      keys_out_.Reset();
+      groups_->Keys(&slot, 1, keys_out_);
+      keys_out_.SetCardinality(1);
+      text = ValuesOf(keys_out_, 0);
+    }
+    auto& failed = failed_groups_[slot] = Failure(std::move(text), why);
+    Reject(failed, 1);
+  }
+
+  // Groups that a step touches are tried again.
+  void WithdrawFailed() {
+    if (failed_groups_.empty()) return;
+    for (uint32_t slot : fresh_) {
+      auto found = failed_groups_.find(slot);
+      if (found == failed_groups_.end()) continue;
+      Reject(found->second, -1);
+      failed_groups_.erase(found);
+    }
+  }
+
+  void EmitChangesOneByOne(const uint32_t* slots, size_t count, duckdb::DataChunk& old_rows) {
+    for (size_t i = 0; i < count; i++) {
+      out_.Reference(old_rows);
+      gone_.set_index(0, i);
+      out_.Slice(gone_, 1);
+      Emit(out_, kGone.data());
+      shown_[slots[i]] = false;
+      EmitFresh(&slots[i], 1);
+    }
   }
 
   void EmitChanges(const uint32_t* slots, size_t count, duckdb::DataChunk& old_rows) {
     new_.Reset();
-    Rows(slots, count, new_);
+    try {
+      Rows(slots, count, new_);
+    } catch (const ExpressionFailed&) {
+      return EmitChangesOneByOne(slots, count, old_rows);
+    }
     size_t gone = 0, come = 0;
     for (size_t i = 0; i < count; i++) {
       uint32_t slot = slots[i];
@@ -320,6 +381,7 @@ class Aggregate : public Operator {
   std::vector<uint32_t> fresh_;      // of those that did not
   std::vector<std::unique_ptr<duckdb::DataChunk>> before_pages_;  // rows of touched_, in its order
   size_t before_count_ = 0;
+  std::map<uint32_t, FailedRow> failed_groups_;  // by slot
 
   uint32_t slots_[STANDARD_VECTOR_SIZE] = {};  // without groups all are 0
   duckdb::SelectionVector filtered_{STANDARD_VECTOR_SIZE};
@@ -339,6 +401,7 @@ std::unique_ptr<Operator> MakeAggregate(SessionPtr session, AggregateSpec spec, 
   std::map<std::string, size_t> distinct_of;  // place in distincts, by arguments
   for (auto& call : spec.aggregates) {
     Call made;
+    made.function = call.function;
     made.state = MakeAggregateState(call, append_only);
     made.first_argument = expressions.size();
     made.argument_count = call.arguments.size();

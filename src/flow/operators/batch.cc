@@ -1,9 +1,11 @@
 // What DuckDB's batch operators compute again for the keys a step touched: window functions by
 // partition, ASOF joins by their equalities, recursion as a whole.  Rung (b) of the ladder: cost is
 // by the rows of touched keys.  State: the rows of every input and of the output, by key.
+#include <map>
 #include <unordered_map>
 
 #include "duck/batch_plan.h"
+#include "duck/errors.h"
 #include "duck/evaluator.h"
 #include "flow/key_table.h"
 #include "flow/operators/operators.h"
@@ -23,7 +25,8 @@ class Batch : public Operator {
  public:
   Batch(const SessionPtr& session, BatchSpec spec)
       : Operator("batch", RowTypes(spec.pattern->types.begin(), spec.pattern->types.end()), false),
-        runner_(*session, spec.pattern) {
+        runner_(*session, spec.pattern),
+        name_of_pattern_(spec.pattern->name) {
     RowTypes key_types;
     for (auto& key : spec.output_keys) key_types.push_back(TypeOf(key));
     if (!key_types.empty()) {
@@ -58,25 +61,13 @@ class Batch : public Operator {
 
   void Flush() override {
     if (touched_.empty()) return;
-    std::vector<std::unique_ptr<duckdb::ColumnDataCollection>> rows;
-    for (size_t i = 0; i < inputs_.size(); i++) rows.push_back(Collect(i));
-    // What each row's weight changes by: what is there goes, what is computed comes.
-    std::unordered_map<std::string_view, RowRef> old;
-    std::unordered_map<RowRef, int64_t> changes;
     for (uint32_t slot : touched_) {
-      for (RowRef ref = output_.heads[slot]; ref != kNoRow; ref = output_.rows->At(ref).next) {
-        changes[ref] = -output_.rows->At(ref).weight;
-      }
+      auto failed = failed_keys_.find(slot);
+      if (failed == failed_keys_.end()) continue;
+      Reject(failed->second, -1);
+      failed_keys_.erase(failed);
     }
-    runner_.Run(rows, [&](duckdb::DataChunk& chunk) {
-      Resolve(output_, chunk);
-      auto& encoded = output_.rows->Encode(chunk);
-      for (duckdb::idx_t i = 0; i < chunk.size(); i++) {
-        changes[output_.rows->FindOrAdd(encoded[i], output_.heads[slots_[i]])] += 1;
-      }
-    });
-    for (auto& [ref, change] : changes) Show(ref, change);
-    FlushOut();
+    Compute(touched_.data(), touched_.size());
     for (uint32_t slot : touched_) Forget(slot);
     touched_.clear();
   }
@@ -102,6 +93,7 @@ class Batch : public Operator {
     writer.PutVector(touched_);
     for (auto& input : inputs_) input.rows->Save(writer, input.heads);
     output_.rows->Save(writer, output_.heads);
+    SaveFailedBySlot(writer, failed_keys_);
   }
   void Load(StateReader& reader) override {
     if (table_) table_->Load(reader);
@@ -109,6 +101,7 @@ class Batch : public Operator {
     for (auto& input : inputs_) input.rows->Load(reader, input.heads);
     output_.rows->Load(reader, output_.heads);
     is_touched_.assign(output_.heads.size(), false);
+    failed_keys_ = LoadFailedBySlot(reader);
   }
 
  private:
@@ -131,6 +124,58 @@ class Batch : public Operator {
     Grow(table_->Slots());
   }
 
+  // Shows what the pattern says of these keys instead of what it said before.  A key it fails on
+  // shows nothing and is a failed row, until it is touched again.
+  void Compute(const uint32_t* slots, size_t count) {
+    std::vector<std::unique_ptr<duckdb::ColumnDataCollection>> rows;
+    for (size_t i = 0; i < inputs_.size(); i++) rows.push_back(Collect(i, slots, count));
+    // What each row's weight changes by: what is there goes, what is computed comes.
+    std::unordered_map<RowRef, int64_t> changes;
+    for (size_t i = 0; i < count; i++) {
+      for (RowRef ref = output_.heads[slots[i]]; ref != kNoRow; ref = output_.rows->At(ref).next) {
+        changes[ref] = -output_.rows->At(ref).weight;
+      }
+    }
+    try {
+      runner_.Run(rows, [&](duckdb::DataChunk& chunk) {
+        Resolve(output_, chunk);
+        auto& encoded = output_.rows->Encode(chunk);
+        for (duckdb::idx_t i = 0; i < chunk.size(); i++) {
+          changes[output_.rows->FindOrAdd(encoded[i], output_.heads[slots_[i]])] += 1;
+        }
+      });
+    } catch (...) {
+      try {
+        RethrowExpressionFailure(name_of_pattern_);
+      } catch (const ExpressionFailed& why) {
+        if (count == 1) {
+          FailKey(slots[0], why);
+          // It may have said some of its rows before it failed.
+          for (auto& [ref, change] : changes) change = -output_.rows->At(ref).weight;
+        } else {
+          Compute(slots, count / 2);
+          Compute(slots + count / 2, count - count / 2);
+          return;
+        }
+      }
+    }
+    for (auto& [ref, change] : changes) Show(ref, change);
+    FlushOut();
+  }
+
+  void FailKey(uint32_t slot, const ExpressionFailed& why) {
+    std::string text = "(all rows)";
+    if (table_) {
+      duckdb::DataChunk key;
+      key.Initialize(duckdb::Allocator::DefaultAllocator(), keys_.GetTypes(), 1);
+      table_->Keys(&slot, 1, key);
+      key.SetCardinality(1);
+      text = ValuesOf(key, 0);
+    }
+    auto& failed = failed_keys_[slot] = Failure(std::move(text), why);
+    Reject(failed, 1);
+  }
+
   void Touch(uint32_t slot) {
     if (is_touched_[slot]) return;
     is_touched_[slot] = true;
@@ -144,8 +189,9 @@ class Batch : public Operator {
     if (entry.weight == 0) kept.rows->Remove(ref, kept.heads[slot]);
   }
 
-  // The rows of the touched keys, oldest first.
-  std::unique_ptr<duckdb::ColumnDataCollection> Collect(size_t index) {
+  // The rows of the keys, oldest first.
+  std::unique_ptr<duckdb::ColumnDataCollection> Collect(size_t index, const uint32_t* slots,
+                                                        size_t slot_count) {
     auto& input = inputs_[index];
     auto collection = runner_.Rows(index);
     duckdb::DataChunk chunk;
@@ -161,9 +207,9 @@ class Batch : public Operator {
       count = 0;
     };
     std::vector<RowRef> list;
-    for (uint32_t slot : touched_) {
+    for (size_t i = 0; i < slot_count; i++) {
       list.clear();
-      for (RowRef ref = input.heads[slot]; ref != kNoRow; ref = input.rows->At(ref).next) {
+      for (RowRef ref = input.heads[slots[i]]; ref != kNoRow; ref = input.rows->At(ref).next) {
         list.push_back(ref);
       }
       for (auto ref = list.rbegin(); ref != list.rend(); ++ref) {
@@ -212,6 +258,8 @@ class Batch : public Operator {
   }
 
   BatchRunner runner_;
+  std::string name_of_pattern_;
+  std::map<uint32_t, FailedRow> failed_keys_;  // by slot
   std::unique_ptr<KeyTable> table_;
   std::vector<Kept> inputs_;
   Kept output_;

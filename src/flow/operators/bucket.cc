@@ -33,6 +33,11 @@ class Bucket : public Operator {
     Emit(out_, weights);
   }
 
+  // Its rows are those of its input.
+  std::string TextOf(duckdb::DataChunk& rows, duckdb::idx_t row) const override {
+    return inputs.empty() ? ValuesOf(rows, row) : inputs[0]->TextOf(rows, row);
+  }
+
  private:
   static constexpr int64_t kMarginMicros = 26ll * 3600 * 1000000;
 

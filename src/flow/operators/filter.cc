@@ -30,6 +30,11 @@ class Filter : public Operator {
     Emit(kept_, weights ? weights_ : nullptr);
   }
 
+  // Its rows are those of its input.
+  std::string TextOf(duckdb::DataChunk& rows, duckdb::idx_t row) const override {
+    return inputs.empty() ? ValuesOf(rows, row) : inputs[0]->TextOf(rows, row);
+  }
+
  private:
   std::optional<ColumnEquals> passes_only_;
   Selector selector_;

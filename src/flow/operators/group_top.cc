@@ -11,6 +11,7 @@
 #include "flow/allocated.h"
 #include "flow/key_table.h"
 #include "flow/operators/operators.h"
+#include "flow/operators/sort_order.h"
 #include "flow/row_store.h"
 
 namespace weir {
@@ -45,13 +46,13 @@ class GroupTop : public Operator {
   }
 
   void Push(size_t, duckdb::DataChunk& rows, const int64_t* weights) override {
+    auto& keys = key_codec_.Encode(keys_.Run(rows));
     if (table_) {
       table_->Resolve(group_values_->Run(rows), slots_);
       Grow(table_->Slots());
     } else {
       std::fill_n(slots_, rows.size(), 0);
     }
-    auto& keys = key_codec_.Encode(keys_.Run(rows));
     auto& encoded = rows_.Encode(rows);
     for (duckdb::idx_t i = 0; i < rows.size(); i++) {
       auto& group = groups_[slots_[i]];
@@ -160,11 +161,6 @@ class GroupTop : public Operator {
     }
   }
 
-  static std::vector<RowCodec::Direction> Directions(const std::vector<SortKey>& order) {
-    std::vector<RowCodec::Direction> directions;
-    for (auto& key : order) directions.push_back({key.descending, key.nulls_first});
-    return directions;
-  }
   static std::vector<ExpressionPtr> Expressions(const std::vector<SortKey>& order) {
     std::vector<ExpressionPtr> expressions;
     for (auto& key : order) expressions.push_back(key.by);

@@ -12,11 +12,14 @@
 //  - With one: each row counts its partners (Note::matches), and for a mark the pairs of which
 //    the condition is NULL.
 //
+// Pairs of which the condition fails are failed rows, and partners to nobody.  So are, of a scalar
+// subquery (single), the left rows with more than one partner, as long as they have them.
+//
 // Cost: by changes and the pairs they make.  State: the rows of each side, once.
 // After: DBSP (Budiu et al., VLDB 2023), section 4, bilinear operators.
 #include <algorithm>
 
-#include "base/error.h"
+#include "duck/errors.h"
 #include "duck/evaluator.h"
 #include "flow/key_table.h"
 #include "flow/operators/join_output.h"
@@ -118,6 +121,7 @@ class Join : public Operator {
     int side = static_cast<int>(port);
     ResolveKeys(side, rows, weights);
     ShowWithoutKey(side, rows, weights);
+    if (traits_.single && side == 0) RejectCrowded(rows, weights);
     matches_.assign(rows.size(), 0);
     unknowns_.assign(rows.size(), 0);
     if (traits_.pairs || has_condition_) MakePairs(side, rows, weights);
@@ -131,7 +135,7 @@ class Join : public Operator {
       ShowTouchedRows(side);
     }
     FlushOut();
-    if (traits_.single) CheckSingle();
+    if (traits_.single) SettleCrowded();
     for (int side : {0, 1}) {
       for (auto& touched : sides_[side].touched) {
         auto& own = sides_[side];
@@ -175,6 +179,7 @@ class Join : public Operator {
     if (group_table_) group_table_->Save(writer);
     writer.PutVector(groups_);
     writer.PutVector(group_of_);
+    writer.PutVector(is_crowded_);
     for (auto& side : sides_) {
       writer.PutVector(side.counts);
       if (side.rows) side.rows->Save(writer, side.heads);
@@ -185,6 +190,7 @@ class Join : public Operator {
     if (group_table_) group_table_->Load(reader);
     groups_ = reader.GetVector<Group>();
     group_of_ = reader.GetVector<uint32_t>();
+    is_crowded_ = reader.GetVector<uint8_t>();
     for (auto& side : sides_) {
       side.counts = reader.GetVector<int64_t>();
       side.heads.assign(side.counts.size(), kNoRow);
@@ -236,6 +242,7 @@ class Join : public Operator {
     if (traits_.mark && group_of_.size() < sides_[0].heads.size()) {
       group_of_.resize(sides_[0].heads.size());
     }
+    if (traits_.single) is_crowded_.resize(sides_[0].heads.size());
   }
 
   // Fills slots_: the slot of each row's key, or kNoSlot where a NULL keeps it from any partner.
@@ -346,7 +353,7 @@ class Join : public Operator {
     auto& other = sides_[1 - side];
     pair_count_ = 0;
     for (duckdb::idx_t i = 0; i < rows.size(); i++) {
-      if (slots_[i] == kNoSlot) continue;
+      if (slots_[i] == kNoSlot || IsCrowded(slots_[i])) continue;
       for (RowRef ref = other.heads[slots_[i]]; ref != kNoRow;) {
         auto& entry = other.rows->At(ref);
         pair_rows_.set_index(pair_count_, i);
@@ -373,39 +380,67 @@ class Join : public Operator {
       pairs_.data[other_first + c].Reference(other.fetched.data[c]);
     }
     pairs_.SetCardinality(pair_count_);
-    auto weight_of = [&](duckdb::idx_t pair) {
-      int64_t weight = weights ? weights[pair_rows_.get_index(pair)] : 1;
-      return weight * other.rows->At(pair_refs_[pair]).weight;
-    };
-    duckdb::idx_t taken = 0;
-    bool only_additions = true;
-    auto take = [&](duckdb::idx_t pair) {
-      int64_t weight = weight_of(pair);
-      if (weight == 0) return;
-      chosen_.set_index(taken, pair);
-      pair_weights_[taken++] = weight;
-      only_additions &= weight == 1;
-    };
-    if (!has_condition_) {
-      for (duckdb::idx_t pair = 0; pair < pair_count_; pair++) take(pair);
+    taken_ = 0;
+    only_additions_ = true;
+    if (has_condition_) {
+      Judge(side, weights, pairs_, 0);
     } else {
-      auto& holds = condition_->Run(pairs_).data[0];
-      duckdb::UnifiedVectorFormat format;
-      holds.ToUnifiedFormat(pair_count_, format);
-      auto* values = duckdb::UnifiedVectorFormat::GetDataUnsafe<bool>(format);
-      for (duckdb::idx_t pair = 0; pair < pair_count_; pair++) {
-        auto index = format.sel->get_index(pair);
-        bool known = format.validity.RowIsValid(index);
-        if (known && !values[index]) continue;
-        CountMatch(side, pair, weights, known);
-        if (known) take(pair);
-      }
+      for (duckdb::idx_t pair = 0; pair < pair_count_; pair++) Take(side, weights, pair);
     }
-    if (traits_.pairs && taken > 0) {
-      if (taken < pair_count_) pairs_.Slice(chosen_, taken);
-      Emit(pairs_, only_additions ? nullptr : pair_weights_);
+    if (traits_.pairs && taken_ > 0) {
+      if (taken_ < pair_count_) pairs_.Slice(chosen_, taken_);
+      Emit(pairs_, only_additions_ ? nullptr : pair_weights_);
     }
     pair_count_ = 0;
+  }
+
+  int64_t WeightOf(int side, const int64_t* weights, duckdb::idx_t pair) const {
+    int64_t weight = weights ? weights[pair_rows_.get_index(pair)] : 1;
+    return weight * sides_[1 - side].rows->At(pair_refs_[pair]).weight;
+  }
+
+  void Take(int side, const int64_t* weights, duckdb::idx_t pair) {
+    int64_t weight = WeightOf(side, weights, pair);
+    if (weight == 0) return;
+    chosen_.set_index(taken_, pair);
+    pair_weights_[taken_++] = weight;
+    only_additions_ &= weight == 1;
+  }
+
+  // Which of the pairs from `first` on, whose rows `pairs` holds, belong together.
+  void Judge(int side, const int64_t* weights, duckdb::DataChunk& pairs, duckdb::idx_t first) {
+    duckdb::Vector* holds = nullptr;
+    try {
+      holds = &condition_->Run(pairs).data[0];
+    } catch (const ExpressionFailed& why) {
+      return JudgeParts(side, weights, pairs, first, why);
+    }
+    duckdb::UnifiedVectorFormat format;
+    holds->ToUnifiedFormat(pairs.size(), format);
+    auto* values = duckdb::UnifiedVectorFormat::GetDataUnsafe<bool>(format);
+    for (duckdb::idx_t i = 0; i < pairs.size(); i++) {
+      auto index = format.sel->get_index(i);
+      bool known = format.validity.RowIsValid(index);
+      if (known && !values[index]) continue;
+      CountMatch(side, first + i, weights, known);
+      if (known) Take(side, weights, first + i);
+    }
+  }
+
+  void JudgeParts(int side, const int64_t* weights, duckdb::DataChunk& pairs, duckdb::idx_t first,
+                  const ExpressionFailed& why) {
+    duckdb::idx_t half = pairs.size() / 2;
+    if (half == 0) return Reject(ValuesOf(pairs, 0), WeightOf(side, weights, first), why);
+    duckdb::DataChunk part;
+    part.InitializeEmpty(pairs.GetTypes());
+    for (duckdb::idx_t start : {duckdb::idx_t{0}, half}) {
+      duckdb::idx_t count = start == 0 ? half : pairs.size() - half;
+      duckdb::SelectionVector some(count);
+      for (duckdb::idx_t i = 0; i < count; i++) some.set_index(i, start + i);
+      part.Reference(pairs);
+      part.Slice(some, count);
+      Judge(side, weights, part, first + start);
+    }
   }
 
   // A pair for which the condition holds, or of which it is NULL, on both sides that count.
@@ -617,27 +652,76 @@ class Join : public Operator {
     shown_count_ = 0;
   }
 
-  // A scalar subquery with more than one row is an error, as it is in the batch engine.
-  void CheckSingle() {
-    auto fail = [] {
-      throw Error(ErrorCode::kQueryFailed,
-                  "More than one row returned by a subquery used as an expression");
-    };
+  // ---- scalar subqueries with more than one row -------------------------------------------------
+
+  bool IsCrowded(uint32_t slot) const { return traits_.single && is_crowded_[slot]; }
+  static ExpressionFailed Crowd() {
+    return ExpressionFailed(Error(ErrorCode::kQueryFailed,
+                                  "more than one row returned by a subquery used as an expression"),
+                            "scalar subquery");
+  }
+
+  // Left rows that come to, or go from, a key with too many partners.
+  void RejectCrowded(duckdb::DataChunk& rows, const int64_t* weights) {
+    for (duckdb::idx_t i = 0; i < rows.size(); i++) {
+      if (slots_[i] == kNoSlot || !IsCrowded(slots_[i])) continue;
+      Reject(ValuesOf(rows, i), weights ? weights[i] : 1, Crowd());
+    }
+  }
+
+  // Keys that got too many partners, or have no longer too many.
+  void SettleCrowded() {
     auto& left = sides_[0];
     auto& right = sides_[1];
     if (has_condition_) {
       for (auto& touched : left.touched) {
         if (left.rows->At(touched.ref).weight > 0 && left.rows->NoteOf(touched.ref).matches > 1) {
-          fail();
+          throw Crowd();
         }
       }
       return;
     }
-    for (auto& key : right.changed_keys) {
-      if (right.counts[key.slot] > 1 && left.counts[key.slot] > 0) fail();
+    for (auto* keys : {&right.changed_keys, &left.changed_keys}) {
+      for (auto& key : *keys) {
+        bool is_crowded = right.counts[key.slot] > 1;
+        if (is_crowded == static_cast<bool>(is_crowded_[key.slot])) continue;
+        is_crowded_[key.slot] = is_crowded;
+        ShowAllPairs(key.slot, is_crowded ? -1 : 1);
+        for (RowRef ref = left.heads[key.slot]; ref != kNoRow; ref = left.rows->At(ref).next) {
+          int64_t weight = left.rows->At(ref).weight;
+          if (weight == 0) continue;
+          left.fetched.Reset();
+          left.rows->Gather(&ref, 1, left.fetched, 0);
+          left.fetched.SetCardinality(1);
+          Reject(ValuesOf(left.fetched, 0), is_crowded ? weight : -weight, Crowd());
+        }
+      }
     }
-    for (auto& key : left.changed_keys) {
-      if (right.counts[key.slot] > 1 && left.counts[key.slot] > 0) fail();
+  }
+
+  void ShowAllPairs(uint32_t slot, int64_t sign) {
+    std::vector<RowRef> refs[2];
+    std::vector<int64_t> weights;
+    for (RowRef a = sides_[0].heads[slot]; a != kNoRow; a = sides_[0].rows->At(a).next) {
+      for (RowRef b = sides_[1].heads[slot]; b != kNoRow; b = sides_[1].rows->At(b).next) {
+        int64_t weight = sides_[0].rows->At(a).weight * sides_[1].rows->At(b).weight;
+        if (weight == 0) continue;
+        refs[0].push_back(a);
+        refs[1].push_back(b);
+        weights.push_back(sign * weight);
+      }
+    }
+    for (size_t done = 0; done < weights.size(); done += STANDARD_VECTOR_SIZE) {
+      auto some = std::min<size_t>(STANDARD_VECTOR_SIZE, weights.size() - done);
+      size_t column = 0;
+      for (int side : {0, 1}) {
+        auto& own = sides_[side];
+        own.fetched.Reset();
+        own.rows->Gather(&refs[side][done], some, own.fetched, 0);
+        for (auto& values : own.fetched.data) pairs_.data[column++].Reference(values);
+      }
+      pairs_.SetCardinality(some);
+      Emit(pairs_, &weights[done]);
     }
   }
 
@@ -668,7 +752,9 @@ class Join : public Operator {
   duckdb::SelectionVector pair_rows_{STANDARD_VECTOR_SIZE}, chosen_{STANDARD_VECTOR_SIZE};
   RowRef pair_refs_[STANDARD_VECTOR_SIZE];
   int64_t pair_weights_[STANDARD_VECTOR_SIZE];
-  duckdb::idx_t pair_count_ = 0;
+  duckdb::idx_t pair_count_ = 0, taken_ = 0;
+  bool only_additions_ = true;
+  std::vector<uint8_t> is_crowded_;  // of single joins, by slot
 
   JoinOutput out_;
   int shown_side_ = 0;

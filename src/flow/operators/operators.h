@@ -18,7 +18,7 @@ using SessionPtr = std::shared_ptr<Session>;
 // different columns of a stream share one source, and so the filters above it.
 class SourceOperator : public Operator {
  public:
-  SourceOperator(std::string stream, RowTypes stream_types);
+  SourceOperator(std::string stream, RowTypes stream_types, std::vector<std::string> names);
   void Push(size_t port, duckdb::DataChunk& rows, const int64_t* weights) override;
   // `stream_rows` has the stream's columns; those that nobody reads() may be anything.
   void Feed(duckdb::DataChunk& stream_rows, uint64_t first_offset, Micros arrival_time);
@@ -29,9 +29,12 @@ class SourceOperator : public Operator {
   // Which columns (hidden ones last) some operator above uses.
   std::vector<bool>& reads() { return reads_; }
   const std::vector<bool>& reads() const { return reads_; }
+  // Names and values of the columns that are read; the others may hold anything.
+  std::string TextOf(duckdb::DataChunk& rows, duckdb::idx_t row) const override;
 
  private:
   std::string stream_;
+  std::vector<std::string> names_;
   std::vector<bool> reads_;
   duckdb::DataChunk out_;
 };
@@ -107,6 +110,31 @@ struct BatchSpec {
   std::vector<bool> append_only;  // by input
 };
 std::unique_ptr<Operator> MakeBatch(const SessionPtr& session, BatchSpec spec);
+
+// Window functions over partitions in order (WindowCall in duck/plan_node.h): running ones, and
+// those with frames of a known reach.
+std::unique_ptr<Operator> MakeRunningWindow(const SessionPtr& session, const WindowCall& call,
+                                            const RowTypes& input);
+std::unique_ptr<Operator> MakeFramedWindow(const SessionPtr& session, const WindowCall& call,
+                                           const RowTypes& input);
+
+// WITH RECURSIVE: the recursive term as a circuit over sources.
+class Circuit;
+class OutputOperator;
+struct RecursionTerm {
+  std::unique_ptr<Circuit> circuit;
+  std::vector<SourceOperator*> inputs;  // of the operator's ports 1, 2, ...
+  SourceOperator* recursion = nullptr;
+  OutputOperator* output = nullptr;
+};
+struct RecursionSpec {
+  RowTypes types;
+  std::vector<RowTypes> inputs;  // the base, then what the term reads besides the recursion
+  bool keeps_copies = false;     // UNION ALL
+  bool inputs_only_grow = true, term_only_grows = true;
+  std::function<RecursionTerm()> make_term;
+};
+std::unique_ptr<Operator> MakeRecursion(RecursionSpec spec);
 
 // The end of a view: collects the net change of each step, as encoded rows with weights.
 class OutputOperator : public Operator {

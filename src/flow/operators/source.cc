@@ -12,15 +12,29 @@ RowTypes WithHiddenColumns(RowTypes types) {
 
 }  // namespace
 
-SourceOperator::SourceOperator(std::string stream, RowTypes stream_types)
+SourceOperator::SourceOperator(std::string stream, RowTypes stream_types,
+                               std::vector<std::string> names)
     : Operator("source", WithHiddenColumns(std::move(stream_types)), true),
       stream_(std::move(stream)),
+      names_(std::move(names)),
       reads_(types().size()) {
+  names_.resize(types().size() - 2);
+  names_.insert(names_.end(), {"_offset", "_arrival_time"});
   out_.InitializeEmpty(DuckTypes(types()));
 }
 
 void SourceOperator::Push(size_t, duckdb::DataChunk& rows, const int64_t* weights) {
   Emit(rows, weights);
+}
+
+std::string SourceOperator::TextOf(duckdb::DataChunk& rows, duckdb::idx_t row) const {
+  std::string text = "(";
+  for (size_t column = 0; column < reads_.size() && column < rows.ColumnCount(); column++) {
+    if (!reads_[column]) continue;
+    text += (text.size() > 1 ? ", " : "") + (names_[column].empty() ? "" : names_[column] + ": ") +
+            rows.GetValue(column, row).ToSQLString();
+  }
+  return text + ")";
 }
 
 void SourceOperator::Feed(duckdb::DataChunk& stream_rows, uint64_t first_offset,

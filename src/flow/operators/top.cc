@@ -9,16 +9,11 @@
 #include "duckdb/common/vector_operations/vector_operations.hpp"
 #include "flow/allocated.h"
 #include "flow/operators/operators.h"
+#include "flow/operators/sort_order.h"
 #include "flow/row_buffer.h"
 
 namespace weir {
 namespace {
-
-std::vector<RowCodec::Direction> Directions(const std::vector<SortKey>& order) {
-  std::vector<RowCodec::Direction> directions;
-  for (auto& key : order) directions.push_back({key.descending, key.nulls_first});
-  return directions;
-}
 
 std::vector<ExpressionPtr> Expressions(const std::vector<SortKey>& order) {
   std::vector<ExpressionPtr> expressions;

@@ -117,14 +117,14 @@ std::string ViewJson(Server& server, const View& view, const ViewInfo* info) {
                      ",\"materialized\":" + (view.materialized ? "true" : "false");
   if (!info) return json + ",\"columns\":[],\"ordered_by\":[]}";
   json += ",\"columns\":[" + JsonColumns(info->columns) + "]";
-  json += fmt::format(R"(,"rows":{},"state_bytes":{},"rung":"{}","status":"{}","progress":{:.4f})"
-                      R"(,"offset":{},"as_of":"{}","changes_per_second":{:.2f},"changes":{})"
-                      R"(,"shared_bytes":{},"file_bytes":{},"content_bytes":{})",
-                      info->rows, info->state_bytes,
-                      info->rung == Rung::kIncremental ? "incremental" : "recompute",
-                      NameOf(info->status), info->progress, info->offset.value,
-                      IsoTime(info->as_of), server.ChangesPerSecond(info->name), info->changes,
-                      info->shared_bytes, info->file_bytes, info->content_bytes);
+  json += fmt::format(
+      R"(,"rows":{},"error_rows":{},"state_bytes":{},"rung":"{}","status":"{}","progress":{:.4f})"
+      R"(,"offset":{},"as_of":"{}","changes_per_second":{:.2f},"changes":{})"
+      R"(,"shared_bytes":{},"file_bytes":{},"content_bytes":{})",
+      info->rows, info->error_rows, info->state_bytes,
+      info->rung == Rung::kIncremental ? "incremental" : "recompute", NameOf(info->status),
+      info->progress, info->offset.value, IsoTime(info->as_of), server.ChangesPerSecond(info->name),
+      info->changes, info->shared_bytes, info->file_bytes, info->content_bytes);
   json += ",\"operators\":" + JsonTexts(info->operators);
   json += ",\"error\":" + ErrorOrNull(info->error) + ",\"ordered_by\":[";
   bool first = true;

@@ -105,6 +105,19 @@ void GetView(Server& server, const ExchangePtr& exchange, const std::string& nam
   });
 }
 
+void GetErrors(Server& server, const ExchangePtr& exchange, const std::string& name) {
+  auto view = server.parts().catalog.Current()->GetView(name);
+  WhenReached(server, exchange, name,
+              [&server, exchange, errors = view->name + std::string(kErrorsSuffix)] {
+                ReadOptions options;
+                if (exchange->request.Parameter("limit")) {
+                  options.limit = NumberParameter(exchange->request, "limit", 0);
+                }
+                auto snapshots = server.parts().views.Read({errors}, options);
+                exchange->Respond(SnapshotResponse(snapshots[0], exchange->request));
+              });
+}
+
 std::vector<std::pair<std::string, std::string>> EventStreamHeaders() {
   return {{"Content-Type", "text/event-stream"},
           {"Cache-Control", "no-store"},
@@ -188,6 +201,18 @@ void AddViewRoutes(Router& router, Server& server) {
               "application/json,application/x-ndjson,text/csv",
               [&server](ExchangePtr exchange, const PathParts& parts) {
                 GetView(server, exchange, parts[0]);
+              },
+              "Result",
+              {}});
+  router.Add({"GET",
+              "/v1/views/{name}/errors",
+              "Rows that are not in a view because an expression failed on them.",
+              reading,
+              "",
+              "offset, as_of, columns and rows: offset, row, reason, operator, count",
+              "application/json,application/x-ndjson,text/csv",
+              [&server](ExchangePtr exchange, const PathParts& parts) {
+                GetErrors(server, exchange, parts[0]);
               },
               "Result",
               {}});
