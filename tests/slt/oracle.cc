@@ -1,5 +1,7 @@
 #include "oracle.h"
 
+#include <set>
+
 #include "duck/errors.h"
 #include "duck/transaction_time.h"
 #include "duckdb.hpp"
@@ -121,11 +123,17 @@ BatchResult Oracle::Answer(const BatchRequest& request) {
   auto mentions = [](const std::string& query) {
     return query.find("_offset") != query.npos || query.find("_arrival_time") != query.npos;
   };
-  bool hidden = mentions(request.sql);
-  for (auto& [name, view] : catalog->views) {
-    bool read = request.sql.find(view->name) != std::string::npos;
-    hidden = hidden || (read && mentions(view->query));
+  std::string all = request.sql;  // and the queries of the views it reads
+  std::set<std::string> seen;
+  for (bool more = true; more;) {
+    more = false;
+    for (auto& [name, view] : catalog->views) {
+      if (all.find(view->name) == std::string::npos || !seen.insert(name).second) continue;
+      all += " " + view->query;
+      more = true;
+    }
   }
+  bool hidden = mentions(all);
   auto& connection = Load(*catalog, request.at, hidden);
   connection.BeginTransaction();
   SetTransactionTime(*connection.context, request.as_of);

@@ -7,11 +7,36 @@ std::string Qualified(const std::string& alias, const std::string& column) {
   return alias + "." + column;
 }
 
+// Marks around the two texts of Either.
+constexpr char kBegin = '\x01', kOr = '\x02', kEnd = '\x03';
+
+std::string Choose(const std::string& text, bool expected) {
+  std::string chosen;
+  int part = 0;  // 0 outside, 1 the query's, 2 the expected one's
+  for (char c : text) {
+    if (c == kBegin) {
+      part = 1;
+    } else if (c == kOr) {
+      part = 2;
+    } else if (c == kEnd) {
+      part = 0;
+    } else if (part == 0 || (part == 2) == expected) {
+      chosen += c;
+    }
+  }
+  return chosen;
+}
+
 }  // namespace
 
-std::string QueryGenerator::Query() {
+QueryGenerator::Generated QueryGenerator::Query() {
   next_name_ = next_alias_ = 0;
-  return Any(3).sql;
+  std::string sql = random_.OneIn(10) ? Failing(3).sql : Any(3).sql;
+  return {Choose(sql, false), Choose(sql, true)};
+}
+
+std::string QueryGenerator::Either(const std::string& query, const std::string& expected) {
+  return kBegin + query + kOr + expected + kEnd;
 }
 
 const QueryGenerator::Column* QueryGenerator::Find(const std::vector<Column>& columns, Type type) {
@@ -24,9 +49,13 @@ const QueryGenerator::Column* QueryGenerator::Find(const std::vector<Column>& co
 
 QueryGenerator::Relation QueryGenerator::Any(int depth) {
   if (depth <= 0) return Base();
-  switch (random_.Below(12)) {
+  switch (random_.Below(16)) {
     case 0:
     case 1: return Select(depth);
+    case 12: return Recursion(depth);
+    case 13: return Lateral(depth);
+    case 14: return Pivot(depth);
+    case 15: return Window(depth);
     case 2:
     case 3:
     case 4: return Join(depth);
@@ -41,9 +70,10 @@ QueryGenerator::Relation QueryGenerator::Any(int depth) {
 }
 
 QueryGenerator::Relation QueryGenerator::Base() {
-  static const std::vector<Column> kColumns = {{"id", Type::kInteger}, {"g", Type::kText},
-                                               {"h", Type::kInteger},  {"i", Type::kInteger},
-                                               {"f", Type::kBoolean},  {"z", Type::kTime}};
+  static const std::vector<Column> kColumns = {
+      {"id", Type::kInteger}, {"g", Type::kText},    {"h", Type::kInteger},
+      {"i", Type::kInteger},  {"f", Type::kBoolean}, {"c", Type::kDecimal},
+      {"d", Type::kDouble},   {"tags", Type::kList}, {"z", Type::kTime}};
   Relation relation;
   std::string list;
   for (auto& column : kColumns) {
@@ -96,6 +126,12 @@ std::string QueryGenerator::Comparison(const std::vector<Column>& columns) {
       return random_.OneIn(3) ? column.name + " LIKE '%a%'"
                               : column.name + Pick(" = ", " < ", " >= ") + Pick("'a'", "'b'", "''");
     case Type::kBoolean: return random_.OneIn(2) ? column.name : "NOT " + column.name;
+    case Type::kDecimal:
+    case Type::kDouble:
+      return column.name + Pick(" < ", " >= ", " <> ") + Pick("0", "12.5", "500.1", "-3");
+    case Type::kList:
+      return random_.OneIn(2) ? "len(" + column.name + ") > 1"
+                              : "list_contains(" + column.name + ", 'x')";
     default: return column.name + " IS NOT NULL";
   }
 }
@@ -163,10 +199,20 @@ QueryGenerator::Column QueryGenerator::Output(const std::vector<Column>& columns
     value = column->name;
     if (type == Type::kText && random_.OneIn(4)) value += " || 'x'";
     if (type == Type::kTime && random_.OneIn(3)) value = "date_trunc('hour', " + value + ")";
+    if (type == Type::kDecimal && random_.OneIn(3))
+      value = "CAST(" + value + " % 7 AS DECIMAL(10, 2))";
+    if (type == Type::kDouble && random_.OneIn(3)) value = "floor(" + value + ")";
+    if (type == Type::kList && random_.OneIn(3)) value = "list_sort(" + value + ")";
   } else if (type == Type::kText) {
     value = "'k'";
   } else if (type == Type::kBoolean) {
     value = "(" + Comparison(columns) + ")";
+  } else if (type == Type::kDecimal) {
+    value = "CAST(1.5 AS DECIMAL(10, 2))";
+  } else if (type == Type::kDouble) {
+    value = "CAST(2.5 AS DOUBLE)";
+  } else if (type == Type::kList) {
+    value = "['x']";
   } else {
     value = "TIMESTAMPTZ '2023-11-14 22:00:00+00'";
   }
@@ -179,12 +225,20 @@ QueryGenerator::Relation QueryGenerator::Select(int depth) {
   Relation relation;
   std::string list;
   for (uint64_t left = 1 + random_.Below(4); left > 0; left--) {
-    auto type = static_cast<Type>(random_.Below(4));
+    auto type = static_cast<Type>(random_.Below(kTypes));
     relation.columns.push_back(Output(from.columns, list, type));
   }
   relation.sql = std::string("SELECT ") + (random_.OneIn(5) ? "DISTINCT " : "") + list + " FROM (" +
                  from.sql + ") " + NewAlias();
-  if (!random_.OneIn(4)) relation.sql += " WHERE " + Predicate(from.columns, depth);
+  std::string where;
+  if (!random_.OneIn(4)) where = Predicate(from.columns, depth);
+  auto* integer = Find(from.columns, Type::kInteger);
+  if (integer && random_.OneIn(8)) {
+    // Rows a filter fails on are left out, as are those of which it is not true.
+    std::string cast = "CAST(" + integer->name + " * 30 AS TINYINT) > -100";
+    where += (where.empty() ? "" : " AND ") + Either(cast, "TRY_" + cast);
+  }
+  if (!where.empty()) relation.sql += " WHERE " + where;
   return relation;
 }
 
@@ -238,14 +292,31 @@ QueryGenerator::Relation QueryGenerator::Group(int depth) {
   Relation relation;
   std::string list, groups;
   for (uint64_t left = random_.Below(3); left > 0; left--) {
-    auto column = Output(from.columns, list, static_cast<Type>(random_.Below(4)));
+    auto column = Output(from.columns, list, static_cast<Type>(random_.Below(kTypes)));
     groups += (groups.empty() ? "" : ", ") + column.name;
     relation.columns.push_back(column);
   }
+  // All columns: an order without ties that matter, or as text.
+  auto all_of = [&](int in_order) {
+    std::string all;
+    for (auto& column : from.columns) all += (all.empty() ? "" : ", ") + column.name;
+    return in_order ? all : "CAST(hash(" + all + ") AS VARCHAR), ','";
+  };
   for (uint64_t left = 1 + random_.Below(3); left > 0; left--) {
     auto name = NewName();
     std::string call;
-    switch (random_.Below(9)) {
+    switch (random_.Below(16)) {
+      case 9: call = "len(string_agg(" + all_of(0) + "))"; break;
+      case 10:
+        call = "hash(list(" + Integer(from.columns) + " ORDER BY " + all_of(1) + ")) % 1000";
+        break;
+      case 11: call = "quantile_disc(" + Integer(from.columns) + ", 0.5)"; break;
+      case 12: call = "CAST(bool_or(" + Comparison(from.columns) + ") AS INTEGER)"; break;
+      case 13: call = "approx_count_distinct(" + Integer(from.columns) + ")"; break;
+      case 14:
+        call = "CAST(arg_max(" + Integer(from.columns) + ", (" + all_of(1) + ")) AS BIGINT)";
+        break;
+      case 15: call = "len(map_keys(histogram(" + Integer(from.columns) + ")))"; break;
       case 0: call = "count(*)"; break;
       case 1: call = "sum(" + Integer(from.columns) + ") % 100000"; break;
       case 2: call = "min(" + Integer(from.columns) + ")"; break;
@@ -257,7 +328,7 @@ QueryGenerator::Relation QueryGenerator::Group(int depth) {
       default: call = "count(" + from.columns[random_.Below(from.columns.size())].name + ")";
     }
     if (random_.OneIn(5) && call.find("CAST") == std::string::npos &&
-        call.find(" % 1") == std::string::npos) {
+        call.find(" % 1") == std::string::npos && !call.starts_with("len(")) {
       call += " FILTER (WHERE " + Comparison(from.columns) + ")";
     }
     list += (list.empty() ? "" : ", ") + ("CAST(" + call + " AS BIGINT)") + " AS " + name;
@@ -317,7 +388,20 @@ QueryGenerator::Relation QueryGenerator::Window(int depth) {
   std::string call;
   if (peers_alike) {
     call = Pick("rank()", "dense_rank()", "count(*)");
-    if (random_.OneIn(2)) call = "sum(" + Integer(from.columns) + ")";
+    if (random_.OneIn(2)) {
+      call = Pick("sum(", "min(", "max(", "count(") + Integer(from.columns) + ")";
+      over += Pick("", " DESC", " NULLS FIRST", " DESC NULLS LAST");
+      over += Pick("", " RANGE BETWEEN 1 PRECEDING AND CURRENT ROW",
+                   " RANGE BETWEEN 2 PRECEDING AND 1 FOLLOWING",
+                   " RANGE BETWEEN 1 FOLLOWING AND 3 FOLLOWING",
+                   " RANGE BETWEEN 1 PRECEDING AND UNBOUNDED FOLLOWING",
+                   " GROUPS BETWEEN 1 PRECEDING AND 1 FOLLOWING",
+                   " GROUPS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW",
+                   " GROUPS BETWEEN 2 PRECEDING AND 1 PRECEDING");
+      if (over.find("BETWEEN") != std::string::npos) {
+        over += Pick("", "", " EXCLUDE GROUP", " EXCLUDE TIES");
+      }
+    }
   } else {
     call = Pick("row_number()", "rank()", "ntile(3)");
     switch (random_.Below(4)) {
@@ -327,7 +411,10 @@ QueryGenerator::Relation QueryGenerator::Window(int depth) {
         call = Pick("sum(", "max(", "first_value(", "last_value(") + Integer(from.columns) + ")";
         over += Pick("", " ROWS BETWEEN 2 PRECEDING AND CURRENT ROW",
                      " ROWS BETWEEN UNBOUNDED PRECEDING AND 1 FOLLOWING",
-                     " ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING");
+                     " ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING",
+                     " ROWS BETWEEN 3 PRECEDING AND 1 PRECEDING",
+                     " ROWS BETWEEN 1 PRECEDING AND 2 FOLLOWING EXCLUDE CURRENT ROW",
+                     " ROWS UNBOUNDED PRECEDING", " ROWS BETWEEN 1 FOLLOWING AND 2 FOLLOWING");
         break;
       default: break;
     }
@@ -363,6 +450,125 @@ QueryGenerator::Relation QueryGenerator::Numbered(int depth) {
              " OVER (PARTITION BY " + Integer(from.columns) + " ORDER BY " + by +
              ") <= " + std::to_string(1 + random_.Below(3));
   return from;
+}
+
+// Reachable pairs of small numbers, or counted paths of a few hops.
+QueryGenerator::Relation QueryGenerator::Recursion(int depth) {
+  auto base = Any(depth - 2), edges = Any(depth - 2);
+  auto r = NewAlias(), e = NewAlias();
+  auto a = NewName(), b = NewName(), x = NewName(), y = NewName();
+  auto pairs = [&](const Relation& from, const std::string& one, const std::string& other,
+                   bool distinct) {
+    return std::string("SELECT ") + (distinct ? "DISTINCT " : "") + "CAST(" +
+           Integer(from.columns) + " % 9 AS BIGINT) AS " + one + ", CAST(" + Integer(from.columns) +
+           " % 9 AS BIGINT) AS " + other + " FROM (" + from.sql + ") " + NewAlias();
+  };
+  Relation relation;
+  relation.columns = {{a, Type::kInteger}, {b, Type::kInteger}};
+  std::string next = " FROM " + r + " JOIN (" + pairs(edges, x, y, true) + ") " + e + " ON " + r +
+                     "." + b + " = " + e + "." + x;
+  if (random_.OneIn(3)) {
+    next += " WHERE " +
+            Comparison({{Qualified(r, a), Type::kInteger}, {Qualified(e, y), Type::kInteger}});
+  }
+  if (random_.OneIn(3)) {
+    // Paths; the hops are told by the first number.
+    relation.sql = "(WITH RECURSIVE " + r + "(" + a + ", " + b + ") AS (SELECT 0::BIGINT, " + b +
+                   " FROM (" + pairs(base, a, b, true) + ") " + NewAlias() + " UNION ALL SELECT " +
+                   r + "." + a + " + 1, " + e + "." + y + next +
+                   (next.find(" WHERE ") == std::string::npos ? " WHERE " : " AND ") + r + "." + a +
+                   " < 2) SELECT " + a + ", " + b + " FROM " + r + ")";
+  } else {
+    relation.sql = "(WITH RECURSIVE " + r + "(" + a + ", " + b + ") AS (" +
+                   pairs(base, a, b, false) + " UNION SELECT " + r + "." + a + ", " + e + "." + y +
+                   next + ") SELECT " + a + ", " + b + " FROM " + r + ")";
+  }
+  return relation;
+}
+
+QueryGenerator::Relation QueryGenerator::Lateral(int depth) {
+  auto left = Any(depth - 1), right = Any(depth - 2);
+  auto* outer = Find(left.columns, Type::kInteger);
+  auto* inner = Find(right.columns, Type::kInteger);
+  if (!outer || !inner) return left;
+  auto a = NewAlias(), b = NewAlias(), c = NewAlias();
+  auto m = NewName(), n = NewName();
+  if (left.columns.size() > 4) left.columns.resize(4);
+  Relation relation;
+  std::string list;
+  for (auto& column : left.columns) {
+    auto name = NewName();
+    list += Qualified(a, column.name) + " AS " + name + ", ";
+    relation.columns.push_back({name, column.type});
+  }
+  relation.columns.push_back({m, Type::kInteger});
+  relation.columns.push_back({n, Type::kInteger});
+  relation.sql = "SELECT " + list + c + "." + m + " AS " + m + ", " + c + "." + n + " AS " + n +
+                 " FROM (" + left.sql + ") " + a + Pick(", LATERAL ", " LEFT JOIN LATERAL ");
+  bool is_left = relation.sql.ends_with("LEFT JOIN LATERAL ");
+  relation.sql += "(SELECT count(*) AS " + m + ", CAST(max(" + Qualified(b, inner->name) +
+                  ") AS BIGINT) AS " + n + " FROM (" + right.sql + ") " + b + " WHERE " +
+                  Qualified(b, inner->name) + Pick(" = ", " = ", " <= ") +
+                  Qualified(a, outer->name) + ") " + c + (is_left ? " ON true" : "");
+  return relation;
+}
+
+QueryGenerator::Relation QueryGenerator::Pivot(int depth) {
+  auto from = Any(depth - 1);
+  auto k = NewName(), v = NewName(), x = NewName();
+  std::string rows = "SELECT CAST(" + Integer(from.columns) + " AS BIGINT) AS " + k + ", CAST(" +
+                     Integer(from.columns) + " % 3 AS BIGINT) AS " + v + ", CAST(" +
+                     Integer(from.columns) + " AS BIGINT) AS " + x + " FROM (" + from.sql + ") " +
+                     NewAlias();
+  Relation relation;
+  std::string list, names;
+  for (int i = 0; i < 4; i++) {
+    auto name = NewName(), as = NewName();
+    names += (names.empty() ? "" : ", ") + name;
+    list += (list.empty() ? "" : ", ") + ("CAST(" + name + " % 100000 AS BIGINT) AS " + as);
+    relation.columns.push_back({as, Type::kInteger});
+  }
+  relation.sql = "SELECT " + list + " FROM (PIVOT (" + rows + ") ON " + v + " IN (0, 1, 2) USING " +
+                 Pick("sum(", "count(", "max(") + x + ") GROUP BY " + k + ") " + NewAlias() + "(" +
+                 names + ")";
+  return relation;
+}
+
+QueryGenerator::Relation QueryGenerator::Failing(int depth) {
+  auto from = Any(depth - 1);
+  auto* integer = Find(from.columns, Type::kInteger);
+  if (!integer) return from;
+  std::string cast = "CAST(" + integer->name + " * 30 AS TINYINT)";
+  std::string good = " WHERE TRY_" + cast + " IS NOT NULL OR " + integer->name + " IS NULL";
+  auto alias = NewAlias();
+  Relation relation;
+  auto name = NewName();
+  relation.columns.push_back({name, Type::kInteger});
+  std::string rows = " FROM (" + from.sql + ") " + alias + Either("", good);
+  switch (random_.Below(4)) {
+    case 0: {  // an argument
+      auto group = random_.OneIn(2) ? integer->name + " % 3" : "true";
+      relation.sql = "SELECT " + group + ", CAST(" + Pick("sum(", "max(", "count(DISTINCT ") +
+                     cast + ") AS BIGINT) AS " + name + rows + " GROUP BY " + group;
+      break;
+    }
+    case 1:  // a group
+      relation.sql = "SELECT " + cast + " AS " + name + ", count(*)" + rows + " GROUP BY " + cast;
+      break;
+    case 2: {  // a window's argument
+      std::string all;
+      for (auto& column : from.columns) all += (all.empty() ? "" : ", ") + column.name;
+      relation.sql = "SELECT " + all + ", CAST(sum(" + cast + ") OVER (ORDER BY " + all +
+                     " ROWS BETWEEN 1 PRECEDING AND 1 FOLLOWING) AS BIGINT) AS " + name + rows;
+      break;
+    }
+    default: {
+      std::string all;
+      for (auto& column : from.columns) all += column.name + ", ";
+      relation.sql = "SELECT " + all + cast + " AS " + name + rows;
+    }
+  }
+  return relation;
 }
 
 }  // namespace weir

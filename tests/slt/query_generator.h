@@ -1,6 +1,9 @@
 // Random queries over the streams of random/streams.sql: joins, subqueries, groups, windows, sets,
 // the clock, nested in each other.  Every query has one right answer: orders are total, what
 // depends on the order of rows has one.  After SQLsmith and SQLancer.
+//
+// A query may have expressions that fail on some rows.  Then what the view must be is the answer of
+// another query, in which such rows are left out.
 #pragma once
 
 #include <string>
@@ -13,10 +16,15 @@ namespace weir {
 class QueryGenerator {
  public:
   explicit QueryGenerator(Random& random) : random_(random) {}
-  std::string Query();
+  struct Generated {
+    std::string query;
+    std::string expected;  // the same query, unless rows may fail
+  };
+  Generated Query();
 
  private:
-  enum class Type { kInteger, kText, kBoolean, kTime };
+  enum class Type { kInteger, kText, kBoolean, kTime, kDecimal, kDouble, kList };
+  static constexpr uint64_t kTypes = 7;
   struct Column {
     std::string name;
     Type type;
@@ -35,6 +43,14 @@ class QueryGenerator {
   Relation Window(int depth);
   Relation Top(int depth);
   Relation Numbered(int depth);
+  Relation Recursion(int depth);
+  Relation Lateral(int depth);
+  Relation Pivot(int depth);
+  // What stands at the top of a query only: nothing above it can do without the column that fails.
+  Relation Failing(int depth);
+
+  // Text that differs between the query and what it must be: see Generated.
+  static std::string Either(const std::string& query, const std::string& expected);
 
   std::string Predicate(const std::vector<Column>& columns, int depth);
   std::string Comparison(const std::vector<Column>& columns);
