@@ -57,6 +57,13 @@ std::shared_ptr<const View> CatalogState::FindView(std::string_view name) const 
   return found == views.end() ? nullptr : found->second;
 }
 
+std::string CatalogState::NearestRelation(std::string_view name) const {
+  std::vector<std::string_view> names;
+  for (auto& [key, stream] : streams) names.push_back(stream->name);
+  for (auto& [key, view] : views) names.push_back(view->name);
+  return NearestName(name, names.data(), names.data() + names.size());
+}
+
 std::shared_ptr<const Stream> CatalogState::GetStream(std::string_view name) const {
   if (auto stream = FindStream(name)) return stream;
   throw Error(ErrorCode::kUnknownStream, "there is no stream \"" + std::string(name) + "\"",

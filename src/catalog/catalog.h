@@ -118,6 +118,8 @@ struct CatalogState {
   std::shared_ptr<const Stream> FindStream(StreamId id) const;
   std::shared_ptr<const View> FindView(std::string_view name) const;
   std::shared_ptr<const Pump> FindPump(std::string_view name) const;
+  // The stream, table or view whose name is the nearest to one that is none; "" when none is near.
+  std::string NearestRelation(std::string_view name) const;
   // As Find, but throws kUnknownStream / kUnknownView with the nearest name as hint.
   std::shared_ptr<const Stream> GetStream(std::string_view name) const;
   std::shared_ptr<const Stream> GetTable(std::string_view name) const;

@@ -5,6 +5,7 @@
 
 #include "duck/batch_plan.h"
 #include "duck/plan_node.h"
+#include "duck/row_function.h"
 #include "duckdb/planner/expression/bound_aggregate_expression.hpp"
 #include "duckdb/planner/expression/bound_comparison_expression.hpp"
 #include "duckdb/planner/expression/bound_constant_expression.hpp"
@@ -158,6 +159,7 @@ std::string Describe(const PlanNode& node) {
              Describe(node.clock->clock);
     case PlanNode::Kind::kProject:
     case PlanNode::Kind::kUnnest: return List(node.expressions, ", ");
+    case PlanNode::Kind::kRowFunction: return node.row_function->name;
     case PlanNode::Kind::kAggregate: {
       std::string text = List(node.groups, ", ");
       for (auto& call : node.aggregates) text += (text.empty() ? "" : ", ") + Describe(call.call);

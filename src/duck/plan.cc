@@ -33,6 +33,7 @@ const duckdb::column_t kArrivalTimeId = (duckdb::column_t(1) << 63) + 1001;
 struct PlanningState : duckdb::ClientContextState {
   static constexpr const char* kKey = "weir_planning";
   const Relations* relations = nullptr;
+  std::string unknown;  // a name in FROM that is none of them
 };
 
 const Relations& RelationsOf(duckdb::ClientContext& context) {
@@ -93,7 +94,10 @@ duckdb::unique_ptr<duckdb::TableRef> ReplaceName(
         std::move(parser.statements[0]));
     return duckdb::make_uniq<duckdb::SubqueryRef>(std::move(select), input.table_name);
   }
-  if (!relations.FindSource(input.table_name)) return nullptr;
+  if (!relations.FindSource(input.table_name)) {
+    state->unknown = input.table_name;
+    return nullptr;
+  }
   auto ref = duckdb::make_uniq<duckdb::TableFunctionRef>();
   duckdb::vector<duckdb::unique_ptr<duckdb::ParsedExpression>> arguments;
   arguments.push_back(
@@ -109,13 +113,28 @@ class PlanningScope {
  public:
   PlanningScope(duckdb::ClientContext& context, const Relations& relations)
       : state_(context.registered_state->GetOrCreate<PlanningState>(PlanningState::kKey)),
-        outer_(std::exchange(state_->relations, &relations)) {}
+        outer_(std::exchange(state_->relations, &relations)) {
+    state_->unknown.clear();
+  }
   ~PlanningScope() { state_->relations = outer_; }
+
+  const std::string& unknown() const { return state_->unknown; }
 
  private:
   duckdb::shared_ptr<PlanningState> state_;
   const Relations* outer_;  // planning a view plans the views it reads
 };
+
+// DuckDB looks for what may have been meant among its own tables; users mean theirs.
+Error InOurWords(Error error, const std::string& unknown, const Relations& relations) {
+  size_t begin = unknown.empty() ? std::string::npos : error.message.find("table with name ");
+  if (begin == std::string::npos) return error;
+  error.message.resize(begin);
+  error.message += "there is no stream, table or view \"" + unknown + "\"";
+  auto nearest = relations.NearestTo(unknown);
+  if (!nearest.empty()) error.hint += "\nDid you mean \"" + nearest + "\"?";
+  return error;
+}
 
 }  // namespace
 
@@ -164,7 +183,7 @@ Plan PlanQuery(Session& session, const std::string& sql, const Relations& relati
   } catch (const Error&) {
     throw;
   } catch (...) {
-    throw SqlErrorFromDuck(sql);
+    throw InOurWords(SqlErrorFromDuck(sql), scope.unknown(), relations);
   }
 }
 

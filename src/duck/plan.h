@@ -28,7 +28,8 @@ class Relations {
   virtual ~Relations() = default;
   virtual std::optional<Source> FindSource(const std::string& name) const = 0;
   virtual std::optional<std::string> FindPlainView(const std::string& name) const = 0;
-  virtual std::string NearestTo(const std::string& name) const { return ""; }
+  // What may have been meant by a name that is none of these; "" when nothing is near.
+  virtual std::string NearestTo(const std::string& name) const = 0;
 };
 
 struct Plan {

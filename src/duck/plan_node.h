@@ -145,6 +145,7 @@ struct RecursionCall {
   std::shared_ptr<PlanNode> term;
 };
 inline constexpr const char* kRecursionSource = "recursion";
+struct RowFunction;  // duck/row_function.h
 
 struct PlanNode {
   enum class Kind {
@@ -153,6 +154,7 @@ struct PlanNode {
     kClockFilter,
     kProject,
     kUnnest,
+    kRowFunction,
     kUnionAll,
     kAggregate,
     kDistinct,
@@ -174,8 +176,9 @@ struct PlanNode {
   SourceScan scan;                         // kSource
   std::vector<ExpressionPtr> expressions;  // kFilter (all must hold), kProject, kUnnest
   std::vector<bool> is_unnest;             // kUnnest: which expressions are lists to unnest
-  std::optional<ClockPredicate> clock;     // kClockFilter
-  std::vector<ExpressionPtr> groups;       // kAggregate
+  std::shared_ptr<const RowFunction> row_function;  // kRowFunction
+  std::optional<ClockPredicate> clock;              // kClockFilter
+  std::vector<ExpressionPtr> groups;                // kAggregate
   std::vector<std::vector<size_t>>
       grouping_sets;  // kAggregate: indexes into groups; empty: one, all
   std::vector<std::vector<size_t>> grouping_calls;  // kAggregate: GROUPING(...) arguments

@@ -41,6 +41,7 @@ NodePtr Translator::TableFunction(duckdb::LogicalGet& get) {
   constexpr size_t kMostRows = 1'000'000;
   bool constant = known.contains(get.function.name);
   for (auto& child : get.children) constant = constant && IsConstant(*child);
+  if (!constant && get.children.size() == 1) return OfEachRow(get);
   if (!constant) return Unsupported(get, "the table function " + get.function.name);
   auto node = Make(PlanNode::Kind::kConstant, get);
   auto pattern = std::make_shared<BatchPattern>();

@@ -1,6 +1,13 @@
-// Operators on one row after the other: sources, filters, projections, unnest, UNION ALL.
+// Operators on one row after the other: sources, filters, projections, unnest, functions that make
+// rows of a row, UNION ALL.
+#include <set>
+
 #include "duck/clock_functions.h"
+#include "duck/row_function.h"
 #include "duck/translator.h"
+#include "duckdb/execution/column_binding_resolver.hpp"
+#include "duckdb/planner/expression/bound_cast_expression.hpp"
+#include "duckdb/planner/expression/bound_reference_expression.hpp"
 #include "duckdb/planner/expression/bound_unnest_expression.hpp"
 
 namespace weir {
@@ -79,6 +86,41 @@ NodePtr Translator::Unnest(LogicalOperator& op) {
     node->expressions.push_back(CopyOf(*expression->Cast<duckdb::BoundUnnestExpression>().child));
   }
   node->inputs.push_back(Visit(*op.children[0]));
+  return node;
+}
+
+// A table function whose arguments come from the rows beside it (LATERAL).
+NodePtr Translator::OfEachRow(duckdb::LogicalGet& get) {
+  // Those that say the same of the same arguments, always.
+  static const std::set<std::string> known = {"range", "generate_series", "json_each", "json_tree"};
+  if (!known.contains(get.function.name) || !get.function.in_out_function ||
+      get.function.in_out_function_final || get.ordinality_idx.IsValid()) {
+    return Unsupported(get, "the table function " + get.function.name);
+  }
+  auto& child = *get.children[0];
+  duckdb::ColumnBindingResolver().VisitOperator(child);  // DuckDB leaves it to the physical plan
+  auto input = Visit(child);
+  auto arguments = Make(PlanNode::Kind::kProject, child);
+  bool casts = false;
+  for (size_t i = 0; i < child.types.size(); i++) {
+    auto column = duckdb::make_uniq<duckdb::BoundReferenceExpression>(child.types[i], i);
+    if (i < get.input_table_types.size() && get.input_table_types[i] != child.types[i]) {
+      casts = true;
+      arguments->types[i] = get.input_table_types[i];
+      arguments->expressions.push_back(CopyOf(*duckdb::BoundCastExpression::AddCastToType(
+          session_.context(), std::move(column), get.input_table_types[i])));
+    } else {
+      arguments->expressions.push_back(CopyOf(*column));
+    }
+  }
+  auto node = Make(PlanNode::Kind::kRowFunction, get);
+  auto function = std::make_shared<RowFunction>(get, arguments->types);
+  if (casts) {
+    arguments->inputs.push_back(std::move(input));
+    input = std::move(arguments);
+  }
+  node->row_function = std::move(function);
+  node->inputs.push_back(std::move(input));
   return node;
 }
 

@@ -55,6 +55,7 @@ class Translator {
   NodePtr Filter(duckdb::LogicalFilter& filter);
   NodePtr Project(LogicalOperator& op);
   NodePtr Unnest(LogicalOperator& op);
+  NodePtr OfEachRow(duckdb::LogicalGet& get);
   NodePtr Union(duckdb::LogicalSetOperation& op);
 
   // translate_clock.cc

@@ -5,6 +5,7 @@
 
 #include "duck/batch_plan.h"
 #include "duck/plan_node.h"
+#include "duck/row_function.h"
 #include "flow/aggregates/aggregate_state.h"
 #include "flow/operators/table.h"
 
@@ -101,6 +102,7 @@ CircuitBuilder::Built CircuitBuilder::Visit(const PlanNode& node) {
     case PlanNode::Kind::kClockFilter: built = ClockFilter(node); break;
     case PlanNode::Kind::kProject: built = Project(node); break;
     case PlanNode::Kind::kUnnest: built = Unnest(node); break;
+    case PlanNode::Kind::kRowFunction: built = RowFunction(node); break;
     case PlanNode::Kind::kUnionAll: built = UnionAll(node); break;
     case PlanNode::Kind::kAggregate: built = Aggregate(node); break;
     case PlanNode::Kind::kDistinct: built = Distinct(node); break;
@@ -280,6 +282,13 @@ CircuitBuilder::Built CircuitBuilder::Unnest(const PlanNode& node) {
   std::string identity = Print(node.expressions);
   auto* op = Add(MakeUnnest(session_, node.expressions, node.types, input->append_only()), {input},
                  identity, Describe(node));
+  return {op, Identity(op->types().size())};
+}
+
+CircuitBuilder::Built CircuitBuilder::RowFunction(const PlanNode& node) {
+  Operator* input = Dense(Visit(*node.inputs[0]), node.inputs[0]->types);
+  auto* op = Add(MakeRowFunction(session_, node.row_function, node.types, input->append_only()),
+                 {input}, node.row_function->identity, "");
   return {op, Identity(op->types().size())};
 }
 

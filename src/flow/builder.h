@@ -56,6 +56,7 @@ class CircuitBuilder {
   Built ClockFilter(const PlanNode& node);
   Built Project(const PlanNode& node);
   Built Unnest(const PlanNode& node);
+  Built RowFunction(const PlanNode& node);
   Built UnionAll(const PlanNode& node);
   Built Aggregate(const PlanNode& node);
   void MarkSummed(const PlanNode& aggregate);

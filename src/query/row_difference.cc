@@ -9,8 +9,6 @@
 namespace weir {
 namespace {
 
-constexpr double kTolerance = 1e-9;
-
 // A row as bytes: exact columns alone say which rows can be the same, floats say how close they
 // are.
 struct ComparedRow {
@@ -19,18 +17,20 @@ struct ComparedRow {
   TextRow text;
 };
 
-bool IsFloat(const duckdb::LogicalType& type) {
+bool IsCloseCompared(const duckdb::LogicalType& type, Nearness nearness) {
+  if (nearness == Nearness::kEstimate) return type.IsNumeric();
   return type.id() == duckdb::LogicalTypeId::FLOAT || type.id() == duckdb::LogicalTypeId::DOUBLE;
 }
 
-bool Close(double a, double b) {
+bool Close(double a, double b, Nearness nearness) {
   if (a == b || (std::isnan(a) && std::isnan(b))) return true;
-  return std::abs(a - b) <= kTolerance * std::max({std::abs(a), std::abs(b), 1.0});
+  double tolerance = nearness == Nearness::kEstimate ? 0.05 : 1e-9;
+  return std::abs(a - b) <= tolerance * std::max({std::abs(a), std::abs(b), 1.0});
 }
 
-bool Close(const ComparedRow& a, const ComparedRow& b) {
+bool Close(const ComparedRow& a, const ComparedRow& b, Nearness nearness) {
   return std::equal(a.floats.begin(), a.floats.end(), b.floats.begin(),
-                    [](double x, double y) { return Close(x, y); });
+                    [&](double x, double y) { return Close(x, y, nearness); });
 }
 
 void AppendField(std::string& key, const std::optional<std::string>& text) {
@@ -42,15 +42,17 @@ void AppendField(std::string& key, const std::optional<std::string>& text) {
 }
 
 ComparedRow RowAt(duckdb::DataChunk& chunk, duckdb::idx_t row,
-                  const std::vector<duckdb::LogicalType>& types) {
+                  const std::vector<duckdb::LogicalType>& types, Nearness nearness) {
   ComparedRow compared;
   for (duckdb::idx_t column = 0; column < types.size(); column++) {
     duckdb::Value value = chunk.GetValue(column, row);
     std::optional<std::string> text;
     if (!value.IsNull()) text = value.ToString();
-    if (IsFloat(types[column])) {
+    if (IsCloseCompared(types[column], nearness)) {
       compared.exact += value.IsNull() ? 'n' : 'f';
-      compared.floats.push_back(value.IsNull() ? NAN : value.GetValue<double>());
+      compared.floats.push_back(
+          value.IsNull() ? NAN
+                         : value.DefaultCastAs(duckdb::LogicalType::DOUBLE).GetValue<double>());
     } else {
       AppendField(compared.exact, text);
     }
@@ -71,22 +73,25 @@ std::string BitsOf(const ComparedRow& row) {
 using RowsByKey = std::unordered_map<std::string, std::vector<ComparedRow>>;
 
 template <typename Use>
-void ForEachRow(const Columns& rows, const std::vector<duckdb::LogicalType>& types, Use use) {
+void ForEachRow(const Columns& rows, const std::vector<duckdb::LogicalType>& types,
+                Nearness nearness, Use use) {
   for (auto& chunk : rows.chunks) {
-    for (duckdb::idx_t row = 0; row < chunk->size(); row++) use(RowAt(*chunk, row, types));
+    for (duckdb::idx_t row = 0; row < chunk->size(); row++)
+      use(RowAt(*chunk, row, types, nearness));
   }
 }
 
 }  // namespace
 
 RowDifference CompareRows(const Columns& expected, const Columns& actual,
-                          const std::vector<duckdb::LogicalType>& types, size_t shown) {
+                          const std::vector<duckdb::LogicalType>& types, size_t shown,
+                          Nearness nearness) {
   // Equal to the last bit first: that settles nearly all, whatever their number.
   RowsByKey unmatched;
-  ForEachRow(expected, types,
+  ForEachRow(expected, types, nearness,
              [&](ComparedRow row) { unmatched[BitsOf(row)].push_back(std::move(row)); });
   std::vector<ComparedRow> left;
-  ForEachRow(actual, types, [&](ComparedRow row) {
+  ForEachRow(actual, types, nearness, [&](ComparedRow row) {
     auto found = unmatched.find(BitsOf(row));
     if (found == unmatched.end() || found->second.empty()) {
       left.push_back(std::move(row));
@@ -103,7 +108,7 @@ RowDifference CompareRows(const Columns& expected, const Columns& actual,
   for (auto& row : left) {
     auto& same = candidates[row.exact];
     auto match = std::find_if(same.begin(), same.end(),
-                              [&](auto& candidate) { return Close(candidate, row); });
+                              [&](auto& candidate) { return Close(candidate, row, nearness); });
     if (match != same.end()) {
       std::swap(*match, same.back());
       same.pop_back();

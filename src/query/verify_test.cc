@@ -40,6 +40,20 @@ TEST(RowDifference, FloatsMayDifferByARoundingError) {
   EXPECT_EQ(Compare({{"a", "0"}}, {{"a", "NULL"}}).missing_rows, 1u);
 }
 
+TEST(RowDifference, EstimatesMayDifferByMore) {
+  const std::vector<Column> columns = {{"name", LogicalType::VARCHAR}, {"x", LogicalType::BIGINT}};
+  const std::vector<LogicalType> types = {LogicalType::VARCHAR, LogicalType::BIGINT};
+  auto missing = [&](const char* expected, const char* actual, Nearness nearness) {
+    return CompareRows(RowsOf(columns, {{"a", expected}}), RowsOf(columns, {{"a", actual}}), types,
+                       2, nearness)
+        .missing_rows;
+  };
+  EXPECT_EQ(missing("1000", "1040", Nearness::kEstimate), 0u);
+  EXPECT_EQ(missing("1000", "1100", Nearness::kEstimate), 1u);
+  EXPECT_EQ(missing("1000", "NULL", Nearness::kEstimate), 1u);
+  EXPECT_EQ(missing("1000", "1001", Nearness::kRounding), 1u);
+}
+
 TEST(RowDifference, NullIsNotTheEmptyText) {
   auto difference = Compare({{"NULL", "1"}}, {{"", "1"}});
   EXPECT_EQ(difference.missing_rows, 1u);

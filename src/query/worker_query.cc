@@ -32,10 +32,7 @@ constexpr int kViewDepth = 64;
 
 std::string UnknownRelation(const CatalogState& catalog, const std::string& name,
                             std::string& hint) {
-  std::vector<std::string_view> known;
-  for (auto& [key, stream] : catalog.streams) known.push_back(stream->name);
-  for (auto& [key, view] : catalog.views) known.push_back(view->name);
-  std::string nearest = NearestName(name, known.data(), known.data() + known.size());
+  std::string nearest = catalog.NearestRelation(name);
   if (!nearest.empty()) hint = "Did you mean \"" + nearest + "\"?";
   return "there is no stream, table or view \"" + name + "\"";
 }

@@ -17,6 +17,9 @@ class CatalogRelations : public Relations {
       : state_(state), session_(session) {}
   std::optional<Source> FindSource(const std::string& name) const override;
   std::optional<std::string> FindPlainView(const std::string& name) const override;
+  std::string NearestTo(const std::string& name) const override {
+    return state_.NearestRelation(name);
+  }
 
  private:
   const CatalogState& state_;

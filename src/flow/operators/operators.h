@@ -45,6 +45,9 @@ std::unique_ptr<Operator> MakeProject(SessionPtr session, std::vector<Expression
                                       bool append_only);
 std::unique_ptr<Operator> MakeUnnest(SessionPtr session, std::vector<ExpressionPtr> lists,
                                      RowTypes types, bool append_only);
+std::unique_ptr<Operator> MakeRowFunction(SessionPtr session,
+                                          std::shared_ptr<const RowFunction> function,
+                                          RowTypes types, bool append_only);
 std::unique_ptr<Operator> MakeConsolidate(RowTypes types);
 std::unique_ptr<Operator> MakeUnionAll(RowTypes types, bool append_only);
 std::unique_ptr<Operator> MakeConstant(RowTypes types,
