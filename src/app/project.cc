@@ -14,8 +14,10 @@
 #include "duck/errors.h"
 #include "duckdb/common/string_util.hpp"
 #include "query/dependencies.h"
+#include "query/late_views.h"
 #include "query/shut_in.h"
 #include "query/statements.h"
+#include "sql/event_time.h"
 
 namespace weir {
 namespace {
@@ -92,7 +94,7 @@ class Applier {
       }
     };
     each([&](auto& body) { Apply(body); });
-    ApplyDerived();
+    ApplyOrdered();
     ApplyPumps();
     each([&](auto& body) {
       if constexpr (std::is_same_v<std::decay_t<decltype(body)>, Comment>) ApplyComment(body);
@@ -107,7 +109,10 @@ class Applier {
   void Apply(const CreateStream& create) {
     if (create.query.empty()) Apply(create.stream);
   }
-  void Apply(const CreateView& create) { Apply(create.view); }
+  // Event time is spelled out by the streams there are: once they are all there (ApplyOrdered).
+  void Apply(const CreateView& create) {
+    if (!create.view.HasEventTime()) Apply(create.view);
+  }
   void Apply(const SetTimeZone& set) { SetZone(set.zone); }
   // Pumps come later: they may read views that stand further down.  Comments come last: what they
   // are about may be made of queries.
@@ -143,13 +148,11 @@ class Applier {
     CheckZoneMayChange(state_);
     if (state_.version > 0) done_.push_back("time zone is now " + zone);
     state_.time_zone = zone;
-    for (auto& [name, view] : state_.views) Renew(name);
-  }
-
-  void Renew(const std::string& name) {
-    auto renewed = std::make_shared<View>(*state_.views.at(name));
-    renewed->id = state_.next_id++;
-    state_.views[name] = renewed;
+    for (auto& [name, view] : state_.views) {
+      auto renewed = std::make_shared<View>(*view);
+      renewed->id = state_.next_id++;
+      view = std::move(renewed);
+    }
   }
 
   void Apply(const Stream& wanted) {
@@ -167,6 +170,7 @@ class Applier {
     } else {
       stream->id = found->second->id;
       stream->comment = found->second->comment;
+      if (found->second->watermark != wanted.watermark) watermarks_changed_.push_back(wanted.name);
       if (!SameColumns(*found->second, wanted)) {
         throw Error(ErrorCode::kConflict,
                     "the columns of " + KindOf(wanted) + "\"" + wanted.name +
@@ -189,13 +193,14 @@ class Applier {
     }
     auto view = std::make_shared<View>(wanted);
     view->from_project = true;
+    SpellOutEventTime(*view, state_);
     auto found = state_.views.find(name);
     if (found == state_.views.end()) {
       view->id = state_.next_id++;
       done_.push_back("view " + wanted.name + " is new and is filled from history");
     } else {
       view->comment = found->second->comment;
-      bool same = found->second->query == wanted.query &&
+      bool same = found->second->Planned() == view->Planned() &&
                   found->second->materialized == wanted.materialized;
       view->id = same ? found->second->id : state_.next_id++;
       if (!same) {
@@ -203,7 +208,8 @@ class Applier {
         changed_.push_back(wanted.name);
       }
     }
-    state_.views[name] = view;
+    PutView(state_, view);
+    for (auto& late : LateViewsOf(state_, view->name)) named_.push_back(Lower(late));
   }
 
   void ApplyComment(const Comment& comment) {
@@ -225,41 +231,52 @@ class Applier {
     }
   }
 
-  // Streams made of queries, once what they read is there: one may read another.
-  void ApplyDerived() {
+  // Streams made of queries, and views with event time, once what they read is there: one may read
+  // another.
+  void ApplyOrdered() {
     std::vector<const Statement*> left;
     for (auto& statement : project_.statements) {
       auto* create = std::get_if<CreateStream>(&statement.body);
-      if (create && !create->query.empty()) left.push_back(&statement);
+      auto* view = std::get_if<CreateView>(&statement.body);
+      bool waits = (create && !create->query.empty()) || (view && view->view.HasEventTime());
+      if (waits) left.push_back(&statement);
     }
     while (!left.empty()) {
       std::vector<const Statement*> later;
       for (auto* statement : left) {
-        auto& create = std::get<CreateStream>(statement->body);
         bool waits = std::any_of(left.begin(), left.end(), [&](auto* other) {
-          return other != statement && ReadsThrough(create.query, NameOf(*other));
+          return other != statement && ReadsThrough(QueryOf(*statement), NameOf(*other));
         });
         if (waits) {
           later.push_back(statement);
+        } else if (auto* view = std::get_if<CreateView>(&statement->body)) {
+          Placed(*statement, [&] { Apply(view->view); });
         } else {
-          Placed(*statement, [&] { ApplyDerived(create); });
+          Placed(*statement, [&] { ApplyDerived(std::get<CreateStream>(statement->body)); });
         }
       }
       if (later.size() == left.size()) {
-        throw Error(ErrorCode::kInvalidSql, "stream \"" + NameOf(*left[0]) + "\" reads itself");
+        bool view = std::holds_alternative<CreateView>(left[0]->body);
+        throw Error(ErrorCode::kInvalidSql, std::string(view ? "view" : "stream") + " \"" +
+                                                NameOf(*left[0]) + "\" reads itself");
       }
       left = std::move(later);
     }
   }
 
   static std::string NameOf(const Statement& statement) {
+    if (auto* create = std::get_if<CreateView>(&statement.body)) return create->view.name;
     return std::get<CreateStream>(statement.body).stream.name;
   }
+  static std::string QueryOf(const Statement& statement) {
+    if (auto* create = std::get_if<CreateView>(&statement.body)) return create->view.query;
+    return std::get<CreateStream>(statement.body).query;
+  }
 
-  // Whether a query reads an object, itself or through views.
+  // Whether a query reads an object or its late rows, itself or through views.
   bool ReadsThrough(const std::string& query, const std::string& name, int depth = 0) const {
     for (auto& read : NamesIn(query)) {
-      if (read == Lower(name)) return true;
+      if (read == Lower(name) || read.starts_with(Lower(name) + "_late")) return true;
       auto view = depth < 64 ? state_.FindView(read) : nullptr;
       if (view && ReadsThrough(view->query, name, depth + 1)) return true;
     }
@@ -413,6 +430,15 @@ class Applier {
   }
 
   void RenewDependents() {
+    for (auto& stream : watermarks_changed_) {
+      for (auto& name : DependentsOf(state_, stream).views) {
+        auto view = state_.FindView(name);
+        if (!view || !view->HasEventTime()) continue;
+        RenewView(state_, name);
+        changed_.push_back(name);
+        done_.push_back("view " + name + " is filled again by the new watermark of " + stream);
+      }
+    }
     for (auto& name : changed_) {
       auto dependents = DependentsOf(state_, name);
       if (!dependents.pumps.empty()) {
@@ -422,7 +448,7 @@ class Applier {
                         ", and what was emitted cannot be taken back",
                     "Give the new view another name, and a pump of its own.");
       }
-      for (auto& dependent : dependents.views) Renew(Lower(dependent));
+      for (auto& dependent : dependents.views) RenewView(state_, dependent);
     }
     for (auto& [name, pump] : state_.pumps) {
       if (state_.FindStream(pump->stream)) continue;
@@ -434,7 +460,7 @@ class Applier {
   const Project& project_;
   CatalogState& state_;
   Views& views_;
-  std::vector<std::string> named_, pumps_named_, changed_, done_;
+  std::vector<std::string> named_, pumps_named_, changed_, watermarks_changed_, done_;
 };
 
 // Several errors told as one.
@@ -489,7 +515,7 @@ std::vector<Error> BindingErrors(const Project& project, const CatalogState& sta
   for (auto& [name, view] : state.views) {
     try {
       CheckShutIn(view->query);
-      views.Bind(state, view->query);
+      views.Bind(state, view->Planned());
     } catch (const Error& error) {
       failed.emplace_back(view, InItsFile(project, *view, error));
     }

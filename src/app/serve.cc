@@ -223,10 +223,10 @@ int RunCheck(const std::string& folder) {
   }
   for (auto& [name, view] : state->views) {
     Say(fmt::format("{}view {}", view->materialized ? "materialized " : "", view->name));
-    for (auto& column : engine->Bind(*state, view->query)) {
+    for (auto& column : engine->Bind(*state, view->Planned())) {
       Say(fmt::format("  {} {}", column.name, column.type.ToString()));
     }
-    if (view->materialized) Say("  kept by: " + engine->RungOf(view->query));
+    if (view->materialized) Say("  kept by: " + engine->RungOf(view->Planned()));
   }
   log->Close();
   return 0;

@@ -31,9 +31,14 @@ struct Column {
 
 enum class UnknownFields { kIgnore, kReject };
 
+// How far event time has got: the highest `column` - `delay` so far.  Once no row came for
+// `idle_timeout`, it goes on with the clock; without one it waits for the next row.
 struct Watermark {
+  static constexpr Micros kIdleTimeout = 60'000'000;
   std::string column;
   Micros delay = 0;
+  std::optional<Micros> idle_timeout = kIdleTimeout;
+  bool operator==(const Watermark&) const = default;
 };
 
 // The file a table's rows come from; read again now and then.
@@ -78,10 +83,19 @@ struct View {
   uint32_t id = 0;  // for life, never reused; 0 in no catalog
   std::string name;
   std::string query;  // the SELECT
+  // The same with its event time spelled out (sql/event_time.h), when it says something about it.
+  std::string spelled_out;
+  bool on_window_close = false;            // EMIT ON WINDOW CLOSE
+  std::optional<Micros> allowed_lateness;  // WITH (allowed_lateness = ...)
+  std::string late_of;                     // the view whose late rows these are, or empty
   bool materialized = true;
   std::string comment;
   std::string sql;  // the CREATE statement, as written
   bool from_project = false;
+
+  // What is planned, kept and asked.
+  const std::string& Planned() const { return spelled_out.empty() ? query : spelled_out; }
+  bool HasEventTime() const { return on_window_close || allowed_lateness.has_value(); }
 };
 
 // A standing INSERT INTO stream SELECT: what its query says becomes events of the stream, each row
@@ -95,7 +109,7 @@ struct Pump {
   // What the query said up to here is not emitted.
   struct Start {
     Offset offset;
-    Micros clock = 0;
+    Micros clock = 0, log_time = 0;
   };
   std::optional<Start> start;
   std::string comment;

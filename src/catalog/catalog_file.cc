@@ -71,6 +71,11 @@ class Writer {
     if (stream.watermark) {
       Text(object, "watermark_column", stream.watermark->column);
       Number(object, "watermark_delay", static_cast<uint64_t>(stream.watermark->delay));
+      if (auto idle = stream.watermark->idle_timeout) {
+        Number(object, "watermark_idle_timeout", static_cast<uint64_t>(*idle));
+      } else {
+        Bool(object, "watermark_never_idle", true);
+      }
     }
     if (stream.IsTable()) {
       auto* key = yyjson_mut_obj_add_arr(document_, object, "primary_key");
@@ -96,6 +101,12 @@ class Writer {
     Number(object, "id", view.id);
     Text(object, "name", view.name);
     Text(object, "query", view.query);
+    if (!view.spelled_out.empty()) Text(object, "spelled_out", view.spelled_out);
+    if (view.on_window_close) Bool(object, "on_window_close", true);
+    if (view.allowed_lateness) {
+      Number(object, "allowed_lateness", static_cast<uint64_t>(*view.allowed_lateness));
+    }
+    if (!view.late_of.empty()) Text(object, "late_of", view.late_of);
     Text(object, "sql", view.sql);
     Text(object, "comment", view.comment);
     Bool(object, "materialized", view.materialized);
@@ -116,6 +127,7 @@ class Writer {
     if (pump.start) {
       Number(object, "start_offset", pump.start->offset.value);
       Number(object, "start_clock", static_cast<uint64_t>(pump.start->clock));
+      Number(object, "start_log_time", static_cast<uint64_t>(pump.start->log_time));
     }
     Text(object, "sql", pump.sql);
     Text(object, "comment", pump.comment);
@@ -148,6 +160,10 @@ uint64_t Number(yyjson_val* object, const char* key) {
   return yyjson_get_uint(value);
 }
 bool Bool(yyjson_val* object, const char* key) { return yyjson_get_bool(Get(object, key)); }
+std::optional<Micros> MaybeMicros(yyjson_val* object, const char* key) {
+  if (!yyjson_obj_get(object, key)) return std::nullopt;
+  return static_cast<Micros>(Number(object, key));
+}
 
 std::shared_ptr<const Stream> ReadStream(yyjson_val* object) {
   auto stream = std::make_shared<Stream>();
@@ -161,8 +177,11 @@ std::shared_ptr<const Stream> ReadStream(yyjson_val* object) {
   stream->dedup_key = Text(object, "dedup_key");
   stream->dedup_window = static_cast<Micros>(Number(object, "dedup_window"));
   if (yyjson_obj_get(object, "watermark_column")) {
-    stream->watermark = Watermark{Text(object, "watermark_column"),
-                                  static_cast<Micros>(Number(object, "watermark_delay"))};
+    Watermark watermark{Text(object, "watermark_column"),
+                        static_cast<Micros>(Number(object, "watermark_delay"))};
+    if (auto idle = MaybeMicros(object, "watermark_idle_timeout")) watermark.idle_timeout = idle;
+    if (yyjson_obj_get(object, "watermark_never_idle")) watermark.idle_timeout.reset();
+    stream->watermark = watermark;
   }
   size_t index, count;
   yyjson_val* entry;
@@ -193,6 +212,10 @@ std::shared_ptr<const View> ReadView(yyjson_val* object) {
   view->id = static_cast<uint32_t>(Number(object, "id"));
   view->name = Text(object, "name");
   view->query = Text(object, "query");
+  if (yyjson_obj_get(object, "spelled_out")) view->spelled_out = Text(object, "spelled_out");
+  view->on_window_close = yyjson_obj_get(object, "on_window_close") != nullptr;
+  view->allowed_lateness = MaybeMicros(object, "allowed_lateness");
+  if (yyjson_obj_get(object, "late_of")) view->late_of = Text(object, "late_of");
   view->sql = Text(object, "sql");
   view->comment = Text(object, "comment");
   view->materialized = Bool(object, "materialized");
@@ -214,7 +237,8 @@ std::shared_ptr<const Pump> ReadPump(yyjson_val* object) {
   pump->query = Text(object, "query");
   if (yyjson_obj_get(object, "start_offset")) {
     pump->start = Pump::Start{Offset{Number(object, "start_offset")},
-                              static_cast<Micros>(Number(object, "start_clock"))};
+                              static_cast<Micros>(Number(object, "start_clock")),
+                              MaybeMicros(object, "start_log_time").value_or(0)};
   }
   pump->sql = Text(object, "sql");
   pump->comment = Text(object, "comment");

@@ -202,6 +202,16 @@ std::string Describe(const PlanNode& node) {
     case PlanNode::Kind::kSession:
       return "of (" + List(node.session.groups, ", ") + ") by " + Describe(node.session.time) +
              " gap " + std::to_string(node.session.gap / 1000) + " ms";
+    case PlanNode::Kind::kWindowClose: {
+      std::string text = Describe(node.window_close.end);
+      auto millis = node.window_close.lateness / 1000;
+      if (millis) text += " + " + std::to_string(millis) + " ms";
+      text += " passed by the watermark of ";
+      for (auto& stream : node.window_close.streams) {
+        text += (text.ends_with(" of ") ? "" : ", ") + stream;
+      }
+      return text;
+    }
     case PlanNode::Kind::kSetOperation:
       return std::string(node.is_except ? "EXCEPT" : "INTERSECT") +
              (node.keeps_copies ? " ALL" : "");

@@ -28,6 +28,7 @@ namespace {
 constexpr const char* kSourceFunction = "weir_source";
 const duckdb::column_t kOffsetId = (duckdb::column_t(1) << 63) + 1000;
 const duckdb::column_t kArrivalTimeId = (duckdb::column_t(1) << 63) + 1001;
+const duckdb::column_t kWatermarkId = (duckdb::column_t(1) << 63) + 1002;
 
 // Carries the relations of the query being planned to the binder's callbacks.
 struct PlanningState : duckdb::ClientContextState {
@@ -77,6 +78,9 @@ duckdb::virtual_column_map_t VirtualColumns(duckdb::ClientContext&,
     columns.insert({kOffsetId, duckdb::TableColumn("_offset", duckdb::LogicalType::UBIGINT)});
     columns.insert(
         {kArrivalTimeId, duckdb::TableColumn("_arrival_time", duckdb::LogicalType::TIMESTAMP_TZ)});
+    if (auto& type = data->Cast<SourceBindData>().source.watermark) {
+      columns.insert({kWatermarkId, duckdb::TableColumn("_watermark", *type)});
+    }
   }
   return columns;
 }
@@ -196,6 +200,8 @@ std::optional<SourceScan> AsSourceScan(const duckdb::LogicalGet& get) {
       scan.columns.push_back(kScanOffset);
     } else if (id == kArrivalTimeId) {
       scan.columns.push_back(kScanArrivalTime);
+    } else if (id == kWatermarkId) {
+      scan.columns.push_back(kScanWatermark);
     } else if (id == duckdb::COLUMN_IDENTIFIER_EMPTY || id == duckdb::COLUMN_IDENTIFIER_ROW_ID) {
       scan.columns.push_back(kScanNothing);
     } else {

@@ -24,6 +24,7 @@ class Relations {
     std::vector<std::string> names;
     std::vector<duckdb::LogicalType> types;
     bool is_stream = false;  // has the hidden columns _offset and _arrival_time
+    std::optional<duckdb::LogicalType> watermark;  // has _watermark, of this type
   };
   virtual ~Relations() = default;
   virtual std::optional<Source> FindSource(const std::string& name) const = 0;

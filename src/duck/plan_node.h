@@ -29,6 +29,7 @@ struct SourceScan {
 inline constexpr size_t kScanOffset = static_cast<size_t>(-1);
 inline constexpr size_t kScanArrivalTime = static_cast<size_t>(-2);
 inline constexpr size_t kScanNothing = static_cast<size_t>(-3);  // only the number of rows counts
+inline constexpr size_t kScanWatermark = static_cast<size_t>(-4);
 
 enum class Comparison { kEqual, kNotEqual, kLess, kLessOrEqual, kGreater, kGreaterOrEqual };
 
@@ -99,6 +100,13 @@ struct SessionCall {
   Micros gap = 0;
 };
 
+// Rows whose window is closed: `end` + `lateness` is not above any of the streams' watermarks.
+struct WindowCloseCall {
+  ExpressionPtr end;  // microseconds
+  Micros lateness = 0;
+  std::vector<std::string> streams;
+};
+
 // What is computed again, by DuckDB's batch operators, for the keys that were touched.
 struct BatchCall {
   std::shared_ptr<const BatchPattern> pattern;
@@ -162,6 +170,7 @@ struct PlanNode {
     kTop,
     kGroupTop,
     kSession,
+    kWindowClose,
     kSetOperation,
     kBatch,
     kWindow,
@@ -186,6 +195,7 @@ struct PlanNode {
   JoinCall join;                                    // kJoin
   GroupTopCall group_top;                           // kGroupTop
   SessionCall session;                           // kSession; start and last time follow the input
+  WindowCloseCall window_close;                  // kWindowClose
   BatchCall batch;                               // kBatch
   WindowCall window;                             // kWindow
   RecursionCall recursion;                       // kRecursion

@@ -1,6 +1,7 @@
 #include "duck/session.h"
 
 #include "base/error.h"
+#include "duck/event_time_functions.h"
 #include "duck/plan.h"
 #include "duck/transaction_time.h"
 #include "duckdb/main/config.hpp"
@@ -26,6 +27,7 @@ Kernel::Kernel() {
   config.SetOptionByName("autoinstall_known_extensions", duckdb::Value::BOOLEAN(false));
   database_ = std::make_unique<duckdb::DuckDB>(nullptr, &config);
   InstallSources(*database_);
+  InstallEventTimeFunctions(*database_);
   duckdb::Connection connection(*database_);
   auto set = connection.Query(std::string("SET GLOBAL disabled_optimizers = '") +
                               kDisabledOptimizers + "'");

@@ -3,6 +3,7 @@
 #include <set>
 
 #include "duck/clock_functions.h"
+#include "duck/event_time_functions.h"
 #include "duck/row_function.h"
 #include "duck/translator.h"
 #include "duckdb/execution/column_binding_resolver.hpp"
@@ -32,8 +33,12 @@ NodePtr Translator::Filter(duckdb::LogicalFilter& filter) {
   if (!input) input = Visit(*filter.children[0]);
   auto node = Make(PlanNode::Kind::kFilter, filter);
   node->types = input->types;
-  std::vector<const Expression*> on_clock;
+  std::vector<const Expression*> on_clock, closed;
   for (auto& expression : filter.expressions) {
+    if (AsClosed(*expression)) {
+      closed.push_back(expression.get());
+      continue;
+    }
     if (IsUndetermined(*expression)) return Unsupported(filter, "a random value");
     if (UsesClock(*expression)) {
       on_clock.push_back(expression.get());
@@ -54,6 +59,7 @@ NodePtr Translator::Filter(duckdb::LogicalFilter& filter) {
                          "ts > now() - INTERVAL 1 HOUR.");
     }
   }
+  result = WindowClose(result, closed);
   if (filter.projection_map.empty()) return result;
   auto kept = Make(PlanNode::Kind::kProject, filter);
   for (auto column : filter.projection_map) {
@@ -61,6 +67,27 @@ NodePtr Translator::Filter(duckdb::LogicalFilter& filter) {
   }
   kept->inputs.push_back(std::move(result));
   return kept;
+}
+
+// One node for each end: of several streams the last to pass it closes the window.
+NodePtr Translator::WindowClose(NodePtr input, const std::vector<const Expression*>& closed) {
+  std::vector<std::string> ends;
+  for (auto* predicate : closed) {
+    auto one = AsClosed(*predicate);
+    std::string end = Fingerprint(*one->end) + "+" + std::to_string(one->lateness);
+    if (!ends.empty() && ends.back() == end) {
+      input->window_close.streams.push_back(one->stream);
+      continue;
+    }
+    ends.push_back(end);
+    auto node = std::make_shared<PlanNode>();
+    node->kind = PlanNode::Kind::kWindowClose;
+    node->types = input->types;
+    node->window_close = {one->end, one->lateness, {one->stream}};
+    node->inputs.push_back(std::move(input));
+    input = std::move(node);
+  }
+  return input;
 }
 
 NodePtr Translator::Project(LogicalOperator& op) {

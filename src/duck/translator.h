@@ -53,6 +53,7 @@ class Translator {
   // translate_rows.cc
   NodePtr Get(duckdb::LogicalGet& get);
   NodePtr Filter(duckdb::LogicalFilter& filter);
+  NodePtr WindowClose(NodePtr input, const std::vector<const Expression*>& closed);
   NodePtr Project(LogicalOperator& op);
   NodePtr Unnest(LogicalOperator& op);
   NodePtr OfEachRow(duckdb::LogicalGet& get);

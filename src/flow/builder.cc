@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "duck/batch_plan.h"
+#include "duck/event_time_functions.h"
 #include "duck/plan_node.h"
 #include "duck/row_function.h"
 #include "flow/aggregates/aggregate_state.h"
@@ -11,12 +12,6 @@
 
 namespace weir {
 namespace {
-
-std::vector<size_t> Identity(size_t count) {
-  std::vector<size_t> columns(count);
-  std::iota(columns.begin(), columns.end(), size_t{0});
-  return columns;
-}
 
 std::string Print(const std::vector<ExpressionPtr>& expressions) {
   std::string text;
@@ -109,6 +104,7 @@ CircuitBuilder::Built CircuitBuilder::Visit(const PlanNode& node) {
     case PlanNode::Kind::kJoin: built = Join(node); break;
     case PlanNode::Kind::kGroupTop: built = GroupTop(node); break;
     case PlanNode::Kind::kSession: built = Session(node); break;
+    case PlanNode::Kind::kWindowClose: built = WindowClose(node); break;
     case PlanNode::Kind::kSetOperation: built = SetOperation(node); break;
     case PlanNode::Kind::kBatch: built = Batch(node); break;
     case PlanNode::Kind::kWindow: built = Window(node); break;
@@ -134,6 +130,7 @@ void CircuitBuilder::MarkRead(Operator* op, const std::vector<bool>& used) {
   if (auto* source = dynamic_cast<SourceOperator*>(op)) {
     auto& reads = source->reads();
     for (size_t i = 0; i < reads.size() && i < used.size(); i++) reads[i] = reads[i] || used[i];
+    if (source->has_watermark() && reads.back()) source->KeepTime();
     source->OutputsChanged();
   } else if (op->name() == "filter" || op->name() == "bucket") {
     MarkRead(op->inputs[0], used);
@@ -180,6 +177,7 @@ CircuitBuilder::Built CircuitBuilder::Source(const PlanNode& node) {
     visible = named.stream_types.size();
     auto* source = AddSource(node.scan.name, named);
     built.op = source;
+    built.prompt = named.primary_key.empty() && named.append_only;
     if (!named.primary_key.empty()) {
       visible--;
       built.op = AddTable(source, named, node.scan);
@@ -190,16 +188,21 @@ CircuitBuilder::Built CircuitBuilder::Source(const PlanNode& node) {
       Built view = Visit(*named.plan.root);
       RowTypes types(named.plan.types.begin(), named.plan.types.end());
       Operator* dense = Dense(view, types);
-      found = views_.emplace(node.scan.name, Built{dense, Identity(types.size())}).first;
+      found = views_
+                  .emplace(node.scan.name,
+                           Built{dense, Identity(types.size()), DenseBounds(view, types)})
+                  .first;
       plans_.push_back(named.plan.root);
     }
     built.op = found->second.op;
+    built.bounds = found->second.bounds;
     visible = built.op->types().size();
   }
   for (size_t column : node.scan.columns) {
     switch (column) {
       case kScanOffset: built.columns.push_back(visible); break;
       case kScanArrivalTime: built.columns.push_back(visible + 1); break;
+      case kScanWatermark: built.columns.push_back(visible + 2); break;
       case kScanNothing: built.columns.push_back(0); break;  // nobody looks at it
       default: built.columns.push_back(column);
     }
@@ -224,6 +227,12 @@ Operator* CircuitBuilder::AddTable(Operator* changes, const Named& named, const 
   return Add(MakeTable(std::move(spec)), {changes}, identity, scan.name);
 }
 
+std::vector<size_t> CircuitBuilder::Identity(size_t count) {
+  std::vector<size_t> columns(count);
+  std::iota(columns.begin(), columns.end(), size_t{0});
+  return columns;
+}
+
 CircuitBuilder::Built CircuitBuilder::Filter(const PlanNode& node) {
   Built built = Visit(*node.inputs[0]);
   // One operator for each predicate: views that share only some of them share those.  Plain tests
@@ -245,6 +254,11 @@ CircuitBuilder::Built CircuitBuilder::Filter(const PlanNode& node) {
   for (auto& test : tests) {
     built.op = Add(MakeFilter(session_, {test.moved}, built.op->types(), built.op->append_only()),
                    {built.op}, test.identity, Describe(test.told));
+    auto on_time = built.prompt ? AsOnTime(test.moved) : std::nullopt;
+    if (on_time) {
+      built.bounds.push_back(
+          {{on_time->end, on_time->lateness}, Watermark({on_time->stream}), on_time->stream});
+    }
   }
   return built;
 }
@@ -270,19 +284,23 @@ CircuitBuilder::Built CircuitBuilder::ClockFilter(const PlanNode& node) {
 
 CircuitBuilder::Built CircuitBuilder::Project(const PlanNode& node) {
   Built input = Visit(*node.inputs[0]);
-  auto* op = AddProject(input.op, Over(input, node.expressions), Describe(node));
-  return {op, Identity(op->types().size())};
+  auto expressions = Over(input, node.expressions);
+  auto bounds = BoundsOver(input.bounds, expressions);
+  auto* op = AddProject(input.op, std::move(expressions), Describe(node));
+  return {op, Identity(op->types().size()), std::move(bounds), input.prompt};
 }
 
 CircuitBuilder::Built CircuitBuilder::Unnest(const PlanNode& node) {
-  Operator* input = Dense(Visit(*node.inputs[0]), node.inputs[0]->types);
+  Built below = Visit(*node.inputs[0]);
+  Operator* input = Dense(below, node.inputs[0]->types);
   if (summed_.contains(&node)) {
     input = Add(MakeConsolidate(input->types()), {input}, "", "equal rows of a step");
   }
   std::string identity = Print(node.expressions);
   auto* op = Add(MakeUnnest(session_, node.expressions, node.types, input->append_only()), {input},
                  identity, Describe(node));
-  return {op, Identity(op->types().size())};
+  return {op, Identity(op->types().size()), DenseBounds(below, node.inputs[0]->types),
+          below.prompt};
 }
 
 CircuitBuilder::Built CircuitBuilder::RowFunction(const PlanNode& node) {
@@ -303,12 +321,21 @@ CircuitBuilder::Built CircuitBuilder::UnionAll(const PlanNode& node) {
   return {op, Identity(op->types().size())};
 }
 
-Operator* CircuitBuilder::AddAggregate(Operator* input, AggregateSpec spec, std::string detail) {
+Operator* CircuitBuilder::AddAggregate(Operator* input, AggregateSpec spec, std::string detail,
+                                       Operator* watermark) {
   std::string identity = Print(spec.groups) + (spec.global ? "global" : "") + "/";
   for (auto& call : spec.aggregates) identity += Print(call) + "/";
   bool append_only = input->append_only();
   identity += append_only ? "growing" : "";
-  return Add(MakeAggregate(session_, std::move(spec), append_only), {input}, identity,
+  std::vector<Operator*> inputs{input};
+  if (spec.expiry) {
+    identity += Fingerprint(*spec.expiry->end) + "+" + std::to_string(spec.expiry->lateness) +
+                (spec.on_close ? "close" : "free");
+    detail += spec.on_close ? "; comes once when it closes, then its state is freed"
+                            : "; state is freed when it closes";
+    inputs.push_back(watermark);
+  }
+  return Add(MakeAggregate(session_, std::move(spec), append_only), inputs, identity,
              std::move(detail));
 }
 
@@ -319,6 +346,7 @@ CircuitBuilder::Built CircuitBuilder::Aggregate(const PlanNode& node) {
                 (node.grouping_sets.size() == 1 && node.grouping_sets[0] == all));
   if (plain) {
     if (auto bucketed = BucketedAggregate(node)) return *bucketed;
+    if (auto on_close = AggregateOnClose(node)) return *on_close;
   }
   MarkSummed(node);
   Built input = Visit(*node.inputs[0]);
@@ -358,9 +386,24 @@ CircuitBuilder::Built CircuitBuilder::GroupingSet(const PlanNode& node, const Bu
     spec.aggregates.push_back(std::move(call));
   }
   spec.global = set.empty();
-  auto* op = AddAggregate(input.op, std::move(spec), Describe(node));
+  auto bounds = BoundsOver(input.bounds, spec.groups);
+  Operator* watermark = nullptr;
+  // DuckDB's own states are not given back one by one: with such, groups stay.
+  bool native = std::any_of(spec.aggregates.begin(), spec.aggregates.end(),
+                            [&](auto& call) { return IsNative(call, input.op->append_only()); });
+  if (!bounds.empty() && !native) {
+    spec.expiry = bounds[0].expiry;
+    watermark = bounds[0].watermark;
+  }
+  auto* op = AddAggregate(input.op, std::move(spec), Describe(node), watermark);
+  if (!bounds.empty() && native) {
+    op->upkeep.Add(Upkeep::Rung::kClosedForm,
+                   "groups of windows that are over stay in memory, for a state of DuckDB's is not "
+                   "given back by itself",
+                   "With EMIT ON WINDOW CLOSE they go.");
+  }
   if (set.size() == node.groups.size() && node.grouping_calls.empty()) {
-    return {op, Identity(op->types().size())};
+    return {op, Identity(op->types().size()), std::move(bounds)};
   }
   std::vector<ExpressionPtr> columns;
   for (size_t group = 0; group < node.groups.size(); group++) {
@@ -485,8 +528,14 @@ CircuitBuilder::Built CircuitBuilder::Distinct(const PlanNode& node) {
   for (size_t i = 0; i < node.types.size(); i++) {
     spec.groups.push_back(Over(input, ColumnReference(i, node.types[i])));
   }
-  auto* op = AddAggregate(input.op, std::move(spec), "distinct");
-  return {op, Identity(op->types().size())};
+  auto bounds = BoundsOver(input.bounds, spec.groups);
+  Operator* watermark = nullptr;
+  if (!bounds.empty()) {
+    spec.expiry = bounds[0].expiry;
+    watermark = bounds[0].watermark;
+  }
+  auto* op = AddAggregate(input.op, std::move(spec), "distinct", watermark);
+  return {op, Identity(op->types().size()), std::move(bounds)};
 }
 
 CircuitBuilder::Built CircuitBuilder::Join(const PlanNode& node) {
@@ -524,16 +573,35 @@ CircuitBuilder::Built CircuitBuilder::GroupTop(const PlanNode& node) {
 }
 
 CircuitBuilder::Built CircuitBuilder::Session(const PlanNode& node) {
-  Operator* input = Dense(Visit(*node.inputs[0]), node.inputs[0]->types);
+  Built below = Visit(*node.inputs[0]);
+  auto bounds = DenseBounds(below, node.inputs[0]->types);
+  Operator* input = Dense(below, node.inputs[0]->types);
+  bool rows_go = !input->append_only();
   auto& call = node.session;
   if (summed_.contains(&node)) {
     input = Add(MakeConsolidate(input->types()), {input}, "", "equal rows of a step");
   }
   std::string identity = Print(call.groups) + "/" + Fingerprint(*call.time) + "/" +
                          std::to_string(call.gap) + (input->append_only() ? "growing" : "");
-  auto* op = Add(MakeSession(session_, call, input->types(), input->append_only()), {input},
-                 identity, Describe(node));
-  return {op, Identity(op->types().size())};
+  std::string detail = Describe(node);
+  std::vector<Operator*> inputs{input};
+  std::optional<Micros> lateness;
+  std::vector<Bound> over;
+  for (auto& bound : bounds) {
+    bool by_time = Fingerprint(*bound.expiry.end) == Fingerprint(*call.time);
+    if (!by_time || rows_go || lateness) continue;
+    lateness = bound.expiry.lateness;
+    inputs.push_back(bound.watermark);
+    identity += "free" + std::to_string(*lateness);
+    detail += "; state is freed when no row can join";
+    // A session is over when a row that could still join it would be late.
+    auto last = ColumnReference(input->types().size() + 1, TypeOf(call.time));
+    over.push_back(bound);
+    over.back().expiry = {last, *lateness + call.gap};
+  }
+  auto* op = Add(MakeSession(session_, call, input->types(), input->append_only(), lateness),
+                 inputs, identity, detail);
+  return {op, Identity(op->types().size()), std::move(over)};
 }
 
 CircuitBuilder::Built CircuitBuilder::SetOperation(const PlanNode& node) {
@@ -650,9 +718,14 @@ CircuitBuilder::Built CircuitBuilder::Recursion(const PlanNode& node) {
 }
 
 SourceOperator* CircuitBuilder::AddSource(const std::string& name, const Named& named) {
-  auto* op =
-      Add(std::make_unique<SourceOperator>(named.identity, named.stream_types, named.stream_names),
-          {}, named.identity, name);
+  std::string identity = named.identity;
+  if (auto& watermark = named.watermark) {
+    identity += "/" + std::to_string(watermark->column) + "-" + std::to_string(watermark->delay) +
+                "~" + (watermark->idle_timeout ? std::to_string(*watermark->idle_timeout) : "");
+  }
+  auto* op = Add(std::make_unique<SourceOperator>(named.identity, named.stream_types,
+                                                  named.stream_names, named.watermark),
+                 {}, identity, name);
   if (!named.append_only) op->SetAppendOnly(false);
   return static_cast<SourceOperator*>(op);
 }

@@ -17,10 +17,11 @@ class CircuitBuilder {
   // What a source name in a plan stands for.
   struct Named {
     bool is_stream = false;
-    RowTypes stream_types;                  // of a stream
-    std::vector<std::string> stream_names;  // of its columns, for people
-    std::vector<size_t> primary_key;        // of a table: a stream of its changes
-    std::string identity;                   // tells streams apart that had the same name
+    RowTypes stream_types;                   // of a stream
+    std::vector<std::string> stream_names;   // of its columns, for people
+    std::vector<size_t> primary_key;         // of a table: a stream of its changes
+    std::string identity;                    // tells streams apart that had the same name
+    std::optional<WatermarkSpec> watermark;  // of a stream
     bool append_only = true;
     Plan plan;  // of a materialized view
   };
@@ -41,10 +42,18 @@ class CircuitBuilder {
   const std::string& hint() const { return hint_; }  // what would help; "" when nothing is known
 
  private:
+  // What is over by a watermark: `expiry` over the rows of an operator.
+  struct Bound {
+    Expiry expiry;
+    Operator* watermark = nullptr;
+    std::string stream;  // whose rows they are
+  };
   // An operator and where each column of the plan node stands in its rows.
   struct Built {
     Operator* op = nullptr;
     std::vector<size_t> columns;
+    std::vector<Bound> bounds = {};
+    bool prompt = false;  // a row comes when its event does, and never goes
   };
   struct NotIncremental {
     std::string reason, hint;
@@ -67,6 +76,8 @@ class CircuitBuilder {
   Built GroupTop(const PlanNode& node);
   Built Session(const PlanNode& node);
   Built SetOperation(const PlanNode& node);
+  Built WindowClose(const PlanNode& node);
+  std::optional<Built> AggregateOnClose(const PlanNode& node);
   Built Batch(const PlanNode& node);
   Built Window(const PlanNode& node);
   Built Recursion(const PlanNode& node);
@@ -74,6 +85,15 @@ class CircuitBuilder {
   Built Constant(const PlanNode& node);
 
   SourceOperator* AddSource(const std::string& name, const Named& named);
+  // builder_event_time.cc
+  Operator* Watermark(std::vector<std::string> streams);
+  static bool Says(const std::vector<Bound>& bounds, const Expiry& expiry,
+                   const std::vector<std::string>& streams);
+  static std::vector<Bound> BoundsOver(const std::vector<Bound>& bounds,
+                                       const std::vector<ExpressionPtr>& projected);
+  static std::vector<Bound> DenseBounds(const Built& built, const RowTypes& types);
+
+  static std::vector<size_t> Identity(size_t count);  // 0, 1, 2, ...
   Operator* Dense(const Built& built, const RowTypes& types);
   ExpressionPtr Over(const Built& input, const ExpressionPtr& expression);
   std::vector<ExpressionPtr> Over(const Built& input,
@@ -81,7 +101,8 @@ class CircuitBuilder {
   Operator* Add(std::unique_ptr<Operator> op, std::vector<Operator*> inputs,
                 const std::string& identity, std::string detail);
   Operator* AddTable(Operator* changes, const Named& named, const SourceScan& scan);
-  Operator* AddAggregate(Operator* input, AggregateSpec spec, std::string detail);
+  Operator* AddAggregate(Operator* input, AggregateSpec spec, std::string detail,
+                         Operator* watermark = nullptr);
   Operator* AddProject(Operator* input, std::vector<ExpressionPtr> expressions, std::string detail);
   void MarkRead(Operator* op, const std::vector<bool>& used);
 

@@ -17,12 +17,29 @@ Operator* Circuit::Add(std::unique_ptr<Operator> op, std::vector<Operator*> inpu
     inputs[port]->OutputsChanged();
   }
   op->inputs = std::move(inputs);
+  if (auto* source = dynamic_cast<SourceOperator*>(op.get())) sources_.push_back(source);
   operators_.push_back(std::move(op));
   return operators_.back().get();
 }
 
 void Circuit::SetClock(Micros now) {
   for (auto& op : operators_) op->ReceiveClock(now);
+}
+
+void Circuit::SetLogTime(Micros log_time) {
+  for (auto* source : Sources()) source->SetLogTime(log_time);
+}
+
+std::optional<Micros> Circuit::NextLogTime() const {
+  std::optional<Micros> next;
+  for (auto& op : operators_) {
+    auto waits = op->WaitsForWatermark();
+    if (!waits || !op->failure().empty()) continue;
+    auto& watermark = static_cast<WatermarkOperator&>(*op->inputs.back());
+    auto at = watermark.LogTimeFor(*waits);
+    if (at && (!next || *at < *next)) next = at;
+  }
+  return next;
 }
 
 void Circuit::Flush() {
@@ -47,6 +64,7 @@ std::map<Operator*, Operator*> Circuit::Absorb(Circuit other) {
       if (auto* source = dynamic_cast<SourceOperator*>(op.get())) {
         auto& reads = static_cast<SourceOperator*>(twin->second)->reads();
         for (size_t i = 0; i < reads.size(); i++) reads[i] = reads[i] || source->reads()[i];
+        static_cast<SourceOperator*>(twin->second)->LearnTime(*source);
         twin->second->OutputsChanged();  // who is above reads more of it
       }
       continue;
@@ -60,6 +78,7 @@ std::map<Operator*, Operator*> Circuit::Absorb(Circuit other) {
       op->inputs[port]->outputs.push_back({op.get(), port});
       op->inputs[port]->OutputsChanged();
     }
+    if (auto* source = dynamic_cast<SourceOperator*>(op.get())) sources_.push_back(source);
     operators_.push_back(std::move(op));
   }
   return went;
@@ -87,19 +106,12 @@ void Circuit::KeepOnly(const std::set<Operator*>& outputs) {
     std::erase_if(op->outputs, [&](auto& edge) { return !needed.contains(edge.to); });
     if (!needed.contains(op.get())) by_fingerprint_.erase(op->fingerprint);
   }
+  std::erase_if(sources_, [&](auto* source) { return !needed.contains(source); });
   std::erase_if(operators_, [&](auto& op) { return !needed.contains(op.get()); });
 }
 
-std::vector<SourceOperator*> Circuit::Sources() const {
-  std::vector<SourceOperator*> sources;
-  for (auto& op : operators_) {
-    if (auto* source = dynamic_cast<SourceOperator*>(op.get())) sources.push_back(source);
-  }
-  return sources;
-}
-
 std::vector<SourceOperator*> Circuit::Sources(const std::string& stream) const {
-  auto sources = Sources();
+  auto sources = sources_;
   std::erase_if(sources, [&](auto* source) { return source->stream() != stream; });
   return sources;
 }

@@ -27,6 +27,10 @@ class Circuit {
 
   // One step: SetClock, feed the sources, Flush.
   void SetClock(Micros now);
+  // The time of the log: when the last record arrived that was fed, or a later tick.
+  void SetLogTime(Micros log_time);
+  // The time of the log at which the next window would close without another event.
+  std::optional<Micros> NextLogTime() const;
   void Flush();
 
   // Takes over all operators of `other`, which stands at the same position; what is here already
@@ -37,7 +41,7 @@ class Circuit {
   void KeepOnly(const std::set<Operator*>& outputs);
 
   std::vector<SourceOperator*> Sources(const std::string& stream) const;
-  std::vector<SourceOperator*> Sources() const;
+  const std::vector<SourceOperator*>& Sources() const { return sources_; }
   bool WantsClock() const;
   const std::vector<std::unique_ptr<Operator>>& operators() const { return operators_; }
 
@@ -47,6 +51,7 @@ class Circuit {
  private:
   PageMemory* memory_ = nullptr;
   std::vector<std::unique_ptr<Operator>> operators_;
+  std::vector<SourceOperator*> sources_;  // among operators_
   std::map<std::string, Operator*> by_fingerprint_;
 };
 

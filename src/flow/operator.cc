@@ -121,7 +121,7 @@ void Operator::ReceiveClock(Micros now) {
 }
 
 void Operator::ReceiveFlush() {
-  if (!has_news_) return;
+  if (!has_news_ && !IsDue()) return;
   has_news_ = false;
   Measured([&] {
     Flush();

@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -58,6 +59,10 @@ class Operator {
   virtual size_t StateBytes() const { return 0; }
   // The stores whose pages may be moved to a file.
   virtual std::vector<RowStore*> RowStores() { return {}; }
+  // The least watermark at which something that waits for it would come or be freed.
+  virtual std::optional<Micros> WaitsForWatermark() const { return std::nullopt; }
+  // The watermark is there: it has something to say though no row came.
+  virtual bool IsDue() const { return false; }
   // Writes and reads the state as of the end of a step; false: this operator has to be refilled.
   virtual bool CanSave() const { return true; }
   virtual void Save(StateWriter& writer) const {}

@@ -94,7 +94,7 @@ RowRef RowStore::Add(std::string_view row, RowRef& head) {
   entry = Entry{head, kNoRow, 0, static_cast<uint32_t>(row.size())};
   if (has_notes()) NoteOf(ref) = Note();
   std::memcpy(Address(ref) + header_bytes_, row.data(), row.size());
-  if (indexed_ && head != kNoRow) At(head).previous = ref;  // rows that never go need no way back
+  if (rows_go_ && head != kNoRow) At(head).previous = ref;  // rows that never go need no way back
   head = ref;
   rows_++;
   return ref;

@@ -3,7 +3,7 @@
 // A row is a header (links of the list it stands in, its weight) and the bytes of RowLayout. Memory
 // of removed rows is used again.
 // With `indexed` equal rows are kept once, with their weights added, and found in constant time;
-// without it each row is an entry of its own, and goes only if alone.  Not thread-safe.
+// without it each row is an entry of its own.  Not thread-safe.
 #pragma once
 
 #include <array>

@@ -8,7 +8,7 @@ namespace {
 // A producer's meta begins with the length of a text, which is never this much.
 constexpr char kMagic[] = "\xff\xff\xff\xffPUMP";
 constexpr size_t kMagicBytes = 8;
-constexpr size_t kBytes = kMagicBytes + sizeof(uint32_t) + 2 * sizeof(uint64_t);
+constexpr size_t kBytes = kMagicBytes + sizeof(uint32_t) + 3 * sizeof(uint64_t);
 
 }  // namespace
 
@@ -20,6 +20,7 @@ std::string EncodePumpMark(const PumpMark& mark) {
   put(mark.pump);
   put(mark.input.offset.value);
   put(mark.input.clock);
+  put(mark.input.log_time);
   return bytes;
 }
 
@@ -36,6 +37,7 @@ std::optional<PumpMark> DecodePumpMark(std::string_view meta) {
   take(mark.pump);
   take(mark.input.offset.value);
   take(mark.input.clock);
+  take(mark.input.log_time);
   return mark;
 }
 

@@ -13,10 +13,13 @@
 
 namespace weir {
 
-// A position of the engine: what it has read, and what its clock said.
+// A position of the engine: what it has read, what its clock said, and when the last record it had
+// read was committed (which says what windows are closed; also one without rows, at the same
+// offset).
 struct InputMark {
   Offset offset;
   Micros clock = 0;
+  Micros log_time = 0;
   auto operator<=>(const InputMark&) const = default;
 };
 

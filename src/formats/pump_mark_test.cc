@@ -6,23 +6,25 @@ namespace weir {
 namespace {
 
 TEST(PumpMark, ComesBackAsItWas) {
-  auto mark = DecodePumpMark(EncodePumpMark({7, {Offset{1'234'567}, 1'700'000'000'000'001}}));
+  InputMark input{Offset{1'234'567}, 1'700'000'000'000'001, 1'700'000'000'000'000};
+  auto mark = DecodePumpMark(EncodePumpMark({7, input}));
   ASSERT_TRUE(mark);
   EXPECT_EQ(mark->pump, 7u);
-  EXPECT_EQ(mark->input, (InputMark{Offset{1'234'567}, 1'700'000'000'000'001}));
+  EXPECT_EQ(mark->input, input);
 }
 
 TEST(PumpMark, IsNotFoundInOtherBytes) {
   EXPECT_FALSE(DecodePumpMark(""));
-  EXPECT_FALSE(DecodePumpMark(std::string(28, '\0')));
+  EXPECT_FALSE(DecodePumpMark(std::string(36, '\0')));
   auto bytes = EncodePumpMark({1, {}});
   EXPECT_FALSE(DecodePumpMark(bytes.substr(1)));
   EXPECT_FALSE(DecodePumpMark(bytes + "x"));
 }
 
-TEST(PumpMark, LaterIsMoreOfTheLogOrMoreOfTheClock) {
+TEST(PumpMark, LaterIsMoreOfTheLogOrMoreOfAClock) {
   EXPECT_LT((InputMark{Offset{1}, 9}), (InputMark{Offset{2}, 1}));
   EXPECT_LT((InputMark{Offset{1}, 1}), (InputMark{Offset{1}, 2}));
+  EXPECT_LT((InputMark{Offset{1}, 1, 1}), (InputMark{Offset{1}, 1, 2}));
 }
 
 }  // namespace

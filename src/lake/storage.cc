@@ -47,15 +47,6 @@ LogicalType StorageType(const LogicalType& type) {
   }
 }
 
-std::string Quoted(std::string_view text, char quote) {
-  std::string result(1, quote);
-  for (char c : text) {
-    if (c == quote) result += quote;
-    result += c;
-  }
-  return result + quote;
-}
-
 }  // namespace
 
 std::vector<std::string> StoredNames(const Stream& stream) {
@@ -73,9 +64,6 @@ std::vector<LogicalType> StoredTypes(const Stream& stream) {
   types.push_back(LogicalType::TIMESTAMP_TZ);
   return types;
 }
-
-std::string QuotedName(std::string_view name) { return Quoted(name, '"'); }
-std::string QuotedText(std::string_view text) { return Quoted(text, '\''); }
 
 std::string WriteList(const Stream& stream) {
   auto names = StoredNames(stream);

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/quoted.h"
 #include "catalog/catalog.h"
 
 namespace weir {
@@ -19,10 +20,6 @@ inline constexpr std::string_view kArrivalTimeName = "_arrival_time";
 // A stream's columns as SQL sees them, the two hidden ones last.
 std::vector<std::string> StoredNames(const Stream& stream);
 std::vector<duckdb::LogicalType> StoredTypes(const Stream& stream);
-
-// "name", quotes doubled; 'text', likewise.
-std::string QuotedName(std::string_view name);
-std::string QuotedText(std::string_view text);
 
 // Select lists over StoredNames by index: what a file holds from the rows, and the rows from a
 // file.

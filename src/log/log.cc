@@ -26,6 +26,7 @@ class DiskLog : public Log {
   bool Failed() const override { return failed_; }
   Offset Begin() const override;
   Offset End() const override { return {end_.load()}; }
+  Micros LastTime() const override { return last_time_; }
   const RecoveryReport& Recovery() const override { return report_; }
   std::unique_ptr<LogReader> Read(Offset after, std::optional<Offset> up_to,
                                   std::optional<StreamId> only) override;
@@ -54,6 +55,7 @@ class DiskLog : public Log {
   std::deque<std::shared_ptr<Segment>> segments_;  // oldest first; the last is written
   std::mutex trim_mutex_;                          // one Trim at a time; taken before mutex_
   std::atomic<uint64_t> end_;
+  std::atomic<Micros> last_time_;
   std::atomic<bool> failed_ = false;
 
   AppendQueue queue_;
@@ -71,6 +73,7 @@ DiskLog::DiskLog(Disk& disk, Clock& clock, LogOptions options, std::shared_ptr<v
       report_(recovered.report),
       segments_(recovered.segments.begin(), recovered.segments.end()),
       end_(recovered.start.tail.next.value - 1),
+      last_time_(recovered.start.tail.append_time),
       queue_(options_.queue_bytes_max),
       writer_(disk, options_.directory, options_.segment_bytes, std::move(recovered.start)) {
   thread_ = std::thread([this] { Run(); });
@@ -236,6 +239,7 @@ void DiskLog::Publish(Offset group_first, uint64_t group_end) {
     segment->NotePlace(group_first, segment->end);
     segment->end = group_end;
     segment->last = {writer_.tail().next.value - 1};
+    last_time_ = writer_.tail().append_time;
     end_ = segment->last.value;
   }
 }

@@ -117,6 +117,9 @@ class Log {
 
   virtual Offset Begin() const = 0;  // the first offset still held, or End() + 1
   virtual Offset End() const = 0;    // the last durable offset
+  // When the last durable record was committed: none that is still to come is earlier, not even
+  // after a crash.  0 in an empty log.
+  virtual Micros LastTime() const = 0;
   virtual const RecoveryReport& Recovery() const = 0;
 
   // Records that hold offsets in (after, up_to]; the first may begin before.  up_to defaults to

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "query/late_views.h"
 #include "sql/names_in.h"
 
 namespace weir {
@@ -51,6 +52,10 @@ namespace {
 
 void AddDependents(const CatalogState& state, const std::string& lower_name,
                    std::set<std::string>& seen, Dependents& dependents) {
+  // Who reads a view's late rows reads the view.
+  for (auto& late : LateViewsOf(state, lower_name)) {
+    if (seen.insert(Lower(late)).second) AddDependents(state, Lower(late), seen, dependents);
+  }
   for (auto& [key, pump] : state.pumps) {
     if (Reads(pump->query, lower_name)) AddOnce(dependents.pumps, pump->name);
   }

@@ -19,6 +19,7 @@ struct QueryJob {
   QueryMessage message;  // without the catalog, which is taken when it runs
   std::optional<Offset> at;
   std::optional<Micros> as_of;
+  std::optional<Micros> log_time;  // default: as_of
   Micros timeout = 0;
   std::function<void(std::string)> body;
   std::function<void(std::optional<Error>)> done;  // called exactly once

@@ -111,7 +111,8 @@ void Fields(A& archive, SegmentInfo& m) {
 }
 template <typename A>
 void Fields(A& archive, DataMessage& m) {
-  archive(m.at), archive(m.landed), archive(m.as_of), archive(m.streams), archive(m.segments);
+  archive(m.at), archive(m.landed), archive(m.as_of), archive(m.log_time), archive(m.streams);
+  archive(m.segments);
   archive(m.views);
 }
 template <typename A>

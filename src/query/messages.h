@@ -68,6 +68,7 @@ struct DataMessage {
   Offset at;
   Offset landed;
   Micros as_of = 0;
+  Micros log_time = 0;
   std::vector<StreamData> streams;
   std::vector<SegmentInfo> segments;
   std::vector<ViewData> views;

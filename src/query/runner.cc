@@ -165,6 +165,7 @@ QueryRunner::Prepared QueryRunner::Prepare(const QueryJob& job, const CatalogSta
     data.as_of = job.as_of.value_or(
         std::max(queries_.clock_.Now(), views ? views->Info().as_of : Micros{0}));
   }
+  data.log_time = job.log_time.value_or(data.as_of);
   if (data.at > queries_.log_.End()) {
     throw Error(ErrorCode::kInvalidRequest,
                 "offset " + std::to_string(data.at.value) + " is not reached yet",

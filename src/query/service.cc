@@ -148,6 +148,7 @@ void Queries::Run(BatchRequest request, std::function<void(BatchResult)> done) {
   job->message.bytes_max = request.bytes_max;
   job->at = request.at;
   job->as_of = request.as_of;
+  job->log_time = request.log_time;
   job->timeout = options_.timeout_max;
   job->message.timeout = job->timeout;
   job->body = [result](std::string bytes) { AddBlock(*result, bytes); };

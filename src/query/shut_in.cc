@@ -90,6 +90,9 @@ class Walker {
       case ExpressionClass::FUNCTION: {
         auto name = Lower(expression.Cast<duckdb::FunctionExpression>().function_name);
         if (Contains(kForbiddenScalars, name)) Forbid("function", name);
+        if (name == "weir_closed" || name == "weir_on_time") {
+          query_.hidden_columns = query_.event_time = true;
+        }
         break;
       }
       case ExpressionClass::COLUMN_REF:
@@ -105,6 +108,7 @@ class Walker {
   void Column(duckdb::ColumnRefExpression& column) {
     auto name = Lower(column.GetColumnName());
     if (name == kOffsetName || name == kArrivalTimeName) query_.hidden_columns = true;
+    if (name == "_watermark") query_.hidden_columns = query_.event_time = true;
   }
 
   void Table(duckdb::TableRef& ref) {

@@ -23,6 +23,7 @@ struct ShutInQuery {
   // shadows a stream depends on the place; taking a name for both does no harm.
   std::set<std::string> relations, ctes;
   bool hidden_columns = false;  // mentions _offset or _arrival_time
+  bool event_time = false;      // mentions _watermark, or asks which windows are closed
   bool limited = false;         // a LIMIT (or FETCH) may be in it, at any depth
 };
 

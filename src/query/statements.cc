@@ -6,7 +6,9 @@
 #include "base/text.h"
 #include "duckdb/common/string_util.hpp"
 #include "query/dependencies.h"
+#include "query/late_views.h"
 #include "query/shut_in.h"
+#include "sql/event_time.h"
 
 namespace weir {
 namespace {
@@ -84,7 +86,12 @@ ResultTable Statements::Do(const CreateView& create) {
     throw Error(ErrorCode::kInvalidSql, "view " + InQuotes(create.view.name) + " reads itself");
   }
   CheckShutIn(create.view.query);
-  views_.Bind(*current, create.view.query);
+  auto spelled_out = [&](const CatalogState& state) {
+    auto view = std::make_shared<View>(create.view);
+    SpellOutEventTime(*view, state);
+    return view;
+  };
+  views_.Bind(*current, spelled_out(*current)->Planned());
   if (create.view.materialized) {
     views_.CheckRoom(ErrorCode::kLimitExceeded,
                      "view " + InQuotes(create.view.name) + " is not made");
@@ -101,18 +108,17 @@ ResultTable Statements::Do(const CreateView& create) {
                       ", and what was emitted cannot be taken back",
                   "DROP the pump, replace the view, and CREATE a PUMP WITH (start = 'now').");
     }
-    auto view = std::make_shared<View>(create.view);
+    auto view = spelled_out(state);
     view->id = state.next_id++;
+    if (replaces) CheckStandsByItself(*state.GetView(view->name));
     if (replaces && view->comment.empty()) {
       view->comment = state.GetView(view->name)->comment;
     }
-    state.views[Lower(view->name)] = view;
+    PutView(state, view);
     // What reads a replaced view reads another one now: it is made anew, too.
     for (auto& dependent : dependents.views) {
-      auto renewed = std::make_shared<View>(*state.GetView(dependent));
-      views_.Bind(state, renewed->query);
-      renewed->id = state.next_id++;
-      state.views[Lower(dependent)] = renewed;
+      RenewView(state, dependent);
+      views_.Bind(state, state.GetView(dependent)->Planned());
     }
   });
   views_.Reconcile();
@@ -138,20 +144,20 @@ ResultTable Statements::Do(const Drop& drop) {
         if (!own) gone.pumps.push_back(pump->name);
       }
     } else {
-      state.GetView(drop.name);
+      CheckStandsByItself(*state.GetView(drop.name));
     }
     if (!gone.empty() && !drop.cascade) {
       throw Error(ErrorCode::kInUse, InQuotes(drop.name) + " is used by " + gone.List(),
                   "Drop what uses it first, or say CASCADE.");
     }
-    for (auto& name : gone.views) state.views.erase(Lower(name));
+    for (auto& name : gone.views) RemoveView(state, name);
     for (auto& name : gone.pumps) RemovePump(state, Lower(name));
     if (stream) {
       auto own = state.FindPump(drop.name);
       if (own) state.pumps.erase(Lower(drop.name));
       state.streams.erase(Lower(drop.name));
     } else {
-      state.views.erase(Lower(drop.name));
+      RemoveView(state, drop.name);
     }
   });
   views_.Reconcile();
@@ -260,7 +266,7 @@ ResultTable Statements::Do(const Describe& describe) {
     return table;
   }
   auto pump = state->FindPump(describe.name);
-  auto query = pump ? pump->query : state->GetView(describe.name)->query;
+  auto query = pump ? pump->query : state->GetView(describe.name)->Planned();
   for (auto& column : views_.Bind(*state, query)) {
     table.rows.push_back({column.name, column.type.ToString(), "YES"});
   }

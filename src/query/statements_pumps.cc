@@ -119,7 +119,7 @@ Pump PumpOf(const CatalogState& state, Views& views, const Insert& insert, Strea
 
 Pump::Start StartNow(const Views& views) {
   auto now = views.Now();
-  return {now.offset, now.clock};
+  return {now.offset, now.clock, now.log_time};
 }
 
 ResultTable Statements::CreateDerived(const CreateStream& create) {

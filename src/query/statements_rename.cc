@@ -29,6 +29,14 @@ void SameColumns(const std::vector<Column>& before, const std::vector<Column>& a
   }
 }
 
+// The names of late rows, and what is asked of a stream's watermark, are made of names.
+void CheckNoEventTime(const View& view) {
+  if (!view.HasEventTime() && view.late_of.empty()) return;
+  throw Error(ErrorCode::kInUse,
+              "view " + InQuotes(view.name) + " keeps event time and cannot be rewritten",
+              "Drop it, rename, and make it anew with the new name.");
+}
+
 class Renamer {
  public:
   Renamer(CatalogState& state, Views& views, std::string from, std::string to)
@@ -40,6 +48,7 @@ class Renamer {
       if (!Names(view->query)) continue;
       std::string what = "view " + InQuotes(view->name);
       CheckNotOfProject(view->from_project, what + ", which reads it,");
+      CheckNoEventTime(*view);
       before_[what] = views_.Bind(state_, view->query);
       auto rewritten = std::make_shared<View>(*view);
       Rewrite(rewritten->query, rewritten->sql, what);
@@ -132,6 +141,7 @@ void RenameStream(CatalogState& state, Views& views, const Rename& rename) {
 void RenameView(CatalogState& state, Views& views, const Rename& rename) {
   auto old = state.GetView(rename.name);
   CheckNotOfProject(old->from_project, "view " + InQuotes(old->name));
+  CheckNoEventTime(*old);
   CheckNewName(state, rename);
   Renamer renamer(state, views, old->name, rename.to);
   renamer.RewriteReaders();

@@ -80,10 +80,10 @@ bool SaysEstimates(const CatalogState& catalog, const std::string& query, int de
 
 }  // namespace
 
-BatchResult Verify::Ask(std::string sql, Offset at, Micros as_of) {
+BatchResult Verify::Ask(std::string sql, const InputMark& at) {
   auto promise = std::make_shared<std::promise<BatchResult>>();
   auto answer = promise->get_future();
-  batch_.Run({std::move(sql), at, as_of},
+  batch_.Run({std::move(sql), at.offset, at.clock, at.log_time},
              [promise](BatchResult result) { promise->set_value(std::move(result)); });
   BatchResult result = answer.get();
   if (result.error) std::rethrow_exception(result.error);
@@ -104,8 +104,8 @@ ViewVerdict Verify::Check(const View& view) {
     verdict.columns = snapshot.columns;
     BatchResult result;
     try {
-      result =
-          Ask(WithTotalOrder(view.query, snapshot.columns.size()), snapshot.offset, snapshot.as_of);
+      result = Ask(WithTotalOrder(view.Planned(), snapshot.columns.size()),
+                   {snapshot.offset, snapshot.as_of, snapshot.log_time});
     } catch (...) {
       if (snapshot.error_rows == 0) throw;
       verdict.comparable = false;
@@ -185,13 +185,15 @@ ViewVerdict Verify::Check(const CatalogState& catalog, const Stream& stream) {
       if (mark == marks.by_pump.end()) continue;  // made a moment ago
       std::string query = PumpQuery(*pump, stream);
       expected.push_back({query, mark->second});
-      if (pump->start) actual.push_back({query, {pump->start->offset, pump->start->clock}});
+      if (auto& start = pump->start) {
+        actual.push_back({query, {start->offset, start->clock, start->log_time}});
+      }
       verdict.as_of = std::max(verdict.as_of, mark->second.clock);
     }
     auto sum = [&](const std::vector<Part>& parts) {
       Sum all;
       for (auto& part : parts) {
-        all.Add(Ask(Summary(part.query, stream.columns.size()), part.mark.offset, part.mark.clock));
+        all.Add(Ask(Summary(part.query, stream.columns.size()), part.mark));
       }
       return all;
     };
@@ -212,7 +214,7 @@ ViewVerdict Verify::Check(const CatalogState& catalog, const Stream& stream) {
     auto rows = [&](const std::vector<Part>& parts) {
       Columns all;
       for (auto& part : parts) {
-        Append(all, std::move(Ask(part.query, part.mark.offset, part.mark.clock).rows));
+        Append(all, std::move(Ask(part.query, part.mark).rows));
       }
       return all;
     };

@@ -50,7 +50,7 @@ class Verify {
  private:
   ViewVerdict Check(const View& view);
   ViewVerdict Check(const CatalogState& catalog, const Stream& stream);
-  BatchResult Ask(std::string sql, Offset at, Micros as_of);
+  BatchResult Ask(std::string sql, const InputMark& at);
 
   Catalog& catalog_;
   Views& views_;

@@ -18,6 +18,7 @@
 #include "lake/storage.h"
 #include "lake/tail.h"
 #include "query/answer_file.h"
+#include "query/batch_event_time.h"
 #include "query/params.h"
 #include "query/table_rows.h"
 #include "query/view_rows.h"
@@ -132,6 +133,7 @@ WorkerQuery::~WorkerQuery() {
 void WorkerQuery::Resolve(const ShutInQuery& query, int depth) {
   if (depth > kViewDepth) throw Error(ErrorCode::kInvalidSql, "views are nested too deeply");
   hidden_columns_ |= query.hidden_columns;
+  event_time_ |= query.event_time;
   limited_ |= query.limited;
   auto add = [](std::vector<std::string>& list, const std::string& name) {
     if (std::find(list.begin(), list.end(), name) == list.end()) list.push_back(name);
@@ -148,7 +150,7 @@ void WorkerQuery::Resolve(const ShutInQuery& query, int depth) {
       if (view->materialized && kept) {
         add(need_.views, key);
       } else {
-        Resolve(ParseShutIn(*connection_, view->query), depth + 1);
+        Resolve(ParseShutIn(*connection_, view->Planned()), depth + 1);
       }
       views_.push_back(key);
     } else if (auto view = ViewOfErrors(name); view && !query.ctes.contains(name)) {
@@ -227,10 +229,34 @@ void WorkerQuery::DefineStream(const weir::Stream& stream, const DataMessage& da
   }
   std::string select;
   for (auto& part : parts) select += (select.empty() ? "" : " UNION ALL ") + part;
+  if (event_time_ && stream.watermark) {
+    std::string rows = "rows of " + key;  // no query may name it
+    Define(rows, select);
+    return Define(stream.name, RowsWithWatermark(stream, QuotedName(rows)));
+  }
   if (!stream.IsTable()) return Define(stream.name, select);
   std::string changes = "changes of " + key;  // no query may name it
   Define(changes, select);
   Define(stream.name, LatestRows(stream, changes, hidden_columns_));
+}
+
+// What windows are late and closed: asked of all rows, once, before the query.
+void WorkerQuery::DefineEventTime(const DataMessage& data) {
+  std::map<std::string, std::optional<Micros>> watermarks;
+  for (auto& name : need_.streams) {
+    auto stream = catalog_.GetStream(name);
+    if (!stream->watermark) continue;
+    auto result = connection_->Query(
+        WatermarkAt(*stream, QuotedName("rows of " + Lower(stream->name)), data.log_time));
+    if (result->HasError()) result->ThrowError();
+    auto value = result->GetValue(0, 0);
+    auto& watermark = watermarks[stream->name];
+    if (!value.IsNull()) watermark = value.GetValue<int64_t>();
+  }
+  for (auto& macro : {OnTimeMacro(), ClosedMacro(watermarks)}) {
+    auto result = connection_->Query(macro);
+    if (result->HasError()) result->ThrowError();
+  }
 }
 
 // What was read of a view (or of its error rows) as a relation; false: nothing was.
@@ -246,7 +272,7 @@ bool WorkerQuery::DefineKept(const std::string& name, const DataMessage& data) {
 }
 
 void WorkerQuery::DefineView(const View& view, const DataMessage& data) {
-  if (!DefineKept(view.name, data)) Define(view.name, ExpandWindowFunctions(view.query));
+  if (!DefineKept(view.name, data)) Define(view.name, ExpandWindowFunctions(view.Planned()));
 }
 
 std::unique_ptr<duckdb::QueryResult> WorkerQuery::Start() {
@@ -295,6 +321,7 @@ void WorkerQuery::Run(const DataMessage& data, const AnswerOut& out) {
   for (auto& file : query_.files) DefineFile(file);
   SetTransactionTime(*connection_->context, data.as_of);
   for (auto& name : need_.streams) DefineStream(*catalog_.GetStream(name), data);
+  if (event_time_) DefineEventTime(data);
   for (auto& name : views_) DefineView(*catalog_.GetView(name), data);
   for (auto& name : errors_) DefineKept(name, data);
   uint64_t sent = 0;

@@ -55,6 +55,7 @@ class WorkerQuery {
  private:
   void Resolve(const ShutInQuery& query, int depth);
   void DefineStream(const Stream& stream, const DataMessage& data);
+  void DefineEventTime(const DataMessage& data);
   void DefineFile(const FileRelation& file);
   bool IsFile(const std::string& name) const;
   void DefineView(const View& view, const DataMessage& data);
@@ -72,7 +73,7 @@ class WorkerQuery {
   NeedMessage need_;
   std::vector<std::string> views_;   // to define, those that others read first
   std::vector<std::string> errors_;  // error rows of views
-  bool hidden_columns_ = false, limited_ = false;
+  bool hidden_columns_ = false, event_time_ = false, limited_ = false;
 };
 
 }  // namespace weir

@@ -171,13 +171,61 @@ class StatementParser {
     create.if_not_exists = TakeIfNotExists();
     create.view.name = Name("view");
     create.view.materialized = materialized;
+    if (Take("WITH")) ReadViewOptions(create.view);
     Expect("AS");
     if (at_ >= end_) Fail("expected a query after AS");
     size_t position = Position();
+    size_t whole = end_;
+    ReadEmit(create.view);
     create.view.query = Rest();
+    end_ = whole;
     create.view.sql = WholeText();
     CheckQuery(create.view.query, position);
     return create;
+  }
+
+  // WITH (allowed_lateness = '1 minute')
+  void ReadViewOptions(View& view) {
+    ExpectSymbol('(');
+    do {
+      size_t position = Position();
+      std::string option = duckdb::StringUtil::Lower(Name("option"));
+      ExpectSymbol('=');
+      size_t value_position = Position();
+      std::string value = String("a value");
+      if (option != "allowed_lateness") {
+        throw SqlErrorAt(text_, position, file_,
+                         "a view has no option \"" + option + "\", only allowed_lateness");
+      }
+      if (!view.materialized) {
+        throw SqlErrorAt(text_, position, file_, "allowed_lateness needs a MATERIALIZED VIEW");
+      }
+      view.allowed_lateness = IntervalMicros(value, value_position);
+      if (*view.allowed_lateness < 0) {
+        throw SqlErrorAt(text_, value_position, file_, "allowed_lateness is not negative");
+      }
+    } while (TakeSymbol(','));
+    ExpectSymbol(')');
+  }
+
+  // EMIT CHANGES or EMIT ON WINDOW CLOSE at the end of a view's query, which ends before it.
+  void ReadEmit(View& view) {
+    auto ends_with = [&](std::initializer_list<const char*> words) {
+      if (at_ + words.size() > end_) return false;
+      size_t ahead = end_ - words.size() - at_;
+      for (auto* word : words) {
+        if (!Is(word, ahead++)) return false;
+      }
+      end_ -= words.size();
+      return true;
+    };
+    if (ends_with({"EMIT", "ON", "WINDOW", "CLOSE"})) {
+      view.on_window_close = true;
+      if (!view.materialized) Fail("EMIT ON WINDOW CLOSE needs a MATERIALIZED VIEW");
+    } else {
+      ends_with({"EMIT", "CHANGES"});
+    }
+    if (at_ >= end_) Fail("expected a query before EMIT");
   }
 
   // Only the grammar; what the names mean is looked at when the view is made.
@@ -461,6 +509,12 @@ class StatementParser {
   // All that is left, as a query.
   std::string ReadQuery(const char* what) {
     if (at_ >= end_) Fail("expected a query");
+    if (at_ + 4 < end_ && Is("EMIT", end_ - 4 - at_) && Is("CLOSE", end_ - 1 - at_)) {
+      at_ = end_ - 4;
+      Fail(
+          "EMIT ON WINDOW CLOSE is said of a MATERIALIZED VIEW: make one, which keeps its late "
+          "rows, too, and read it here");
+    }
     std::string query = Rest();
     CheckQuery(query, Position(), what);
     at_ = end_;
@@ -493,7 +547,7 @@ class StatementParser {
     if (stream.Find(column.name)) {
       throw SqlErrorAt(text_, position, file_, "column \"" + column.name + "\" is there twice");
     }
-    if (column.name == "_offset" || column.name == "_arrival_time" ||
+    if (column.name == "_offset" || column.name == "_arrival_time" || column.name == "_watermark" ||
         (of_table && duckdb::StringUtil::CIEquals(column.name, kDeletedColumn))) {
       throw SqlErrorAt(text_, position, file_,
                        "\"" + column.name + "\" is a column that every " +
@@ -605,7 +659,13 @@ class StatementParser {
     if (!duckdb::StringUtil::CIEquals(Name("column"), watermark.column)) {
       Fail("a watermark is written as COLUMN - INTERVAL ...");
     }
-    if (TakeSymbol('-')) watermark.delay = ReadInterval();
+    if (TakeSymbol('-')) {
+      size_t delay_position = Position();
+      watermark.delay = ReadInterval();
+      if (watermark.delay < 0) {
+        throw SqlErrorAt(text_, delay_position, file_, "a watermark stays behind its column");
+      }
+    }
     stream.watermark = watermark;
   }
 
@@ -632,8 +692,16 @@ class StatementParser {
           throw SqlErrorAt(text_, value_position, file_, "unknown_fields is 'ignore' or 'reject'");
         }
         stream.unknown_fields = value == "reject" ? UnknownFields::kReject : UnknownFields::kIgnore;
+      } else if (option == "idle_timeout") {
+        if (!stream.watermark) {
+          throw SqlErrorAt(text_, position, file_, "idle_timeout needs a WATERMARK");
+        }
+        stream.watermark->idle_timeout.reset();
+        if (!duckdb::StringUtil::CIEquals(value, "never")) {
+          stream.watermark->idle_timeout = IntervalMicros(value, value_position);
+        }
       } else {
-        static constexpr std::string_view kOptions[] = {"dedup_key", "dedup_window",
+        static constexpr std::string_view kOptions[] = {"dedup_key", "dedup_window", "idle_timeout",
                                                         "unknown_fields", "start"};
         auto nearest = NearestName(option, std::begin(kOptions), std::end(kOptions));
         throw SqlErrorAt(text_, position, file_,

@@ -38,8 +38,8 @@ const Shape* FindShape(const std::string& name) {
 
 class Expander {
  public:
-  Expander(const std::string& text, const QueryPlace& place)
-      : text_(text), place_(place), tokens_(TokenizeSql(text, place.file)) {}
+  Expander(const std::string& text, const QueryPlace& place, const WindowRule* rule)
+      : text_(text), place_(place), rule_(rule), tokens_(TokenizeSql(text, place.file)) {}
 
   std::string Run() {
     std::string out;
@@ -135,7 +135,7 @@ class Expander {
   }
 
   struct Window {
-    std::string data, time, partition;
+    std::string data, time, partition, condition;
     std::map<std::string, std::string> spans;  // SIZE and the like, as SQL
   };
 
@@ -239,9 +239,20 @@ class Expander {
 
   std::string Expand(const Call& call) const {
     Window window = Read(call);
+    if (!rule_) return Expand(call, window);
+    WindowInput input{window.data, window.time, call.shape->name == "SESSION", ""};
+    rule_->before(input);
+    window.data = input.data;
+    window.time = input.time;
+    window.condition = input.condition;
+    return rule_->after(input, Expand(call, window));
+  }
+
+  std::string Expand(const Call& call, const Window& window) const {
     auto span = [&](const char* name) { return window.spans.at(name); };
     auto& time = window.time;
     std::string from = " FROM " + window.data + " WHERE " + time + " IS NOT NULL";
+    if (!window.condition.empty()) from += " AND " + window.condition;
     std::string origin = "TIMESTAMP '1970-01-01'";
     if (window.spans.contains("OFFSET")) origin = "(" + origin + " + " + span("OFFSET") + ")";
     auto bucket = [&](const std::string& size, const std::string& of) {
@@ -293,6 +304,7 @@ class Expander {
 
   const std::string& text_;
   QueryPlace place_;
+  const WindowRule* rule_;
   std::vector<SqlToken> tokens_;
 };
 
@@ -309,9 +321,10 @@ bool MayHaveOne(const std::string& query) {
 
 }  // namespace
 
-std::string ExpandWindowFunctions(const std::string& query, const QueryPlace& place) {
+std::string ExpandWindowFunctions(const std::string& query, const QueryPlace& place,
+                                  const WindowRule* rule) {
   if (!MayHaveOne(query)) return query;
-  return Expander(query, place).Run();
+  return Expander(query, place, rule).Run();
 }
 
 }  // namespace weir

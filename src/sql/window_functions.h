@@ -12,6 +12,7 @@
 // Windows begin at multiples of their size from 1970-01-01, in the time zone of the project.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -23,8 +24,22 @@ struct QueryPlace {
   size_t position = 0;
 };
 
+// What sql/event_time adds to windows: `before` may change the rows that go into them and give a
+// condition on those, `after` what comes out, a query in parentheses.
+struct WindowInput {
+  std::string data;  // a name, or a query in parentheses
+  std::string time;  // the column, quoted
+  bool is_session = false;
+  std::string condition;
+};
+struct WindowRule {
+  std::function<void(WindowInput&)> before;
+  std::function<std::string(const WindowInput&, const std::string& windows)> after;
+};
+
 // The query with these functions spelled out; others come back as they are, to the byte.  Lines
 // stay where they were.  Throws Error(kInvalidSql) for arguments that make no window.
-std::string ExpandWindowFunctions(const std::string& query, const QueryPlace& place = {});
+std::string ExpandWindowFunctions(const std::string& query, const QueryPlace& place = {},
+                                  const WindowRule* rule = nullptr);
 
 }  // namespace weir

@@ -6,7 +6,7 @@
 namespace weir {
 namespace {
 
-constexpr uint64_t kMagic = 0x34504b4352494557ull;  // "WEIRCKP4"
+constexpr uint64_t kMagic = 0x35504b4352494557ull;  // "WEIRCKP5"
 
 uint64_t Sum(std::string_view bytes) {
   return duckdb::Checksum(reinterpret_cast<uint8_t*>(const_cast<char*>(bytes.data())),
@@ -16,11 +16,12 @@ uint64_t Sum(std::string_view bytes) {
 }  // namespace
 
 std::string SaveCheckpoint(const std::vector<LiveViewPtr>& views,
-                           const std::vector<LivePumpPtr>& pumps, Offset position, Micros clock) {
+                           const std::vector<LivePumpPtr>& pumps, const InputMark& at) {
   StateWriter writer;
   writer.Put(kMagic);
-  writer.Put(position.value);
-  writer.Put(clock);
+  writer.Put(at.offset.value);
+  writer.Put(at.clock);
+  writer.Put(at.log_time);
   uint64_t count = 0;
   StateWriter operators;
   std::set<Operator*> needed;
@@ -51,7 +52,7 @@ std::string SaveCheckpoint(const std::vector<LiveViewPtr>& views,
   writer.Put<uint64_t>(views.size());
   for (auto& view : views) {
     writer.Put(view->definition->id);
-    writer.PutString(view->definition->query);
+    writer.PutString(view->definition->Planned());
     StateWriter rows;
     uint64_t row_count = 0;
     view->content.ForEach([&](std::string_view row, int64_t copies) {
@@ -76,8 +77,9 @@ std::optional<Checkpoint> LoadCheckpoint(std::string_view bytes) {
   StateReader reader(body);
   if (reader.Get<uint64_t>() != kMagic) return std::nullopt;
   Checkpoint checkpoint;
-  checkpoint.position.value = reader.Get<uint64_t>();
-  checkpoint.clock = reader.Get<Micros>();
+  checkpoint.at.offset.value = reader.Get<uint64_t>();
+  checkpoint.at.clock = reader.Get<Micros>();
+  checkpoint.at.log_time = reader.Get<Micros>();
   for (uint64_t left = reader.Get<uint64_t>(); left; left--) {
     std::string fingerprint(reader.GetString());
     checkpoint.operators[std::move(fingerprint)] = reader.GetString();
@@ -116,7 +118,7 @@ bool Covers(const Checkpoint& checkpoint, const LivePump& pump) {
 
 bool Covers(const Checkpoint& checkpoint, const LiveView& view) {
   auto saved = checkpoint.views.find(view.definition->id);
-  if (saved == checkpoint.views.end() || saved->second.query != view.definition->query) {
+  if (saved == checkpoint.views.end() || saved->second.query != view.definition->Planned()) {
     return false;
   }
   return CoversOperators(checkpoint, view);

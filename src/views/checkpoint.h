@@ -19,8 +19,7 @@ struct Checkpoint {
     std::string query;
     std::vector<std::pair<std::string, int64_t>> rows;
   };
-  Offset position;
-  Micros clock = 0;
+  InputMark at;
   std::map<std::string, std::string> operators;    // state by fingerprint
   std::map<std::string, std::string> failed_rows;  // of those that have some, by fingerprint
   std::map<uint32_t, SavedView> views;             // by id
@@ -30,7 +29,7 @@ struct Checkpoint {
 
 // Engine thread, between two steps.
 std::string SaveCheckpoint(const std::vector<LiveViewPtr>& views,
-                           const std::vector<LivePumpPtr>& pumps, Offset position, Micros clock);
+                           const std::vector<LivePumpPtr>& pumps, const InputMark& at);
 // Nothing when the bytes are not a whole checkpoint of this version.
 std::optional<Checkpoint> LoadCheckpoint(std::string_view bytes);
 

@@ -19,14 +19,15 @@ void EngineImpl::Start() {
     parts_.disk.MakeDirectories(options_.checkpoint_directory);
     auto bytes = ReadWholeFile(parts_.disk, options_.checkpoint_directory + "/views");
     saved_ = LoadCheckpoint(bytes);
-    if (saved_ && saved_->position > parts_.log.End()) saved_.reset();
-    if (saved_) now_ = saved_->clock;
+    if (saved_ && saved_->at.offset > parts_.log.End()) saved_.reset();
+    if (saved_) now_ = saved_->at.clock;
   }
   RecoverMarks();
   position_ = parts_.log.End();
+  log_time_ = parts_.log.LastTime();
   step_ = 1;
   step_rows_max_ = options_.step_rows_max;
-  versions_.Publish({step_, position_, Advance()});
+  versions_.Publish({step_, position_, Advance(), log_time_});
   {
     std::lock_guard lock(info_mutex_);
     info_.offset = position_;
@@ -126,7 +127,9 @@ void EngineImpl::Run() {
     std::vector<Task> tasks;
     {
       std::unique_lock lock(mutex_);
-      bool hurried = circuit_.WantsClock() || !waiters_.empty() || emitting_bytes_ > 0;
+      bool closes_soon = next_close_ && *next_close_ - parts_.clock.Now() < 10 * options_.tick;
+      bool hurried =
+          circuit_.WantsClock() || !waiters_.empty() || emitting_bytes_ > 0 || closes_soon;
       auto timeout = std::chrono::microseconds(hurried ? options_.tick : 10 * options_.tick);
       auto has_room = [&] { return emitting_bytes_ < kEmittingMax; };
       wake_.wait_for(lock, timeout, [&] {
@@ -151,6 +154,7 @@ void EngineImpl::Run() {
     Step(records);
     SendAll();
     FinishWaiters();
+    MaybeTick();
     MaybeRecompute();
     Measure();
     MaybeCheckpoint();
@@ -185,9 +189,12 @@ void EngineImpl::Step(const std::deque<std::shared_ptr<const CommittedRecord>>& 
     bytes += record->record.payload.size();
     position_ = std::max(position_, record->last());
     committed = record->append_time;
+    log_time_ = std::max(log_time_, record->append_time);
   }
+  circuit_.SetLogTime(log_time_);
   circuit_.Flush();
   EmitStep();
+  NoteEventTime();
   Publish(moved);
   backlog_bytes_ -= bytes;
   std::lock_guard lock(info_mutex_);
@@ -222,7 +229,7 @@ void EngineImpl::Feed(const CommittedRecord& record) {
 
 // Makes the step visible: all views at once.
 void EngineImpl::Publish(bool moved) {
-  Version version{step_ + 1, position_, now_};
+  Version version{step_ + 1, position_, now_, log_time_};
   uint64_t oldest = versions_.Oldest();
   std::vector<std::string> changed;
   PublishErrors(version);
@@ -244,6 +251,7 @@ void EngineImpl::Publish(bool moved) {
     std::lock_guard lock(info_mutex_);
     info_.offset = version.offset;
     info_.as_of = version.as_of;
+    info_.closing = next_close_ && *next_close_ > log_time_ && *next_close_ <= now_;
     info = info_;
   }
   info.backlog_bytes = backlog_bytes_;

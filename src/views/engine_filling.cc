@@ -65,7 +65,7 @@ void EngineImpl::Fill(const std::vector<LiveViewPtr>& views,
     auto session = std::make_shared<Session>(parts_.kernel, catalog->time_zone);
     session->SetClock(PublishedClock());
     auto built = BuildView(filling.circuit, *catalog, session, OutputName(*view->definition.Get()),
-                           view->definition->query);
+                           view->definition->Planned());
     if (built.output) {
       view->output = built.output;
       view->operators = Circuit::Needs(built.output);
@@ -145,11 +145,11 @@ void EngineImpl::Fill(const std::vector<LiveViewPtr>& views,
   if (!restored.empty()) {
     try {
       Restore(*saved_, restored.circuit, restored.views);
-      restored.position = saved_->position;
+      restored.position = saved_->at.offset;
       for (auto& pump : restored.pumps) {
-        pump->emitted = std::max(pump->emitted, InputMark{saved_->position, saved_->clock});
+        pump->emitted = std::max(pump->emitted, saved_->at);
       }
-      restored.reached = {saved_->position, saved_->clock};
+      restored.reached = saved_->at;
     } catch (const Error&) {
       // A damaged checkpoint costs time only: fill from the beginning.
       auto again = std::move(restored.views);
@@ -177,7 +177,8 @@ void EngineImpl::FillCircuit(Filling filling) {
   constexpr uint64_t kCloseEnough = 20'000;
   if (filling.pumps.empty()) filling.circuit.SetClock(PublishedClock());
   for (int round = 0; round < 10; round++) {
-    Offset target = versions_.Current().offset;
+    Version version = versions_.Current();
+    Offset target = version.offset;
     if (target.value < filling.position.value + kCloseEnough) break;
     auto progress = [&](Offset reached) {
       double part = static_cast<double>(reached.value) / static_cast<double>(target.value);
@@ -193,7 +194,7 @@ void EngineImpl::FillCircuit(Filling filling) {
     if (filling.pumps.empty()) {
       FillUpTo(filling, parts_.history, target, progress);
     } else {
-      FillPumpsUpTo(filling, target, progress);
+      FillPumpsUpTo(filling, {target, version.as_of, version.log_time}, progress);
     }
     if (stopping_ || filling.empty()) return;
   }
@@ -274,13 +275,14 @@ void EngineImpl::Attach(Filling& filling) {
   if (filling.pumps.empty()) {
     FillUpTo(filling, parts_.history, position_, [](Offset) { return true; });
     filling.circuit.SetClock(now_);
+    filling.circuit.SetLogTime(log_time_);
     filling.circuit.Flush();
     filling.SettleErrors(position_);
   } else {
-    FillPumpsUpTo(filling, position_, nullptr);
+    FillPumpsUpTo(filling, {position_, now_, log_time_}, nullptr);
   }
   auto went = circuit_.Absorb(std::move(filling.circuit));
-  Version version{step_ + 1, position_, now_};
+  Version version{step_ + 1, position_, now_, log_time_};
   std::vector<LiveViewPtr> attached;
   for (auto& view : filling.views) {
     if (!IsWanted(view)) continue;  // replaced or dropped while it was filled
@@ -315,6 +317,7 @@ void EngineImpl::Attach(Filling& filling) {
     pump->progress = 1;
   }
   IndexSources();
+  NoteEventTime();
   Publish(true);
   // Only now do readers see the new ones, in place of the old.
   std::vector<LiveViewPtr> replaced;
@@ -381,7 +384,7 @@ LiveViewPtr EngineImpl::MakeLiveView(const CatalogState& catalog,
   try {
     auto session = std::make_shared<Session>(parts_.kernel, catalog.time_zone);
     CatalogRelations relations(catalog, *session);
-    Plan plan = PlanQuery(*session, ExpandWindowFunctions(definition->query), relations);
+    Plan plan = PlanQuery(*session, ExpandWindowFunctions(definition->Planned()), relations);
     view->columns = ColumnsOf(plan);
     for (auto& key : plan.presentation) {
       auto column = AsColumn(key.by);
@@ -389,7 +392,7 @@ LiveViewPtr EngineImpl::MakeLiveView(const CatalogState& catalog,
       view->order.push_back({*column, key.descending, key.nulls_first});
     }
     Circuit scratch;
-    auto built = BuildView(scratch, catalog, session, definition->name, definition->query);
+    auto built = BuildView(scratch, catalog, session, definition->name, definition->Planned());
     view->not_incremental = built.unsupported;
     view->hint = built.hint;
   } catch (...) {

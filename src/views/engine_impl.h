@@ -73,6 +73,7 @@ class EngineImpl : public Engine {
   std::vector<ViewInfo> ViewInfos() const override;
   std::vector<OperatorInfo> OperatorInfos() const override;
   void CheckRoom(ErrorCode code, const std::string& what) const override;
+  std::vector<StreamTime> StreamTimes() const override;
   std::string ExplainView(const std::string& name, bool analyze) override;
   std::string ExplainQuery(const std::string& query) override;
   std::string RungOf(const std::string& query) override;
@@ -126,6 +127,9 @@ class EngineImpl : public Engine {
   bool HasRoomForCheckpoint() const;
   void IndexSources();
   Micros Advance();
+  // engine_event_time.cc
+  void NoteEventTime();
+  void MaybeTick();
 
   // Filler thread.
   void RunFiller();
@@ -134,7 +138,8 @@ class EngineImpl : public Engine {
   void FillCircuit(Filling filling);
   void KeepWithinMemory(Filling& filling, double progress);
   void GiveUpBiggest(Filling& filling, double progress);
-  void FillPumpsUpTo(Filling& filling, Offset target, const std::function<bool(Offset)>& progress);
+  void FillPumpsUpTo(Filling& filling, const InputMark& target,
+                     const std::function<bool(Offset)>& progress);
   uint64_t EmitFilled(Filling& filling, InputMark mark);
   void WaitForRoom(const Filling& filling);
   void RecoverMarks();
@@ -196,11 +201,17 @@ class EngineImpl : public Engine {
   Offset checkpoint_position_;
   std::optional<Checkpoint> saved_;  // until the first filling has taken it
 
-  Micros now_ = 0;  // the clock of the current step
+  Micros now_ = 0;       // the clock of the current step
+  Micros log_time_ = 0;  // when the last record taken was committed; later ones are not earlier
+  std::optional<Micros> next_close_;  // the time of the log that closes the next window by itself
+  bool keeps_time_ = false;           // some source does
+  std::atomic<bool> ticking_{false}, tick_failed_{false};
+  Micros ticked_ = 0;  // monotonic
 
   mutable std::mutex info_mutex_;  // guards what follows
   EngineInfo info_;
   std::vector<OperatorInfo> operator_infos_;
+  std::vector<StreamTime> stream_times_;
 
   std::thread engine_, filler_;
 };

@@ -19,7 +19,7 @@ namespace {
 
 constexpr uint64_t kFillingBytesMax = 32 << 20;  // of one pump that is being filled
 constexpr uint64_t kStepBytes = 16 << 20;        // what a step should emit at most
-constexpr std::string_view kMarksHeader = "weir pump marks 1";
+constexpr std::string_view kMarksHeader = "weir pump marks 2";
 
 }  // namespace
 
@@ -40,8 +40,9 @@ void EngineImpl::RecoverMarks() {
     size_t line = text.find('\n');
     while (line != std::string::npos && line + 1 < text.size()) {
       PumpMark mark;
-      if (std::sscanf(text.c_str() + line + 1, "%" SCNu32 " %" SCNu64 " %" SCNd64, &mark.pump,
-                      &mark.input.offset.value, &mark.input.clock) != 3) {
+      if (std::sscanf(text.c_str() + line + 1, "%" SCNu32 " %" SCNu64 " %" SCNd64 " %" SCNd64,
+                      &mark.pump, &mark.input.offset.value, &mark.input.clock,
+                      &mark.input.log_time) != 4) {
         throw Error(ErrorCode::kCorruption, "the file " + options_.marks_path + " is damaged");
       }
       see(mark);
@@ -79,7 +80,8 @@ Offset EngineImpl::SaveMarks() {
     if (found == marks.by_pump.end()) continue;
     any = true;
     text += std::to_string(pump->id) + " " + std::to_string(found->second.offset.value) + " " +
-            std::to_string(found->second.clock) + "\n";
+            std::to_string(found->second.clock) + " " + std::to_string(found->second.log_time) +
+            "\n";
   }
   size_t hash = std::hash<std::string>()(text);
   if (any && !options_.marks_path.empty() && hash != marks_saved_) {
@@ -91,7 +93,7 @@ Offset EngineImpl::SaveMarks() {
 
 InputMark EngineImpl::EmittedBefore(const Pump& pump) const {
   InputMark mark;
-  if (pump.start) mark = {pump.start->offset, pump.start->clock};
+  if (auto& start = pump.start) mark = {start->offset, start->clock, start->log_time};
   std::lock_guard lock(marks_mutex_);
   auto found = marks_.by_pump.find(pump.id);
   return found == marks_.by_pump.end() ? mark : std::max(mark, found->second);
@@ -101,7 +103,7 @@ InputMark EngineImpl::EmittedBefore(const Pump& pump) const {
 
 void EngineImpl::EmitStep() {
   if (live_pumps_.empty()) return;
-  InputMark mark{position_, now_};
+  InputMark mark{position_, now_, log_time_};
   uint64_t before = 0, after = 0;
   for (auto& pump : live_pumps_) {
     Columns rows = pump->emit->Take();
@@ -170,7 +172,7 @@ EngineImpl::Save EngineImpl::Checkpointed() const {
     pumps.push_back(pump);
     save.emitted.emplace_back(pump->outbox, pump->outbox->Added());
   }
-  save.bytes = SaveCheckpoint(views, pumps, position_, now_);
+  save.bytes = SaveCheckpoint(views, pumps, {position_, now_, log_time_});
   return save;
 }
 
@@ -190,11 +192,10 @@ void EngineImpl::WriteCheckpoint(const Save& save) {
 
 // As FillUpTo, stopping at each pump's mark; beyond it in slices, so that what is on its way into
 // the log stays small.  Without `progress`: on the engine thread, which waits for nothing.
-void EngineImpl::FillPumpsUpTo(Filling& filling, Offset target,
+void EngineImpl::FillPumpsUpTo(Filling& filling, const InputMark& target,
                                const std::function<bool(Offset)>& progress) {
   constexpr uint64_t kSliceMin = 1'000, kSliceMax = 1'000'000;
   uint64_t slice = 100'000;
-  Micros clock = PublishedClock();
   while (true) {
     std::optional<InputMark> stop;
     bool emits = false;
@@ -205,16 +206,22 @@ void EngineImpl::FillPumpsUpTo(Filling& filling, Offset target,
         stop = pump->emitted;
       }
     }
-    InputMark next{target, std::max(clock, filling.reached.clock)};
-    if (stop && stop->offset <= target) next = *stop;
-    if (emits) next.offset.value = std::min(next.offset.value, filling.position.value + slice);
+    InputMark next{target.offset, std::max(target.clock, filling.reached.clock),
+                   std::max(target.log_time, filling.reached.log_time)};
+    if (stop && stop->offset <= target.offset) next = *stop;
+    if (emits && next.offset.value > filling.position.value + slice) {
+      next.offset.value = filling.position.value + slice;
+      next.log_time = filling.reached.log_time;  // what it was there is not known
+    }
     if (next <= filling.reached) return;
     filling.circuit.SetClock(next.clock);
     if (next.offset > filling.position) {
-      FillUpTo(filling, parts_.history, next.offset,
-               [&](Offset reached) { return !progress || progress(reached); });
+      FillUpTo(
+          filling, parts_.history, next.offset,
+          [&](Offset reached) { return !progress || progress(reached); }, next.log_time);
       if (filling.position < next.offset) return;  // stopped
     } else {
+      filling.circuit.SetLogTime(next.log_time);
       filling.circuit.Flush();
     }
     uint64_t bytes = EmitFilled(filling, next);
@@ -292,11 +299,14 @@ void EngineImpl::CheckPump(const CatalogState& state, const Pump& pump) {
   auto built = BuildPump(scratch, state, session, pump, *stream);
   if (built.emit) return;
   throw Error(ErrorCode::kInvalidSql, "this query cannot feed a stream: " + built.unsupported,
-              "A stream only grows. Keep the answer as a MATERIALIZED VIEW, or, when it groups by "
-              "windows of time, say EMIT ON WINDOW CLOSE.");
+              "A stream only grows. Keep the answer as a MATERIALIZED VIEW; one by windows of time "
+              "with EMIT ON WINDOW CLOSE can feed a stream.");
 }
 
-InputMark EngineImpl::Now() const { return {parts_.log.End(), PublishedClock()}; }
+InputMark EngineImpl::Now() const {
+  Micros log_time = parts_.log.LastTime();  // first: no later than that of the end
+  return {parts_.log.End(), PublishedClock(), log_time};
+}
 
 EmittedMarks EngineImpl::Emitted() {
   EmittedMarks marks;
@@ -313,7 +323,7 @@ EmittedMarks EngineImpl::Emitted() {
       std::lock_guard lock(marks_mutex_);
       marks = marks_;
     }
-    for (uint32_t pump : idle) marks.by_pump[pump] = {position_, now_};
+    for (uint32_t pump : idle) marks.by_pump[pump] = {position_, now_, log_time_};
   });
   for (auto& [name, pump] : parts_.catalog.Current()->pumps) {
     marks.by_pump.emplace(pump->id, EmittedBefore(*pump));
@@ -337,7 +347,8 @@ std::vector<PumpInfo> EngineImpl::PumpInfos() const {
     info.state_bytes = pump->state_bytes;
     info.error = pump->error ? pump->error : pump->outbox->Trouble();
     bool idle = pump->outbox->Done() == pump->outbox->Added();
-    if (info.status == ViewStatus::kLive && idle) info.emitted = {version.offset, version.as_of};
+    if (info.status == ViewStatus::kLive && idle)
+      info.emitted = {version.offset, version.as_of, version.log_time};
     infos.push_back(std::move(info));
   }
   return infos;

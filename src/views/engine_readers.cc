@@ -64,6 +64,7 @@ std::vector<Snapshot> EngineImpl::Read(const std::vector<std::string>& names,
     auto& snapshot = snapshots.emplace_back(ReadContent(*view, *versions_.Pin(), options));
     snapshot.offset = view->standing.offset;
     snapshot.as_of = view->standing.as_of;
+    snapshot.log_time = view->standing.log_time;
   }
   return snapshots;
 }
@@ -171,7 +172,7 @@ void EngineImpl::CheckRoom(ErrorCode code, const std::string& what) const {
 
 std::string EngineImpl::ExplainView(const std::string& name, bool analyze) {
   auto view = Find(name);
-  if (!view) return ExplainQuery(parts_.catalog.Current()->GetView(name)->query);
+  if (!view) return ExplainQuery(parts_.catalog.Current()->GetView(name)->Planned());
   if (!view->not_incremental.empty()) return ExplainRecomputed(view->not_incremental, view->hint);
   auto catalog = parts_.catalog.Current();
   std::string text;
@@ -180,7 +181,7 @@ std::string EngineImpl::ExplainView(const std::string& name, bool analyze) {
       text = ExplainCircuit(*view->output, *catalog, analyze);
     }
   });
-  return text.empty() ? ExplainQuery(view->definition->query) : text;
+  return text.empty() ? ExplainQuery(view->definition->Planned()) : text;
 }
 
 std::string EngineImpl::ExplainQuery(const std::string& query) {

@@ -14,16 +14,17 @@ void EngineImpl::MaybeRecompute() {
     LiveView& view = *recomputed->view;
     bool due =
         now - recomputed->finished >= std::max(options_.recompute_interval, 10 * recomputed->took);
-    bool stale =
-        view.standing.offset != position_ || recomputed->uses_clock || view.standing.step == 0;
+    bool stale = view.standing.offset != position_ || recomputed->uses_clock ||
+                 view.standing.step == 0 ||
+                 (view.standing.log_time != log_time_ && view.definition->HasEventTime());
     if (!stale && !recomputed->running) {
       std::lock_guard lock(view.mutex);
       view.standing.as_of = now_;  // nothing it reads has changed
     }
     if (recomputed->running || !due || !stale || view.status == ViewStatus::kParked) continue;
     recomputed->running = true;
-    Version asked{step_, position_, now_};
-    BatchRequest request{view.definition->query, position_, now_};
+    Version asked{step_, position_, now_, log_time_};
+    BatchRequest request{view.definition->Planned(), position_, now_, log_time_};
     auto keep = recomputed->view;
     parts_.batch->Run(std::move(request), [this, recomputed, keep, asked, now](BatchResult result) {
       auto shared = std::make_shared<BatchResult>(std::move(result));
@@ -58,7 +59,7 @@ void EngineImpl::FinishRecompute(Recomputed& recomputed, const BatchResult& resu
   }
   view.content.ForEach(
       [&](std::string_view row, int64_t copies) { difference[std::string(row)] -= copies; });
-  Version version{step_ + 1, asked.offset, asked.as_of};
+  Version version{step_ + 1, asked.offset, asked.as_of, asked.log_time};
   ViewChangePtr change;
   try {
     change = view.Apply(version, asked.offset != view.standing.offset, [&](auto row) {

@@ -31,7 +31,8 @@ struct Filling {
 // Feeds rows of (filling.position, up_to] to the sources.  `progress` is told the offset reached
 // and returns false to stop; it may drop operators from the circuit.  Views whose operators fail
 // are left to the caller to find.
+// `log_time`: the time of the log at `up_to`, as far as windows may close by it.
 void FillUpTo(Filling& filling, History& history, Offset up_to,
-              const std::function<bool(Offset)>& progress);
+              const std::function<bool(Offset)>& progress, Micros log_time = 0);
 
 }  // namespace weir

@@ -209,6 +209,7 @@ Snapshot ReadContent(const LiveView& view, const Version& version, const ReadOpt
   snapshot.view = view.definition->name;
   snapshot.offset = version.offset;
   snapshot.as_of = version.as_of;
+  snapshot.log_time = version.log_time;
   snapshot.sequence = view.changes.SequenceAtStep(version.step);
   snapshot.columns = view.columns;
   if (options.count_errors) snapshot.error_rows = CountErrors(view, version);

@@ -16,6 +16,9 @@ std::optional<Relations::Source> CatalogRelations::FindSource(const std::string&
   Source source;
   if (auto stream = state_.FindStream(name)) {
     source.is_stream = true;
+    if (stream->watermark) {
+      source.watermark = stream->columns[*stream->Find(stream->watermark->column)].type;
+    }
     for (size_t i = 0; i < stream->VisibleColumns(); i++) {
       source.names.push_back(stream->columns[i].name);
       source.types.push_back(stream->columns[i].type);
@@ -29,7 +32,7 @@ std::optional<Relations::Source> CatalogRelations::FindSource(const std::string&
   }
   CatalogRelations inner(state_, session_);
   inner.depth_ = depth_;
-  Plan plan = PlanQuery(session_, ExpandWindowFunctions(view->query), inner);
+  Plan plan = PlanQuery(session_, ExpandWindowFunctions(view->Planned()), inner);
   depth_--;
   for (auto& column : ColumnsOf(plan)) {
     source.names.push_back(column.name);
@@ -70,9 +73,13 @@ CircuitBuilder::Resolve ResolveIn(const CatalogState& state, const SessionPtr& s
       named.primary_key = stream->primary_key;
       for (auto& column : stream->columns) named.stream_names.push_back(column.name);
       named.identity = SourceName(stream->id);
+      if (auto& watermark = stream->watermark) {
+        named.watermark = WatermarkSpec{*stream->Find(watermark->column), watermark->delay,
+                                        watermark->idle_timeout};
+      }
     } else {
       named.plan =
-          PlanQuery(*session, ExpandWindowFunctions(state.GetView(source)->query), relations);
+          PlanQuery(*session, ExpandWindowFunctions(state.GetView(source)->Planned()), relations);
     }
     return named;
   };

@@ -15,6 +15,7 @@ struct Version {
   uint64_t step = 0;
   Offset offset;
   Micros as_of = 0;
+  Micros log_time = 0;
 };
 
 class Versions {

@@ -56,8 +56,9 @@ struct FileRelation {
 struct BatchRequest {
   std::string sql;
   Offset at;
-  Micros as_of = 0;              // what now() says
-  std::string params_json = "";  // a JSON array of values for $1, $2, ..., or ""
+  Micros as_of = 0;                     // what now() says
+  std::optional<Micros> log_time = {};  // the time of the log there; default: as_of
+  std::string params_json = "";         // a JSON array of values for $1, $2, ..., or ""
   std::vector<FileRelation> files = {};
   uint64_t bytes_max = UINT64_MAX;  // of the answer
 };
@@ -77,6 +78,7 @@ struct Snapshot {
   std::string view;
   Offset offset;
   Micros as_of = 0;       // the engine's clock at that step
+  Micros log_time = 0;    // the time of the log at that step, which watermarks go on with
   uint64_t sequence = 0;  // number of the last change in it; changes after it have higher ones
   std::vector<Column> columns;
   Columns rows;             // in the view's ORDER BY when it has one
@@ -174,6 +176,13 @@ struct EngineInfo {
   uint64_t memory_in_use = 0, memory_limit = 0;  // of the process; limit 0: none
   bool memory_full = false;
   uint64_t emitting_bytes = 0;  // rows of pumps on their way into the log
+  bool closing = false;  // the clock has passed the end of windows that a tick is about to close
+};
+
+// Of a stream that some view keeps event time of.
+struct StreamTime {
+  StreamId stream;
+  std::optional<Micros> watermark;  // nothing before the first row with a time
 };
 
 class Views : public CommitListener {
@@ -235,6 +244,7 @@ class Views : public CommitListener {
   virtual std::vector<OperatorInfo> OperatorInfos() const { return {}; }
   // Throws Error(`code`) when the process is near its memory limit; `what` is what is refused.
   virtual void CheckRoom(ErrorCode code, const std::string& what) const {}
+  virtual std::vector<StreamTime> StreamTimes() const { return {}; }
   virtual std::string ExplainView(const std::string& name, bool analyze) = 0;
   // Plans a query as if it were a view.
   virtual std::string ExplainQuery(const std::string& query) = 0;

@@ -7,6 +7,7 @@
 #include "duckdb.hpp"
 #include "duckdb/common/string_util.hpp"
 #include "duckdb/main/appender.hpp"
+#include "query/batch_event_time.h"
 #include "query/statements.h"
 #include "sql/window_functions.h"
 
@@ -21,7 +22,14 @@ std::string Quote(const std::string& name) { return duckdb::KeywordHelper::Write
 
 // Where the rows of a stream, or the changes of a table, are.
 std::string RelationOf(const Stream& stream) {
-  return stream.IsTable() ? "changes of " + stream.name : stream.name;
+  return stream.IsTable() ? "changes of " + stream.name : "rows of " + stream.name;
+}
+
+// With the hidden columns, where it has such, plain ones.
+std::string RowsOfStream(const Stream& stream, bool hidden) {
+  std::string rows = "SELECT * FROM " + Quote(RelationOf(stream));
+  if (hidden && stream.watermark) rows = RowsWithWatermark(stream, Quote(RelationOf(stream)));
+  return "CREATE VIEW " + Quote(stream.name) + " AS " + rows;
 }
 
 // The rows of a table, said in another way than a query worker does.
@@ -49,7 +57,7 @@ void CreateViews(duckdb::Connection& connection, const CatalogState& catalog) {
         continue;
       }
       auto made = connection.Query("CREATE VIEW " + Quote(entry->second->name) + " AS " +
-                                   ExpandWindowFunctions(entry->second->query));
+                                   ExpandWindowFunctions(entry->second->Planned()));
       entry = left.erase(entry);  // one that fails shows when it is asked for
     }
     if (left.size() == before) return;
@@ -94,7 +102,12 @@ duckdb::Connection& Oracle::Load(const CatalogState& catalog, Offset at, bool hi
       if (ordered) columns += "_offset UBIGINT, _arrival_time TIMESTAMPTZ";
       Check(fresh->connection->Query("CREATE TABLE " + Quote(RelationOf(*stream)) + "(" + columns +
                                      ")"));
-      if (stream->IsTable()) Check(fresh->connection->Query(RowsOfTable(*stream, hidden)));
+      Check(fresh->connection->Query(stream->IsTable() ? RowsOfTable(*stream, hidden)
+                                                       : RowsOfStream(*stream, hidden)));
+    }
+    if (hidden) {
+      Check(fresh->connection->Query(OnTimeMacro()));
+      Check(fresh->connection->Query(ClosedMacro({})));
     }
     CreateViews(*fresh->connection, catalog);
     tables_[hidden] = std::move(fresh);
@@ -121,7 +134,8 @@ BatchResult Oracle::Answer(const BatchRequest& request) {
   auto catalog = catalog_.Current();
   std::lock_guard lock(mutex_);
   auto mentions = [](const std::string& query) {
-    return query.find("_offset") != query.npos || query.find("_arrival_time") != query.npos;
+    return query.find("_offset") != query.npos || query.find("_arrival_time") != query.npos ||
+           query.find("_watermark") != query.npos;
   };
   std::string all = request.sql;  // and the queries of the views it reads
   std::set<std::string> seen;
@@ -129,12 +143,25 @@ BatchResult Oracle::Answer(const BatchRequest& request) {
     more = false;
     for (auto& [name, view] : catalog->views) {
       if (all.find(view->name) == std::string::npos || !seen.insert(name).second) continue;
-      all += " " + view->query;
+      all += " " + view->Planned();
       more = true;
     }
   }
   bool hidden = mentions(all);
   auto& connection = Load(*catalog, request.at, hidden);
+  if (hidden) {
+    std::map<std::string, std::optional<Micros>> watermarks;
+    for (auto& [name, stream] : catalog->streams) {
+      if (!stream->watermark) continue;
+      auto result = connection.Query(WatermarkAt(*stream, Quote(RelationOf(*stream)),
+                                                 request.log_time.value_or(request.as_of)));
+      Check(result);
+      auto value = result->GetValue(0, 0);
+      auto& watermark = watermarks[stream->name];
+      if (!value.IsNull()) watermark = value.GetValue<int64_t>();
+    }
+    Check(connection.Query(ClosedMacro(watermarks)));
+  }
   connection.BeginTransaction();
   SetTransactionTime(*connection.context, request.as_of);
   auto result = connection.Query(ExpandWindowFunctions(request.sql));

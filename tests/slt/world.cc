@@ -133,7 +133,7 @@ void World::Settle() {
     auto info = parts_->engine->Info();
     auto pumps = parts_->engine->PumpInfos();
     Offset end = parts_->log->End();
-    bool settled = info.offset >= end && info.as_of >= now && !info.filling;
+    bool settled = info.offset >= end && info.as_of >= now && !info.filling && !info.closing;
     for (auto& pump : pumps) {
       settled = settled && pump.status != ViewStatus::kFilling && pump.waiting_bytes == 0;
     }

@@ -87,7 +87,13 @@ bool NeedsDistinct(const AggregateCall& call) {
   return call.distinct && (!IsExtreme(call) || !call.order.empty());
 }
 
-std::unique_ptr<AggregateState> MakeAggregateState(const AggregateCall& call, bool append_only) {
+bool IsNative(const AggregateCall& call, bool append_only) {
+  return append_only && call.function != kSumOfCounts && call.function != kAverageOfParts &&
+         !HasClosedForm(call) && call.order.empty() && !FinishesOnce(call);
+}
+
+std::unique_ptr<AggregateState> MakeAggregateState(const AggregateCall& call, bool append_only,
+                                                   bool once) {
   if (call.function == kSumOfCounts) return MakeSumOfCounts();
   if (call.function == kAverageOfParts) return MakeAverageOfParts(call);
   std::unique_ptr<AggregateState> state;
@@ -101,8 +107,8 @@ std::unique_ptr<AggregateState> MakeAggregateState(const AggregateCall& call, bo
     }
   }
   if (!state) {
-    bool rows_go = !append_only || !call.order.empty() || FinishesOnce(call);
-    state = rows_go ? MakeKeptRows(call, append_only) : MakeNative(call);
+    bool native = IsNative(call, append_only) && !once;
+    state = native ? MakeNative(call) : MakeKeptRows(call, append_only, once);
   }
   return state;
 }

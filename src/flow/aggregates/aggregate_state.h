@@ -37,8 +37,13 @@ bool HasClosedForm(const AggregateCall& call);
 // True when equal values must be told apart from one another (distinct.h): where it matters.
 bool NeedsDistinct(const AggregateCall& call);
 
-// The state of a call without its FILTER and DISTINCT.  `append_only`: no row ever goes.
-std::unique_ptr<AggregateState> MakeAggregateState(const AggregateCall& call, bool append_only);
+// True when the call's state is one of DuckDB's, whose memory is not given back group by group.
+bool IsNative(const AggregateCall& call, bool append_only);
+
+// The state of a call without its FILTER and DISTINCT.  `append_only`: no row ever goes; `once`: a
+// group's result is asked for once, and then the group is cleared.
+std::unique_ptr<AggregateState> MakeAggregateState(const AggregateCall& call, bool append_only,
+                                                   bool once = false);
 
 // The families (each in the file of its name).
 std::unique_ptr<AggregateState> MakeCount(bool count_rows);
@@ -50,6 +55,7 @@ inline constexpr const char* kAverageOfParts = "average of parts";
 std::unique_ptr<AggregateState> MakeSumOfCounts();
 std::unique_ptr<AggregateState> MakeAverageOfParts(const AggregateCall& call);
 std::unique_ptr<AggregateState> MakeNative(const AggregateCall& call);
-std::unique_ptr<AggregateState> MakeKeptRows(const AggregateCall& call, bool append_only);
+std::unique_ptr<AggregateState> MakeKeptRows(const AggregateCall& call, bool append_only,
+                                             bool once);
 
 }  // namespace weir

@@ -31,6 +31,9 @@ void DistinctSet::Update(duckdb::DataChunk& arguments, duckdb::DataChunk& values
     counts_.resize(values_->Slots() * members_.size());
   }
 
+  if (tracks_groups_) {
+    for (duckdb::idx_t row = 0; row < count; row++) Note(slots[row], at_[row]);
+  }
   for (size_t m = 0; m < members_.size(); m++) {
     auto& member = members_[m];
     duckdb::UnifiedVectorFormat filter;
@@ -89,13 +92,45 @@ void DistinctSet::ForgetGone(duckdb::idx_t rows) {
     auto first = first_of(*value);
     if (std::all_of(first, first + static_cast<int64_t>(width), [](int64_t n) { return n == 0; })) {
       values_->Erase(*value);
+      if (tracks_groups_) group_of_[*value] = UINT32_MAX;
     }
   }
 }
 
+void DistinctSet::Note(uint32_t group, uint32_t value) {
+  if (group_of_.size() <= value) group_of_.resize(values_->Slots(), UINT32_MAX);
+  if (group_of_[value] == group) return;
+  group_of_[value] = group;
+  if (of_group_.size() <= group) of_group_.resize(group + 1);
+  of_group_[group].push_back(value);
+}
+
+void DistinctSet::Forget(uint32_t group) {
+  if (group >= of_group_.size()) return;
+  auto width = members_.size();
+  for (uint32_t value : of_group_[group]) {
+    if (group_of_[value] != group) continue;
+    group_of_[value] = UINT32_MAX;
+    values_->Erase(value);
+    if (append_only_) {
+      bits_[value] = 0;
+    } else {
+      std::fill_n(counts_.begin() + static_cast<int64_t>(value * width), width, 0);
+    }
+  }
+  std::vector<uint32_t>().swap(of_group_[group]);
+}
+
+bool DistinctSet::IsHere(uint32_t value) const {
+  if (append_only_) return bits_[value] != 0;
+  auto first = counts_.begin() + static_cast<int64_t>(value * members_.size());
+  return std::any_of(first, first + static_cast<int64_t>(members_.size()),
+                     [](int64_t n) { return n != 0; });
+}
+
 size_t DistinctSet::Bytes() const {
-  return values_->Bytes() + counts_.capacity() * sizeof(int64_t) +
-         bits_.capacity() * sizeof(uint64_t);
+  return values_->Bytes() + group_of_.capacity() * 2 * sizeof(uint32_t) +
+         counts_.capacity() * sizeof(int64_t) + bits_.capacity() * sizeof(uint64_t);
 }
 
 Upkeep DistinctSet::HowKept() const {
@@ -116,6 +151,18 @@ void DistinctSet::Load(StateReader& reader) {
   values_->Load(reader);
   counts_ = reader.GetVector<int64_t>();
   bits_ = reader.GetVector<uint64_t>();
+  if (!tracks_groups_) return;
+  RowTypes types{duckdb::LogicalType::UINTEGER};
+  for (auto& type : changed_.GetTypes()) types.push_back(type);
+  duckdb::DataChunk key;
+  key.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(types), 1);
+  size_t values = append_only_ ? bits_.size() : counts_.size() / members_.size();
+  for (uint32_t value = 0; value < values; value++) {
+    if (!IsHere(value)) continue;
+    key.Reset();
+    values_->Key(value, key, 0);
+    Note(duckdb::FlatVector::GetDataUnsafe<uint32_t>(key.data[0])[0], value);
+  }
 }
 
 }  // namespace weir

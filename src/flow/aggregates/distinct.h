@@ -28,6 +28,10 @@ class DistinctSet {
   void Update(duckdb::DataChunk& arguments, duckdb::DataChunk& values, const uint32_t* slots,
               const int64_t* weights);
 
+  // From now on a group's values can be forgotten together, when the group is over.
+  void TrackGroups() { tracks_groups_ = true; }
+  void Forget(uint32_t group);
+
   size_t Bytes() const;
   Upkeep HowKept() const;
   // Of the set only; the members' states are saved by their owner.
@@ -37,12 +41,18 @@ class DistinctSet {
  private:
   bool Seen(size_t member, uint32_t value, int64_t weight, int64_t& change);
   void ForgetGone(duckdb::idx_t rows);
+  bool IsHere(uint32_t value) const;
+  void Note(uint32_t group, uint32_t value);
 
   bool append_only_;
   std::vector<Member> members_;
   std::unique_ptr<KeyTable> values_;  // of (group, value)
   std::vector<int64_t> counts_;       // by value and member, when rows can go
   std::vector<uint64_t> bits_;        // by value, a bit for each member, when none can
+
+  bool tracks_groups_ = false;
+  std::vector<std::vector<uint32_t>> of_group_;  // its values; some may be others' by now
+  std::vector<uint32_t> group_of_;               // by value
 
   // Of the chunk at hand.
   std::vector<uint32_t> at_;

@@ -20,8 +20,8 @@ std::string BigEndian(uint64_t number) {
 
 class KeptRows : public AggregateState {
  public:
-  KeptRows(const AggregateCall& call, bool append_only)
-      : call_(call), indexed_(!append_only), codec_(call.argument_types) {
+  KeptRows(const AggregateCall& call, bool append_only, bool once)
+      : call_(call), indexed_(!append_only), once_(once), codec_(call.argument_types) {
     size_t arguments = call.argument_types.size() - call.order.size();
     RowTypes order_types(call.argument_types.begin() + static_cast<ptrdiff_t>(arguments),
                          call.argument_types.end());
@@ -85,7 +85,11 @@ class KeptRows : public AggregateState {
 
   Upkeep HowKept() const override {
     Upkeep upkeep;
-    if (!call_.order.empty()) {
+    if (once_) {
+      upkeep.Add(Upkeep::Rung::kClosedForm, call_.function +
+                                                " keeps the rows of open windows and is computed "
+                                                "once, when they close");
+    } else if (!call_.order.empty()) {
       upkeep.Add(Upkeep::Rung::kTouched,
                  call_.function +
                      " with ORDER BY keeps each group's rows and computes touched "
@@ -175,7 +179,7 @@ class KeptRows : public AggregateState {
   }
 
   const AggregateCall call_;
-  const bool indexed_;
+  const bool indexed_, once_;
   RowCodec codec_;
   std::optional<RowCodec> order_codec_;
   std::vector<Group> groups_;
@@ -189,8 +193,9 @@ class KeptRows : public AggregateState {
 
 }  // namespace
 
-std::unique_ptr<AggregateState> MakeKeptRows(const AggregateCall& call, bool append_only) {
-  return std::make_unique<KeptRows>(call, append_only);
+std::unique_ptr<AggregateState> MakeKeptRows(const AggregateCall& call, bool append_only,
+                                             bool once) {
+  return std::make_unique<KeptRows>(call, append_only, once);
 }
 
 }  // namespace weir

@@ -4,13 +4,18 @@
 //
 // A group whose result cannot be had (a sum that does not fit its type) is a failed row until it
 // can.
+//
+// Groups that end (by a watermark) stand in order of their ends.  When one is over its state is
+// freed; with `on_close` its row comes only then.
 #include <array>
 #include <map>
 
 #include "duck/errors.h"
 #include "duck/evaluator.h"
+#include "duckdb/common/types/timestamp.hpp"
 #include "duckdb/common/vector_operations/vector_operations.hpp"
 #include "flow/aggregates/distinct.h"
+#include "flow/allocated.h"
 #include "flow/key_table.h"
 #include "flow/operators/operators.h"
 #include "flow/slot_runs.h"
@@ -43,14 +48,15 @@ class Aggregate : public Operator {
  public:
   Aggregate(RowTypes types, std::unique_ptr<Evaluator> evaluator, std::unique_ptr<KeyTable> groups,
             size_t group_count, std::vector<Call> calls, std::vector<SharedDistinct> distincts,
-            bool global, bool append_only)
+            bool global, bool on_close, bool append_only)
       : Operator("aggregate", std::move(types), append_only),
         evaluator_(std::move(evaluator)),
         groups_(std::move(groups)),
         group_count_(group_count),
         calls_(std::move(calls)),
         distincts_(std::move(distincts)),
-        global_(global) {
+        global_(global),
+        on_close_(on_close) {
     RowTypes group_types(this->types().begin(), this->types().begin() + group_count);
     keys_.InitializeEmpty(DuckTypes(group_types));
     if (group_count) {
@@ -64,7 +70,15 @@ class Aggregate : public Operator {
     for (auto& distinct : distincts_) upkeep.Add(distinct.set->HowKept());
   }
 
-  void Push(size_t, duckdb::DataChunk& rows, const int64_t* weights) override {
+  // `end` over the groups.
+  void EndGroups(SessionPtr session, const Expiry& expiry) {
+    lateness_ = expiry.lateness;
+    end_ = std::make_unique<Evaluator>(std::move(session), std::vector{expiry.end});
+    for (auto& distinct : distincts_) distinct.set->TrackGroups();
+  }
+
+  void Push(size_t port, duckdb::DataChunk& rows, const int64_t* weights) override {
+    if (port != 0) return;
     auto& values = evaluator_->Run(rows);
     if (!global_) {
       for (size_t i = 0; i < group_count_; i++) keys_.data[i].Reference(values.data[i]);
@@ -101,29 +115,37 @@ class Aggregate : public Operator {
       auto count = std::min<size_t>(STANDARD_VECTOR_SIZE, touched_.size() - start);
       EmitChanges(touched_.data() + start, count, *before_pages_[start / STANDARD_VECTOR_SIZE]);
     }
-    for (size_t start = 0; start < fresh_.size(); start += STANDARD_VECTOR_SIZE) {
-      EmitFresh(fresh_.data() + start,
-                std::min<size_t>(STANDARD_VECTOR_SIZE, fresh_.size() - start));
-    }
+    if (end_) NoteEnds();
+    if (!on_close_) EmitFresh(fresh_);
     for (auto* slots : {&touched_, &fresh_}) {
       for (uint32_t slot : *slots) {
         is_touched_[slot] = false;
         if (!global_ && weight_[slot] == 0) {
           for (auto& call : calls_) call.state->Clear(slot);
           groups_->Erase(slot);
+          if (end_) ends_[slot] = kNoEnd;
         }
       }
       slots->clear();
     }
+    if (end_) EndThose();
     before_count_ = 0;
     if (before_pages_.size() > 1) before_pages_.resize(1);
   }
 
+  std::optional<Micros> WaitsForWatermark() const override {
+    if (by_end_.empty()) return std::nullopt;
+    return OverAt(by_end_.begin()->first, lateness_);
+  }
+  bool IsDue() const override { return end_ && Watermark().HasPassed(WaitsForWatermark()); }
   bool HasState() const override { return true; }
   size_t StateBytes() const override {
     size_t bytes = groups_->Bytes() + weight_.capacity() * sizeof(int64_t) + shown_.capacity() +
                    is_touched_.capacity() +
-                   (touched_.capacity() + fresh_.capacity()) * sizeof(uint32_t);
+                   (touched_.capacity() + fresh_.capacity()) * sizeof(uint32_t) +
+                   ends_.capacity() * sizeof(Micros) +
+                   by_end_.size() * TreeNodeBytes<std::pair<Micros, std::vector<uint32_t>>>() +
+                   noted_ * 2 * sizeof(uint32_t);
     for (auto& call : calls_) bytes += call.state->Bytes();
     for (auto& distinct : distincts_) bytes += distinct.set->Bytes();
     return bytes;
@@ -153,6 +175,13 @@ class Aggregate : public Operator {
     }
     for (auto& distinct : distincts_) distinct.set->Load(reader);
     failed_groups_ = LoadFailedBySlot(reader);
+    if (!end_) return;
+    ends_.assign(weight_.size(), kNoEnd);
+    std::vector<uint32_t> there;
+    for (uint32_t slot = 0; slot < weight_.size(); slot++) {
+      if (weight_[slot] > 0) there.push_back(slot);
+    }
+    NoteEnds(there);
   }
 
  private:
@@ -162,6 +191,7 @@ class Aggregate : public Operator {
     weight_.resize(room);
     shown_.resize(room);
     is_touched_.resize(room);
+    if (end_) ends_.resize(room, kNoEnd);
     for (auto& call : calls_) call.state->Grow(room);
   }
 
@@ -258,6 +288,71 @@ class Aggregate : public Operator {
       call.arguments->SetCardinality(count);
     }
     call.state->Update(*call.arguments, filtered_slots_, weights ? filtered_weights_ : nullptr);
+  }
+
+  static constexpr Micros kNoEnd = INT64_MIN;
+
+  void NoteEnds() {
+    std::vector<uint32_t> unknown;
+    for (uint32_t slot : fresh_) {
+      if (ends_[slot] == kNoEnd && weight_[slot] != 0) unknown.push_back(slot);
+    }
+    NoteEnds(unknown);
+  }
+
+  void NoteEnds(const std::vector<uint32_t>& slots) {
+    for (size_t start = 0; start < slots.size(); start += STANDARD_VECTOR_SIZE) {
+      size_t count = std::min<size_t>(STANDARD_VECTOR_SIZE, slots.size() - start);
+      keys_out_.Reset();
+      groups_->Keys(slots.data() + start, count, keys_out_);
+      keys_out_.SetCardinality(count);
+      duckdb::UnifiedVectorFormat format;
+      end_->Run(keys_out_).data[0].ToUnifiedFormat(count, format);
+      auto* ends = duckdb::UnifiedVectorFormat::GetDataUnsafe<int64_t>(format);
+      for (size_t i = 0; i < count; i++) {
+        auto at = format.sel->get_index(i);
+        if (!format.validity.RowIsValid(at)) continue;  // never over
+        if (!duckdb::Timestamp::IsFinite(duckdb::timestamp_t(ends[at]))) continue;
+        ends_[slots[start + i]] = ends[at];
+        by_end_[ends[at]].push_back(slots[start + i]);
+        noted_++;
+      }
+    }
+  }
+
+  // Frees the groups that are over.
+  void EndThose() {
+    while (Watermark().HasPassed(WaitsForWatermark())) {
+      // A slot may have been used again since: it stands under the end it has now.
+      auto& [end, noted] = *by_end_.begin();
+      std::vector<uint32_t> over;
+      for (uint32_t slot : noted) {
+        if (ends_[slot] != end) continue;
+        ends_[slot] = kNoEnd;
+        over.push_back(slot);
+      }
+      if (on_close_) EmitFresh(over);
+      for (uint32_t slot : over) {
+        for (auto& call : calls_) call.state->Clear(slot);
+        for (auto& distinct : distincts_) distinct.set->Forget(slot);
+        groups_->Erase(slot);
+        weight_[slot] = 0;
+        shown_[slot] = false;
+        failed_groups_.erase(slot);  // as a failed row it stays
+      }
+      noted_ -= noted.size();
+      by_end_.erase(by_end_.begin());
+    }
+  }
+
+  const WatermarkOperator& Watermark() const {
+    return static_cast<const WatermarkOperator&>(*inputs[1]);
+  }
+
+  void EmitFresh(const std::vector<uint32_t>& slots) {
+    for (size_t start = 0; start < slots.size(); start += STANDARD_VECTOR_SIZE) {
+      EmitFresh(slots.data() + start, std::min<size_t>(STANDARD_VECTOR_SIZE, slots.size() - start));
+    }
   }
 
   // Groups that showed no row before this step.
@@ -371,8 +466,14 @@ class Aggregate : public Operator {
   size_t group_count_;
   std::vector<Call> calls_;
   std::vector<SharedDistinct> distincts_;
-  bool global_;
+  bool global_, on_close_;
   bool emitted_ = false;
+
+  std::unique_ptr<Evaluator> end_;  // null: groups never end
+  Micros lateness_ = 0;
+  std::vector<Micros> ends_;                        // by slot
+  std::map<Micros, std::vector<uint32_t>> by_end_;  // slots
+  size_t noted_ = 0;                                // in all of by_end_
 
   std::vector<int64_t> weight_;      // rows in the group
   std::vector<uint8_t> shown_;       // its row is part of the output
@@ -402,7 +503,7 @@ std::unique_ptr<Operator> MakeAggregate(SessionPtr session, AggregateSpec spec, 
   for (auto& call : spec.aggregates) {
     Call made;
     made.function = call.function;
-    made.state = MakeAggregateState(call, append_only);
+    made.state = MakeAggregateState(call, append_only, spec.on_close);
     made.first_argument = expressions.size();
     made.argument_count = call.arguments.size();
     expressions.insert(expressions.end(), call.arguments.begin(), call.arguments.end());
@@ -429,15 +530,17 @@ std::unique_ptr<Operator> MakeAggregate(SessionPtr session, AggregateSpec spec, 
     }
     calls.push_back(std::move(made));
   }
-  auto evaluator = std::make_unique<Evaluator>(std::move(session), std::move(expressions));
+  auto evaluator = std::make_unique<Evaluator>(session, std::move(expressions));
   types.assign(evaluator->types().begin(), evaluator->types().begin() + spec.groups.size());
   auto groups = KeyTable::Make(types);
   for (auto& call : spec.aggregates) types.push_back(call.type);
-  // DISTINCT: a group that has come stays while rows only come.
-  append_only = append_only && spec.aggregates.empty() && !spec.global;
-  return std::make_unique<Aggregate>(std::move(types), std::move(evaluator), std::move(groups),
-                                     spec.groups.size(), std::move(calls), std::move(distincts),
-                                     spec.global, append_only);
+  // DISTINCT: a group that has come stays while rows only come.  So does a closed window.
+  append_only = spec.on_close || (append_only && spec.aggregates.empty() && !spec.global);
+  auto aggregate = std::make_unique<Aggregate>(
+      std::move(types), std::move(evaluator), std::move(groups), spec.groups.size(),
+      std::move(calls), std::move(distincts), spec.global, spec.on_close, append_only);
+  if (spec.expiry) aggregate->EndGroups(std::move(session), *spec.expiry);
+  return aggregate;
 }
 
 }  // namespace weir

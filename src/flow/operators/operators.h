@@ -1,6 +1,7 @@
 // All operators of a circuit.  One file each; what each does, keeps and costs stands there.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -16,14 +17,47 @@ using SessionPtr = std::shared_ptr<Session>;
 
 // Where rows of a stream enter: all its columns, then _offset and _arrival_time.  Views that read
 // different columns of a stream share one source, and so the filters above it.
+//
+// Of a stream with a WATERMARK, _watermark follows: where the watermark stood just before the row.
+// The watermark W is decided row by row, in the order of the log, by what every row brings:
+//
+//   before a row   W += max(0, its arrival - the arrival of the row before - idle_timeout)
+//   after it       W = max(W, its time - delay)
+//
+// so that history, the log and a restart say the same.  Between rows it goes on with the time of
+// the log (SetLogTime) by the first rule.  State: W and the last arrival, when somebody asks.
+struct WatermarkSpec {
+  size_t column = 0;  // of the stream
+  Micros delay = 0;
+  std::optional<Micros> idle_timeout;
+};
 class SourceOperator : public Operator {
  public:
-  SourceOperator(std::string stream, RowTypes stream_types, std::vector<std::string> names);
+  SourceOperator(std::string stream, RowTypes stream_types, std::vector<std::string> names,
+                 std::optional<WatermarkSpec> watermark = {});
   void Push(size_t port, duckdb::DataChunk& rows, const int64_t* weights) override;
   // `stream_rows` has the stream's columns; those that nobody reads() may be anything.
   void Feed(duckdb::DataChunk& stream_rows, uint64_t first_offset, Micros arrival_time);
   // The same, of rows that bring their own hidden columns.
   void FeedHistory(duckdb::DataChunk& rows) { Receive(0, rows, nullptr); }
+
+  // No row that has not come yet arrived before.
+  void SetLogTime(Micros log_time) { log_time_ = std::max(log_time_, log_time); }
+  // Now, at the time of the log; nothing before the first row with a time.
+  std::optional<Micros> watermark() const;
+  // The time of the log at which the watermark will be there by itself, if it ever will.
+  std::optional<Micros> LogTimeFor(Micros watermark) const;
+  // From the first row on: somebody above asks for the watermark.  A source without such keeps
+  // nothing and looks at no row.
+  void KeepTime();
+  bool keeps_time() const { return keeps_time_; }
+  // What its twin, at the same position, knows of the watermark.
+  void LearnTime(const SourceOperator& twin);
+  bool has_watermark() const { return watermark_.has_value(); }
+
+  bool HasState() const override { return keeps_time_; }
+  void Save(StateWriter& writer) const override;
+  void Load(StateReader& reader) override;
 
   const std::string& stream() const { return stream_; }
   // Which columns (hidden ones last) some operator above uses.
@@ -33,11 +67,50 @@ class SourceOperator : public Operator {
   std::string TextOf(duckdb::DataChunk& rows, duckdb::idx_t row) const override;
 
  private:
+  void MoveWatermark(duckdb::DataChunk& rows);
+  void Arrive(Micros arrived);
+  void Reach(Micros time);
+  Micros Idle(Micros until) const;
+
   std::string stream_;
   std::vector<std::string> names_;
+  std::optional<WatermarkSpec> watermark_;
+  bool keeps_time_ = false;
+  std::optional<Micros> reached_;       // W after the last row
+  std::optional<Micros> last_arrival_;  // of any row
+  Micros log_time_ = 0;
   std::vector<bool> reads_;
   duckdb::DataChunk out_;
 };
+
+// Stands on the sources of one or more streams and says how far all of them are: the least of their
+// watermarks.  Gives no rows; other operators ask it in Flush, as the input after their rows.
+class WatermarkOperator : public Operator {
+ public:
+  WatermarkOperator() : Operator("watermark", {}, true) {}
+  void Push(size_t, duckdb::DataChunk&, const int64_t*) override {}
+  std::optional<Micros> Current() const;
+  bool HasPassed(std::optional<Micros> time) const;  // false for no time
+  std::optional<Micros> LogTimeFor(Micros watermark) const;
+};
+
+// What is over by the watermark: a value `end` of some expression comes no more, and nothing that
+// came with it goes, once `end` + `lateness` is not above it.
+struct Expiry {
+  ExpressionPtr end;  // microseconds
+  Micros lateness = 0;
+};
+// `end` + `lateness`, within what there is of time.
+inline Micros OverAt(Micros end, Micros lateness) {
+  return lateness > 0 && end > INT64_MAX - lateness   ? INT64_MAX
+         : lateness < 0 && end < INT64_MIN - lateness ? INT64_MIN
+                                                      : end + lateness;
+}
+
+// Rows once their window is closed.  The second input is the watermark.  `settled`: of windows that
+// are over no row comes or goes any more.
+std::unique_ptr<Operator> MakeWindowClose(SessionPtr session, Expiry expiry, RowTypes types,
+                                          bool settled);
 
 std::unique_ptr<Operator> MakeFilter(SessionPtr session, std::vector<ExpressionPtr> predicates,
                                      RowTypes types, bool append_only);
@@ -73,6 +146,10 @@ struct AggregateSpec {
   std::vector<ExpressionPtr> groups;
   std::vector<AggregateCall> aggregates;
   bool global = false;  // no GROUP BY at all: one row even of nothing
+  // Over the groups; then the second input is the watermark.  The state of a group that is over is
+  // freed; with `on_close` its row comes then, once, and before it none.
+  std::optional<Expiry> expiry;
+  bool on_close = false;
 };
 std::unique_ptr<Operator> MakeAggregate(SessionPtr session, AggregateSpec spec, bool append_only);
 
@@ -98,9 +175,12 @@ std::unique_ptr<Operator> MakeJoin(const SessionPtr& session, JoinSpec spec);
 std::unique_ptr<Operator> MakeGroupTop(const SessionPtr& session, const GroupTopCall& call,
                                        const RowTypes& input, bool append_only);
 
-// Adds the start and the last time of each row's session (SessionCall in duck/plan_node.h).
+// Adds the start and the last time of each row's session (SessionCall in duck/plan_node.h).  With
+// `lateness` a second input is the watermark: a row comes no more once it has passed the row's time
+// by so much.
 std::unique_ptr<Operator> MakeSession(const SessionPtr& session, const SessionCall& call,
-                                      const RowTypes& input, bool append_only);
+                                      const RowTypes& input, bool append_only,
+                                      std::optional<Micros> lateness = {});
 
 // INTERSECT or EXCEPT; `keeps_copies`: ALL.
 std::unique_ptr<Operator> MakeSetOperation(RowTypes types, bool is_except, bool keeps_copies);

@@ -8,7 +8,11 @@
 //
 // Cost: by the rows of touched sessions, as all of them come out anew when an end moves; only the
 // new rows do when it does not.  State: the rows, and 16 bytes for each.
+//
+// Where rows come no more once a watermark has passed them, sessions stand in order of their ends,
+// too: one that no row can join any more is forgotten.
 #include <algorithm>
+#include <map>
 
 #include "duck/evaluator.h"
 #include "flow/allocated.h"
@@ -22,8 +26,9 @@ namespace {
 class Sessions : public Operator {
  public:
   Sessions(const SessionPtr& session, const SessionCall& call, RowTypes input, RowTypes types,
-           bool append_only)
+           bool append_only, std::optional<Micros> lateness)
       : Operator("session", std::move(types), false),
+        lateness_(lateness),
         gap_(call.gap),
         width_(input.size()),
         group_count_(call.groups.size()),
@@ -37,11 +42,13 @@ class Sessions : public Operator {
       keys_.InitializeEmpty(DuckTypes(group_types));
     }
     out_.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(this->types()));
+    if (lateness_) rows_.ExpectRemovals();
     upkeep.Add(Upkeep::Rung::kTouched,
                "a row that moves an end of its session shows the session's rows again");
   }
 
-  void Push(size_t, duckdb::DataChunk& rows, const int64_t* weights) override {
+  void Push(size_t port, duckdb::DataChunk& rows, const int64_t* weights) override {
+    if (port != 0) return;
     ResolveTimes(rows);
     auto& encoded = rows_.Encode(rows);
     for (duckdb::idx_t i = 0; i < rows.size(); i++) {
@@ -65,13 +72,26 @@ class Sessions : public Operator {
       }
     }
     gone_.clear();
+    while (IsDue()) {
+      auto slots = std::move(by_end_.begin()->second);
+      noted_ -= slots.size();
+      for (uint32_t slot : slots) ForgetOver(slot);
+      by_end_.erase(by_end_.begin());
+    }
   }
 
+  std::optional<Micros> WaitsForWatermark() const override {
+    if (by_end_.empty()) return std::nullopt;
+    return OverAt(by_end_.begin()->first, *lateness_);
+  }
+  bool IsDue() const override { return lateness_ && HasPassed(WaitsForWatermark()); }
   bool HasState() const override { return true; }
   std::vector<RowStore*> RowStores() override { return {&rows_}; }
   size_t StateBytes() const override {
     return rows_.Bytes() + sessions_bytes_ + keys_of_.capacity() * sizeof(Key) +
-           (table_ ? table_->Bytes() : 0);
+           (table_ ? table_->Bytes() : 0) +
+           by_end_.size() * TreeNodeBytes<std::pair<Micros, std::vector<uint32_t>>>() +
+           noted_ * 2 * sizeof(uint32_t);
   }
   void Save(StateWriter& writer) const override {
     if (table_) table_->Save(writer);
@@ -108,7 +128,10 @@ class Sessions : public Operator {
       key.head = heads[slot];
       key.is_used = true;
       key.sessions = Split(rows);
-      for (auto& session : key.sessions) sessions_bytes_ += BytesOf(session);
+      for (auto& session : key.sessions) {
+        sessions_bytes_ += BytesOf(session);
+        NoteEnd(slot, session);
+      }
     }
   }
 
@@ -256,10 +279,43 @@ class Sessions : public Operator {
       }
     }
     for (auto session = from; session != to; ++session) sessions_bytes_ -= BytesOf(*session);
-    for (auto& session : sessions) sessions_bytes_ += BytesOf(session);
+    for (auto& session : sessions) {
+      sessions_bytes_ += BytesOf(session);
+      if (!same_ends) NoteEnd(slot, session);
+    }
     auto at = key.sessions.erase(from, to);
     key.sessions.insert(at, std::make_move_iterator(sessions.begin()),
                         std::make_move_iterator(sessions.end()));
+  }
+
+  bool HasPassed(std::optional<Micros> time) const {
+    return static_cast<const WatermarkOperator&>(*inputs[1]).HasPassed(time);
+  }
+  Micros EndOf(const Session& session) const { return OverAt(session.last(), gap_); }
+
+  // An end that has moved on since stays noted: nothing is over then, and the new one is noted,
+  // too.
+  void NoteEnd(uint32_t slot, const Session& session) {
+    if (!lateness_) return;
+    by_end_[EndOf(session)].push_back(slot);
+    noted_++;
+  }
+
+  // A row that could join one of these sessions would be late.
+  void ForgetOver(uint32_t slot) {
+    Key& key = keys_of_[slot];
+    size_t over = 0;
+    for (; over < key.sessions.size(); over++) {
+      auto& session = key.sessions[over];
+      if (!HasPassed(OverAt(EndOf(session), *lateness_))) break;
+      sessions_bytes_ -= BytesOf(session);
+      for (auto& row : session.rows) rows_.Remove(row.ref, key.head);
+    }
+    if (over == 0) return;
+    key.sessions.erase(key.sessions.begin(), key.sessions.begin() + static_cast<int64_t>(over));
+    if (!table_ || key.head != kNoRow) return;
+    key = Key();
+    table_->Erase(slot);
   }
 
   void Show(RowRef ref, const Session& session, int64_t weight) {
@@ -283,6 +339,9 @@ class Sessions : public Operator {
     shown_count_ = 0;
   }
 
+  const std::optional<Micros> lateness_;            // of rows; then inputs[1] is the watermark
+  std::map<Micros, std::vector<uint32_t>> by_end_;  // slots
+  size_t noted_ = 0;                                // in all of by_end_
   Micros gap_;
   size_t width_, group_count_;
   RowStore rows_;
@@ -305,10 +364,11 @@ class Sessions : public Operator {
 }  // namespace
 
 std::unique_ptr<Operator> MakeSession(const SessionPtr& session, const SessionCall& call,
-                                      const RowTypes& input, bool append_only) {
+                                      const RowTypes& input, bool append_only,
+                                      std::optional<Micros> lateness) {
   RowTypes types = input;
   types.insert(types.end(), 2, TypeOf(call.time));
-  return std::make_unique<Sessions>(session, call, input, std::move(types), append_only);
+  return std::make_unique<Sessions>(session, call, input, std::move(types), append_only, lateness);
 }
 
 }  // namespace weir

@@ -36,6 +36,20 @@ std::string TableJson(Server& server, const Stream& table) {
   return json + ",\"error\":" + ErrorOrNull(status.error) + "}";
 }
 
+// What the stream says about event time, and how far that is: null while no view asks.
+std::string WatermarkJson(Server& server, const Stream& stream) {
+  if (!stream.watermark) return "null";
+  std::string at = "null";
+  for (auto& time : server.parts().views.StreamTimes()) {
+    if (time.stream == stream.id && time.watermark) at = QuoteJson(IsoTime(*time.watermark));
+  }
+  auto idle = stream.watermark->idle_timeout;
+  return "{\"column\":" + QuoteJson(stream.watermark->column) +
+         fmt::format(R"(,"delay_ms":{},"idle_timeout_ms":{},"at":{}}})",
+                     stream.watermark->delay / 1000, idle ? std::to_string(*idle / 1000) : "null",
+                     at);
+}
+
 std::string StreamJson(Server& server, const Stream& stream, const LakeInfo* lake) {
   std::string columns;
   for (size_t i = 0; i < stream.VisibleColumns(); i++) {
@@ -49,7 +63,8 @@ std::string StreamJson(Server& server, const Stream& stream, const LakeInfo* lak
   return "{\"name\":" + QuoteJson(stream.name) + ",\"comment\":" + QuoteJson(stream.comment) +
          ",\"sql\":" + QuoteJson(stream.sql) + ",\"columns\":[" + columns + "]" +
          (stream.IsTable() ? TableJson(server, stream)
-                           : std::string(",\"derived\":") + (stream.derived ? "true" : "false")) +
+                           : std::string(",\"derived\":") + (stream.derived ? "true" : "false") +
+                                 ",\"watermark\":" + WatermarkJson(server, stream)) +
          fmt::format(R"(,"rows":{},"bytes":{},"events_per_second":{:.2f},"last_offset":{})"
                      R"(,"lake":{{"files":{},"rows":{},"bytes":{},"last_offset":{}}}}})",
                      server.Rows(stream.id), lake->bytes, server.EventsPerSecond(stream.id),
