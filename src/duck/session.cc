@@ -16,7 +16,8 @@ namespace {
 constexpr const char* kDisabledOptimizers =
     "statistics_propagation,compressed_materialization,late_materialization,"
     "top_n_window_elimination,build_side_probe_side,common_subplan,column_lifetime,"
-    "join_filter_pushdown,row_group_pruner,sampling_pushdown,limit_pushdown,sum_rewriter";
+    "join_filter_pushdown,join_elimination,row_group_pruner,sampling_pushdown,limit_pushdown,sum_"
+    "rewriter";
 
 }  // namespace
 

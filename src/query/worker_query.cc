@@ -116,11 +116,14 @@ WorkerQuery::WorkerQuery(WorkerEngine& engine, QueryMessage query)
   parsed_ = ParseShutIn(*connection_, query_.sql);
   Resolve(parsed_, 0);
   // DuckDB 1.5.5 pushes a join's keys as a filter below an ORDER BY ... LIMIT on its other side,
-  // which then keeps other rows than it should.
+  // which then keeps other rows than it should; and below a LIMIT under a DISTINCT it drops joins
+  // that multiply rows.
   auto& disabled =
       duckdb::DBConfig::GetConfig(*engine_.database().instance).options.disabled_optimizers;
   disabled.clear();
-  if (limited_) disabled.insert(duckdb::OptimizerType::JOIN_FILTER_PUSHDOWN);
+  if (!limited_) return;
+  disabled.insert(duckdb::OptimizerType::JOIN_FILTER_PUSHDOWN);
+  disabled.insert(duckdb::OptimizerType::JOIN_ELIMINATION);
 }
 
 WorkerQuery::~WorkerQuery() {
