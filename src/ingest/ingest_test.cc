@@ -213,6 +213,7 @@ class BusyLog : public Log {
   bool Failed() const override { return log_.Failed(); }
   Offset Begin() const override { return log_.Begin(); }
   Offset End() const override { return log_.End(); }
+  Micros LastTime() const override { return log_.LastTime(); }
   const RecoveryReport& Recovery() const override { return log_.Recovery(); }
   std::unique_ptr<LogReader> Read(Offset after, std::optional<Offset> up_to,
                                   std::optional<StreamId> only) override {
