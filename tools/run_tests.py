@@ -19,7 +19,7 @@ KILL_CYCLES = 8
 # Sanitizers need more address space and system calls than a query's process may have.
 SHUT_IN = "SandboxTest.*:QueriesTest.*"
 # How much of the randomised tests runs under a sanitizer, which makes them ten times slower.
-LESS = {"WEIR_CRASH_STATES": "20", "WEIR_STEPS": "100", "WEIR_TPCH_STEPS": "6", "WEIR_QUERIES": "80"}
+LESS = {"WEIR_CRASH_STATES": "20", "WEIR_STEPS": "60", "WEIR_TPCH_STEPS": "6", "WEIR_QUERIES": "80"}
 SANITIZER_OPTIONS = {"UBSAN_OPTIONS": "print_stacktrace=1", "ASAN_OPTIONS": "detect_leaks=1"}
 
 

@@ -139,7 +139,6 @@ RowTypes ErrorTypes() {
 
 uint64_t CountErrors(const LiveView& view, const Version& version) {
   uint64_t count = 0;
-  if (view.errors.Bytes() == 0) return 0;
   view.errors.Scan(version.step, [&](std::string_view, int64_t copies) {
     count += static_cast<uint64_t>(copies);
     return true;
