@@ -94,7 +94,7 @@ int Main(size_t large) {
             name,
             in_large / in_small,
             "cost of a row after a million, of one after a thousand",
-            6,
+            2,
             true,
             {{"ns a row after a thousand", in_small * 1e9},
              {"ns a row after a million", in_large * 1e9}}});

@@ -17,21 +17,35 @@ struct ComparedRow {
   TextRow text;
 };
 
-bool IsCloseCompared(const duckdb::LogicalType& type, Nearness nearness) {
-  if (nearness == Nearness::kEstimate) return type.IsNumeric();
+bool IsFloat(const duckdb::LogicalType& type) {
   return type.id() == duckdb::LogicalTypeId::FLOAT || type.id() == duckdb::LogicalTypeId::DOUBLE;
 }
 
-bool Close(double a, double b, Nearness nearness) {
-  if (a == b || (std::isnan(a) && std::isnan(b))) return true;
-  double tolerance = nearness == Nearness::kEstimate ? 0.05 : 1e-9;
-  return std::abs(a - b) <= tolerance * std::max({std::abs(a), std::abs(b), 1.0});
-}
+// How the columns of two row sets are compared.
+struct Comparison {
+  const std::vector<duckdb::LogicalType>& types;
+  std::vector<double> tolerances;  // by column; 0: exactly
+  std::vector<double> of_floats;   // those of the columns that are compared as floats
 
-bool Close(const ComparedRow& a, const ComparedRow& b, Nearness nearness) {
-  return std::equal(a.floats.begin(), a.floats.end(), b.floats.begin(),
-                    [&](double x, double y) { return Close(x, y, nearness); });
-}
+  Comparison(const std::vector<duckdb::LogicalType>& types, const std::vector<bool>& estimated)
+      : types(types) {
+    for (size_t i = 0; i < types.size(); i++) {
+      bool estimate = i < estimated.size() && estimated[i] && types[i].IsNumeric();
+      tolerances.push_back(estimate ? 0.05 : IsFloat(types[i]) ? 1e-9 : 0);
+      if (tolerances[i] > 0) of_floats.push_back(tolerances[i]);
+    }
+  }
+
+  bool Close(const ComparedRow& a, const ComparedRow& b) const {
+    for (size_t i = 0; i < of_floats.size(); i++) {
+      double x = a.floats[i], y = b.floats[i];
+      if (x == y || (std::isnan(x) && std::isnan(y))) continue;
+      bool close = std::abs(x - y) <= of_floats[i] * std::max({std::abs(x), std::abs(y), 1.0});
+      if (!close) return false;
+    }
+    return true;
+  }
+};
 
 void AppendField(std::string& key, const std::optional<std::string>& text) {
   key += text ? 'v' : 'n';
@@ -41,14 +55,13 @@ void AppendField(std::string& key, const std::optional<std::string>& text) {
   key += *text;
 }
 
-ComparedRow RowAt(duckdb::DataChunk& chunk, duckdb::idx_t row,
-                  const std::vector<duckdb::LogicalType>& types, Nearness nearness) {
+ComparedRow RowAt(duckdb::DataChunk& chunk, duckdb::idx_t row, const Comparison& comparison) {
   ComparedRow compared;
-  for (duckdb::idx_t column = 0; column < types.size(); column++) {
+  for (duckdb::idx_t column = 0; column < comparison.types.size(); column++) {
     duckdb::Value value = chunk.GetValue(column, row);
     std::optional<std::string> text;
     if (!value.IsNull()) text = value.ToString();
-    if (IsCloseCompared(types[column], nearness)) {
+    if (comparison.tolerances[column] > 0) {
       compared.exact += value.IsNull() ? 'n' : 'f';
       compared.floats.push_back(
           value.IsNull() ? NAN
@@ -73,11 +86,9 @@ std::string BitsOf(const ComparedRow& row) {
 using RowsByKey = std::unordered_map<std::string, std::vector<ComparedRow>>;
 
 template <typename Use>
-void ForEachRow(const Columns& rows, const std::vector<duckdb::LogicalType>& types,
-                Nearness nearness, Use use) {
+void ForEachRow(const Columns& rows, const Comparison& comparison, Use use) {
   for (auto& chunk : rows.chunks) {
-    for (duckdb::idx_t row = 0; row < chunk->size(); row++)
-      use(RowAt(*chunk, row, types, nearness));
+    for (duckdb::idx_t row = 0; row < chunk->size(); row++) use(RowAt(*chunk, row, comparison));
   }
 }
 
@@ -85,13 +96,14 @@ void ForEachRow(const Columns& rows, const std::vector<duckdb::LogicalType>& typ
 
 RowDifference CompareRows(const Columns& expected, const Columns& actual,
                           const std::vector<duckdb::LogicalType>& types, size_t shown,
-                          Nearness nearness) {
+                          const std::vector<bool>& estimated) {
+  Comparison comparison(types, estimated);
   // Equal to the last bit first: that settles nearly all, whatever their number.
   RowsByKey unmatched;
-  ForEachRow(expected, types, nearness,
+  ForEachRow(expected, comparison,
              [&](ComparedRow row) { unmatched[BitsOf(row)].push_back(std::move(row)); });
   std::vector<ComparedRow> left;
-  ForEachRow(actual, types, nearness, [&](ComparedRow row) {
+  ForEachRow(actual, comparison, [&](ComparedRow row) {
     auto found = unmatched.find(BitsOf(row));
     if (found == unmatched.end() || found->second.empty()) {
       left.push_back(std::move(row));
@@ -108,7 +120,7 @@ RowDifference CompareRows(const Columns& expected, const Columns& actual,
   for (auto& row : left) {
     auto& same = candidates[row.exact];
     auto match = std::find_if(same.begin(), same.end(),
-                              [&](auto& candidate) { return Close(candidate, row, nearness); });
+                              [&](auto& candidate) { return comparison.Close(candidate, row); });
     if (match != same.end()) {
       std::swap(*match, same.back());
       same.pop_back();

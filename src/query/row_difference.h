@@ -18,15 +18,11 @@ struct RowDifference {
   uint64_t missing_rows = 0, unexpected_rows = 0;
 };
 
-// How near two numbers must be to be equal.
-enum class Nearness {
-  kRounding,  // floats: 1e-9, relative: a rounding error of summing in another order
-  kEstimate,  // any numbers: 5 %: what approx_quantile says depends on the order of the rows
-};
-
-// `expected` against `actual`, columns of the same number.
+// `expected` against `actual`, columns of the same number.  Floating-point values are equal when
+// they differ by no more than a rounding error of summing in another order (1e-9, relative);
+// numbers of the columns that `estimated` marks, when they differ by no more than 5 %.
 RowDifference CompareRows(const Columns& expected, const Columns& actual,
                           const std::vector<duckdb::LogicalType>& types, size_t shown,
-                          Nearness nearness = Nearness::kRounding);
+                          const std::vector<bool>& estimated = {});
 
 }  // namespace weir

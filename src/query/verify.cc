@@ -4,13 +4,13 @@
 
 #include <future>
 
-#include "base/text.h"
 #include "duck/errors.h"
 #include "duckdb/common/types/hugeint.hpp"
 #include "duckdb/parser/keyword_helper.hpp"
 #include "formats/json_value.h"
 #include "formats/results.h"
 #include "query/row_difference.h"
+#include "sql/estimates.h"
 #include "sql/names_in.h"
 #include "sql/total_order.h"
 
@@ -63,19 +63,22 @@ Error BatchFailure(uint64_t error_rows) {
   return error;
 }
 
-// Whether a query, or a view it reads, asks for a quantile that depends on the order of the rows:
-// two runs of the query itself may differ then.
-bool SaysEstimates(const CatalogState& catalog, const std::string& query, int depth = 0) {
+// Whether a view that the query reads, near or far, says estimates.
+bool ReadsEstimates(const CatalogState& catalog, const std::string& query, int depth = 0) {
   constexpr int kViewDepth = 64;
-  auto text = Lower(query);
-  if (text.find("approx_quantile") != std::string::npos) return true;
-  if (text.find("reservoir_quantile") != std::string::npos) return true;
   if (depth == kViewDepth) return false;
   for (auto& name : NamesIn(query)) {
     auto view = catalog.FindView(name);
-    if (view && SaysEstimates(catalog, view->query, depth + 1)) return true;
+    if (!view) continue;
+    if (NamesEstimate(view->query) || ReadsEstimates(catalog, view->query, depth + 1)) return true;
   }
   return false;
+}
+
+std::vector<bool> ColumnsThatEstimate(const CatalogState& catalog, const View& view,
+                                      size_t columns) {
+  if (ReadsEstimates(catalog, view.query)) return std::vector<bool>(columns, true);
+  return EstimatedColumns(view.query, columns);
 }
 
 }  // namespace
@@ -119,9 +122,8 @@ ViewVerdict Verify::Check(const View& view) {
                   fmt::format("view \"{}\" has {} columns, its query {}", view.name, types.size(),
                               result.columns.size()));
     }
-    auto nearness =
-        SaysEstimates(*catalog_.Current(), view.query) ? Nearness::kEstimate : Nearness::kRounding;
-    auto difference = CompareRows(result.rows, snapshot.rows, types, kRowsShown, nearness);
+    auto estimated = ColumnsThatEstimate(*catalog_.Current(), view, types.size());
+    auto difference = CompareRows(result.rows, snapshot.rows, types, kRowsShown, estimated);
     verdict.missing = std::move(difference.missing);
     verdict.unexpected = std::move(difference.unexpected);
     verdict.missing_rows = difference.missing_rows;

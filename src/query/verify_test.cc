@@ -5,6 +5,7 @@
 #include "catalog/memory_store.h"
 #include "query/fake_views.h"
 #include "query/row_difference.h"
+#include "sql/estimates.h"
 
 namespace weir {
 namespace {
@@ -40,18 +41,29 @@ TEST(RowDifference, FloatsMayDifferByARoundingError) {
   EXPECT_EQ(Compare({{"a", "0"}}, {{"a", "NULL"}}).missing_rows, 1u);
 }
 
-TEST(RowDifference, EstimatesMayDifferByMore) {
-  const std::vector<Column> columns = {{"name", LogicalType::VARCHAR}, {"x", LogicalType::BIGINT}};
-  const std::vector<LogicalType> types = {LogicalType::VARCHAR, LogicalType::BIGINT};
-  auto missing = [&](const char* expected, const char* actual, Nearness nearness) {
-    return CompareRows(RowsOf(columns, {{"a", expected}}), RowsOf(columns, {{"a", actual}}), types,
-                       2, nearness)
+TEST(RowDifference, EstimatesMayDifferByMoreAndNothingElse) {
+  const std::vector<Column> columns = {{"n", LogicalType::BIGINT}, {"x", LogicalType::BIGINT}};
+  const std::vector<LogicalType> types = {LogicalType::BIGINT, LogicalType::BIGINT};
+  auto missing = [&](const char* n, const char* x, std::vector<bool> estimated) {
+    return CompareRows(RowsOf(columns, {{"100", "1000"}}), RowsOf(columns, {{n, x}}), types, 2,
+                       estimated)
         .missing_rows;
   };
-  EXPECT_EQ(missing("1000", "1040", Nearness::kEstimate), 0u);
-  EXPECT_EQ(missing("1000", "1100", Nearness::kEstimate), 1u);
-  EXPECT_EQ(missing("1000", "NULL", Nearness::kEstimate), 1u);
-  EXPECT_EQ(missing("1000", "1001", Nearness::kRounding), 1u);
+  EXPECT_EQ(missing("100", "1040", {false, true}), 0u);
+  EXPECT_EQ(missing("100", "1100", {false, true}), 1u);
+  EXPECT_EQ(missing("100", "NULL", {false, true}), 1u);
+  EXPECT_EQ(missing("101", "1000", {false, true}), 1u);
+  EXPECT_EQ(missing("100", "1001", {}), 1u);
+}
+
+TEST(Estimates, AreTheColumnsThatSayThem) {
+  EXPECT_EQ(EstimatedColumns("SELECT count(*), approx_quantile(x, 0.5) FROM s", 2),
+            (std::vector<bool>{false, true}));
+  EXPECT_EQ(EstimatedColumns("SELECT count(*), max(x) FROM s", 2),
+            (std::vector<bool>{false, false}));
+  EXPECT_EQ(
+      EstimatedColumns("SELECT * FROM (SELECT g, approx_quantile(x, 0.5) FROM s GROUP BY g)", 2),
+      (std::vector<bool>{true, true}));
 }
 
 TEST(RowDifference, NullIsNotTheEmptyText) {
