@@ -44,7 +44,7 @@ TEST(RowDifference, FloatsMayDifferByARoundingError) {
 TEST(RowDifference, EstimatesMayDifferByMoreAndNothingElse) {
   const std::vector<Column> columns = {{"n", LogicalType::BIGINT}, {"x", LogicalType::BIGINT}};
   const std::vector<LogicalType> types = {LogicalType::BIGINT, LogicalType::BIGINT};
-  auto missing = [&](const char* n, const char* x, std::vector<bool> estimated) {
+  auto missing = [&](const char* n, const char* x, const std::vector<bool>& estimated) {
     return CompareRows(RowsOf(columns, {{"100", "1000"}}), RowsOf(columns, {{n, x}}), types, 2,
                        estimated)
         .missing_rows;
