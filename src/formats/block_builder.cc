@@ -39,8 +39,7 @@ void BlockBuilder::OpenChunk() {
   row_ = 0;
 }
 
-const Column* BlockBuilder::NullWhereNoneMayBe() const {
-  if (needed_.empty()) return nullptr;
+const Column* BlockBuilder::FirstNullOfNeeded() const {
   auto& chunk = *parsed_.columns->chunks.back();
   auto& gone = chunk.data.back();
   if (!duckdb::FlatVector::IsNull(gone, row_) &&
@@ -53,10 +52,13 @@ const Column* BlockBuilder::NullWhereNoneMayBe() const {
   return nullptr;
 }
 
-void BlockBuilder::KeepRow() {
-  parsed_.columns->rows++;
-  if (++row_ < capacity_) return;
+void BlockBuilder::CloseChunk() {
   parsed_.columns->chunks.back()->SetCardinality(row_);
+  parsed_.columns->rows += row_;
+}
+
+void BlockBuilder::NextChunk() {
+  CloseChunk();
   OpenChunk();
 }
 
@@ -73,12 +75,8 @@ void BlockBuilder::RefuseRow(RowError error) {
 }
 
 ParsedRows BlockBuilder::Finish() {
-  auto& chunks = parsed_.columns->chunks;
-  if (row_ == 0) {
-    chunks.pop_back();
-  } else {
-    chunks.back()->SetCardinality(row_);
-  }
+  CloseChunk();
+  if (row_ == 0) parsed_.columns->chunks.pop_back();
   return std::move(parsed_);
 }
 

@@ -22,15 +22,22 @@ class BlockBuilder {
   duckdb::idx_t row() const { return row_; }  // where the present row is written
   // Of a table: the column that the present row must not leave NULL, and does.  A row that says it
   // is gone needs no more than its key.
-  const Column* NullWhereNoneMayBe() const;
-  void KeepRow();
+  const Column* NullWhereNoneMayBe() const {
+    return needed_.empty() ? nullptr : FirstNullOfNeeded();
+  }
+  void KeepRow() {
+    if (++row_ == capacity_) NextChunk();
+  }
   // The present row is not kept: its place is written again.
   void RefuseRow(RowError error);
 
   ParsedRows Finish();
 
  private:
+  const Column* FirstNullOfNeeded() const;
   void OpenChunk();
+  void CloseChunk();
+  void NextChunk();
 
   duckdb::vector<duckdb::LogicalType> types_;
   std::vector<std::pair<size_t, Column>> needed_;  // of a table, besides its key

@@ -13,7 +13,29 @@ namespace weir {
 
 using duckdb::LogicalTypeId;
 
-ColumnWriter::ColumnWriter(const Column& column) : column_(column), reader_(ReaderFor(column)) {}
+namespace {
+
+Micros LengthOf(EpochUnit unit) {
+  switch (unit) {
+    case EpochUnit::kSeconds: return 1'000'000;
+    case EpochUnit::kMillis: return 1'000;
+    case EpochUnit::kMicros: return 1;
+    case EpochUnit::kNone: break;
+  }
+  return 0;
+}
+
+}  // namespace
+
+ColumnWriter::ColumnWriter(const Column& column)
+    : reader_(ReaderFor(column)), epoch_unit_(LengthOf(column.epoch)), column_(column) {}
+
+void ColumnWriter::Open(duckdb::Vector& vector) {
+  vector_ = &vector;
+  values_ = duckdb::FlatVector::GetData(vector);
+  validity_ = &duckdb::FlatVector::Validity(vector);
+  room_.Open(vector);
+}
 
 ColumnWriter::Reader ColumnWriter::ReaderFor(const Column& column) {
   if (column.type.IsJSONType()) return Reader::kJson;
@@ -32,6 +54,9 @@ ColumnWriter::Reader ColumnWriter::ReaderFor(const Column& column) {
     case LogicalTypeId::USMALLINT: return Reader::kUint16;
     case LogicalTypeId::UTINYINT: return Reader::kUint8;
     case LogicalTypeId::DOUBLE: return Reader::kDouble;
+    case LogicalTypeId::FLOAT: return Reader::kFloat;
+    case LogicalTypeId::DECIMAL: return Reader::kDecimal;
+    case LogicalTypeId::DATE: return Reader::kDate;
     case LogicalTypeId::LIST:
     case LogicalTypeId::STRUCT:
     case LogicalTypeId::MAP:
@@ -74,16 +99,16 @@ std::string ColumnWriter::Write(duckdb::idx_t row, TokenKind kind, std::string_v
     case Reader::kUint32: return WriteInteger<uint32_t>(row, kind, text);
     case Reader::kUint16: return WriteInteger<uint16_t>(row, kind, text);
     case Reader::kUint8: return WriteInteger<uint8_t>(row, kind, text);
-    case Reader::kDouble: {
-      double value;
-      auto parsed = duckdb_fast_float::from_chars(text.data(), text.data() + text.size(), value);
-      bool whole = parsed.ec == std::errc() && parsed.ptr == text.data() + text.size();
-      if (whole && std::isfinite(value)) {  // quoted, too
-        Put(row, value);
-        return {};
-      }
-      if (kind == TokenKind::kNumber) return "out of range for DOUBLE";
+    case Reader::kDouble: return WriteReal<double>(row, kind, text);
+    case Reader::kFloat: return WriteReal<float>(row, kind, text);
+    case Reader::kDecimal:
+      if (WriteDecimal(row, text)) return {};
       return WriteCast(row, kind, text);
+    case Reader::kDate: {
+      auto date = ReadDate(text);
+      if (!date) return WriteCast(row, kind, text);
+      Put(row, *date);
+      return {};
     }
     case Reader::kJson: {
       if (kind != TokenKind::kString) return WriteText(row, text);
@@ -119,11 +144,49 @@ std::string ColumnWriter::WriteInteger(duckdb::idx_t row, TokenKind kind, std::s
   return WriteCast(row, kind, text);
 }
 
+template <class Real>
+std::string ColumnWriter::WriteReal(duckdb::idx_t row, TokenKind kind, std::string_view text) {
+  Real value;
+  auto parsed = duckdb_fast_float::from_chars(text.data(), text.data() + text.size(), value);
+  bool whole = parsed.ec == std::errc() && parsed.ptr == text.data() + text.size();
+  if (whole && std::isfinite(value)) {  // quoted, too
+    Put(row, value);
+    return {};
+  }
+  if (kind == TokenKind::kNumber) return "out of range for " + column_.type.ToString();
+  return WriteCast(row, kind, text);
+}
+
+// False for what only a cast decides.
+bool ColumnWriter::WriteDecimal(duckdb::idx_t row, std::string_view text) {
+  auto& type = column_.type;
+  auto value =
+      ReadFixed(text, duckdb::DecimalType::GetWidth(type), duckdb::DecimalType::GetScale(type));
+  if (!value) return false;
+  switch (type.InternalType()) {
+    case duckdb::PhysicalType::INT16: Put(row, static_cast<int16_t>(*value)); break;
+    case duckdb::PhysicalType::INT32: Put(row, static_cast<int32_t>(*value)); break;
+    case duckdb::PhysicalType::INT64: Put(row, *value); break;
+    default: Put(row, duckdb::hugeint_t(*value));
+  }
+  return true;
+}
+
+const char* ColumnWriter::WriteQuickDecimal(duckdb::idx_t row, const char* at) {
+  constexpr ptrdiff_t kBytesMax = 20;
+  const char* first = at + (*at == '-');
+  if (*first == '0' && first[1] >= '0' && first[1] <= '9') return nullptr;
+  const char* end = first;
+  while (((*end >= '0' && *end <= '9') || *end == '.') && end - first < kBytesMax) end++;
+  if ((*end | 0x20) == 'e') return nullptr;
+  return WriteDecimal(row, {at, static_cast<size_t>(end - at)}) ? end : nullptr;
+}
+
 std::string ColumnWriter::WriteText(duckdb::idx_t row, std::string_view text) {
   if (text.size() <= duckdb::string_t::INLINE_LENGTH) {
     Put(row, duckdb::string_t(text.data(), static_cast<uint32_t>(text.size())));
   } else {
-    Put(row, duckdb::StringVector::AddString(*vector_, text.data(), text.size()));
+    Put(row, duckdb::string_t(room_.Copy(text), static_cast<uint32_t>(text.size())));
   }
   return {};
 }
@@ -133,7 +196,7 @@ std::string ColumnWriter::WriteTime(duckdb::idx_t row, TokenKind kind, std::stri
   if (kind == TokenKind::kString) {
     auto time = ReadTime(text);
     if (!time) {
-      if (column_.epoch == EpochUnit::kNone) return WriteCast(row, kind, text);
+      if (!epoch_unit_) return WriteCast(row, kind, text);
       kind = TokenKind::kNumber;  // an epoch may come quoted
     } else {
       Put(row, time->micros);
@@ -141,20 +204,17 @@ std::string ColumnWriter::WriteTime(duckdb::idx_t row, TokenKind kind, std::stri
     }
   }
   if (kind != TokenKind::kNumber) return NoValue();
-  if (column_.epoch == EpochUnit::kNone) {
+  if (!epoch_unit_) {
     return "a number, but the column does not say in which unit; declare it, for example "
            "TIMESTAMP WITH (epoch = 'ms')";
   }
-  Micros unit = column_.epoch == EpochUnit::kSeconds  ? 1'000'000
-                : column_.epoch == EpochUnit::kMillis ? 1'000
-                                                      : 1;
   if (auto whole = ReadInteger(text)) {
-    if (__builtin_mul_overflow(*whole, unit, &micros)) return "out of range for a time";
+    if (__builtin_mul_overflow(*whole, epoch_unit_, &micros)) return "out of range for a time";
   } else {
     long double value;
     auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
     if (parsed.ec != std::errc() || parsed.ptr != text.data() + text.size()) return NoValue();
-    value = std::floor(value * static_cast<long double>(unit) + 0.5L);
+    value = std::floor(value * static_cast<long double>(epoch_unit_) + 0.5L);
     if (!(std::abs(value) < 9.2e18L)) return "out of range for a time";
     micros = static_cast<Micros>(value);
   }

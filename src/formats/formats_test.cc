@@ -1,8 +1,10 @@
 // Round trips and refusals that the SQL text tests and the API tests do not reach.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <zstd.h>
 
 #include <cctype>
+#include <random>
 
 #include "base/error.h"
 #include "catalog/catalog.h"
@@ -105,6 +107,32 @@ TEST(ReadUuid, EachByteAtEachPlaceIsADigitOrNone) {
       if (!valid) continue;
       ASSERT_TRUE(duckdb::UUID::FromString(text, theirs));
       ASSERT_TRUE(*ours == theirs) << text;
+    }
+  }
+}
+
+TEST(JsonRows, DatesAndDecimalsAreWhatACastMakesOfTheirText) {
+  std::mt19937_64 random(7);
+  for (std::string type : {"DATE", "DECIMAL(4,0)", "DECIMAL(4,4)", "DECIMAL(9,2)", "DECIMAL(18,6)",
+                           "DECIMAL(38,0)", "DECIMAL(38,20)"}) {
+    auto stream = StreamOf({{"a", type}});
+    for (int i = 0; i < 1000; i++) {
+      std::string text;
+      if (type == "DATE") {
+        text = fmt::format("{:04}-{:02}-{:02}", random() % 10000, random() % 14, random() % 33);
+      } else {
+        text = std::to_string(random()).substr(0, 1 + random() % 6);
+        if (random() % 2) text += "." + std::to_string(random()).substr(0, 1 + random() % 8);
+        if (random() % 4 == 0) text = "-" + text;
+      }
+      duckdb::Value cast;
+      std::string message;
+      bool good =
+          duckdb::Value(text).DefaultTryCastAs(stream->columns[0].type, cast, &message, true);
+      auto rows = Parse(stream, "a\n" + text + "\n", RowFormat::kCsv);
+      ASSERT_EQ(rows.columns->rows, good) << type << " " << text;
+      if (!good) continue;
+      ASSERT_EQ(rows.columns->chunks[0]->GetValue(0, 0), cast) << type << " " << text;
     }
   }
 }

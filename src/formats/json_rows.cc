@@ -5,116 +5,91 @@
 namespace weir {
 namespace {
 constexpr size_t kPadding = 64;
-constexpr size_t kLineBytesMax = 1 << 20;
-constexpr const char* kNoSuchColumn = "the stream has no such column";
 }  // namespace
 
 JsonRows::JsonRows(const Stream& stream, BlockBuilder& builder)
-    : stream_(stream), builder_(builder), seen_(stream.columns.size(), 0) {
+    : stream_(stream),
+      builder_(builder),
+      all_((stream.columns.size() + 63) / 64),
+      seen_(all_.size()) {
   for (size_t i = 0; i < stream.columns.size(); i++) {
+    all_[i / 64] |= uint64_t{1} << i % 64;
     by_name_[stream.columns[i].name] = static_cast<int>(i);
   }
 }
 
-// The column of the key at the scanner, which is left behind the colon.
-int JsonRows::ColumnOf(JsonScanner& scanner, size_t position, const char*& wrong) {
-  if (position < order_.size() &&
-      scanner.TakePadded(order_[position].key.data(), order_[position].size)) {
-    int column = order_[position].column;
-    scanner.SkipBlanks();
-    if (!scanner.Take(':')) wrong = "expected a colon after a field name";
-    scanner.SkipBlanks();
-    return column;
-  }
+int JsonRows::ColumnOf(std::string_view name) const {
+  if (auto found = by_name_.find(name); found != by_name_.end()) return found->second;
+  auto similar = stream_.Find(name);  // in another case
+  return similar ? static_cast<int>(*similar) : kUnknown;
+}
+
+void JsonRows::Refuse(std::string column, const JsonScanner::Token& token, std::string reason) {
+  refused_ = true;
+  std::string value = token.kind == TokenKind::kNull ? "null" : std::string(token.text);
+  refusal_ = {0, std::move(column), std::move(value), std::move(reason)};
+}
+
+const char* JsonRows::ParseField(JsonScanner& scanner, const char* step) {
   scanner.SkipSpace();
-  const char* begin = scanner.at();
-  if (scanner.AtEnd() || *begin != '"') {
-    wrong = "expected a field name in quotes";
-    return kUnknown;
-  }
+  if (scanner.AtEnd() || *scanner.at() != '"') return "expected a field name in quotes";
   std::string_view name;
-  wrong = scanner.ReadString(name);
-  if (wrong) return kUnknown;
-  auto found = by_name_.find(name);
-  int column = found == by_name_.end() ? kUnknown : found->second;
-  if (found == by_name_.end()) {
-    if (auto similar = stream_.Find(name)) column = static_cast<int>(*similar);  // other case
-  }
-  auto size = static_cast<size_t>(scanner.at() - begin);
-  order_.resize(std::min(order_.size(), position));
-  if (order_.size() == position && size <= kPadding) {
-    Field field{{}, size, column};
-    std::memcpy(field.key.data(), begin, size);
-    order_.push_back(field);
-  }
-  if (column == kUnknown && stream_.unknown_fields == UnknownFields::kReject && !refused_) {
-    refused_ = true;
-    refusal_ = {0, std::string(name), "", kNoSuchColumn};
-  }
+  if (const char* wrong = scanner.ReadString(name)) return wrong;
+  int column = ColumnOf(name);
+  bool refuse = column == kUnknown && stream_.unknown_fields == UnknownFields::kReject;
+  std::string unknown(refuse ? name : "");
   scanner.SkipSpace();
-  if (!scanner.Take(':')) wrong = "expected a colon after a field name";
+  if (!scanner.Take(':')) return "expected a colon after a field name";
   scanner.SkipSpace();
-  return column;
+  shape_->AddStep({step, static_cast<size_t>(scanner.at() - step)}, column);
+  JsonScanner::Token token{};
+  if (const char* wrong = scanner.ReadValue(token)) return wrong;
+  if (refused_) return nullptr;
+  if (refuse) {
+    Refuse(std::move(unknown), token, "the stream has no such column");
+  } else if (column != kUnknown) {
+    auto index = static_cast<size_t>(column);
+    seen_[index / 64] |= uint64_t{1} << index % 64;
+    auto reason = builder_.columns()[index].Write(builder_.row(), token.kind, token.text);
+    if (!reason.empty()) Refuse(stream_.columns[index].name, token, std::move(reason));
+  }
+  return nullptr;
 }
 
 const char* JsonRows::ParseObject(JsonScanner& scanner, uint64_t line) {
-  row_number_++;
   refused_ = false;
+  std::fill(seen_.begin(), seen_.end(), 0);
+  shape_->BeginRow();
+  const char* step = scanner.at();
   if (!scanner.Take('{')) return "not a JSON object";
   scanner.SkipSpace();
-  size_t written = 0;
   if (!scanner.Take('}')) {
-    for (size_t position = 0;; position++) {
-      const char* wrong = nullptr;
-      int column = ColumnOf(scanner, position, wrong);
-      JsonScanner::Token token{};
-      if (!wrong) wrong = scanner.ReadValue(token);
-      if (wrong) return wrong;
-      if (column == kUnknown) {
-        if (refused_ && refusal_.reason == kNoSuchColumn && refusal_.value.empty()) {
-          refusal_.value = token.kind == TokenKind::kNull ? "null" : std::string(token.text);
-        }
-        if (stream_.unknown_fields == UnknownFields::kReject && !refused_) {
-          refused_ = true;
-          std::string name(position < order_.size() ? order_[position].Name() : "");
-          refusal_ = {0, name, token.kind == TokenKind::kNull ? "null" : std::string(token.text),
-                      kNoSuchColumn};
-        }
-      } else if (!refused_) {
-        auto index = static_cast<size_t>(column);
-        auto reason = builder_.columns()[index].Write(builder_.row(), token.kind, token.text);
-        if (!reason.empty()) {
-          refused_ = true;
-          refusal_ = {0, stream_.columns[index].name,
-                      token.kind == TokenKind::kNull ? "null" : std::string(token.text), reason};
-        } else if (seen_[index] != row_number_) {
-          seen_[index] = row_number_;
-          written++;
-        }
-      }
-      scanner.SkipBlanks();
-      if (scanner.Take(',')) {
-        scanner.SkipBlanks();
-        continue;
-      }
+    while (true) {
+      if (const char* wrong = ParseField(scanner, step)) return wrong;
+      step = scanner.at();
       scanner.SkipSpace();
       if (scanner.Take('}')) break;
       if (!scanner.Take(',')) return "expected a comma or }";
-      scanner.SkipSpace();
     }
   }
-  if (!refused_ && written < seen_.size()) {
-    for (size_t i = 0; i < seen_.size() && !refused_; i++) {
-      if (seen_[i] == row_number_) continue;
-      auto reason = builder_.columns()[i].WriteNull(builder_.row());
-      if (!reason.empty()) {
-        refused_ = true;
-        refusal_ = {0, stream_.columns[i].name, "", "is missing and " + reason};
-      }
-    }
-  }
+  shape_->AddStep({step, static_cast<size_t>(scanner.at() - step)}, JsonShape::kEnd);
+  if (!refused_) WriteMissing();
   if (refused_) refusal_.line = line;
   return nullptr;
+}
+
+bool JsonRows::WriteMissing() {
+  for (size_t word = 0; word < all_.size(); word++) {
+    for (uint64_t left = all_[word] & ~seen_[word]; left; left &= left - 1) {
+      size_t column = word * 64 + static_cast<size_t>(__builtin_ctzll(left));
+      auto reason = builder_.columns()[column].WriteNull(builder_.row());
+      if (reason.empty()) continue;
+      refused_ = true;
+      refusal_ = {0, stream_.columns[column].name, "", "is missing and " + reason};
+      return false;
+    }
+  }
+  return true;
 }
 
 bool JsonRows::FinishRow(uint64_t line) {
@@ -127,12 +102,14 @@ bool JsonRows::FinishRow(uint64_t line) {
     return false;
   }
   builder_.KeepRow();
+  if (expect_) shape_->Learn();
   return true;
 }
 
 void JsonRows::ParsePadded(const char* begin, const char* end) {
   JsonScanner scanner(begin, end);
   while (true) {
+    if (expect_) scanner.MoveTo(ReadExpectedLines(scanner, end));
     // Blank lines between rows.
     while (!scanner.AtEnd() && (*scanner.at() == '\n' || *scanner.at() == '\r' ||
                                 *scanner.at() == ' ' || *scanner.at() == '\t')) {
@@ -148,7 +125,7 @@ void JsonRows::ParsePadded(const char* begin, const char* end) {
       scanner.SkipBlanks();
       if (!scanner.AtEnd() && *scanner.at() == '\r') scanner.MoveTo(scanner.at() + 1);
       if (scanner.AtEnd() || *scanner.at() == '\n') {
-        if (after - row > static_cast<ptrdiff_t>(kLineBytesMax)) {
+        if (after - row > kLineBytesMax) {
           wrong = "longer than 1 MiB";
         } else if (scanner.last_newline() && scanner.last_newline() >= row) {
           wrong = "an object that goes over several lines; NDJSON has one on each line";
@@ -171,6 +148,7 @@ void JsonRows::ParsePadded(const char* begin, const char* end) {
 void JsonRows::ParseLines(std::string_view body) {
   if (body.starts_with("\xef\xbb\xbf")) body.remove_prefix(3);
   line_ = 1;
+  shape_ = &line_shape_;
   // Readers may look 64 bytes past a row; only the last rows need a copy with room behind.
   size_t in_place = 0;
   if (body.size() > kPadding) {
@@ -192,6 +170,7 @@ void JsonRows::ParseDocument(std::string_view body) {
   padded.reserve(body.size() + kPadding);
   padded.append(body);
   padded.append(kPadding, '\0');
+  shape_ = &element_shape_;
   JsonScanner scanner(padded.data(), padded.data() + body.size());
   auto fail = [&](const char* wrong, uint64_t element) {
     std::string where = element ? " in element " + std::to_string(element) : "";
@@ -212,7 +191,12 @@ void JsonRows::ParseDocument(std::string_view body) {
   while (true) {
     element++;
     scanner.SkipSpace();
-    if (array && !scanner.AtEnd() && *scanner.at() != '{') {
+    const char* begin = scanner.at();
+    const char* after = expect_ ? ReadExpected(scanner, begin) : nullptr;
+    scanner.MoveTo(after ? after : begin);
+    if (after) {
+      builder_.KeepRow();
+    } else if (array && !scanner.AtEnd() && *scanner.at() != '{') {
       JsonScanner::Token token{};
       if (const char* wrong = scanner.ReadValue(token)) fail(wrong, element);
       builder_.RefuseRow({element, "", std::string(token.text), "not a JSON object"});

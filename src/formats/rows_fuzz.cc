@@ -1,10 +1,12 @@
-// Any bytes as a request body: rows are accepted or refused, never more, and what was accepted
-// survives the log's block format.
+// Any bytes as a request body: rows are accepted or refused, never more; what was accepted survives
+// the log's block format; and what is read as expected is what the general way reads.
 #include <algorithm>
 
 #include "base/error.h"
 #include "catalog/catalog.h"
 #include "formats/block.h"
+#include "formats/json_rows.h"
+#include "formats/results.h"
 #include "formats/rows.h"
 
 namespace weir {
@@ -56,6 +58,23 @@ void Try(RowParser& parser, const Stream& stream, RowFormat format, std::string_
   if (back.rows != parsed.columns->rows) __builtin_trap();
 }
 
+// The lines three times over, so that they become what is expected.
+void TryTwoWays(const Stream& stream, std::string_view lines) {
+  std::string body;
+  for (int i = 0; i < 3; i++) body.append(lines).append("\n");
+  BlockBuilder builder(stream);
+  auto read = [&](bool expecting) {
+    JsonRows rows(stream, builder);
+    if (!expecting) rows.ExpectNothing();
+    builder.Begin(4);
+    rows.ParseLines(body);
+    return builder.Finish();
+  };
+  ParsedRows expected = read(true), general = read(false);
+  if (expected.error_count != general.error_count) __builtin_trap();
+  if (JsonRowsOf(*expected.columns, true) != JsonRowsOf(*general.columns, true)) __builtin_trap();
+}
+
 }  // namespace
 }  // namespace weir
 
@@ -68,5 +87,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                 : data[0] % 3 == 1 ? weir::RowFormat::kJson
                                    : weir::RowFormat::kCsv;
   weir::Try(*parser, *stream, format, body);
+  if (format == weir::RowFormat::kNdjson) weir::TryTwoWays(*stream, body);
   return 0;
 }

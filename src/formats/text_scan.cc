@@ -1,10 +1,11 @@
 #include "formats/text_scan.h"
 
-#include <emmintrin.h>
-
+#include <algorithm>
 #include <array>
 #include <charconv>
-#include <cstring>
+
+#include "formats/time_text.h"
+#include "formats/uuid_text.h"
 
 namespace weir {
 namespace {
@@ -74,45 +75,26 @@ bool ReadZone(const char* at, const char* end, int64_t& micros, bool& has_zone) 
   return true;
 }
 
-// The values of 16 hexadecimal digits; a byte that is none leaves its mark in `bad`.
-__m128i HexDigits(__m128i text, __m128i& bad) {
-  __m128i folded = _mm_or_si128(text, _mm_set1_epi8(0x20));  // digits stay what they are
-  __m128i digit = _mm_sub_epi8(text, _mm_set1_epi8('0'));
-  __m128i letter = _mm_sub_epi8(folded, _mm_set1_epi8('a'));
-  __m128i is_digit = _mm_cmpeq_epi8(_mm_min_epu8(digit, _mm_set1_epi8(9)), digit);
-  __m128i is_letter = _mm_cmpeq_epi8(_mm_min_epu8(letter, _mm_set1_epi8(5)), letter);
-  bad = _mm_or_si128(bad, _mm_cmpeq_epi8(_mm_or_si128(is_digit, is_letter), _mm_setzero_si128()));
-  return _mm_or_si128(_mm_and_si128(is_digit, digit),
-                      _mm_and_si128(is_letter, _mm_add_epi8(letter, _mm_set1_epi8(10))));
-}
-
-// 8 bytes in the low half, from 16 digits of which the first of two is the greater.
-__m128i JoinDigits(__m128i digits) {
-  __m128i joined = _mm_or_si128(_mm_slli_epi16(_mm_and_si128(digits, _mm_set1_epi16(15)), 4),
-                                _mm_srli_epi16(digits, 8));
-  return _mm_packus_epi16(joined, joined);
-}
-
-__m128i Load4(const char* text) {
-  int32_t word;
-  std::memcpy(&word, text, 4);
-  return _mm_cvtsi32_si128(word);
-}
-__m128i Load8(const char* text) { return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(text)); }
-
 }  // namespace
 
-std::optional<TimeText> ReadTime(std::string_view text) {
+std::optional<int32_t> ReadDate(std::string_view text) {
+  if (text.size() != 10 || text[4] != '-' || text[7] != '-') return std::nullopt;
   const char* at = text.data();
-  const char* end = at + text.size();
-  if (text.size() < 10 || at[4] != '-' || at[7] != '-') return std::nullopt;
   unsigned century = TwoDigits(at), rest = TwoDigits(at + 2);
   unsigned year = century * 100 + rest, month = TwoDigits(at + 5), day = TwoDigits(at + 8);
   if (century > 99 || rest > 99 || month - 1 > 11 || day - 1 > 30 ||
       (day > 28 && day > DaysInMonth(year, month))) {
     return std::nullopt;
   }
-  TimeText time{DaysFromDate(year, month, day) * 86400 * kSecond, false};
+  return static_cast<int32_t>(DaysFromDate(year, month, day));
+}
+
+std::optional<TimeText> ReadTime(std::string_view text) {
+  auto date = ReadDate(text.substr(0, 10));
+  if (!date) return std::nullopt;
+  const char* at = text.data();
+  const char* end = at + text.size();
+  TimeText time{*date * 86400 * kSecond, false};
   if (text.size() == 10) return time;
   if ((at[10] != 'T' && at[10] != ' ' && at[10] != 't') || text.size() < 16 || at[13] != ':') {
     return std::nullopt;
@@ -131,20 +113,32 @@ std::optional<TimeText> ReadTime(std::string_view text) {
   return time;
 }
 
+bool TimeReader::ReadMinute(const char* text) {
+  const __m128i form =
+      _mm_setr_epi8('0', '0', '0', '0', '-', '0', '0', '-', '0', '0', 'T', '0', '0', ':', '0', '0');
+  // What each byte may be above `form`; byte 10 is looked at by itself.
+  const __m128i most = _mm_setr_epi8(9, 9, 9, 9, 0, 1, 9, 0, 3, 9, -1, 2, 9, 0, 5, 9);
+  __m128i values = _mm_sub_epi8(Load16(text), form);
+  if (BytesUpTo(most, values) != kAll16 || (text[10] != 'T' && text[10] != ' ')) return false;
+  values = _mm_andnot_si128(_mm_cmpeq_epi8(most, _mm_set1_epi8(-1)), values);
+  // Each digit times ten plus the next.
+  __m128i pairs =
+      _mm_add_epi8(_mm_mullo_epi16(values, _mm_set1_epi16(10)), _mm_srli_si128(values, 1));
+  alignas(16) std::array<unsigned char, 16> pair;
+  _mm_store_si128(reinterpret_cast<__m128i*>(pair.data()), pairs);
+  unsigned year = pair[0] * 100u + pair[2], month = pair[5], day = pair[8], hour = pair[11];
+  if (month - 1 > 11 || day == 0 || (day > 28 && day > DaysInMonth(year, month)) || hour > 23) {
+    return false;
+  }
+  minute_ = (DaysFromDate(year, month, day) * 1440 + hour * 60 + pair[14]) * 60 * kSecond;
+  Store16(minute_text_.data(), Load16(text));
+  return true;
+}
+
 std::optional<duckdb::hugeint_t> ReadUuid(std::string_view text) {
-  if (text.size() != 36) return std::nullopt;
-  const char* t = text.data();
-  if (t[8] != '-' || t[13] != '-' || t[18] != '-' || t[23] != '-') return std::nullopt;
-  __m128i bad = _mm_setzero_si128();
-  __m128i first =
-      HexDigits(_mm_unpacklo_epi64(Load8(t), _mm_unpacklo_epi32(Load4(t + 9), Load4(t + 14))), bad);
-  __m128i second = HexDigits(
-      _mm_unpacklo_epi64(_mm_unpacklo_epi32(Load4(t + 19), Load4(t + 24)), Load8(t + 28)), bad);
-  if (_mm_movemask_epi8(bad)) return std::nullopt;
-  auto high = __builtin_bswap64(static_cast<uint64_t>(_mm_cvtsi128_si64(JoinDigits(first))));
-  auto low = __builtin_bswap64(static_cast<uint64_t>(_mm_cvtsi128_si64(JoinDigits(second))));
-  // DuckDB flips the top bit, so that signed order is the order of the text.
-  return duckdb::hugeint_t(static_cast<int64_t>(high ^ (uint64_t{1} << 63)), low);
+  duckdb::hugeint_t uuid;
+  if (text.size() != kUuidBytes || !ReadUuidText(text.data(), uuid)) return std::nullopt;
+  return uuid;
 }
 
 std::optional<int64_t> ReadInteger(std::string_view text) {
@@ -152,6 +146,31 @@ std::optional<int64_t> ReadInteger(std::string_view text) {
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
   return value;
+}
+
+std::optional<int64_t> ReadFixed(std::string_view text, int width, int scale) {
+  constexpr int kDigitsMax = 18;
+  bool negative = text.starts_with('-');
+  int64_t value = 0;
+  int digits = 0, point = -1;  // digits so far; before the point, once it was met
+  for (char c : text.substr(negative)) {
+    if (c == '.' && point < 0 && digits > 0) {
+      point = digits;
+    } else if (c >= '0' && c <= '9' && digits < kDigitsMax) {
+      value = value * 10 + (c - '0');
+      digits++;
+    } else {
+      return std::nullopt;
+    }
+  }
+  int behind = point < 0 ? 0 : digits - point;
+  if (digits == 0 || point == digits || behind > scale) return std::nullopt;
+  if (digits + scale - behind > kDigitsMax) return std::nullopt;
+  for (; behind < scale; behind++) value *= 10;
+  int64_t beyond = 1;
+  for (int i = 0; i < std::min(width, kDigitsMax); i++) beyond *= 10;
+  if (value >= beyond) return std::nullopt;
+  return negative ? -value : value;
 }
 
 }  // namespace weir
