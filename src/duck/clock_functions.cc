@@ -78,12 +78,12 @@ bool IsConstant(const Expression& expression) {
 
 // Casts of one time type to another that keep order.  TIMESTAMPTZ to a local time does not: an
 // hour comes twice when summer ends.
-bool KeepsOrder(const duckdb::LogicalType& from, const duckdb::LogicalType& to) {
+bool KeepsOrder(const duckdb::LogicalType& from, const duckdb::LogicalType& to, bool is_utc) {
   using duckdb::LogicalTypeId;
-  auto is_plain = [](LogicalTypeId id) {
-    return id == LogicalTypeId::TIMESTAMP || id == LogicalTypeId::TIMESTAMP_MS ||
-           id == LogicalTypeId::TIMESTAMP_NS || id == LogicalTypeId::TIMESTAMP_SEC ||
-           id == LogicalTypeId::DATE;
+  auto is_plain = [&](LogicalTypeId id) {
+    return (is_utc && id == LogicalTypeId::TIMESTAMP_TZ) || id == LogicalTypeId::TIMESTAMP ||
+           id == LogicalTypeId::TIMESTAMP_MS || id == LogicalTypeId::TIMESTAMP_NS ||
+           id == LogicalTypeId::TIMESTAMP_SEC || id == LogicalTypeId::DATE;
   };
   return from == to || (is_plain(from.id()) && is_plain(to.id()));
 }
@@ -112,27 +112,30 @@ bool IsUndetermined(const Expression& expression) {
   });
 }
 
-bool NeverGoesBack(const Expression& expression) {
+bool NeverGoesBack(const Expression& expression, bool is_utc) {
   if (IsConstant(expression)) return true;
   if (expression.GetExpressionClass() == ExpressionClass::BOUND_CAST) {
     auto& cast = expression.Cast<duckdb::BoundCastExpression>();
-    return KeepsOrder(cast.child->return_type, cast.return_type) && NeverGoesBack(*cast.child);
+    return KeepsOrder(cast.child->return_type, cast.return_type, is_utc) &&
+           NeverGoesBack(*cast.child, is_utc);
   }
   auto function = AsFunction(expression);
   if (!function) return false;
   const std::string& name = function->function.name;
-  // now() itself never goes back; a local date or time may, so only the instant counts.
+  // now() itself never goes back; a local date or time may.
   if (IsClockFunction(expression)) {
-    return expression.return_type.id() == duckdb::LogicalTypeId::TIMESTAMP_TZ;
+    auto type = expression.return_type.id();
+    bool is_local = type == duckdb::LogicalTypeId::TIMESTAMP || type == duckdb::LogicalTypeId::DATE;
+    return type == duckdb::LogicalTypeId::TIMESTAMP_TZ || (is_utc && is_local);
   }
   if (name == "date_trunc" && function->children.size() == 2) {
-    return IsConstant(*function->children[0]) && NeverGoesBack(*function->children[1]);
+    return IsConstant(*function->children[0]) && NeverGoesBack(*function->children[1], is_utc);
   }
   if ((name == "-" || name == "+") && function->children.size() == 2) {
     bool shifted_right = IsConstant(*function->children[1]) && !IsConstant(*function->children[0]);
-    if (shifted_right) return NeverGoesBack(*function->children[0]);
+    if (shifted_right) return NeverGoesBack(*function->children[0], is_utc);
     return name == "+" && IsConstant(*function->children[0]) &&
-           NeverGoesBack(*function->children[1]);
+           NeverGoesBack(*function->children[1], is_utc);
   }
   return false;
 }

@@ -18,8 +18,9 @@ bool UsesColumns(const duckdb::Expression& expression);
 // random(), uuid(), nextval(): functions without a value that could be kept.
 bool IsUndetermined(const duckdb::Expression& expression);
 
-// True when the expression, of the clock alone, never goes back as the clock goes on.
-bool NeverGoesBack(const duckdb::Expression& expression);
+// True when the expression, of the clock alone, never goes back as the clock goes on.  Local times
+// do when summer ends, unless the time zone is UTC.
+bool NeverGoesBack(const duckdb::Expression& expression, bool is_utc);
 
 // date_trunc(UNIT, x) with a constant unit: a rounding, for which x >= date_trunc(UNIT, y) is
 // date_trunc(UNIT, x) >= date_trunc(UNIT, y).

@@ -38,6 +38,8 @@ class Session {
 
   duckdb::ClientContext& context();
   void SetClock(Micros now);
+  // Local time never goes back and has no gaps.
+  bool IsUtc() const { return time_zone_ == "UTC" || time_zone_ == "Etc/UTC"; }
 
   // One with the same time zone.  May be called by any thread.
   std::unique_ptr<Session> Another() const;

@@ -133,7 +133,7 @@ NodePtr Translator::Join(duckdb::LogicalComparisonJoin& op, NodePtr left, NodePt
     others.push_back(op.predicate->Copy());
   }
   join.condition = And(std::move(others));
-  return node;
+  return BoundByPartner(node);
 }
 
 NodePtr Translator::ComparisonJoin(duckdb::LogicalComparisonJoin& op) {
@@ -147,8 +147,9 @@ NodePtr Translator::AnyJoin(duckdb::LogicalAnyJoin& op) {
   if (SwapsSides(op.join_type)) return Unsupported(op, "this kind of join");
   auto left = Visit(*op.children[0]);
   auto node = MakeJoin(op, std::move(left), Visit(*op.children[1]));
-  if (node->kind == PlanNode::Kind::kJoin) node->join.condition = CopyOf(*op.condition);
-  return node;
+  if (node->kind != PlanNode::Kind::kJoin) return node;
+  node->join.condition = CopyOf(*op.condition);
+  return BoundByPartner(node);
 }
 
 NodePtr Translator::CrossProduct(LogicalOperator& op) {

@@ -48,6 +48,8 @@ NodePtr Translator::Filter(duckdb::LogicalFilter& filter) {
   }
   NodePtr result = input;
   if (!node->expressions.empty()) {
+    bool is_join = input->kind == PlanNode::Kind::kJoin && input->join.kind == JoinKind::kInner;
+    if (is_join) input = BoundByPartner(std::move(input), node->expressions);
     node->inputs.push_back(std::move(input));
     result = node;
   }

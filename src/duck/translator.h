@@ -19,6 +19,8 @@ class BoundWindowExpression;
 namespace weir {
 
 using NodePtr = std::shared_ptr<PlanNode>;
+struct TimeBound;
+struct TimeOrder;  // duck/time_order.h
 
 inline ExpressionPtr Own(duckdb::unique_ptr<duckdb::Expression> expression) {
   return ExpressionPtr(expression.release());
@@ -63,6 +65,10 @@ class Translator {
   NodePtr ClockFilter(NodePtr input, const Expression& left, ExpressionType type,
                       const Expression& right);
   NodePtr ClockPredicates(const NodePtr& input, const Expression& expression);
+
+  // translate_time_bounds.cc
+  NodePtr BoundByPartner(NodePtr join, const std::vector<ExpressionPtr>& filters = {});
+  NodePtr ImpliedFilter(const TimeOrder& order, const TimeBound& bound);
 
   // translate_constants.cc
   NodePtr TableFunction(duckdb::LogicalGet& get);

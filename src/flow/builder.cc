@@ -270,14 +270,17 @@ CircuitBuilder::Built CircuitBuilder::ClockFilter(const PlanNode& node) {
   std::string identity =
       Describe(node) + Fingerprint(*node.clock->row) + Fingerprint(*node.clock->clock);
   auto filter = MakeClockFilter(session_, std::move(spec), input->types(), input->append_only());
-  filter->upkeep.Add(
-      Upkeep::Rung::kClosedForm,
-      node.clock->bucket ? "each row is kept until the clock is past it"
-                         : "each row is kept until the clock is past it, since the bound is not "
-                           "rounded",
-      node.clock->bucket ? ""
-                         : "Below an aggregate, a rounded bound as in ts >= date_trunc('hour', "
-                           "now() - INTERVAL 1 DAY) keeps a row for each group and hour instead.");
+  if (!node.reason.empty()) {
+    filter->upkeep.Add(Upkeep::Rung::kClosedForm, node.reason);
+  } else if (node.clock->bucket) {
+    filter->upkeep.Add(Upkeep::Rung::kClosedForm, "each row is kept until the clock is past it");
+  } else {
+    filter->upkeep.Add(
+        Upkeep::Rung::kClosedForm,
+        "each row is kept until the clock is past it, since the bound is not rounded",
+        "Below an aggregate, a rounded bound as in ts >= date_trunc('hour', now() - INTERVAL 1 "
+        "DAY) keeps a row for each group and hour instead.");
+  }
   auto* op = Add(std::move(filter), {input}, identity, Describe(node));
   return {op, Identity(op->types().size())};
 }
