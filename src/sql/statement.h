@@ -80,11 +80,6 @@ struct Statement {
   size_t position = 0;  // of its first character in the input
 };
 
-// Where in a text something is wrong, for messages with a caret.
-struct SqlError {
-  size_t position;  // byte offset in the input
-};
-
 // Splits on semicolons (strings, comments, dollar quotes respected) and parses each statement.
 // Throws Error(kInvalidSql) whose message names line and column (1-based) and whose hint shows the
 // line with a caret below the place.
@@ -99,7 +94,7 @@ std::vector<Statement> ParseStatements(std::string_view text, std::string_view f
                                        std::vector<WrongStatement>& wrong);
 
 // The message with "FILE:LINE:COLUMN: " in front and the line with a caret in the hint.
-class Error SqlErrorAt(std::string_view text, size_t position, std::string_view file,
-                       std::string_view message);
+Error SqlErrorAt(std::string_view text, size_t position, std::string_view file,
+                 std::string_view message);
 
 }  // namespace weir
