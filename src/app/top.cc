@@ -49,7 +49,7 @@ struct OperatorLine {
 
 struct ViewLine {
   std::string name, status, rung, error;
-  uint64_t rows = 0, changes = 0, state_bytes = 0, shared_bytes = 0, file_bytes = 0;
+  uint64_t rows = 0, error_rows = 0, changes = 0, state_bytes = 0, shared_bytes = 0, file_bytes = 0;
   uint64_t rows_in = 0;  // of the streams it reads
   double behind_ms = 0;
   double in_rate = 0, out_rate = 0, share = 0;
@@ -103,6 +103,7 @@ ViewLine ReadView(yyjson_val* entry, const Look& look, Micros now) {
   }
   line.error = JsonText(yyjson_obj_get(entry, "error"), "message");
   line.rows = JsonNumber(entry, "rows");
+  line.error_rows = JsonNumber(entry, "error_rows");
   line.changes = JsonNumber(entry, "changes");
   line.state_bytes = JsonNumber(entry, "state_bytes");
   line.shared_bytes = JsonNumber(entry, "shared_bytes");
@@ -279,13 +280,14 @@ std::string Draw(const Look& look, const std::string& url, const Terminal& termi
   std::vector<std::vector<std::string>> rows;
   for (auto& view : views) {
     rows.push_back({view.name, view.status, view.rung, Count(static_cast<double>(view.rows)),
-                    Count(view.in_rate), Count(view.out_rate), Bytes(view.state_bytes),
-                    Bytes(view.shared_bytes), Bytes(view.file_bytes), Share(view.share),
+                    Count(static_cast<double>(view.error_rows)), Count(view.in_rate),
+                    Count(view.out_rate), Bytes(view.state_bytes), Bytes(view.shared_bytes),
+                    Bytes(view.file_bytes), Share(view.share),
                     view.status == "live" ? Behind(view.behind_ms) : "-"});
   }
-  lines.Table({"VIEW", "STATUS", "KEPT BY", "ROWS", "IN/S", "OUT/S", "STATE", "SHARED", "ON DISK",
-               "TIME", "BEHIND"},
-              {false, false, false, true, true, true, true, true, true, true, true}, rows);
+  lines.Table({"VIEW", "STATUS", "KEPT BY", "ROWS", "FAILED", "IN/S", "OUT/S", "STATE", "SHARED",
+               "ON DISK", "TIME", "BEHIND"},
+              {false, false, false, true, true, true, true, true, true, true, true, true}, rows);
   for (auto& view : views) {
     if (!view.error.empty()) lines.Text("  " + view.name + ": " + view.error);
   }
@@ -308,14 +310,16 @@ std::string Draw(const Look& look, const std::string& url, const Terminal& termi
 std::string Json(const Look& look) {
   std::string views, operators;
   for (auto& view : look.views) {
-    views += (views.empty() ? "" : ",") + std::string("{\"name\":") + QuoteJson(view.name) +
-             ",\"status\":" + QuoteJson(view.status) + ",\"rung\":" + QuoteJson(view.rung) +
-             fmt::format(R"(,"rows":{},"rows_in_per_second":{:.2f},"rows_out_per_second":{:.2f})"
-                         R"(,"state_bytes":{},"shared_bytes":{},"file_bytes":{})"
-                         R"(,"time_share":{:.6f},"behind_ms":{:.3f},"error":)",
-                         view.rows, view.in_rate, view.out_rate, view.state_bytes,
-                         view.shared_bytes, view.file_bytes, view.share, view.behind_ms) +
-             QuoteJson(view.error) + "}";
+    views +=
+        (views.empty() ? "" : ",") + std::string("{\"name\":") + QuoteJson(view.name) +
+        ",\"status\":" + QuoteJson(view.status) + ",\"rung\":" + QuoteJson(view.rung) +
+        fmt::format(
+            R"(,"rows":{},"error_rows":{},"rows_in_per_second":{:.2f},"rows_out_per_second":{:.2f})"
+            R"(,"state_bytes":{},"shared_bytes":{},"file_bytes":{})"
+            R"(,"time_share":{:.6f},"behind_ms":{:.3f},"error":)",
+            view.rows, view.error_rows, view.in_rate, view.out_rate, view.state_bytes,
+            view.shared_bytes, view.file_bytes, view.share, view.behind_ms) +
+        QuoteJson(view.error) + "}";
   }
   for (auto& op : look.operators) {
     std::string needed_by;

@@ -6,6 +6,12 @@ namespace weir {
 namespace {
 
 constexpr size_t kTextMax = 1000;
+constexpr size_t kRowsMax = 10'000;
+
+// Stands for the rows of a place that are counted only.
+FailedRow Others(const std::string& where) {
+  return {"(and others)", "more rows failed than are kept one by one", where};
+}
 
 // At most so many bytes, and no half of a character.
 void Cut(std::string& text) {
@@ -58,8 +64,17 @@ void FailedRows::Add(FailedRow row, int64_t weight) {
   Cut(row.row);
   Cut(row.reason);
   Cut(row.where);
-  auto [entry, added] = changes_.try_emplace(std::move(row), 0);
-  entry->second += weight;
+  if (!IsThere(row)) {
+    auto others = Others(row.where);
+    // One that goes and is not there was among the others.
+    bool one_of_them = weight > 0 ? rows_.size() + changes_.size() >= kRowsMax : IsThere(others);
+    if (one_of_them) row = std::move(others);
+  }
+  changes_[std::move(row)] += weight;
+}
+
+bool FailedRows::IsThere(const FailedRow& row) const {
+  return changes_.contains(row) || rows_.contains(row);
 }
 
 void FailedRows::WithdrawAll() {

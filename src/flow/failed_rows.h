@@ -1,6 +1,9 @@
 // Rows that an expression of an operator failed on: what, why and where, with how many there are.
 // They are part of the answer: a row that goes takes its entry with it.
 //
+// Ten thousand different ones are kept; beyond them rows are only counted, under one entry for each
+// place they failed at, so that a stream of bad rows costs no memory without bound.
+//
 // What a step adds or takes is held back until TakeChanges, so that all views see it at once. Owned
 // by its operator; one thread at a time.
 #pragma once
@@ -54,6 +57,7 @@ class FailedRows {
     int64_t count = 0;
   };
   void Keep(const FailedRow& row, Offset first, int64_t count);
+  bool IsThere(const FailedRow& row) const;
 
   std::map<FailedRow, Kept> rows_;
   std::map<FailedRow, int64_t> changes_;

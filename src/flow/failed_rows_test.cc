@@ -83,5 +83,37 @@ TEST(FailedRows, AreSavedAndLoaded) {
   EXPECT_EQ(Take(loaded, 9), (std::vector<Change>{{"a", 5, -1}}));
 }
 
+TEST(FailedRows, AreOnlyCountedBeyondTenThousand) {
+  FailedRows rows;
+  for (int i = 0; i < 10'003; i++) rows.Add(Row(std::to_string(i)), 1);
+  EXPECT_EQ(Take(rows, 1).size(), 10'001u);
+  EXPECT_EQ(rows.count(), 10'003u);
+  auto others = [&] {
+    int64_t many = 0;
+    rows.ForEach([&](const FailedRow& row, Offset, int64_t count) {
+      if (row.row == "(and others)") many = count;
+    });
+    return many;
+  };
+  EXPECT_EQ(others(), 3);
+  size_t bytes = rows.Bytes();
+  for (int i = 20'000; i < 30'000; i++) rows.Add(Row(std::to_string(i)), 1);
+  Take(rows, 2);
+  EXPECT_EQ(rows.Bytes(), bytes);
+  // Those that go are taken from where they are counted.
+  for (int i = 20'000; i < 30'000; i++) rows.Add(Row(std::to_string(i)), -1);
+  rows.Add(Row("10001"), -1);
+  rows.Add(Row("0"), -1);
+  Take(rows, 3);
+  EXPECT_EQ(others(), 2);
+  EXPECT_EQ(rows.count(), 10'001u);
+  for (int i = 1; i < 10'003; i++) {
+    if (i != 10'001) rows.Add(Row(std::to_string(i)), -1);
+  }
+  Take(rows, 4);
+  EXPECT_EQ(rows.count(), 0u);
+  EXPECT_EQ(rows.Bytes(), 0u);
+}
+
 }  // namespace
 }  // namespace weir

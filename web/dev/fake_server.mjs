@@ -5,7 +5,7 @@
 //
 // POST /dev/cut drops the live connections; /dev/down?ms=3000 answers nothing for a while;
 // /dev/silence keeps connections open and says nothing; /dev/park?view=NAME, /dev/fill?view=NAME,
-// /dev/unpark?view=NAME, /dev/add?view=NAME and /dev/drop?view=NAME change the catalog;
+// /dev/reject?view=NAME&rows=N (rows an expression fails on), /dev/unpark?view=NAME, /dev/add?view=NAME and /dev/drop?view=NAME change the catalog;
 // /dev/wrong?view=NAME sends a change that does not fit; /dev/empty starts without any view.
 import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -231,6 +231,7 @@ export class FakeServer {
         materialized: true,
         ordered_by: [],
         rung: 'incremental',
+        error_rows: 0,
         sql: `CREATE MATERIALIZED VIEW ${view.name} AS\n${view.query};`,
         ...view,
         ...this.position(),
@@ -275,6 +276,7 @@ export class FakeServer {
 
   view(name, verb, url, response) {
     if (verb === 'explain') return json(response, { text: explanation(this.views.get(name)) });
+    if (verb === 'errors') return json(response, this.errorsOf(name));
     const { columns, rows, ...position } = this.snapshot(name);
     if (url.searchParams.get('format') !== 'csv') {
       return json(response, { ...position, columns, rows });
@@ -282,6 +284,15 @@ export class FakeServer {
     const lines = [columns.map(({ name }) => name), ...rows].map((cells) => cells.join(','));
     response.writeHead(200, { 'Content-Type': 'text/csv' });
     return response.end(lines.join('\n') + '\n');
+  }
+
+  errorsOf(name) {
+    const reason = `Conversion Error: Could not convert string 'twelve' to INT32`;
+    const rows = Array.from({ length: this.views.get(name).error_rows ?? 0 }, (_, i) => [
+      i + 1, `id=${i + 1}, amount=twelve`, reason, 'project  CAST(amount AS INTEGER)', 1,
+    ]);
+    const columns = ['offset', 'row', 'reason', 'operator', 'count'].map((name) => ({ name, type: 'VARCHAR' }));
+    return { ...this.position(), columns, rows };
   }
 
   subscribe(url, response) {
@@ -346,6 +357,7 @@ export class FakeServer {
       },
       silence: () => (this.silent = !this.silent),
       park: () => Object.assign(view, { status: 'parked', error: parked_error }),
+      reject: () => Object.assign(view, { error_rows: Number(url.searchParams.get('rows') ?? 3) }),
       unpark: () => Object.assign(view, healthy),
       fill: () => Object.assign(view, { status: 'filling', progress: 0 }),
       add: () => this.views.set(name, { ...definitions[1], ...healthy, name, comment: null }),
@@ -359,7 +371,7 @@ export class FakeServer {
     const verb = verbs[url.pathname.slice('/dev/'.length)];
     if (!verb) return failure(response, 404, 'not_found', 'no such lever', '');
     verb();
-    if (/park|fill|add|drop|empty/.test(url.pathname)) this.emit(null, 'catalog', {});
+    if (/park|reject|fill|add|drop|empty/.test(url.pathname)) this.emit(null, 'catalog', {});
     return json(response, {});
   }
 

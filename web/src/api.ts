@@ -53,6 +53,12 @@ export async function explain(view: string, analyze: boolean): Promise<string> {
   return ((await answer.json()) as { text: string }).text;
 }
 
+// offset, row, reason, operator and count of each.
+export async function errorRows(view: string, limit: number): Promise<Result> {
+  const path = `/v1/views/${encodeURIComponent(view)}/errors?limit=${limit}`;
+  return (await call(path)).json() as Promise<Result>;
+}
+
 // Cells a double cannot hold arrive as strings, so no digit is ever lost.
 export async function runSql(sql: string, signal?: AbortSignal): Promise<Result> {
   const headers = { 'Content-Type': 'application/json' };

@@ -11,6 +11,9 @@ class Route {
     history.pushState(null, '', address);
     this.read();
     scrollTo(0, 0);
+    // What the address points at is there once the page is drawn.
+    const target = new URL(address, location.href).hash.slice(1);
+    if (target) setTimeout(() => document.getElementById(decodeURIComponent(target))?.scrollIntoView());
   }
 
   private read(): void {
@@ -25,6 +28,6 @@ export const route = new Route();
 export function follow(event: MouseEvent & { currentTarget: HTMLAnchorElement }): void {
   if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
   event.preventDefault();
-  const { pathname, search } = event.currentTarget;
-  route.go(pathname + search);
+  const { pathname, search, hash } = event.currentTarget;
+  route.go(pathname + search + hash);
 }

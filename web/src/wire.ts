@@ -92,6 +92,7 @@ export interface View {
   materialized: boolean;
   columns: Column[];
   rows: number;
+  error_rows: number; // left out: an expression failed on them
   state_bytes: number;
   rung: 'incremental' | 'recompute';
   status: 'live' | 'filling' | 'parked';

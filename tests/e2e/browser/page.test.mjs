@@ -73,6 +73,16 @@ test('a parked view shows its error, and nothing else stops', () =>
     await parked.getByRole('table').waitFor();
   }));
 
+test('rows left out of a view are counted on its tile, and shown with the reason', () =>
+  stage({}, async ({ page, lever }) => {
+    await lever('reject?view=events_by_name&rows=3');
+    await tile(page, 'events_by_name').getByText('3 left out').click();
+    const card = page.locator('#view-events_by_name');
+    await card.getByText('rows left out').click();
+    await card.getByRole('cell', { name: /Could not convert string 'twelve'/ }).first().waitFor();
+    assert.equal(await card.locator('tbody tr', { hasText: 'amount=twelve' }).count(), 3);
+  }));
+
 test('a view being filled shows its progress, then its content', () =>
   stage({}, async ({ page, lever }) => {
     await lever('fill?view=users_so_far');
