@@ -278,6 +278,7 @@ std::string Draw(const Look& look, const std::string& url, const Terminal& termi
   auto views = look.views;
   if (live) views.resize(std::min(views.size(), room / 2));
   std::vector<std::vector<std::string>> rows;
+  rows.reserve(views.size());
   for (auto& view : views) {
     rows.push_back({view.name, view.status, view.rung, Count(static_cast<double>(view.rows)),
                     Count(static_cast<double>(view.error_rows)), Count(view.in_rate),

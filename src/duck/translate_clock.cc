@@ -9,7 +9,6 @@
 namespace weir {
 namespace {
 
-using duckdb::Expression;
 using duckdb::ExpressionType;
 
 std::optional<Comparison> AsComparison(ExpressionType type) {

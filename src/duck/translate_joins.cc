@@ -16,7 +16,6 @@ constexpr const char* kClockHint =
 
 using duckdb::Expression;
 using duckdb::ExpressionType;
-using duckdb::LogicalOperator;
 using duckdb::LogicalOperatorType;
 
 std::optional<JoinKind> AsJoinKind(duckdb::JoinType type) {

@@ -14,8 +14,6 @@
 namespace weir {
 namespace {
 
-using duckdb::Expression;
-using duckdb::LogicalOperator;
 
 }  // namespace
 
