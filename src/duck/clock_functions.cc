@@ -76,16 +76,43 @@ bool IsConstant(const Expression& expression) {
   return expression.GetExpressionClass() == ExpressionClass::BOUND_CONSTANT;
 }
 
-// Casts of one time type to another that keep order.  TIMESTAMPTZ to a local time does not: an
-// hour comes twice when summer ends.
-bool KeepsOrder(const duckdb::LogicalType& from, const duckdb::LogicalType& to, bool is_utc) {
+constexpr Micros kDay = 86'400'000'000;
+constexpr Micros kLocalTimeGoesBack = kDay;  // less than that, in every zone: so does its date
+
+bool IsInstant(const duckdb::LogicalType& type) {
+  return type.id() == duckdb::LogicalTypeId::TIMESTAMP_TZ;
+}
+bool IsLocalTime(const duckdb::LogicalType& type) {
   using duckdb::LogicalTypeId;
-  auto is_plain = [&](LogicalTypeId id) {
-    return (is_utc && id == LogicalTypeId::TIMESTAMP_TZ) || id == LogicalTypeId::TIMESTAMP ||
-           id == LogicalTypeId::TIMESTAMP_MS || id == LogicalTypeId::TIMESTAMP_NS ||
-           id == LogicalTypeId::TIMESTAMP_SEC || id == LogicalTypeId::DATE;
-  };
-  return from == to || (is_plain(from.id()) && is_plain(to.id()));
+  auto id = type.id();
+  return id == LogicalTypeId::TIMESTAMP || id == LogicalTypeId::TIMESTAMP_MS ||
+         id == LogicalTypeId::TIMESTAMP_NS || id == LogicalTypeId::TIMESTAMP_SEC ||
+         id == LogicalTypeId::DATE;
+}
+
+// Casts of one kind of time to another.
+std::optional<Micros> CastGoesBackBy(const duckdb::LogicalType& from, const duckdb::LogicalType& to,
+                                     bool is_utc) {
+  if (from == to) return 0;
+  bool rounds = to.id() == duckdb::LogicalTypeId::DATE;
+  if (IsLocalTime(from) && IsLocalTime(to)) return rounds ? kDay : 0;
+  if (!IsInstant(from) || !IsLocalTime(to)) return std::nullopt;
+  if (is_utc) return 0;
+  return kLocalTimeGoesBack;
+}
+
+// How long what date_trunc rounds to is at the most.
+std::optional<Micros> LongestUnit(const std::string& unit) {
+  for (auto [name, days] : {std::pair{"minute", 1},
+                            {"hour", 1},
+                            {"day", 1},
+                            {"week", 7},
+                            {"month", 31},
+                            {"quarter", 92},
+                            {"year", 366}}) {
+    if (unit == name) return days * kDay;
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -112,32 +139,40 @@ bool IsUndetermined(const Expression& expression) {
   });
 }
 
-bool NeverGoesBack(const Expression& expression, bool is_utc) {
-  if (IsConstant(expression)) return true;
+std::optional<Micros> GoesBackBy(const Expression& expression, bool is_utc) {
+  if (IsConstant(expression)) return 0;
   if (expression.GetExpressionClass() == ExpressionClass::BOUND_CAST) {
     auto& cast = expression.Cast<duckdb::BoundCastExpression>();
-    return KeepsOrder(cast.child->return_type, cast.return_type, is_utc) &&
-           NeverGoesBack(*cast.child, is_utc);
+    auto below = GoesBackBy(*cast.child, is_utc);
+    auto by_cast = CastGoesBackBy(cast.child->return_type, cast.return_type, is_utc);
+    if (!below || !by_cast) return std::nullopt;
+    // What never goes back does not by being rounded.
+    bool keeps = *below == 0 && IsLocalTime(cast.child->return_type);
+    return keeps ? 0 : *below + *by_cast;
   }
   auto function = AsFunction(expression);
-  if (!function) return false;
+  if (!function) return std::nullopt;
   const std::string& name = function->function.name;
-  // now() itself never goes back; a local date or time may.
   if (IsClockFunction(expression)) {
-    auto type = expression.return_type.id();
-    bool is_local = type == duckdb::LogicalTypeId::TIMESTAMP || type == duckdb::LogicalTypeId::DATE;
-    return type == duckdb::LogicalTypeId::TIMESTAMP_TZ || (is_utc && is_local);
+    auto& type = expression.return_type;
+    if (IsInstant(type) || (is_utc && IsLocalTime(type))) return 0;
+    if (!IsLocalTime(type)) return std::nullopt;
+    return kLocalTimeGoesBack;
   }
-  if (name == "date_trunc" && function->children.size() == 2) {
-    return IsConstant(*function->children[0]) && NeverGoesBack(*function->children[1], is_utc);
+  auto& children = function->children;
+  if (children.size() != 2) return std::nullopt;
+  if (name == "date_trunc" && IsConstant(*children[0])) {
+    auto below = GoesBackBy(*children[1], is_utc);
+    if (!below || *below == 0) return below;
+    auto& unit = children[0]->Cast<duckdb::BoundConstantExpression>().value;
+    auto longest =
+        unit.IsNull() ? std::nullopt : LongestUnit(duckdb::StringUtil::Lower(unit.ToString()));
+    return longest ? std::optional(*below + *longest) : std::nullopt;
   }
-  if ((name == "-" || name == "+") && function->children.size() == 2) {
-    bool shifted_right = IsConstant(*function->children[1]) && !IsConstant(*function->children[0]);
-    if (shifted_right) return NeverGoesBack(*function->children[0], is_utc);
-    return name == "+" && IsConstant(*function->children[0]) &&
-           NeverGoesBack(*function->children[1], is_utc);
-  }
-  return false;
+  if (name != "-" && name != "+") return std::nullopt;
+  if (IsConstant(*children[1])) return GoesBackBy(*children[0], is_utc);
+  if (name == "+" && IsConstant(*children[0])) return GoesBackBy(*children[1], is_utc);
+  return std::nullopt;
 }
 
 bool IsRounding(const Expression& expression) {

@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "base/ids.h"
 #include "duckdb/planner/expression.hpp"
 #include "duckdb/planner/logical_operator.hpp"
 
@@ -18,9 +19,10 @@ bool UsesColumns(const duckdb::Expression& expression);
 // random(), uuid(), nextval(): functions without a value that could be kept.
 bool IsUndetermined(const duckdb::Expression& expression);
 
-// True when the expression, of the clock alone, never goes back as the clock goes on.  Local times
-// do when summer ends, unless the time zone is UTC.
-bool NeverGoesBack(const duckdb::Expression& expression, bool is_utc);
+// By how much the value of an expression of the clock alone may go back as the clock goes on: 0 for
+// instants; for local times, unless the time zone is UTC, more than they do when summer ends.
+// Nothing when that is not known.
+std::optional<Micros> GoesBackBy(const duckdb::Expression& expression, bool is_utc);
 
 // date_trunc(UNIT, x) with a constant unit: a rounding, for which x >= date_trunc(UNIT, y) is
 // date_trunc(UNIT, x) >= date_trunc(UNIT, y).

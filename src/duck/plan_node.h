@@ -39,7 +39,8 @@ struct ClockPredicate {
   Comparison comparison;
   ExpressionPtr clock;
   duckdb::LogicalType type;      // of both sides
-  bool never_goes_back = false;  // `clock` only grows
+  // By how much `clock` may go back as time goes on; null: nobody knows.
+  std::optional<Micros> goes_back;
   // Set when the predicate may be decided on a rounding of `row` that has few values (the month of
   // a time), so that partial aggregates can stand for the rows.
   ExpressionPtr bucket;

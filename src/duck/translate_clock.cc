@@ -55,7 +55,7 @@ NodePtr Translator::ClockFilter(NodePtr input, const Expression& left, Expressio
   predicate.comparison = *comparison;
   predicate.clock = CopyOf(*clock);
   predicate.type = clock->return_type;
-  predicate.never_goes_back = NeverGoesBack(*clock, session_.IsUtc());
+  predicate.goes_back = GoesBackBy(*clock, session_.IsUtc());
   bool rounds_alike =
       *comparison == Comparison::kGreaterOrEqual || *comparison == Comparison::kLess;
   if (IsRounding(*row)) {

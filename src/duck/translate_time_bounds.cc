@@ -15,11 +15,12 @@
 
 namespace weir {
 
-// Of all rows of a node: `time` is not below `clock`, which only grows.
+// Of all rows of a node: `time` is not below `clock`, which only grows, or nearly so.
 struct TimeBound {
   ShiftedTime time;
   ExpressionPtr instant;  // null, or what is compared: a cast of `time` to TIMESTAMPTZ
   ExpressionPtr clock;
+  std::optional<Micros> goes_back;
 };
 
 namespace {
@@ -30,15 +31,16 @@ using duckdb::LogicalTypeId;
 std::optional<TimeBound> AsTimeBound(const ClockPredicate& predicate) {
   bool is_lower = predicate.comparison == Comparison::kGreater ||
                   predicate.comparison == Comparison::kGreaterOrEqual;
-  if (!is_lower || !predicate.never_goes_back) return std::nullopt;
+  if (!is_lower || !predicate.goes_back) return std::nullopt;
   if (predicate.row->GetExpressionClass() != ExpressionClass::BOUND_CAST) {
-    return TimeBound{AsShiftedTime(predicate.row), nullptr, predicate.clock};
+    return TimeBound{AsShiftedTime(predicate.row), nullptr, predicate.clock, predicate.goes_back};
   }
   auto& cast = predicate.row->Cast<duckdb::BoundCastExpression>();
   bool is_instant = cast.child->return_type.id() == LogicalTypeId::TIMESTAMP &&
                     cast.return_type.id() == LogicalTypeId::TIMESTAMP_TZ && !cast.try_cast;
   if (!is_instant) return std::nullopt;
-  return TimeBound{AsShiftedTime(CopyOf(*cast.child)), predicate.row, predicate.clock};
+  return TimeBound{AsShiftedTime(CopyOf(*cast.child)), predicate.row, predicate.clock,
+                   predicate.goes_back};
 }
 
 std::vector<TimeBound> Over(const std::vector<TimeBound>& bounds,
@@ -46,7 +48,8 @@ std::vector<TimeBound> Over(const std::vector<TimeBound>& bounds,
   std::vector<TimeBound> over;
   for (auto& bound : bounds) {
     for (auto& way : InTermsOf(bound.time.time, projected)) {
-      over.push_back({{way.time, bound.time.shift + way.shift}, bound.instant, bound.clock});
+      over.push_back(bound);
+      over.back().time = {way.time, bound.time.shift + way.shift};
     }
   }
   return over;
@@ -155,7 +158,7 @@ NodePtr Translator::ImpliedFilter(const TimeOrder& order, const TimeBound& bound
   if (!predicate.clock) return nullptr;
   predicate.comparison = Comparison::kGreaterOrEqual;
   predicate.type = TypeOf(predicate.row);
-  predicate.never_goes_back = true;
+  predicate.goes_back = bound.goes_back;
   auto filter = std::make_shared<PlanNode>();
   filter->kind = PlanNode::Kind::kClockFilter;
   filter->clock = std::move(predicate);

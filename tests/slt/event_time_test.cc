@@ -6,8 +6,6 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <chrono>
-#include <thread>
 
 #include "io/random.h"
 #include "support.h"
@@ -229,18 +227,6 @@ TEST(EventTime, StateOfWindowsThatAreOverIsFreed) {
   CreateViews(world);
   SeededRandom random(3);
   OutOfOrder events(random);
-  auto state = [&] {
-    world.Settle();
-    std::this_thread::sleep_for(std::chrono::milliseconds(1'100));  // it is looked at once a second
-    world.Advance(1);
-    world.Settle();
-    std::this_thread::sleep_for(std::chrono::milliseconds(1'100));
-    std::map<std::string, uint64_t> bytes;
-    for (auto& info : world.engine().ViewInfos()) {
-      bytes[info.name] = info.state_bytes - info.content_bytes;
-    }
-    return bytes;
-  };
   auto ingest = [&](int times) {
     for (int i = 0; i < times; i++) {
       world.Ingest("bid", RowFormat::kNdjson, events.Body(1'000));
@@ -248,9 +234,9 @@ TEST(EventTime, StateOfWindowsThatAreOverIsFreed) {
     }
   };
   ingest(10);
-  auto before = state();
+  auto before = world.StateBytes();
   ingest(150);
-  auto after = state();
+  auto after = world.StateBytes();
   for (auto* name : {"once_tumble", "once_by_start", "once_late", "once_hop", "once_uneven",
                      "once_cumulate", "once_session", "once_whole_sessions", "once_rows",
                      "once_by_hand", "once_bucket", "changing"}) {

@@ -175,6 +175,18 @@ Columns World::Batch(const std::string& sql) {
   return std::move(answer.rows);
 }
 
+std::map<std::string, uint64_t> World::StateBytes() {
+  constexpr auto kBetweenLooks = std::chrono::milliseconds(1'100);
+  Settle();
+  std::this_thread::sleep_for(kBetweenLooks);
+  Advance(1);
+  Settle();
+  std::this_thread::sleep_for(kBetweenLooks);
+  std::map<std::string, uint64_t> bytes;
+  for (auto& info : engine().ViewInfos()) bytes[info.name] = info.state_bytes - info.content_bytes;
+  return bytes;
+}
+
 const ViewInfo& World::Info(const std::string& view) {
   infos_ = parts_->engine->ViewInfos();
   for (auto& info : infos_) {

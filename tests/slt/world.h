@@ -60,6 +60,8 @@ class World {
   // "+ 1|a" and "- 1|a" for what changed in a view since the last call, net, sorted.
   std::vector<std::string> Changes(const std::string& view);
   const ViewInfo& Info(const std::string& view);
+  // Of each view's operators, without its content.  Takes seconds: it is looked at once in one.
+  std::map<std::string, uint64_t> StateBytes();
 
   Engine& engine();
   WallClock& clock() { return clock_; }

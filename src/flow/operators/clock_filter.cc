@@ -2,8 +2,8 @@
 //
 // Rows are kept ordered by f(row).  When g moves, the rows between its old and its new value enter
 // or leave; nothing else is looked at, so a step costs by what changes.  This is right whichever
-// way g moves.  When g never goes back (the usual case), rows that have left for good are not
-// kept, and rows that are in for good are not kept either.
+// way g moves.  When g never goes back (the usual case), or only by so much, rows that have left
+// for good are not kept, and rows that are in for good are not kept either.
 #include <map>
 
 #include "duck/evaluator.h"
@@ -41,6 +41,7 @@ class ClockFilter : public Operator {
     duckdb::Value value = clock_.RunOnce();
     std::string bound = value.IsNull() ? std::string() : key_codec_.Encode(value);
     if (has_clock_ && bound == bound_) return;
+    settled_below_ = SettledBelow(value);
     std::string before = std::exchange(bound_, bound);
     has_clock_ = true;
     if (kept_.empty()) return;
@@ -59,14 +60,14 @@ class ClockFilter : public Operator {
         for (auto& [row, weight] : from->second) EmitRow(row, is ? weight : -weight, emit);
       }
       if (Settled(from->first)) {
-        for (auto& [row, weight] : from->second) bytes_ -= BytesOf(row);
-        bytes_ -= KeyBytes(from->first);
-        from = kept_.erase(from);
+        from = Forget(from);
       } else {
         ++from;
       }
     }
     out_.Flush(emit);
+    // Where g may go back, the rows that have left for good are behind those that have left.
+    while (!kept_.empty() && kept_.begin()->first < settled_below_) Forget(kept_.begin());
   }
 
   void Push(size_t, duckdb::DataChunk& rows, const int64_t* weights) override {
@@ -162,13 +163,36 @@ class ClockFilter : public Operator {
     return false;
   }
 
+  // Keys below this are on their side for good, where g goes back by so much only.
+  std::string SettledBelow(const duckdb::Value& bound) {
+    auto goes_back = spec_.predicate.goes_back;
+    if (bound.IsNull() || !goes_back || *goes_back == 0) return "";
+    auto type = bound.type().id();
+    if (type == duckdb::LogicalTypeId::TIMESTAMP) {
+      return key_codec_.Encode(duckdb::Value::TIMESTAMP(
+          duckdb::timestamp_t(bound.GetValue<duckdb::timestamp_t>().value - *goes_back)));
+    }
+    if (type != duckdb::LogicalTypeId::DATE) return "";
+    constexpr Micros kDay = duckdb::Interval::MICROS_PER_DAY;
+    auto days = static_cast<int32_t>((*goes_back + kDay - 1) / kDay);
+    return key_codec_.Encode(
+        duckdb::Value::DATE(duckdb::date_t(bound.GetValue<duckdb::date_t>().days - days)));
+  }
+
   // True when no later clock can change on which side the key is.
   bool Settled(std::string_view key) const {
-    if (!spec_.predicate.never_goes_back || bound_.empty()) return false;
+    if (key < settled_below_) return true;
+    if (spec_.predicate.goes_back != 0 || bound_.empty()) return false;
     switch (spec_.predicate.comparison) {
       case Comparison::kLessOrEqual: return key <= bound_;
       default: return key < bound_;
     }
+  }
+
+  Kept::iterator Forget(Kept::iterator at) {
+    for (auto& [row, weight] : at->second) bytes_ -= BytesOf(row);
+    bytes_ -= KeyBytes(at->first);
+    return kept_.erase(at);
   }
 
   void Keep(std::string key, std::string row, int64_t weight) {
@@ -203,7 +227,7 @@ class ClockFilter : public Operator {
   std::unique_ptr<Evaluator> key_evaluator_;
   RowCodec key_codec_, row_codec_;
   bool has_clock_ = false;
-  std::string bound_;
+  std::string bound_, settled_below_;
   Kept kept_;
   size_t bytes_ = 0;
   duckdb::DataChunk keys_, rows_, decoded_;
@@ -217,7 +241,7 @@ std::unique_ptr<Operator> MakeClockFilter(SessionPtr session, ClockFilterSpec sp
   RowTypes output = input;
   if (spec.drop_last) output.pop_back();
   auto comparison = spec.predicate.comparison;
-  bool only_enters = spec.predicate.never_goes_back &&
+  bool only_enters = spec.predicate.goes_back == 0 &&
                      (comparison == Comparison::kLess || comparison == Comparison::kLessOrEqual);
   return std::make_unique<ClockFilter>(std::move(session), std::move(spec), std::move(input),
                                        std::move(output), append_only && only_enters);
