@@ -1,7 +1,9 @@
 #include "ingest/dedup.h"
 
 #include <algorithm>
+#include <bit>
 #include <string>
+#include <utility>
 
 #include "base/error.h"
 #include "duckdb/common/types/hash.hpp"
@@ -36,8 +38,9 @@ DedupWindow::Hash HashBytes(const char* data, size_t size) {
 }  // namespace
 
 DedupWindow::DedupWindow(Micros window, size_t slots_max)
-    : part_length_(std::max<Micros>(1, (window + kParts - 1) / kParts)),
-      slots_max_(std::max(slots_max, kSlotsMin)) {}
+    : window_(window),
+      part_length_(std::max<Micros>(1, (window + kParts - 1) / kParts)),
+      slots_max_(std::max(std::bit_ceil(slots_max), kSlotsMin)) {}
 
 std::vector<std::optional<DedupWindow::Hash>> DedupWindow::HashesOf(duckdb::Vector& column,
                                                                     duckdb::idx_t count) {
@@ -65,86 +68,112 @@ std::vector<std::optional<DedupWindow::Hash>> DedupWindow::HashesOf(duckdb::Vect
   return hashes;
 }
 
-// Parts are numbered 1 to 255 in turn; 0 is an empty slot.
-uint64_t DedupWindow::PartOf(int64_t number) const {
-  return static_cast<uint64_t>(number % 255) + 1;
-}
-
-bool DedupWindow::IsLive(const Slot& slot) const {
-  int64_t age = (now_ % 255 + 1 - static_cast<int64_t>(slot.high >> kPartShift) + 255) % 255;
-  return age <= live_;
-}
-
-// The slot of a hash, or the empty one where it belongs.
+// The slot of a hash, or an empty one where it belongs.
 DedupWindow::Slot* DedupWindow::Find(const Hash& hash) {
-  size_t mask = slots_.size() - 1;
-  for (size_t at = hash.low & mask;; at = (at + 1) & mask) {
-    Slot& slot = slots_[at];
-    if (slot.high == 0) return &slot;
-    if (slot.low == hash.low && ((slot.high ^ hash.high) & kHashBits) == 0) return &slot;
+  Slot* line = Line(hash);
+  while (true) {
+    unsigned same = 0, empty = 0;
+#pragma GCC unroll 4
+    for (unsigned i = 0; i < kLine; i++) {
+      uint64_t differs = (line[i].low ^ hash.low) | ((line[i].high ^ hash.high) & kHashBits);
+      same |= (differs == 0) ? 1u << i : 0;
+      empty |= (line[i].high == 0) ? 1u << i : 0;
+    }
+    if (same) return line + __builtin_ctz(same);
+    if (empty) return line + __builtin_ctz(empty);
+    line += kLine;
+    if (line == slots_ + slots_count_) line = slots_;
   }
 }
 
-// Keys of parts long gone must go before the numbers come round again.
+size_t DedupWindow::LiveKeys() {
+  size_t keys = 0;
+  for (int64_t part = oldest_; part <= newest_; part++) keys += At(part).keys;
+  return keys;
+}
+
+void DedupWindow::Open(Micros now) {
+  newest_++;
+  newest_number_ = NumberOf(newest_);
+  At(newest_) = {now, 0};
+  if (newest_ - oldest_ >= kPartsMax) oldest_++;
+}
+
+void DedupWindow::Clear() {
+  memory_ = HugeMemory();
+  slots_ = nullptr;
+  slots_count_ = used_ = 0;
+}
+
+// Opens a part when it is time for one, and leaves those behind in which the window begins.
 void DedupWindow::Advance(Micros now) {
-  int64_t number = now / part_length_;
-  if (number <= now_) return;
-  int64_t passed = number - now_;
-  if (passed > kParts) {
-    std::vector<Slot>().swap(slots_);  // with its memory
-    used_ = 0;
-    swept_ = number;
+  bool late = now - At(newest_).began >= part_length_;
+  if (late || At(newest_).keys >= slots_max_ / 16) Open(now);
+  while (oldest_ < newest_ && now - At(oldest_).began >= window_ + part_length_) oldest_++;
+  if (used_ == 0) return;
+  if (oldest_ == newest_ && At(newest_).keys == 0) {
+    Clear();
+  } else if (newest_ - swept_ >= kNumbers - kPartsMax - 2) {
+    Rebuild(slots_count_);  // the numbers of parts long gone must not come round again
   }
-  now_ = number;
-  live_ = std::min(kParts, live_ + passed);
-  if (now_ - swept_ > kParts && used_ > 0) Rebuild(slots_.size());
 }
 
-void DedupWindow::MakeRoom(size_t keys) {
-  auto full = [&](size_t slots) { return (used_ + keys) * 4 > slots * 3; };
-  if (slots_.empty()) slots_.resize(kSlotsMin);
-  if (!full(slots_.size())) return;
-  Rebuild(slots_.size());  // without what is over
-  size_t wanted = slots_.size();
-  while (full(wanted) && wanted < slots_max_) wanted *= 2;
-  if (wanted != slots_.size()) Rebuild(wanted);
-  while (full(slots_.size()) && live_ > 0) {
+// Room for so many more keys in a table that is at most three quarters full.
+void DedupWindow::MakeRoom(size_t keys, Micros now) {
+  if ((used_ + keys) * 4 <= slots_count_ * 3) return;
+  size_t wanted = std::max(slots_count_, kSlotsMin), live = LiveKeys() + keys;
+  while (live * 2 > wanted && wanted < slots_max_) wanted *= 2;
+  if (live * 4 > wanted * 3) {
     shortened_++;
-    live_ /= 2;
-    Rebuild(slots_.size());
+    if (oldest_ == newest_) Open(now);
+    while (live * 2 > wanted && oldest_ < newest_) live -= At(oldest_++).keys;
   }
-  if (full(slots_.size())) {  // more in one part than the table holds
-    used_ = 0;
-    slots_.assign(slots_max_, Slot{});
-  }
+  Rebuild(wanted);
 }
 
+// Leaves only keys that count.  They keep their order, so that both tables are gone through from
+// front to back.
 void DedupWindow::Rebuild(size_t slots) {
-  std::vector<Slot> old(slots);
-  old.swap(slots_);
+  HugeMemory memory(slots * sizeof(Slot));
+  std::swap(memory, memory_);
+  const Slot* old = std::exchange(slots_, static_cast<Slot*>(memory_.data()));
+  size_t old_count = std::exchange(slots_count_, slots);
   used_ = 0;
-  for (const Slot& slot : old) {
+  for (size_t i = 0; i < old_count; i++) {
+    const Slot& slot = old[i];
     if (slot.high == 0 || !IsLive(slot)) continue;
     *Find({slot.low, slot.high}) = slot;
     used_++;
   }
-  swept_ = now_;
+  swept_ = newest_;
+  swept_at_ = At(newest_).began;
 }
 
 std::vector<bool> DedupWindow::Claim(const std::vector<std::optional<Hash>>& hashes, Micros now) {
+  constexpr size_t kAhead = 16;
   std::vector<bool> fresh(hashes.size(), true);
   ASSERT(hashes.size() <= kSlotsMin / 2);
   std::lock_guard lock(mutex_);
   Advance(now);
-  MakeRoom(hashes.size());
+  MakeRoom(hashes.size(), now);
+  uint64_t number = newest_number_ << kPartShift;
+  size_t claimed = 0;
   for (size_t i = 0; i < hashes.size(); i++) {
+    if (i + kAhead < hashes.size() && hashes[i + kAhead]) {
+      __builtin_prefetch(Line(*hashes[i + kAhead]), 1);
+    }
     if (!hashes[i]) continue;
     Slot* slot = Find(*hashes[i]);
-    fresh[i] = slot->high == 0 || !IsLive(*slot);
-    if (!fresh[i]) continue;
-    used_ += slot->high == 0;
-    *slot = {hashes[i]->low, PartOf(now_) << kPartShift | (hashes[i]->high & kHashBits)};
+    bool empty = slot->high == 0;
+    if (!empty && IsLive(*slot)) {
+      fresh[i] = false;
+      continue;
+    }
+    used_ += empty;
+    claimed++;
+    *slot = {hashes[i]->low, number | (hashes[i]->high & kHashBits)};
   }
+  At(newest_).keys += claimed;
   return fresh;
 }
 
@@ -152,29 +181,29 @@ void DedupWindow::TakeBack(const std::vector<std::optional<Hash>>& hashes,
                            const std::vector<bool>& claimed) {
   std::lock_guard lock(mutex_);
   for (size_t i = 0; i < hashes.size(); i++) {
-    if (!hashes[i] || !claimed[i] || slots_.empty()) continue;
+    if (!hashes[i] || !claimed[i] || !slots_) continue;
     Slot* slot = Find(*hashes[i]);
     // As if it had come before the window: what is behind it in the table is still found.
-    if (slot->high)
-      slot->high = PartOf(now_ + 255 - kParts - 1) << kPartShift | (slot->high & kHashBits);
+    if (slot->high) {
+      slot->high = NumberOf(oldest_ + kNumbers - 1) << kPartShift | (slot->high & kHashBits);
+    }
   }
 }
 
 void DedupWindow::Forget(Micros now) {
   std::lock_guard lock(mutex_);
-  int64_t number = now / part_length_;
-  if (slots_.empty() || number - swept_ < kParts / 8) return;
+  if (!slots_ || now - swept_at_ < window_ / 8) return;
   Advance(now);
-  if (slots_.empty()) return;
-  Rebuild(slots_.size());
-  size_t wanted = slots_.size();
-  while (wanted > kSlotsMin && used_ * 4 < wanted) wanted /= 2;
-  if (wanted != slots_.size()) Rebuild(wanted);
+  if (!slots_) return;
+  size_t wanted = slots_count_, live = LiveKeys();
+  while (wanted > kSlotsMin && live * 4 < wanted) wanted /= 2;
+  Rebuild(wanted);
+  swept_at_ = now;
 }
 
 size_t DedupWindow::Bytes() const {
   std::lock_guard lock(mutex_);
-  return slots_.capacity() * sizeof(Slot);
+  return slots_count_ * sizeof(Slot);
 }
 
 uint64_t DedupWindow::Shortened() const {

@@ -97,6 +97,32 @@ TEST(DedupWindow, MoreInOneMomentThanTheTableHoldsStillGoesThrough) {
   }
 }
 
+TEST(DedupWindow, ABurstThatFillsTheTableForgetsItsOldestKeysOnly) {
+  DedupWindow window(600 * kSecond, 1 << 14);
+  for (int64_t batch = 0; batch < 100; batch++) {
+    ASSERT_EQ(CountNew(window, batch * 1000, 1000, kStart + batch), 1000u);
+    int64_t before = std::max<int64_t>(0, batch - 4);
+    ASSERT_EQ(CountNew(window, before * 1000, (batch - before + 1) * 1000, kStart + batch), 0u);
+    EXPECT_LE(window.Bytes(), (size_t{1} << 14) * 16);
+  }
+  EXPECT_GT(window.Shortened(), 0u);
+}
+
+TEST(DedupWindow, ManyBurstsOverManyWindowsKeepTheirKeysForAWindow) {
+  DedupWindow window(64 * kSecond, 1 << 14);
+  for (int64_t second = 0; second < 2000; second++) {
+    Micros now = kStart + second * kSecond;
+    int64_t keys = second % 40 < 3 ? 1500 : 3;  // at most 4,500 and some within a window
+    ASSERT_EQ(CountNew(window, second * 2000, keys, now), static_cast<size_t>(keys)) << second;
+    int64_t before = std::max<int64_t>(0, second - 63);
+    ASSERT_EQ(CountNew(window, before * 2000, 3, now), 0u) << second;
+    if (second >= 66) {
+      ASSERT_EQ(CountNew(window, (second - 66) * 2000 + 2, 1, now), 1u) << second;
+    }
+  }
+  EXPECT_EQ(window.Shortened(), 0u);
+}
+
 TEST(DedupWindow, MemoryIsGivenBackWhenNothingComes) {
   DedupWindow window(60 * kSecond);
   CountNew(window, 0, 100'000, kStart);

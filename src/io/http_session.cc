@@ -378,16 +378,18 @@ HttpSession::Awaitable<bool> HttpSession::ReadBody(Parser& parser, HttpRequest& 
   co_return co_await ReadSized(*length, request);
 }
 
-// Straight into one buffer, which grows with what has come: a client that only announces a large
-// body costs little.
+// Straight into one buffer, which is touched piece by piece as the body comes: a client that only
+// announces a large body costs little, and a piece that was zeroed is in the cache when it is
+// written.
 HttpSession::Awaitable<bool> HttpSession::ReadSized(size_t length, HttpRequest& request) {
-  constexpr size_t kFirstBytes = 1 << 20;
+  constexpr size_t kHeldFirst = 1 << 20, kPieceBytes = 256 << 10;
   auto began = std::chrono::steady_clock::now();
+  request.body.reserve(length);
   size_t have = 0;
   while (have < length) {
     if (have == request.body.size()) {
-      size_t size = std::min(length, std::max(kFirstBytes, 2 * have));
-      if (!HoldBody(size)) {
+      size_t size = std::min(length, have + kPieceBytes);
+      if (size > held_bytes_ && !HoldBody(std::min(length, std::max(kHeldFirst, 2 * have)))) {
         co_await RefuseFull(request);
         co_return false;
       }
