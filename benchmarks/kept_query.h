@@ -20,6 +20,7 @@
 #include "sql/statement.h"
 #include "views/content.h"
 #include "views/relations.h"
+#include "views/state_memory.h"
 
 namespace weir {
 
@@ -66,6 +67,7 @@ class KeptQuery {
             const std::string& query, Options options, Micros now)
       : options_(options), session_(std::make_shared<Session>(kernel, catalog.time_zone)) {
     session_->SetClock(now);
+    circuit_.UseMemory(&memory_);
     if (options.rows_go) MakeSourcesThatRetract(catalog);
     built_ = BuildView(circuit_, catalog, session_, name, query);
     if (!built_.output) {
@@ -197,6 +199,7 @@ class KeptQuery {
 
   Options options_;
   SessionPtr session_;
+  StateMemory memory_{{}, SystemClock()};
   Circuit circuit_;
   BuiltView built_;
   std::unique_ptr<Counter> counter_;

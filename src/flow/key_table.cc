@@ -39,7 +39,11 @@ class SlotKeys {
   const Key& operator[](uint32_t slot) const { return keys_[slot]; }
   size_t size() const { return keys_.size(); }
   const std::vector<uint32_t>& free() const { return free_; }
-  std::vector<Key> keys_;
+  void Clear() {
+    keys_.clear();
+    free_.clear();
+  }
+  LargeVector<Key> keys_;
   std::vector<uint32_t> free_;
 };
 
@@ -77,7 +81,7 @@ class WordTable : public KeyTable {
     if (slot == null_slot_) {
       null_slot_ = kNone;
     } else {
-      index_.Remove(slot, [&](uint32_t other) { return Mix(keys_[other]); });
+      index_.Remove(slot, Mix(keys_[slot]));
     }
     last_slot_ = kNone;
     keys_.Remove(slot);
@@ -93,6 +97,11 @@ class WordTable : public KeyTable {
     std::memcpy(duckdb::FlatVector::GetData(column) + row * width, &keys_[slot], width);
   }
 
+  void Clear() override {
+    index_.Clear();
+    keys_.Clear();
+    null_slot_ = last_slot_ = kNone;
+  }
   size_t Slots() const override { return keys_.size(); }
   size_t Bytes() const override { return index_.Bytes() + keys_.keys_.capacity() * 8; }
 
@@ -103,14 +112,14 @@ class WordTable : public KeyTable {
   }
 
   void Load(StateReader& reader) override {
-    keys_.keys_ = reader.GetVector<uint64_t>();
+    reader.GetVector(keys_.keys_);
     keys_.free_ = reader.GetVector<uint32_t>();
     null_slot_ = reader.Get<uint32_t>();
     std::vector<bool> is_free(keys_.size());
     for (uint32_t slot : keys_.free_) is_free.at(slot) = true;
     for (uint32_t slot = 0; slot < keys_.size(); slot++) {
       if (is_free[slot] || slot == null_slot_) continue;
-      if (index_.NeedsGrowth()) index_.Grow([&](uint32_t s) { return Mix(keys_[s]); });
+      index_.MakeRoom();
       index_.FindOrAdd(
           Mix(keys_[slot]), [](uint32_t) { return false; }, [&] { return slot; });
     }
@@ -151,7 +160,7 @@ class WordTable : public KeyTable {
   }
 
   uint32_t Find(uint64_t word) {
-    if (index_.NeedsGrowth()) index_.Grow([&](uint32_t slot) { return Mix(keys_[slot]); });
+    index_.MakeRoom();
     return index_.FindOrAdd(
         Mix(word), [&](uint32_t slot) { return keys_[slot] == word; },
         [&] { return keys_.Add(word); });
@@ -176,16 +185,26 @@ bool HasOneForm(const duckdb::LogicalType& type) {
   }
 }
 
-// Several fixed-width values: a word with a bit for each NULL, then one word or two for each.
+// Several fixed-width values: a bit for each NULL and the narrow values in the first words, then
+// one word or two for each of the others.
 class WordsTable : public KeyTable {
  public:
   explicit WordsTable(const RowTypes& types) {
-    for (auto& type : types) {
-      widths_.push_back(duckdb::GetTypeIdSize(type.InternalType()));
-      places_.push_back(words_);
-      words_ += widths_.back() > 8 ? 2 : 1;
-      narrow_ = narrow_ || widths_.back() != 8;
-    }
+    size_t bytes = (types.size() + 7) / 8;
+    auto place = [&](bool narrow) {
+      for (size_t c = 0; c < types.size(); c++) {
+        size_t width = duckdb::GetTypeIdSize(types[c].InternalType());
+        if ((width < 8) != narrow) continue;
+        columns_[c] = {width, bytes};
+        bytes += width;
+      }
+    };
+    columns_.resize(types.size());
+    place(true);
+    bytes = (bytes + 7) / 8 * 8;
+    place(false);
+    words_ = bytes / 8;
+    null_bits_ = types.size() == 64 ? UINT64_MAX : (uint64_t{1} << types.size()) - 1;
   }
 
   static bool Takes(const RowTypes& types) {
@@ -198,61 +217,69 @@ class WordsTable : public KeyTable {
   void Resolve(duckdb::DataChunk& keys, uint32_t* slots) override {
     auto count = keys.size();
     encoded_.assign(count * words_, 0);
-    for (size_t c = 0; c < widths_.size(); c++) Encode(keys.data[c], c, count);
+    for (size_t c = 0; c < columns_.size(); c++) {
+      WithWidth(columns_[c].width,
+                [&](auto value) { EncodeAs<decltype(value)>(keys.data[c], c, count); });
+    }
+    hashes_.resize(count);
+    for (duckdb::idx_t row = 0; row < count; row++) hashes_[row] = Hash(&encoded_[row * words_]);
     if (index_.IsLarge()) {
-      hashes_.resize(count);
-      for (duckdb::idx_t row = 0; row < count; row++) {
-        hashes_[row] = Hash(&encoded_[row * words_]);
-        index_.Prefetch(hashes_[row]);
-      }
+      for (duckdb::idx_t row = 0; row < count; row++) index_.Prefetch(hashes_[row]);
       for (duckdb::idx_t row = 0; row < count; row++) {
         uint32_t slot = index_.Candidate(hashes_[row]);
-        if (slot != UINT32_MAX) __builtin_prefetch(At(slot));
+        if (slot != SlotIndex::kNone) __builtin_prefetch(At(slot));
       }
     }
-    const uint64_t* before = nullptr;
-    for (duckdb::idx_t row = 0; row < count; row++) {
-      const uint64_t* key = &encoded_[row * words_];
-      if (before && Equal(key, before)) {
-        slots[row] = slots[row - 1];
-      } else {
-        slots[row] = Find(key);
-      }
-      before = key;
+    const uint64_t* key = encoded_.data();
+    for (duckdb::idx_t row = 0; row < count; row++, key += words_) {
+      bool as_before = row > 0 && hashes_[row] == hashes_[row - 1] && Equal(key, key - words_);
+      slots[row] = as_before ? slots[row - 1] : Find(key, hashes_[row]);
     }
   }
 
   void Erase(uint32_t slot) override {
-    index_.Remove(slot, [&](uint32_t other) { return Hash(At(other)); });
+    index_.Remove(slot, Hash(At(slot)));
     free_.push_back(slot);
   }
 
   void Key(uint32_t slot, duckdb::DataChunk& rows, duckdb::idx_t row) const override {
-    const uint64_t* key = At(slot);
-    for (size_t c = 0; c < widths_.size(); c++) {
+    auto* key = reinterpret_cast<const char*>(At(slot));
+    uint64_t nulls = At(slot)[0] & null_bits_;
+    for (size_t c = 0; c < columns_.size(); c++) {
       auto& column = rows.data[c];
-      if (key[0] >> c & 1) {
+      if (nulls >> c & 1) {
         duckdb::FlatVector::SetNull(column, row, true);
       } else {
-        std::memcpy(duckdb::FlatVector::GetData(column) + row * widths_[c], key + places_[c],
-                    widths_[c]);
+        std::memcpy(duckdb::FlatVector::GetData(column) + row * columns_[c].width,
+                    key + columns_[c].place, columns_[c].width);
       }
     }
   }
 
   void Keys(const uint32_t* slots, size_t count, duckdb::DataChunk& rows) const override {
-    for (size_t c = 0; c < widths_.size(); c++) {
-      if (widths_[c] != 8) continue;
-      auto* values = duckdb::FlatVector::GetDataUnsafe<uint64_t>(rows.data[c]);
-      for (size_t i = 0; i < count; i++) values[i] = At(slots[i])[places_[c]];
-    }
-    for (size_t i = 0; i < count; i++) {
-      const uint64_t* key = At(slots[i]);
-      if (!narrow_ && key[0] == 0) continue;
-      Key(slots[i], rows, i);
+    uint64_t nulls = 0;
+    for (size_t i = 0; i < count; i++) nulls |= At(slots[i])[0] & null_bits_;
+    for (size_t c = 0; c < columns_.size(); c++) {
+      WithWidth(columns_[c].width, [&](auto value) {
+        auto* values =
+            reinterpret_cast<decltype(value)*>(duckdb::FlatVector::GetData(rows.data[c]));
+        for (size_t i = 0; i < count; i++) {
+          std::memcpy(&values[i], reinterpret_cast<const char*>(At(slots[i])) + columns_[c].place,
+                      sizeof(value));
+        }
+      });
+      if (!(nulls >> c & 1)) continue;
+      for (size_t i = 0; i < count; i++) {
+        if (At(slots[i])[0] >> c & 1) duckdb::FlatVector::SetNull(rows.data[c], i, true);
+      }
     }
   }
 
+  void Clear() override {
+    index_.Clear();
+    keys_.clear();
+    free_.clear();
+  }
   size_t Slots() const override { return keys_.size() / words_; }
   size_t Bytes() const override { return index_.Bytes() + keys_.capacity() * sizeof(uint64_t); }
 
@@ -261,19 +288,23 @@ class WordsTable : public KeyTable {
     writer.PutVector(free_);
   }
   void Load(StateReader& reader) override {
-    keys_ = reader.GetVector<uint64_t>();
+    reader.GetVector(keys_);
     free_ = reader.GetVector<uint32_t>();
     std::vector<bool> is_free(Slots());
     for (uint32_t slot : free_) is_free.at(slot) = true;
     for (uint32_t slot = 0; slot < Slots(); slot++) {
       if (is_free[slot]) continue;
-      if (index_.NeedsGrowth()) index_.Grow([&](uint32_t s) { return Hash(At(s)); });
+      index_.MakeRoom();
       index_.FindOrAdd(
           Hash(At(slot)), [](uint32_t) { return false; }, [&] { return slot; });
     }
   }
 
  private:
+  struct Column {
+    size_t width, place;  // bytes
+  };
+
   const uint64_t* At(uint32_t slot) const { return &keys_[size_t{slot} * words_]; }
   // Most keys are two or three words: a call of memcmp would cost more than the comparison.
   bool Equal(const uint64_t* a, const uint64_t* b) const {
@@ -283,40 +314,47 @@ class WordsTable : public KeyTable {
   }
   uint64_t Hash(const uint64_t* key) const {
     uint64_t hash = 0;
-    for (size_t i = 0; i < words_; i++) hash = Mix(hash ^ key[i]) + i;
-    return hash;
+    for (size_t i = 0; i < words_; i++) {
+      hash = (hash ^ key[i]) * 0x9fb21c651e98df25ull;
+      hash ^= hash >> 32;
+    }
+    return Mix(hash);
   }
 
-  void Encode(duckdb::Vector& column, size_t c, duckdb::idx_t count) {
-    switch (widths_[c]) {
-      case 1: return EncodeAs<uint8_t>(column, c, count);
-      case 2: return EncodeAs<uint16_t>(column, c, count);
-      case 4: return EncodeAs<uint32_t>(column, c, count);
-      case 8: return EncodeAs<uint64_t>(column, c, count);
-      default: return EncodeAs<duckdb::uhugeint_t>(column, c, count);
+  // Calls `work` with a value of that width.
+  template <class Work>
+  static void WithWidth(size_t width, Work work) {
+    switch (width) {
+      case 1: return work(uint8_t());
+      case 2: return work(uint16_t());
+      case 4: return work(uint32_t());
+      case 8: return work(uint64_t());
+      default: return work(duckdb::uhugeint_t());
     }
   }
+
   template <class Value>
   void EncodeAs(duckdb::Vector& column, size_t c, duckdb::idx_t count) {
     duckdb::UnifiedVectorFormat format;
     column.ToUnifiedFormat(count, format);
     auto* values = reinterpret_cast<const Value*>(format.data);
     bool all_valid = format.validity.AllValid();
+    auto* place = reinterpret_cast<char*>(encoded_.data()) + columns_[c].place;
     uint64_t* key = encoded_.data();
-    for (duckdb::idx_t row = 0; row < count; row++, key += words_) {
+    for (duckdb::idx_t row = 0; row < count; row++, key += words_, place += words_ * 8) {
       auto index = format.sel->get_index(row);
       if (!all_valid && !format.validity.RowIsValid(index)) {
         key[0] |= uint64_t{1} << c;
       } else {
-        std::memcpy(key + places_[c], &values[index], sizeof(Value));
+        std::memcpy(place, &values[index], sizeof(Value));
       }
     }
   }
 
-  uint32_t Find(const uint64_t* key) {
-    if (index_.NeedsGrowth()) index_.Grow([&](uint32_t slot) { return Hash(At(slot)); });
+  uint32_t Find(const uint64_t* key, uint64_t hash) {
+    index_.MakeRoom();
     return index_.FindOrAdd(
-        Hash(key), [&](uint32_t slot) { return Equal(At(slot), key); },
+        hash, [&](uint32_t slot) { return Equal(At(slot), key); },
         [&] {
           if (free_.empty()) {
             keys_.insert(keys_.end(), key, key + words_);
@@ -329,11 +367,12 @@ class WordsTable : public KeyTable {
         });
   }
 
-  std::vector<size_t> widths_, places_;
+  std::vector<Column> columns_;
   size_t words_ = 1;
-  bool narrow_ = false;  // some values are not 8 bytes wide
+  uint64_t null_bits_ = 0;  // of the first word: its first bytes, on a machine of little endian
   SlotIndex index_;
-  std::vector<uint64_t> keys_, encoded_, hashes_;
+  LargeVector<uint64_t> keys_;
+  std::vector<uint64_t> encoded_, hashes_;
   std::vector<uint32_t> free_;
 };
 
@@ -359,13 +398,24 @@ class BytesTable : public KeyTable {
 
   void Resolve(duckdb::DataChunk& keys, uint32_t* slots) override {
     auto& encoded = codec_.Encode(keys);
+    if (index_.IsLarge()) {
+      hashes_.resize(keys.size());
+      for (duckdb::idx_t row = 0; row < keys.size(); row++) {
+        hashes_[row] = Hash(encoded[row]);
+        index_.Prefetch(hashes_[row]);
+      }
+      for (duckdb::idx_t row = 0; row < keys.size(); row++) {
+        uint32_t slot = index_.Candidate(hashes_[row]);
+        if (slot != SlotIndex::kNone) __builtin_prefetch(&keys_[slot]);
+      }
+    }
     for (duckdb::idx_t row = 0; row < keys.size(); row++) {
       std::string_view key = encoded[row];
       if (row > 0 && key == encoded[row - 1]) {
         slots[row] = slots[row - 1];
         continue;
       }
-      if (index_.NeedsGrowth()) index_.Grow([&](uint32_t slot) { return Hash(keys_[slot]); });
+      index_.MakeRoom();
       slots[row] = index_.FindOrAdd(
           Hash(key), [&](uint32_t slot) { return keys_[slot] == key; },
           [&] {
@@ -376,7 +426,7 @@ class BytesTable : public KeyTable {
   }
 
   void Erase(uint32_t slot) override {
-    index_.Remove(slot, [&](uint32_t other) { return Hash(keys_[other]); });
+    index_.Remove(slot, Hash(keys_[slot]));
     key_bytes_ -= TextBytes(keys_[slot].size());
     keys_.Remove(slot);
   }
@@ -385,6 +435,11 @@ class BytesTable : public KeyTable {
     codec_.Decode(keys_[slot], rows, row);
   }
 
+  void Clear() override {
+    index_.Clear();
+    keys_.Clear();
+    key_bytes_ = 0;
+  }
   size_t Slots() const override { return keys_.size(); }
   size_t Bytes() const override {
     return index_.Bytes() + keys_.keys_.capacity() * sizeof(std::string) + key_bytes_;
@@ -407,7 +462,7 @@ class BytesTable : public KeyTable {
     for (uint32_t slot : keys_.free_) is_free.at(slot) = true;
     for (uint32_t slot = 0; slot < keys_.size(); slot++) {
       if (is_free[slot]) continue;
-      if (index_.NeedsGrowth()) index_.Grow([&](uint32_t s) { return Hash(keys_[s]); });
+      index_.MakeRoom();
       index_.FindOrAdd(
           Hash(keys_[slot]), [](uint32_t) { return false; }, [&] { return slot; });
     }
@@ -420,6 +475,7 @@ class BytesTable : public KeyTable {
   SlotIndex index_;
   SlotKeys<std::string> keys_;
   size_t key_bytes_ = 0;
+  std::vector<uint64_t> hashes_;
 };
 
 }  // namespace

@@ -30,6 +30,8 @@ class KeyTable {
   virtual void Keys(const uint32_t* slots, size_t count, duckdb::DataChunk& rows) const {
     for (size_t i = 0; i < count; i++) Key(slots[i], rows, i);
   }
+  // Forgets all keys and keeps the room.
+  virtual void Clear() = 0;
   // All slots are below this.
   virtual size_t Slots() const = 0;
   virtual size_t Bytes() const = 0;

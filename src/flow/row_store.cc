@@ -115,13 +115,13 @@ void RowStore::Prefetch(const std::vector<std::string_view>& rows) {
 
 RowRef RowStore::FindOrAdd(std::string_view row, RowRef& head) {
   if (!indexed_) return Add(row, head);
-  if (index_.NeedsGrowth()) index_.Grow([&](uint32_t ref) { return HashOf(Bytes(ref)); });
+  index_.MakeRoom();
   return index_.FindOrAdd(
       HashOf(row), [&](uint32_t ref) { return Bytes(ref) == row; }, [&] { return Add(row, head); });
 }
 
 void RowStore::Remove(RowRef ref, RowRef& head) {
-  if (indexed_) index_.Remove(ref, [&](uint32_t other) { return HashOf(Bytes(other)); });
+  if (indexed_) index_.Remove(ref, HashOf(Bytes(ref)));
   Entry& entry = At(ref);
   if (entry.previous != kNoRow) {
     At(entry.previous).next = entry.next;

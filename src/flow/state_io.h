@@ -24,9 +24,9 @@ class StateWriter {
     Put<uint64_t>(text.size());
     bytes_.append(text);
   }
-  template <class Number>
+  template <class Number, class Memory>
   requires std::is_trivially_copyable_v<Number>
-  void PutVector(const std::vector<Number>& numbers) {
+  void PutVector(const std::vector<Number, Memory>& numbers) {
     Put<uint64_t>(numbers.size());
     bytes_.append(reinterpret_cast<const char*>(numbers.data()), numbers.size() * sizeof(Number));
   }
@@ -48,12 +48,18 @@ class StateReader {
   std::string_view GetString() { return Take(Get<uint64_t>()); }
   template <class Number>
   requires std::is_trivially_copyable_v<Number> std::vector<Number> GetVector() {
+    std::vector<Number> numbers;
+    GetVector(numbers);
+    return numbers;
+  }
+  template <class Number, class Memory>
+  requires std::is_trivially_copyable_v<Number>
+  void GetVector(std::vector<Number, Memory>& numbers) {
     uint64_t count = Get<uint64_t>();
     if (count > bytes_.size() / sizeof(Number)) Bad();
-    std::vector<Number> numbers(count);
+    numbers.assign(count, Number());
     auto bytes = Take(count * sizeof(Number));
     if (count) std::memcpy(numbers.data(), bytes.data(), bytes.size());
-    return numbers;
   }
   bool AtEnd() const { return bytes_.empty(); }
 

@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "io/disk.h"
+#include "io/large_pages.h"
 
 namespace weir {
 namespace {
@@ -59,6 +60,7 @@ const PageFile::Extent& PageFile::ExtentOf(const std::byte* begin) const {
 
 std::byte* PageFile::AddExtent(size_t bytes) {
   std::byte* begin = MapMemory(nullptr, bytes);
+  AdviseLargePages(begin, bytes);
   auto at = std::upper_bound(extents_.begin(), extents_.end(), begin,
                              [](auto* left, auto& extent) { return left < extent.begin; });
   extents_.insert(at, {begin, bytes, end_});

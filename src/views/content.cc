@@ -55,14 +55,14 @@ uint32_t ViewContent::Put(std::string_view row, int64_t copies, uint64_t step) {
 
 void ViewContent::Change(std::string_view row, int64_t weight, uint64_t step) {
   if (weight == 0) return;
-  auto hash_of = [&](uint32_t slot) { return HashOf(At(slot).text()); };
-  if (slots_.NeedsGrowth()) slots_.Grow(hash_of);
+  slots_.MakeRoom();
+  uint64_t hash = HashOf(row);
   int64_t copies = weight;
-  uint32_t index = slots_.Find(HashOf(row), [&](uint32_t slot) { return At(slot).text() == row; });
+  uint32_t index = slots_.Find(hash, [&](uint32_t slot) { return At(slot).text() == row; });
   if (index != SlotIndex::kNone) {
     Slot& slot = At(index);
     copies += slot.copies;
-    slots_.Remove(index, hash_of);
+    slots_.Remove(index, hash);
     slot.went.store(step, std::memory_order_release);
     leaving_.emplace_back(step, index);
   }
@@ -70,7 +70,7 @@ void ViewContent::Change(std::string_view row, int64_t weight, uint64_t step) {
   rows_ += static_cast<uint64_t>(weight);
   if (copies > 0) {
     slots_.FindOrAdd(
-        HashOf(row), [](uint32_t) { return false; }, [&] { return Put(row, copies, step); });
+        hash, [](uint32_t) { return false; }, [&] { return Put(row, copies, step); });
   }
 }
 

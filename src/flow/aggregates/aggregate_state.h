@@ -12,6 +12,7 @@
 #include "flow/operator.h"
 #include "flow/state_io.h"
 #include "flow/upkeep.h"
+#include "io/large_pages.h"
 
 namespace weir {
 
@@ -22,6 +23,8 @@ class AggregateState {
   // Row i of `arguments` belongs to slots[i]; weights as in Operator::Push.
   virtual void Update(duckdb::DataChunk& arguments, const uint32_t* slots,
                       const int64_t* weights) = 0;
+  // Before Update, where there are many slots: has what it is about to change fetched.
+  virtual void Prefetch(const uint32_t* slots, duckdb::idx_t count) const {}
   virtual void Result(const uint32_t* slots, duckdb::idx_t count, duckdb::Vector& out) = 0;
   virtual void Clear(uint32_t slot) = 0;
   virtual size_t Bytes() const = 0;

@@ -10,6 +10,9 @@ class Count : public AggregateState {
   explicit Count(bool count_rows) : count_rows_(count_rows) {}
 
   void Grow(size_t slots) override { counts_.resize(slots); }
+  void Prefetch(const uint32_t* slots, duckdb::idx_t count) const override {
+    for (duckdb::idx_t i = 0; i < count; i++) __builtin_prefetch(&counts_[slots[i]]);
+  }
 
   void Update(duckdb::DataChunk& arguments, const uint32_t* slots,
               const int64_t* weights) override {
@@ -39,17 +42,20 @@ class Count : public AggregateState {
   void Clear(uint32_t slot) override { counts_[slot] = 0; }
   size_t Bytes() const override { return counts_.capacity() * sizeof(int64_t); }
   void Save(StateWriter& writer) const override { writer.PutVector(counts_); }
-  void Load(StateReader& reader) override { counts_ = reader.GetVector<int64_t>(); }
+  void Load(StateReader& reader) override { reader.GetVector(counts_); }
 
  private:
   bool count_rows_;
-  std::vector<int64_t> counts_;
+  LargeVector<int64_t> counts_;
 };
 
 // The sum of partial counts: 0 for none.
 class SumOfCounts : public AggregateState {
  public:
   void Grow(size_t slots) override { counts_.resize(slots); }
+  void Prefetch(const uint32_t* slots, duckdb::idx_t count) const override {
+    for (duckdb::idx_t i = 0; i < count; i++) __builtin_prefetch(&counts_[slots[i]]);
+  }
   void Update(duckdb::DataChunk& arguments, const uint32_t* slots,
               const int64_t* weights) override {
     duckdb::UnifiedVectorFormat format;
@@ -66,10 +72,10 @@ class SumOfCounts : public AggregateState {
   void Clear(uint32_t slot) override { counts_[slot] = 0; }
   size_t Bytes() const override { return counts_.capacity() * sizeof(int64_t); }
   void Save(StateWriter& writer) const override { writer.PutVector(counts_); }
-  void Load(StateReader& reader) override { counts_ = reader.GetVector<int64_t>(); }
+  void Load(StateReader& reader) override { reader.GetVector(counts_); }
 
  private:
-  std::vector<int64_t> counts_;
+  LargeVector<int64_t> counts_;
 };
 
 }  // namespace

@@ -3,6 +3,11 @@
 #include <algorithm>
 
 namespace weir {
+namespace {
+
+constexpr size_t kLarge = 1 << 16;  // values: more than the caches keep
+
+}  // namespace
 
 DistinctSet::DistinctSet(const RowTypes& argument_types, bool append_only)
     : append_only_(append_only) {
@@ -27,6 +32,9 @@ void DistinctSet::Update(duckdb::DataChunk& arguments, duckdb::DataChunk& values
   values_->Resolve(keys_, at_.data());
   if (append_only_) {
     bits_.resize(values_->Slots());
+    if (bits_.size() > kLarge) {
+      for (uint32_t value : at_) __builtin_prefetch(&bits_[value]);
+    }
   } else {
     counts_.resize(values_->Slots() * members_.size());
   }
@@ -150,7 +158,7 @@ void DistinctSet::Save(StateWriter& writer) const {
 void DistinctSet::Load(StateReader& reader) {
   values_->Load(reader);
   counts_ = reader.GetVector<int64_t>();
-  bits_ = reader.GetVector<uint64_t>();
+  reader.GetVector(bits_);
   if (!tracks_groups_) return;
   RowTypes types{duckdb::LogicalType::UINTEGER};
   for (auto& type : changed_.GetTypes()) types.push_back(type);

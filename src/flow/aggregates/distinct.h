@@ -10,6 +10,7 @@
 
 #include "flow/aggregates/aggregate_state.h"
 #include "flow/key_table.h"
+#include "io/large_pages.h"
 
 namespace weir {
 
@@ -48,7 +49,7 @@ class DistinctSet {
   std::vector<Member> members_;
   std::unique_ptr<KeyTable> values_;  // of (group, value)
   std::vector<int64_t> counts_;       // by value and member, when rows can go
-  std::vector<uint64_t> bits_;        // by value, a bit for each member, when none can
+  LargeVector<uint64_t> bits_;        // by value, a bit for each member, when none can
 
   bool tracks_groups_ = false;
   std::vector<std::vector<uint32_t>> of_group_;  // its values; some may be others' by now

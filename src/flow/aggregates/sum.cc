@@ -93,6 +93,9 @@ class Sum : public AggregateState {
       : input_(input), result_(std::move(result)), average_(average), scale_(scale) {}
 
   void Grow(size_t slots) override { states_.resize(slots); }
+  void Prefetch(const uint32_t* slots, duckdb::idx_t count) const override {
+    for (duckdb::idx_t i = 0; i < count; i++) __builtin_prefetch(&states_[slots[i]]);
+  }
 
   void Update(duckdb::DataChunk& arguments, const uint32_t* slots,
               const int64_t* weights) override {
@@ -127,7 +130,7 @@ class Sum : public AggregateState {
   void Clear(uint32_t slot) override { states_[slot] = State(); }
   size_t Bytes() const override { return states_.capacity() * sizeof(State); }
   void Save(StateWriter& writer) const override { writer.PutVector(states_); }
-  void Load(StateReader& reader) override { states_ = reader.GetVector<State>(); }
+  void Load(StateReader& reader) override { reader.GetVector(states_); }
 
  private:
   template <class Value>
@@ -170,7 +173,7 @@ class Sum : public AggregateState {
   duckdb::LogicalType result_;
   bool average_;
   double scale_;
-  std::vector<State> states_;
+  LargeVector<State> states_;
 };
 
 // The average from partial sums and partial counts: two arguments, 128 bits or double, and BIGINT.
@@ -179,6 +182,9 @@ class AverageOfParts : public AggregateState {
  public:
   explicit AverageOfParts(double scale) : scale_(scale) {}
   void Grow(size_t slots) override { states_.resize(slots); }
+  void Prefetch(const uint32_t* slots, duckdb::idx_t count) const override {
+    for (duckdb::idx_t i = 0; i < count; i++) __builtin_prefetch(&states_[slots[i]]);
+  }
   void Update(duckdb::DataChunk& arguments, const uint32_t* slots,
               const int64_t* weights) override {
     duckdb::UnifiedVectorFormat sums, counts;
@@ -215,11 +221,11 @@ class AverageOfParts : public AggregateState {
   void Clear(uint32_t slot) override { states_[slot] = State(); }
   size_t Bytes() const override { return states_.capacity() * sizeof(State); }
   void Save(StateWriter& writer) const override { writer.PutVector(states_); }
-  void Load(StateReader& reader) override { states_ = reader.GetVector<State>(); }
+  void Load(StateReader& reader) override { reader.GetVector(states_); }
 
  private:
   double scale_;
-  std::vector<State> states_;
+  LargeVector<State> states_;
 };
 
 }  // namespace

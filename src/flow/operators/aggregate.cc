@@ -90,11 +90,12 @@ class Aggregate : public Operator {
       TouchOne(0);
     } else if (!weights && rows.size() > 0 && AllOne(slots_, rows.size())) {
       TouchOne(slots_[0]);
-      weight_[slots_[0]] += static_cast<int64_t>(rows.size());
+      group_[slots_[0]].weight += static_cast<int64_t>(rows.size());
     } else {
+      if (group_.size() > kLarge) Prefetch(rows.size());
       Touch(rows.size());
       for (duckdb::idx_t i = 0; i < rows.size(); i++) {
-        weight_[slots_[i]] += weights ? weights[i] : 1;
+        group_[slots_[i]].weight += weights ? weights[i] : 1;
       }
     }
     for (auto& call : calls_) {
@@ -119,8 +120,8 @@ class Aggregate : public Operator {
     if (!on_close_) EmitFresh(fresh_);
     for (auto* slots : {&touched_, &fresh_}) {
       for (uint32_t slot : *slots) {
-        is_touched_[slot] = false;
-        if (!global_ && weight_[slot] == 0) {
+        group_[slot].is_touched = false;
+        if (!global_ && group_[slot].weight == 0) {
           for (auto& call : calls_) call.state->Clear(slot);
           groups_->Erase(slot);
           if (end_) ends_[slot] = kNoEnd;
@@ -140,8 +141,7 @@ class Aggregate : public Operator {
   bool IsDue() const override { return end_ && Watermark().HasPassed(WaitsForWatermark()); }
   bool HasState() const override { return true; }
   size_t StateBytes() const override {
-    size_t bytes = groups_->Bytes() + weight_.capacity() * sizeof(int64_t) + shown_.capacity() +
-                   is_touched_.capacity() +
+    size_t bytes = groups_->Bytes() + group_.capacity() * sizeof(Group) +
                    (touched_.capacity() + fresh_.capacity()) * sizeof(uint32_t) +
                    ends_.capacity() * sizeof(Micros) +
                    by_end_.size() * TreeNodeBytes<std::pair<Micros, std::vector<uint32_t>>>() +
@@ -156,8 +156,7 @@ class Aggregate : public Operator {
   }
   void Save(StateWriter& writer) const override {
     groups_->Save(writer);
-    writer.PutVector(weight_);
-    writer.PutVector(shown_);
+    writer.PutVector(group_);
     writer.Put(emitted_);
     for (auto& call : calls_) call.state->Save(writer);
     for (auto& distinct : distincts_) distinct.set->Save(writer);
@@ -165,32 +164,43 @@ class Aggregate : public Operator {
   }
   void Load(StateReader& reader) override {
     groups_->Load(reader);
-    weight_ = reader.GetVector<int64_t>();
-    shown_ = reader.GetVector<uint8_t>();
+    reader.GetVector(group_);
     emitted_ = reader.Get<bool>();
-    is_touched_.assign(weight_.size(), false);
     for (auto& call : calls_) {
       call.state->Load(reader);
-      call.state->Grow(weight_.size());
+      call.state->Grow(group_.size());
     }
     for (auto& distinct : distincts_) distinct.set->Load(reader);
     failed_groups_ = LoadFailedBySlot(reader);
     if (!end_) return;
-    ends_.assign(weight_.size(), kNoEnd);
+    ends_.assign(group_.size(), kNoEnd);
     std::vector<uint32_t> there;
-    for (uint32_t slot = 0; slot < weight_.size(); slot++) {
-      if (weight_[slot] > 0) there.push_back(slot);
+    for (uint32_t slot = 0; slot < group_.size(); slot++) {
+      if (group_[slot].weight > 0) there.push_back(slot);
     }
     NoteEnds(there);
   }
 
  private:
+  static constexpr size_t kLarge = 1 << 15;  // groups: more than the caches keep
+
+  // In one word, as a step that touches a group looks at all of it.
+  struct Group {
+    Group() : weight(0), is_shown(0), is_touched(0) {}
+    int64_t weight : 62;      // rows in the group
+    uint64_t is_shown : 1;    // its row is part of the output
+    uint64_t is_touched : 1;  // in this step
+  };
+
+  void Prefetch(duckdb::idx_t rows) const {
+    for (duckdb::idx_t i = 0; i < rows; i++) __builtin_prefetch(&group_[slots_[i]]);
+    for (auto& call : calls_) call.state->Prefetch(slots_, rows);
+  }
+
   void Grow(size_t slots) {
-    if (slots <= weight_.size()) return;
-    size_t room = std::max(slots, std::max<size_t>(weight_.size() + weight_.size() / 2, 1));
-    weight_.resize(room);
-    shown_.resize(room);
-    is_touched_.resize(room);
+    if (slots <= group_.size()) return;
+    size_t room = std::max(slots, std::max<size_t>(group_.size() + group_.size() / 2, 1));
+    group_.resize(room);
     if (end_) ends_.resize(room, kNoEnd);
     for (auto& call : calls_) call.state->Grow(room);
   }
@@ -200,17 +210,18 @@ class Aggregate : public Operator {
     size_t first = touched_.size();
     for (duckdb::idx_t i = 0; i < count; i++) {
       uint32_t slot = slots_[i];
-      if (is_touched_[slot]) continue;
-      is_touched_[slot] = true;
-      (shown_[slot] ? touched_ : fresh_).push_back(slot);
+      Group& group = group_[slot];
+      if (group.is_touched) continue;
+      group.is_touched = true;
+      (group.is_shown ? touched_ : fresh_).push_back(slot);
     }
     if (touched_.size() > first) Remember(first);
   }
 
   void TouchOne(uint32_t slot) {
-    if (is_touched_[slot]) return;
-    is_touched_[slot] = true;
-    if (!shown_[slot]) return fresh_.push_back(slot);
+    if (group_[slot].is_touched) return;
+    group_[slot].is_touched = true;
+    if (!group_[slot].is_shown) return fresh_.push_back(slot);
     touched_.push_back(slot);
     Remember(touched_.size() - 1);
   }
@@ -295,7 +306,7 @@ class Aggregate : public Operator {
   void NoteEnds() {
     std::vector<uint32_t> unknown;
     for (uint32_t slot : fresh_) {
-      if (ends_[slot] == kNoEnd && weight_[slot] != 0) unknown.push_back(slot);
+      if (ends_[slot] == kNoEnd && group_[slot].weight != 0) unknown.push_back(slot);
     }
     NoteEnds(unknown);
   }
@@ -336,8 +347,7 @@ class Aggregate : public Operator {
         for (auto& call : calls_) call.state->Clear(slot);
         for (auto& distinct : distincts_) distinct.set->Forget(slot);
         groups_->Erase(slot);
-        weight_[slot] = 0;
-        shown_[slot] = false;
+        group_[slot] = Group();
         failed_groups_.erase(slot);  // as a failed row it stays
       }
       noted_ -= noted.size();
@@ -360,9 +370,9 @@ class Aggregate : public Operator {
     uint32_t come[STANDARD_VECTOR_SIZE];
     size_t some = 0;
     for (size_t i = 0; i < count; i++) {
-      if (!global_ && weight_[slots[i]] <= 0) continue;
+      if (!global_ && group_[slots[i]].weight <= 0) continue;
       come[some++] = slots[i];
-      shown_[slots[i]] = true;
+      group_[slots[i]].is_shown = true;
     }
     if (some == 0) return;
     new_.Reset();
@@ -380,7 +390,7 @@ class Aggregate : public Operator {
   // --------------------------------------------------------------------
 
   void FailGroup(uint32_t slot, const ExpressionFailed& why) {
-    shown_[slot] = false;
+    group_[slot].is_shown = false;
     std::string text = "(all rows)";
     if (group_count_) {
       keys_out_.Reset();
@@ -409,7 +419,7 @@ class Aggregate : public Operator {
       gone_.set_index(0, i);
       out_.Slice(gone_, 1);
       Emit(out_, kGone.data());
-      shown_[slots[i]] = false;
+      group_[slots[i]].is_shown = false;
       EmitFresh(&slots[i], 1);
     }
   }
@@ -424,12 +434,12 @@ class Aggregate : public Operator {
     size_t gone = 0, come = 0;
     for (size_t i = 0; i < count; i++) {
       uint32_t slot = slots[i];
-      bool was = shown_[slot];
-      bool is = global_ || weight_[slot] > 0;
+      bool was = group_[slot].is_shown;
+      bool is = global_ || group_[slot].weight > 0;
       if (was && is && SameRow(old_rows, new_, i)) continue;
       if (was) gone_.set_index(gone++, i);
       if (is) come_.set_index(come++, i);
-      shown_[slot] = is;
+      group_[slot].is_shown = is;
     }
     auto emit = [&](duckdb::DataChunk& rows, const duckdb::SelectionVector& chosen, size_t some,
                     const int64_t* weights) {
@@ -475,11 +485,9 @@ class Aggregate : public Operator {
   std::map<Micros, std::vector<uint32_t>> by_end_;  // slots
   size_t noted_ = 0;                                // in all of by_end_
 
-  std::vector<int64_t> weight_;      // rows in the group
-  std::vector<uint8_t> shown_;       // its row is part of the output
-  std::vector<uint8_t> is_touched_;  // in this step
-  std::vector<uint32_t> touched_;    // of those that showed a row before
-  std::vector<uint32_t> fresh_;      // of those that did not
+  LargeVector<Group> group_;       // by slot
+  std::vector<uint32_t> touched_;  // slots: of those that showed a row before
+  std::vector<uint32_t> fresh_;    // of those that did not
   std::vector<std::unique_ptr<duckdb::DataChunk>> before_pages_;  // rows of touched_, in its order
   size_t before_count_ = 0;
   std::map<uint32_t, FailedRow> failed_groups_;  // by slot

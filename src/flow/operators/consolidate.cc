@@ -2,10 +2,10 @@
 // each and only adds up weights (counts and sums over hopping windows), it then works on the few
 // that differ.  Passes rows on as they are once they turn out to differ mostly.
 //
-// Cost: a look-up a row.  State: the distinct rows of the step at hand; none between steps.
+// Cost: a look-up a row.  State: the distinct rows of the step at hand; between steps none,
+// and the room of some.
 #include "flow/key_table.h"
 #include "flow/operators/operators.h"
-#include "flow/row_buffer.h"
 
 namespace weir {
 namespace {
@@ -13,9 +13,9 @@ namespace {
 class Consolidate : public Operator {
  public:
   explicit Consolidate(RowTypes types)
-      : Operator("consolidate", std::move(types), false),
-        table_(KeyTable::Make(this->types())),
-        out_(this->types()) {}
+      : Operator("consolidate", std::move(types), false), table_(KeyTable::Make(this->types())) {
+    out_.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(this->types()));
+  }
 
   void Push(size_t, duckdb::DataChunk& rows, const int64_t* weights) override {
     if (passes_on_) return Emit(rows, weights);
@@ -30,15 +30,20 @@ class Consolidate : public Operator {
 
   void Flush() override {
     if (weights_.empty()) return;
-    auto emit = [&](duckdb::DataChunk& rows, const int64_t* weights) { Emit(rows, weights); };
+    size_t count = 0;
     rows_out_ += weights_.size();
     for (uint32_t slot = 0; slot < weights_.size(); slot++) {
       if (weights_[slot] == 0) continue;
-      table_->Key(slot, out_.chunk(), out_.next());
-      out_.Added(weights_[slot], emit);
+      slots_[count] = slot;
+      chosen_weights_[count++] = weights_[slot];
+      if (count == STANDARD_VECTOR_SIZE) EmitChosen(count);
     }
-    out_.Flush(emit);
-    table_ = KeyTable::Make(types());
+    if (count) EmitChosen(count);
+    if (weights_.size() > kKeptRows) {
+      table_ = KeyTable::Make(types());
+    } else {
+      table_->Clear();
+    }
     weights_.clear();
     passes_on_ = rows_in_ > kEnoughToTell && rows_out_ * 2 > rows_in_;
   }
@@ -48,13 +53,22 @@ class Consolidate : public Operator {
   }
 
  private:
-  static constexpr size_t kMostRows = 1 << 18;
+  static constexpr size_t kMostRows = 1 << 18, kKeptRows = 1 << 15;
   static constexpr uint64_t kEnoughToTell = 100'000;
+
+  void EmitChosen(size_t& count) {
+    out_.Reset();
+    table_->Keys(slots_, count, out_);
+    out_.SetCardinality(count);
+    Emit(out_, chosen_weights_);
+    count = 0;
+  }
 
   std::unique_ptr<KeyTable> table_;
   std::vector<int64_t> weights_;
   uint32_t slots_[STANDARD_VECTOR_SIZE];
-  RowBuffer out_;
+  int64_t chosen_weights_[STANDARD_VECTOR_SIZE];
+  duckdb::DataChunk out_;
   uint64_t rows_in_ = 0, rows_out_ = 0;
   bool passes_on_ = false;
 };
