@@ -1,6 +1,11 @@
 // min and max.  While input only grows the best value so far is enough; otherwise each group keeps
 // its values in order with their weights, so that the next best is known when the best one goes.
+//
+// Integers, and what is one inside (dates, times, decimals), are compared as they are, and so are
+// texts; other values by their sort keys.
 #include <map>
+#include <string>
+#include <type_traits>
 
 #include "duck/row_codec.h"
 #include "flow/aggregates/aggregate_state.h"
@@ -9,108 +14,208 @@
 namespace weir {
 namespace {
 
-// Decodes the encoded winner of each slot ("" for none) into `out`.
-template <class WinnerOf>
-void WriteWinners(const RowCodec& codec, const uint32_t* slots, duckdb::idx_t count,
-                  duckdb::Vector& out, WinnerOf winner_of) {
-  duckdb::DataChunk chunk;
-  chunk.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(codec.types()));
-  for (duckdb::idx_t i = 0; i < count; i++) {
-    const std::string* winner = winner_of(slots[i]);
-    if (winner) {
-      codec.Decode(*winner, chunk, i);
-    } else {
-      duckdb::FlatVector::SetNull(chunk.data[0], i, true);
-    }
-  }
-  out.Reference(chunk.data[0]);
-}
+using duckdb::PhysicalType;
 
-class GrowingExtreme : public AggregateState {
- public:
-  GrowingExtreme(const AggregateCall& call)
-      : maximum_(call.function == "max"), codec_({call.argument_types[0]}) {}
+// How values are read, kept and written.  Of(...) calls `row(i, value)` for each that is not NULL.
+template <class Value>
+struct Numbers {
+  using Kept = Value;
+  explicit Numbers(const AggregateCall&) {}
 
-  void Grow(size_t slots) override { best_.resize(slots); }
-
-  void Update(duckdb::DataChunk& arguments, const uint32_t* slots, const int64_t*) override {
+  template <class Row>
+  void Of(duckdb::DataChunk& arguments, Row row) {
     duckdb::UnifiedVectorFormat format;
     arguments.data[0].ToUnifiedFormat(arguments.size(), format);
-    auto& keys = codec_.Encode(arguments);
+    auto* values = reinterpret_cast<const Value*>(format.data);
+    bool all_valid = format.validity.AllValid();
     for (duckdb::idx_t i = 0; i < arguments.size(); i++) {
-      if (!format.validity.RowIsValid(format.sel->get_index(i))) continue;
-      std::string& best = best_[slots[i]];
-      if (!best.empty() && (maximum_ ? keys[i] <= best : keys[i] >= best)) continue;
-      text_bytes_ -= TextBytes(best.size());
-      best = keys[i];
-      text_bytes_ += TextBytes(best.size());
+      auto index = format.sel->get_index(i);
+      if (all_valid || format.validity.RowIsValid(index)) row(i, values[index]);
     }
+  }
+  void Write(Value value, duckdb::Vector& out, duckdb::idx_t i) {
+    reinterpret_cast<Value*>(duckdb::FlatVector::GetData(out))[i] = value;
+  }
+  void WriteNull(duckdb::Vector& out, duckdb::idx_t i) {
+    duckdb::FlatVector::SetNull(out, i, true);
+  }
+  void Finish(duckdb::Vector&) {}
+  static size_t BytesOf(Value) { return 0; }
+  static void Put(StateWriter& writer, Value value) { writer.Put(value); }
+  static Value Get(StateReader& reader) { return reader.Get<Value>(); }
+};
+
+struct Texts {
+  using Kept = std::string;
+  explicit Texts(const AggregateCall&) {}
+
+  template <class Row>
+  void Of(duckdb::DataChunk& arguments, Row row) {
+    duckdb::UnifiedVectorFormat format;
+    arguments.data[0].ToUnifiedFormat(arguments.size(), format);
+    auto* values = duckdb::UnifiedVectorFormat::GetDataUnsafe<duckdb::string_t>(format);
+    for (duckdb::idx_t i = 0; i < arguments.size(); i++) {
+      auto index = format.sel->get_index(i);
+      if (!format.validity.RowIsValid(index)) continue;
+      row(i, std::string_view(values[index].GetData(), values[index].GetSize()));
+    }
+  }
+  void Write(const std::string& value, duckdb::Vector& out, duckdb::idx_t i) {
+    duckdb::FlatVector::GetDataUnsafe<duckdb::string_t>(out)[i] =
+        duckdb::StringVector::AddString(out, value.data(), value.size());
+  }
+  void WriteNull(duckdb::Vector& out, duckdb::idx_t i) {
+    duckdb::FlatVector::SetNull(out, i, true);
+  }
+  void Finish(duckdb::Vector&) {}
+  static size_t BytesOf(const std::string& value) { return TextBytes(value.size()); }
+  static void Put(StateWriter& writer, const std::string& value) { writer.PutString(value); }
+  static std::string Get(StateReader& reader) { return std::string(reader.GetString()); }
+};
+
+struct SortKeys {
+  using Kept = std::string;
+  explicit SortKeys(const AggregateCall& call) : codec({call.argument_types[0]}) {}
+
+  template <class Row>
+  void Of(duckdb::DataChunk& arguments, Row row) {
+    duckdb::UnifiedVectorFormat format;
+    arguments.data[0].ToUnifiedFormat(arguments.size(), format);
+    auto& keys = codec.Encode(arguments);
+    for (duckdb::idx_t i = 0; i < arguments.size(); i++) {
+      if (format.validity.RowIsValid(format.sel->get_index(i))) row(i, keys[i]);
+    }
+  }
+  void Write(const std::string& value, duckdb::Vector& out, duckdb::idx_t i) {
+    codec.Decode(value, Decoded(), i);
+  }
+  void WriteNull(duckdb::Vector&, duckdb::idx_t i) {
+    duckdb::FlatVector::SetNull(Decoded().data[0], i, true);
+  }
+  void Finish(duckdb::Vector& out) {
+    out.Reference(Decoded().data[0]);
+    decoded.Destroy();
+  }
+  static size_t BytesOf(const std::string& value) { return TextBytes(value.size()); }
+  static void Put(StateWriter& writer, const std::string& value) { writer.PutString(value); }
+  static std::string Get(StateReader& reader) { return std::string(reader.GetString()); }
+
+  duckdb::DataChunk& Decoded() {
+    if (decoded.ColumnCount() == 0) {
+      decoded.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(codec.types()));
+    }
+    return decoded;
+  }
+  RowCodec codec;
+  duckdb::DataChunk decoded;  // of the result at hand
+};
+
+template <class Values>
+class GrowingExtreme : public AggregateState {
+ public:
+  explicit GrowingExtreme(const AggregateCall& call)
+      : maximum_(call.function == "max"), values_(call) {}
+
+  void Grow(size_t slots) override { best_.resize(slots); }
+  void Prefetch(const uint32_t* slots, duckdb::idx_t count) const override {
+    for (duckdb::idx_t i = 0; i < count; i++) __builtin_prefetch(&best_[slots[i]]);
+  }
+
+  void Update(duckdb::DataChunk& arguments, const uint32_t* slots, const int64_t*) override {
+    values_.Of(arguments, [&](duckdb::idx_t i, const auto& value) {
+      Best& best = best_[slots[i]];
+      if (best.is_there && (maximum_ ? value <= best.value : value >= best.value)) return;
+      text_bytes_ -= Values::BytesOf(best.value);
+      best.value = value;
+      best.is_there = true;
+      text_bytes_ += Values::BytesOf(best.value);
+    });
   }
 
   void Result(const uint32_t* slots, duckdb::idx_t count, duckdb::Vector& out) override {
-    WriteWinners(codec_, slots, count, out,
-                 [&](uint32_t slot) { return best_[slot].empty() ? nullptr : &best_[slot]; });
+    for (duckdb::idx_t i = 0; i < count; i++) {
+      const Best& best = best_[slots[i]];
+      if (best.is_there) {
+        values_.Write(best.value, out, i);
+      } else {
+        values_.WriteNull(out, i);
+      }
+    }
+    values_.Finish(out);
   }
 
   void Clear(uint32_t slot) override {
-    text_bytes_ -= TextBytes(best_[slot].size());
-    best_[slot] = std::string();
+    text_bytes_ -= Values::BytesOf(best_[slot].value);
+    best_[slot] = Best();
   }
-  size_t Bytes() const override { return best_.capacity() * sizeof(std::string) + text_bytes_; }
+  size_t Bytes() const override { return best_.capacity() * sizeof(Best) + text_bytes_; }
   void Save(StateWriter& writer) const override {
     writer.Put<uint64_t>(best_.size());
-    for (auto& best : best_) writer.PutString(best);
+    for (auto& best : best_) {
+      writer.Put(best.is_there);
+      if (best.is_there) Values::Put(writer, best.value);
+    }
   }
   void Load(StateReader& reader) override {
     best_.clear();
     for (uint64_t left = reader.Get<uint64_t>(); left; left--) {
-      text_bytes_ += TextBytes(best_.emplace_back(reader.GetString()).size());
+      auto& best = best_.emplace_back();
+      best.is_there = reader.Get<bool>();
+      if (best.is_there) best.value = Values::Get(reader);
+      text_bytes_ += Values::BytesOf(best.value);
     }
   }
 
  private:
+  struct Best {
+    typename Values::Kept value{};
+    bool is_there = false;
+  };
   bool maximum_;
-  RowCodec codec_;
-  std::vector<std::string> best_;
+  Values values_;
+  LargeVector<Best> best_;
   size_t text_bytes_ = 0;
 };
 
+template <class Values>
 class Extreme : public AggregateState {
  public:
-  Extreme(const AggregateCall& call)
-      : maximum_(call.function == "max"), codec_({call.argument_types[0]}) {}
+  explicit Extreme(const AggregateCall& call) : maximum_(call.function == "max"), values_(call) {}
 
-  void Grow(size_t slots) override { values_.resize(slots); }
+  void Grow(size_t slots) override { of_slot_.resize(slots); }
+  void Prefetch(const uint32_t* slots, duckdb::idx_t count) const override {
+    for (duckdb::idx_t i = 0; i < count; i++) __builtin_prefetch(&of_slot_[slots[i]]);
+  }
 
   void Update(duckdb::DataChunk& arguments, const uint32_t* slots,
               const int64_t* weights) override {
-    duckdb::UnifiedVectorFormat format;
-    arguments.data[0].ToUnifiedFormat(arguments.size(), format);
-    auto& keys = codec_.Encode(arguments);
-    for (duckdb::idx_t i = 0; i < arguments.size(); i++) {
-      if (!format.validity.RowIsValid(format.sel->get_index(i))) continue;
-      auto& values = values_[slots[i]];
-      auto [entry, added] = values.try_emplace(std::string(keys[i]), 0);
+    values_.Of(arguments, [&](duckdb::idx_t i, const auto& value) {
+      auto& kept = of_slot_[slots[i]];
+      auto [entry, added] = kept.try_emplace(typename Values::Kept(value), 0);
       if (added) bytes_ += BytesOf(entry->first);
       entry->second += weights ? weights[i] : 1;
       if (entry->second == 0) {
         bytes_ -= BytesOf(entry->first);
-        values.erase(entry);
+        kept.erase(entry);
       }
-    }
-  }
-
-  void Result(const uint32_t* slots, duckdb::idx_t count, duckdb::Vector& out) override {
-    WriteWinners(codec_, slots, count, out, [&](uint32_t slot) -> const std::string* {
-      auto& values = values_[slot];
-      if (values.empty()) return nullptr;
-      return maximum_ ? &values.rbegin()->first : &values.begin()->first;
     });
   }
 
+  void Result(const uint32_t* slots, duckdb::idx_t count, duckdb::Vector& out) override {
+    for (duckdb::idx_t i = 0; i < count; i++) {
+      auto& kept = of_slot_[slots[i]];
+      if (kept.empty()) {
+        values_.WriteNull(out, i);
+      } else {
+        values_.Write(maximum_ ? kept.rbegin()->first : kept.begin()->first, out, i);
+      }
+    }
+    values_.Finish(out);
+  }
+
   void Clear(uint32_t slot) override {
-    for (auto& [value, weight] : values_[slot]) bytes_ -= BytesOf(value);
-    values_[slot].clear();
+    for (auto& [value, weight] : of_slot_[slot]) bytes_ -= BytesOf(value);
+    of_slot_[slot].clear();
   }
   Upkeep HowKept() const override {
     Upkeep upkeep;
@@ -119,45 +224,63 @@ class Extreme : public AggregateState {
                                               " keeps an ordered multiset of each group's values");
     return upkeep;
   }
-  size_t Bytes() const override { return values_.capacity() * sizeof(values_[0]) + bytes_; }
+  size_t Bytes() const override { return of_slot_.capacity() * sizeof(of_slot_[0]) + bytes_; }
   void Save(StateWriter& writer) const override {
-    writer.Put<uint64_t>(values_.size());
-    for (auto& values : values_) {
-      writer.Put<uint64_t>(values.size());
-      for (auto& [value, weight] : values) {
-        writer.PutString(value);
+    writer.Put<uint64_t>(of_slot_.size());
+    for (auto& kept : of_slot_) {
+      writer.Put<uint64_t>(kept.size());
+      for (auto& [value, weight] : kept) {
+        Values::Put(writer, value);
         writer.Put(weight);
       }
     }
   }
   void Load(StateReader& reader) override {
-    values_.clear();
+    of_slot_.clear();
     for (uint64_t slots = reader.Get<uint64_t>(); slots; slots--) {
-      auto& values = values_.emplace_back();
+      auto& kept = of_slot_.emplace_back();
       for (uint64_t left = reader.Get<uint64_t>(); left; left--) {
-        std::string value(reader.GetString());
+        auto value = Values::Get(reader);
         bytes_ += BytesOf(value);
-        values.emplace_hint(values.end(), std::move(value), reader.Get<int64_t>());
+        kept.emplace_hint(kept.end(), std::move(value), reader.Get<int64_t>());
       }
     }
   }
 
  private:
-  using Values = std::map<std::string, int64_t>;
-  static size_t BytesOf(const std::string& value) {
-    return TreeNodeBytes<Values::value_type>() + TextBytes(value.size());
+  using Kept = std::map<typename Values::Kept, int64_t>;
+  static size_t BytesOf(const typename Values::Kept& value) {
+    return TreeNodeBytes<typename Kept::value_type>() + Values::BytesOf(value);
   }
   bool maximum_;
-  RowCodec codec_;
-  std::vector<Values> values_;
+  Values values_;
+  std::vector<Kept> of_slot_;
   size_t bytes_ = 0;
 };
+
+template <class Values>
+std::unique_ptr<AggregateState> Make(const AggregateCall& call, bool append_only) {
+  if (append_only) return std::make_unique<GrowingExtreme<Values>>(call);
+  return std::make_unique<Extreme<Values>>(call);
+}
 
 }  // namespace
 
 std::unique_ptr<AggregateState> MakeExtreme(const AggregateCall& call, bool append_only) {
-  if (append_only) return std::make_unique<GrowingExtreme>(call);
-  return std::make_unique<Extreme>(call);
+  auto& type = call.argument_types[0];
+  if (type == duckdb::LogicalType::VARCHAR) return Make<Texts>(call, append_only);
+  switch (type.InternalType()) {
+    case PhysicalType::BOOL:
+    case PhysicalType::UINT8: return Make<Numbers<uint8_t>>(call, append_only);
+    case PhysicalType::UINT16: return Make<Numbers<uint16_t>>(call, append_only);
+    case PhysicalType::UINT32: return Make<Numbers<uint32_t>>(call, append_only);
+    case PhysicalType::UINT64: return Make<Numbers<uint64_t>>(call, append_only);
+    case PhysicalType::INT8: return Make<Numbers<int8_t>>(call, append_only);
+    case PhysicalType::INT16: return Make<Numbers<int16_t>>(call, append_only);
+    case PhysicalType::INT32: return Make<Numbers<int32_t>>(call, append_only);
+    case PhysicalType::INT64: return Make<Numbers<int64_t>>(call, append_only);
+    default: return Make<SortKeys>(call, append_only);
+  }
 }
 
 }  // namespace weir
