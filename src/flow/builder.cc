@@ -585,7 +585,7 @@ CircuitBuilder::Built CircuitBuilder::Session(const PlanNode& node) {
     input = Add(MakeConsolidate(input->types()), {input}, "", "equal rows of a step");
   }
   std::string identity = Print(call.groups) + "/" + Fingerprint(*call.time) + "/" +
-                         std::to_string(call.gap) + (input->append_only() ? "growing" : "");
+                         std::to_string(call.gap) + (rows_go ? "" : "growing");
   std::string detail = Describe(node);
   std::vector<Operator*> inputs{input};
   std::optional<Micros> lateness;
@@ -602,7 +602,7 @@ CircuitBuilder::Built CircuitBuilder::Session(const PlanNode& node) {
     over.push_back(bound);
     over.back().expiry = {last, *lateness + call.gap};
   }
-  auto* op = Add(MakeSession(session_, call, input->types(), input->append_only(), lateness),
+  auto* op = Add(MakeSession(session_, call, input->types(), !rows_go, lateness),
                  inputs, identity, detail);
   return {op, Identity(op->types().size()), std::move(over)};
 }

@@ -7,7 +7,8 @@
 // one.
 //
 // Cost: by the rows of touched sessions, as all of them come out anew when an end moves; only the
-// new rows do when it does not.  State: the rows, and 16 bytes for each.
+// new rows do when it does not.  Rows that come behind those of a session are put there as they
+// are.  State: the rows, and 16 bytes for each.
 //
 // Where rows come no more once a watermark has passed them, sessions stand in order of their ends,
 // too: one that no row can join any more is forgotten.
@@ -51,17 +52,25 @@ class Sessions : public Operator {
     if (port != 0) return;
     ResolveTimes(rows);
     auto& encoded = rows_.Encode(rows);
+    rows_.Prefetch(encoded);
     for (duckdb::idx_t i = 0; i < rows.size(); i++) {
       Key& key = keys_of_[slots_[i]];
-      if (key.changes.empty()) touched_.push_back(slots_[i]);
+      key.is_used = true;
+      if (key.last_change == kNoChange) touched_.push_back(slots_[i]);
       RowRef ref = rows_.FindOrAdd(encoded[i], key.head);
-      key.changes.push_back({times_[i], ref, weights ? weights[i] : 1});
+      step_changes_.push_back({{times_[i], ref, weights ? weights[i] : 1}, key.last_change});
+      key.last_change = static_cast<uint32_t>(step_changes_.size() - 1);
     }
   }
 
   void Flush() override {
-    for (uint32_t slot : touched_) Settle(slot);
+    for (size_t i = 0; i < touched_.size(); i++) {
+      PrefetchAhead(i);
+      Settle(touched_[i]);
+    }
     touched_.clear();
+    step_changes_.clear();
+    if (step_changes_.capacity() > kKeptChanges) step_changes_.shrink_to_fit();
     FlushOut();
     // Rows that are gone were still pointed at by what went out.
     for (auto& [slot, ref] : gone_) rows_.Remove(ref, keys_of_[slot].head);
@@ -89,7 +98,7 @@ class Sessions : public Operator {
   std::vector<RowStore*> RowStores() override { return {&rows_}; }
   size_t StateBytes() const override {
     return rows_.Bytes() + sessions_bytes_ + keys_of_.capacity() * sizeof(Key) +
-           (table_ ? table_->Bytes() : 0) +
+           step_changes_.capacity() * sizeof(StepChange) + (table_ ? table_->Bytes() : 0) +
            by_end_.size() * TreeNodeBytes<std::pair<Micros, std::vector<uint32_t>>>() +
            noted_ * 2 * sizeof(uint32_t);
   }
@@ -146,6 +155,14 @@ class Sessions : public Operator {
     RowRef ref;
     int64_t weight;
   };
+  // Those of a key are a list, the last one first.
+  struct StepChange {
+    Change change;
+    uint32_t before;
+  };
+  static constexpr uint32_t kNoChange = UINT32_MAX;
+  static constexpr size_t kKeptChanges = 1 << 17;
+
   struct Session {
     std::vector<Row> rows;  // by time; never empty
     Micros start() const { return rows.front().time; }
@@ -153,8 +170,8 @@ class Sessions : public Operator {
   };
   struct Key {
     RowRef head = kNoRow;
-    std::vector<Session> sessions;  // by time
-    std::vector<Change> changes;    // of this step
+    uint32_t last_change = kNoChange;  // of this step
+    std::vector<Session> sessions;     // by time
     bool is_used = false;
   };
 
@@ -169,7 +186,7 @@ class Sessions : public Operator {
       std::fill_n(slots_, rows.size(), 0);
       keys_of_.resize(1);
     }
-    for (duckdb::idx_t i = 0; i < rows.size(); i++) keys_of_[slots_[i]].is_used = true;
+    for (duckdb::idx_t i = 0; i < rows.size(); i++) __builtin_prefetch(&keys_of_[slots_[i]]);
     ReadTimes(values.data[group_count_], rows.size());
   }
 
@@ -197,9 +214,19 @@ class Sessions : public Operator {
   // Applies a key's changes to its sessions.
   void Settle(uint32_t slot) {
     Key& key = keys_of_[slot];
-    auto& changes = key.changes;
-    std::sort(changes.begin(), changes.end(),
-              [](auto& a, auto& b) { return std::tie(a.time, a.ref) < std::tie(b.time, b.ref); });
+    auto& changes = changes_;
+    changes.clear();
+    for (uint32_t i = key.last_change; i != kNoChange; i = step_changes_[i].before) {
+      changes.push_back(step_changes_[i].change);
+    }
+    key.last_change = kNoChange;
+    std::reverse(changes.begin(), changes.end());
+    auto is_before = [](auto& a, auto& b) {
+      return std::tie(a.time, a.ref) < std::tie(b.time, b.ref);
+    };
+    if (!std::is_sorted(changes.begin(), changes.end(), is_before)) {
+      std::sort(changes.begin(), changes.end(), is_before);
+    }
     // One change for each row.
     size_t kept = 0;
     for (auto& change : changes) {
@@ -224,10 +251,53 @@ class Sessions : public Operator {
         if (end == changes.size() || changes[end].time - gap_ > reach) break;
         reach = std::max(reach, changes[end].time);
       }
-      SettleRun(slot, key, from, to, first, end);
+      if (!Append(slot, key, from, to, first, end)) SettleRun(slot, key, from, to, first, end);
       first = end;
     }
-    changes.clear();
+  }
+
+  // What is most common: new rows that make a session of their own, or come behind those of one.
+  // False when it is something else, and nothing is done.
+  bool Append(uint32_t slot, Key& key, std::vector<Session>::iterator from,
+              std::vector<Session>::iterator to, size_t first, size_t end) {
+    if (to - from > 1) return false;
+    for (size_t i = first; i < end; i++) {
+      if (changes_[i].weight <= 0 || rows_.At(changes_[i].ref).weight != 0) return false;
+    }
+    bool is_new = from == to;
+    if (!is_new && Row{changes_[first].time, changes_[first].ref} < from->rows.back()) return false;
+    if (is_new) from = key.sessions.insert(from, Session());
+    Session& session = *from;
+    if (!is_new) sessions_bytes_ -= BytesOf(session);
+    bool moves = is_new || session.last() != changes_[end - 1].time;
+    if (moves) {
+      for (auto& row : session.rows) Show(row.ref, session, -rows_.At(row.ref).weight);
+    }
+    for (size_t i = first; i < end; i++) {
+      rows_.At(changes_[i].ref).weight += static_cast<int32_t>(changes_[i].weight);
+      session.rows.push_back({changes_[i].time, changes_[i].ref});
+    }
+    if (moves) {
+      for (auto& row : session.rows) Show(row.ref, session, rows_.At(row.ref).weight);
+      NoteEnd(slot, session);
+    } else {
+      for (size_t i = first; i < end; i++) Show(changes_[i].ref, session, changes_[i].weight);
+    }
+    sessions_bytes_ += BytesOf(session);
+    return true;
+  }
+
+  // Of keys that are settled soon: the key, its list of sessions, the rows of the last one.
+  void PrefetchAhead(size_t i) const {
+    if (i + 12 < touched_.size()) __builtin_prefetch(&keys_of_[touched_[i + 12]]);
+    if (i + 8 < touched_.size()) {
+      auto& key = keys_of_[touched_[i + 8]];
+      __builtin_prefetch(key.sessions.data() + key.sessions.size() - 1);
+    }
+    if (i + 4 < touched_.size()) {
+      auto& key = keys_of_[touched_[i + 4]];
+      if (!key.sessions.empty()) __builtin_prefetch(&key.sessions.back().rows.back());
+    }
   }
 
   // The first session that a row at `time` may belong to.
@@ -248,7 +318,7 @@ class Sessions : public Operator {
     for (size_t i = 0; i < there; i++) before[i] = rows_.At(rows[i].ref).weight;
     bool any_gone = false;
     for (size_t i = first; i < end; i++) {
-      auto& change = key.changes[i];
+      auto& change = changes_[i];
       auto& weight = rows_.At(change.ref).weight;
       if (weight == 0 && change.weight != 0) rows.push_back({change.time, change.ref});
       weight += static_cast<int32_t>(change.weight);
@@ -267,7 +337,7 @@ class Sessions : public Operator {
                      from->start() == sessions[0].start() && from->last() == sessions[0].last();
     if (same_ends) {
       for (size_t i = first; i < end; i++) {
-        Show(key.changes[i].ref, sessions[0], key.changes[i].weight);
+        Show(changes_[i].ref, sessions[0], changes_[i].weight);
       }
     } else {
       size_t i = 0;
@@ -347,8 +417,10 @@ class Sessions : public Operator {
   RowStore rows_;
   std::unique_ptr<Evaluator> evaluator_;
   std::unique_ptr<KeyTable> table_;  // null: one group
-  std::vector<Key> keys_of_;         // by slot
+  LargeVector<Key> keys_of_;         // by slot
   std::vector<uint32_t> touched_;
+  std::vector<StepChange> step_changes_;
+  std::vector<Change> changes_;  // of the key at hand
   std::vector<std::pair<uint32_t, RowRef>> gone_;
   size_t sessions_bytes_ = 0;
 
