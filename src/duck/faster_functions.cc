@@ -1,10 +1,20 @@
 #include "duck/faster_functions.h"
 
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+#include <algorithm>
+#include <bit>
 #include <cstring>
 #include <memory>
 #include <string_view>
 #include <vector>
 
+#include "duck/each_text.h"
+#include "duck/simple_pattern.h"
+#include "duck/text_choices.h"
+#include "duck/time_steps.h"
 #include "duckdb/common/types/hash.hpp"
 #include "duckdb/common/types/vector_buffer.hpp"
 #include "duckdb/execution/expression_executor_state.hpp"
@@ -24,47 +34,41 @@ const duckdb::Value* Constant(const duckdb::Expression& expression) {
   return value.IsNull() ? nullptr : &value;
 }
 
-void SetNull(duckdb::Vector& result, duckdb::idx_t row) {
-  if (result.GetVectorType() == duckdb::VectorType::CONSTANT_VECTOR) {
-    duckdb::ConstantVector::SetNull(result, true);
-  } else {
-    duckdb::FlatVector::SetNull(result, row, true);
-  }
-}
-
-// The result's shape: constant for a constant text, otherwise flat.  Calls `of` for each text that
-// is not NULL with its place in the result.
-template <class Of>
-void ForEachText(duckdb::Vector& texts, duckdb::idx_t rows, duckdb::Vector& result, Of of) {
-  bool constant = texts.GetVectorType() == duckdb::VectorType::CONSTANT_VECTOR;
-  result.SetVectorType(constant ? duckdb::VectorType::CONSTANT_VECTOR
-                                : duckdb::VectorType::FLAT_VECTOR);
-  duckdb::UnifiedVectorFormat format;
-  texts.ToUnifiedFormat(rows, format);
-  auto* values = duckdb::UnifiedVectorFormat::GetData<string_t>(format);
-  for (duckdb::idx_t row = 0; row < (constant ? 1 : rows); row++) {
-    auto index = format.sel->get_index(row);
-    if (!format.validity.RowIsValid(index)) {
-      SetNull(result, row);
-    } else {
-      of(values[index], row);
-    }
-  }
-}
-
 // ---- split_part ---------------------------------------------------------------------------------
 
-// Without data when there is no such part.
-std::string_view Part(std::string_view text, char separator, int64_t number) {
-  const char* at = text.data();
-  const char* end = at + text.size();
-  for (;; number--) {
-    auto* found =
-        static_cast<const char*>(std::memchr(at, separator, static_cast<size_t>(end - at)));
-    if (number == 1) return {at, static_cast<size_t>((found ? found : end) - at)};
-    if (!found) return {};
-    at = found + 1;
+// The bytes from `at` on that are `separator`, as bits; at most 16.
+uint32_t Separators(const char* at, size_t bytes, char separator) {
+#ifdef __SSE2__
+  char few[16] = {};
+  if (bytes < 16) {
+    std::memcpy(few, at, bytes);
+    at = few;
   }
+  __m128i equal = _mm_cmpeq_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at)),
+                                 _mm_set1_epi8(separator));
+  auto bits = static_cast<uint32_t>(_mm_movemask_epi8(equal));
+  return bytes < 16 ? bits & ((1u << bytes) - 1) : bits;
+#else
+  uint32_t bits = 0;
+  for (size_t i = 0; i < std::min<size_t>(bytes, 16); i++) bits |= (at[i] == separator) << i;
+  return bits;
+#endif
+}
+
+// Without data when there is no such part.  Parts are short: a call for each separator would cost
+// more than the bytes between them.
+std::string_view Part(std::string_view text, char separator, int64_t number) {
+  const char* begin = number == 1 ? text.data() : nullptr;
+  for (size_t done = 0; done < text.size(); done += 16) {
+    const char* block = text.data() + done;
+    for (auto bits = Separators(block, text.size() - done, separator); bits; bits &= bits - 1) {
+      const char* found = block + std::countr_zero(bits);
+      if (begin) return {begin, static_cast<size_t>(found - begin)};
+      if (--number == 1) begin = found + 1;
+    }
+  }
+  if (!begin) return {};
+  return {begin, static_cast<size_t>(text.data() + text.size() - begin)};
 }
 
 duckdb::scalar_function_t SplitPart(char separator, int64_t number) {
@@ -77,7 +81,7 @@ duckdb::scalar_function_t SplitPart(char separator, int64_t number) {
                   if (part.data()) {
                     parts[row] = string_t(part.data(), static_cast<uint32_t>(part.size()));
                   } else {
-                    SetNull(result, row);
+                    SetRowNull(result, row);
                   }
                 });
     duckdb::StringVector::AddHeapReference(result, arguments.data[0]);
@@ -214,6 +218,21 @@ class ByMinute {
   duckdb::scalar_function_t function_;
 };
 
+// ---- regexp_extract of a simple pattern ---------------------------------------------------------
+
+duckdb::scalar_function_t ExtractSimple(SimplePattern pattern, size_t group) {
+  return [pattern = std::move(pattern), group](duckdb::DataChunk& arguments,
+                                               duckdb::ExpressionState&, duckdb::Vector& result) {
+    auto* found = duckdb::FlatVector::GetDataUnsafe<string_t>(result);
+    ForEachText(arguments.data[0], arguments.size(), result,
+                [&](const string_t& text, duckdb::idx_t row) {
+                  auto part = pattern.Extract({text.GetData(), text.GetSize()}, group);
+                  found[row] = string_t(part.data(), static_cast<uint32_t>(part.size()));
+                });
+    duckdb::StringVector::AddHeapReference(result, arguments.data[0]);
+  };
+}
+
 // ---- remembered results -------------------------------------------------------------------------
 
 class Memory {
@@ -230,7 +249,7 @@ class Memory {
       if (!entry.known) {
         missing_.push_back(row);
       } else if (entry.is_null) {
-        SetNull(result, row);
+        SetRowNull(result, row);
       } else {
         values[row] = entry.value;
       }
@@ -309,7 +328,7 @@ class Memory {
         computed_++;
       }
       if (entry.is_null) {
-        SetNull(result, missing_[i]);
+        SetRowNull(result, missing_[i]);
       } else {
         values[missing_[i]] = entry.value;
       }
@@ -364,6 +383,17 @@ duckdb::unique_ptr<duckdb::Expression> AsSplitPart(duckdb::BoundFunctionExpressi
       duckdb::LogicalType::VARCHAR, std::move(function), std::move(children), nullptr);
 }
 
+// regexp_extract(text, 'pattern'[, group]) whose pattern needs no automaton.
+std::optional<SimplePattern> AsSimplePattern(const duckdb::BoundFunctionExpression& call) {
+  if (call.function.name != "regexp_extract" || !IsText(call) || !IsText(*call.children[0]) ||
+      call.children.size() < 2 || call.children.size() > 3 || !OnlyFirstVaries(call) ||
+      !IsText(*call.children[1])) {
+    return std::nullopt;
+  }
+  if (call.children.size() == 3 && !call.children[2]->return_type.IsIntegral()) return std::nullopt;
+  return SimplePattern::Parse(duckdb::StringValue::Get(*Constant(*call.children[1])));
+}
+
 bool IsStrftimeByMinute(const duckdb::BoundFunctionExpression& call) {
   return call.function.name == "strftime" && call.children.size() == 2 && OnlyFirstVaries(call) &&
          call.children[0]->return_type.id() == duckdb::LogicalTypeId::TIMESTAMP &&
@@ -380,9 +410,12 @@ void Remember(duckdb::BoundFunctionExpression& call) {
 }  // namespace
 
 void UseFasterFunctions(duckdb::unique_ptr<duckdb::Expression>& expression) {
+  UseTextChoices(expression);
   if (auto* call = AsCall(*expression)) {
     auto& name = call->function.name;
-    if (auto part = AsSplitPart(*call)) {
+    if (UseTimeSteps(*call)) {
+      // done
+    } else if (auto part = AsSplitPart(*call)) {
       expression = std::move(part);
     } else if (name == "lower" && IsText(*call) && call->children.size() == 1) {
       call->function.SetFunctionCallback(Lower(call->function.GetFunctionCallback()));
@@ -391,6 +424,13 @@ void UseFasterFunctions(duckdb::unique_ptr<duckdb::Expression>& expression) {
       call->function.SetFunctionCallback(
           [by_minute](duckdb::DataChunk& arguments, duckdb::ExpressionState& state,
                       duckdb::Vector& result) { by_minute->Run(arguments, state, result); });
+    } else if (auto pattern = AsSimplePattern(*call)) {
+      auto group =
+          call->children.size() == 3 ? Constant(*call->children[2])->GetValue<int64_t>() : 0;
+      if (group >= 0 && static_cast<size_t>(group) < pattern->groups()) {
+        call->function.SetFunctionCallback(
+            ExtractSimple(std::move(*pattern), static_cast<size_t>(group)));
+      }
     } else if ((name == "regexp_extract" || name == "regexp_replace") && IsText(*call) &&
                OnlyFirstVaries(*call) && IsText(*call->children[0])) {
       Remember(*call);

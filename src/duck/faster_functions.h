@@ -1,7 +1,10 @@
 // Functions of DuckDB whose work on event streams can be saved, with the same results.
 //
 //  - split_part(text, 'c', n), which is string_split(text, 'c')[n]: no list is made; the part is a
-//    view into the text, found with memchr.
+//    view into the text.
+//  - regexp_extract(text, 'pattern', n) of a simple pattern (simple_pattern): a view, too.
+//  - a text that is compared with several constants: once (text_choices).
+//  - a time and an interval of fixed length, added, and series of such steps (time_steps).
 //  - lower(text) of ASCII, in place where texts are short.
 //  - strftime(timestamp, 'format') without seconds: events come in time order, so the minute is
 //  most

@@ -39,6 +39,35 @@ bool IsTime(const duckdb::LogicalType& type) {
          type.id() == duckdb::LogicalTypeId::TIMESTAMP_TZ;
 }
 
+const duckdb::Value* Constant(const duckdb::Expression& expression) {
+  if (expression.GetExpressionClass() != duckdb::ExpressionClass::BOUND_CONSTANT) return nullptr;
+  auto& value = expression.Cast<duckdb::BoundConstantExpression>().value;
+  return value.IsNull() ? nullptr : &value;
+}
+
+// How long what rounds alike is at least; 0: no rounding that keeps order.
+int64_t ShortestOf(const duckdb::BoundFunctionExpression& call) {
+  if (IsRounding(call)) {
+    auto* unit = Constant(*call.children[0]);
+    return unit ? ShortestOf(duckdb::StringUtil::Lower(unit->ToString())) : 0;
+  }
+  // time_bucket(width, time), and with the origin as a time.
+  if (call.function.name != "time_bucket" || call.children.size() < 2) return 0;
+  auto* width = Constant(*call.children[0]);
+  if (!width || width->type().id() != duckdb::LogicalTypeId::INTERVAL) return 0;
+  auto interval = duckdb::IntervalValue::Get(*width);
+  // A day may lack an hour where clocks change; of fixed length is what has none.
+  if (interval.months != 0 || interval.days != 0) return 0;
+  if (interval.micros < kSecond || interval.micros > 10'000 * kDay) return 0;
+  if (call.children.size() == 3) {
+    auto* origin = Constant(*call.children[2]);
+    if (!origin || !IsTime(origin->type())) return 0;
+    auto micros = origin->GetValueUnsafe<int64_t>();
+    if (micros <= -kFar || micros >= kFar) return 0;
+  }
+  return call.children.size() <= 3 ? interval.micros : 0;
+}
+
 }  // namespace
 
 struct Rounding::Executor {
@@ -55,18 +84,15 @@ Rounding::~Rounding() = default;
 
 std::unique_ptr<Rounding> Rounding::Make(std::shared_ptr<Session> session,
                                          const duckdb::Expression& expression) {
-  if (!IsRounding(expression)) return nullptr;
+  if (expression.GetExpressionClass() != duckdb::ExpressionClass::BOUND_FUNCTION) return nullptr;
   auto& call = expression.Cast<duckdb::BoundFunctionExpression>();
+  int64_t shortest = ShortestOf(call);
+  if (shortest == 0) return nullptr;
   auto& time = *call.children[1];
   if (time.GetExpressionClass() != duckdb::ExpressionClass::BOUND_REF ||
       !IsTime(time.return_type) || !IsTime(expression.return_type)) {
     return nullptr;
   }
-  auto& unit = call.children[0]->Cast<duckdb::BoundConstantExpression>().value;
-  if (unit.IsNull()) return nullptr;
-  int64_t shortest = ShortestOf(duckdb::StringUtil::Lower(unit.ToString()));
-  if (shortest == 0) return nullptr;
-
   std::unique_ptr<Rounding> rounding(new Rounding);
   rounding->column_ = time.Cast<duckdb::BoundReferenceExpression>().index;
   rounding->unit_ = shortest;

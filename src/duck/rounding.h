@@ -1,5 +1,6 @@
-// date_trunc of a time column, fast: DuckDB asks ICU's calendar for each row, which costs more than
-// all else a view does, and neighbouring events nearly always round alike.
+// date_trunc and time_bucket of a time column, fast: DuckDB asks ICU's calendar for each row, or
+// takes each time apart, which costs more than all else a view does, and neighbouring events nearly
+// always round alike.
 //
 // What rounds to one value is an interval of time, so two times that round alike vouch for all
 // between them.  Such intervals are learnt from DuckDB's own answers and kept; nothing is computed
@@ -18,7 +19,7 @@ namespace weir {
 class Rounding {
  public:
   // Null when the expression is not date_trunc of a TIMESTAMP or TIMESTAMPTZ column to a constant
-  // unit.
+  // unit, or its time_bucket of a constant width without days and months.
   static std::unique_ptr<Rounding> Make(std::shared_ptr<Session> session,
                                         const duckdb::Expression& expression);
   ~Rounding();

@@ -30,13 +30,35 @@ duckdb::unique_ptr<duckdb::Expression> DateTrunc(Session& session, const std::st
   return bound;
 }
 
-// Rounds times both ways, a vector at a time.
+// time_bucket(width, column 0, origin).
+duckdb::unique_ptr<duckdb::Expression> TimeBucket(Session& session, int64_t width,
+                                                  const duckdb::LogicalType& type) {
+  auto origin = duckdb::timestamp_t(123'456'789);
+  duckdb::vector<duckdb::unique_ptr<duckdb::Expression>> arguments;
+  for (auto& value : {duckdb::Value::INTERVAL(0, 0, width),
+                      type.id() == duckdb::LogicalTypeId::TIMESTAMP
+                          ? duckdb::Value::TIMESTAMP(origin)
+                          : duckdb::Value::TIMESTAMPTZ(duckdb::timestamp_tz_t(origin.value))}) {
+    arguments.push_back(duckdb::make_uniq<duckdb::BoundConstantExpression>(value));
+  }
+  arguments.insert(arguments.begin() + 1,
+                   duckdb::make_uniq<duckdb::BoundReferenceExpression>(type, 0));
+  duckdb::FunctionBinder binder(session.context());
+  duckdb::ErrorData error;
+  auto bound =
+      binder.BindScalarFunction(DEFAULT_SCHEMA, "time_bucket", std::move(arguments), error);
+  if (error.HasError()) error.Throw();
+  return bound;
+}
+
+// Rounds times both ways, a vector at a time: to a unit, or to buckets of `width`.
 void ExpectAsDuckDb(const std::string& zone, const std::string& unit,
-                    const duckdb::LogicalType& type, const std::vector<int64_t>& times) {
+                    const duckdb::LogicalType& type, const std::vector<int64_t>& times,
+                    int64_t width = 0) {
   Kernel kernel;
   auto session = std::make_shared<Session>(kernel, zone);
   session->SetClock(0);
-  auto expression = DateTrunc(*session, unit, type);
+  auto expression = width ? TimeBucket(*session, width, type) : DateTrunc(*session, unit, type);
   auto rounding = Rounding::Make(session, *expression);
   ASSERT_TRUE(rounding) << unit;
   duckdb::ExpressionExecutor executor(session->context(), *expression);
@@ -100,6 +122,24 @@ TEST(Rounding, IsWhatDuckDbSaysForTimesFarAndNear) {
   for (auto& unit : kUnits) {
     ExpectAsDuckDb("Europe/Berlin", unit, duckdb::LogicalType::TIMESTAMP_TZ, times);
     ExpectAsDuckDb("Europe/Berlin", unit, duckdb::LogicalType::TIMESTAMP, times);
+  }
+}
+
+TEST(Rounding, OfBucketsIsWhatDuckDbSays) {
+  std::mt19937_64 random(8);
+  std::vector<int64_t> far = {INT64_MAX, -INT64_MAX, 0, 123'456'789, 123'456'788}, near;
+  for (int i = 0; i < 20'000; i++) {
+    far.push_back(static_cast<int64_t>(random() % static_cast<uint64_t>(800 * 365 * kDay)) -
+                  400 * 365 * kDay);
+    near.push_back(i * kSecond / 3 - 1000 * kSecond);
+  }
+  for (auto& type : {duckdb::LogicalType::TIMESTAMP, duckdb::LogicalType::TIMESTAMP_TZ}) {
+    for (int64_t width : {kSecond, 7 * kSecond, 3600 * kSecond, 25 * 3600 * kSecond}) {
+      ExpectAsDuckDb("Europe/Berlin", "bucket", type, near, width);
+      // No time rounds to what a bucket does not hold: infinities stay, and the ends of the type.
+      ExpectAsDuckDb("Europe/Berlin", "bucket", type, {far.begin() + 2, far.end()}, width);
+      ExpectAsDuckDb("Europe/Berlin", "bucket", type, {INT64_MAX, -INT64_MAX, 0}, width);
+    }
   }
 }
 
