@@ -5,6 +5,7 @@
 
 #include "duckdb/common/vector_operations/vector_operations.hpp"
 #include "flow/allocated.h"
+#include "flow/hash_bytes.h"
 #include "flow/row_layout.h"
 #include "flow/slot_index.h"
 
@@ -405,8 +406,11 @@ class BytesTable : public KeyTable {
         index_.Prefetch(hashes_[row]);
       }
       for (duckdb::idx_t row = 0; row < keys.size(); row++) {
-        uint32_t slot = index_.Candidate(hashes_[row]);
-        if (slot != SlotIndex::kNone) __builtin_prefetch(&keys_[slot]);
+        slots[row] = index_.Candidate(hashes_[row]);
+        if (slots[row] != SlotIndex::kNone) __builtin_prefetch(&keys_[slots[row]]);
+      }
+      for (duckdb::idx_t row = 0; row < keys.size(); row++) {
+        if (slots[row] != SlotIndex::kNone) __builtin_prefetch(keys_[slots[row]].data());
       }
     }
     for (duckdb::idx_t row = 0; row < keys.size(); row++) {
@@ -469,7 +473,7 @@ class BytesTable : public KeyTable {
   }
 
  private:
-  static uint64_t Hash(std::string_view key) { return std::hash<std::string_view>()(key); }
+  static uint64_t Hash(std::string_view key) { return HashBytes(key); }
 
   Codec codec_;
   SlotIndex index_;

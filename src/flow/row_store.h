@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "flow/hash_bytes.h"
 #include "flow/page_memory.h"
 #include "flow/row_layout.h"
 #include "flow/slot_index.h"
@@ -95,7 +96,7 @@ class RowStore {
   std::byte* Address(RowRef ref) const {
     return pages_[ref / kPageUnits] + (ref % kPageUnits) * kUnit;
   }
-  uint64_t HashOf(std::string_view row) const { return std::hash<std::string_view>()(row); }
+  uint64_t HashOf(std::string_view row) const { return HashBytes(row); }
   size_t UnitsOf(size_t row_bytes) const;
   RowRef Allocate(size_t units);
   RowRef Add(std::string_view row, RowRef& head);

@@ -74,9 +74,9 @@ class SlotIndex {
     used_ = 0;
   }
 
-  // For many look-ups in an index that does not fit the caches: first this for each, then a
+  // For many look-ups in an index that does not fit the nearest cache: first this for each, then a
   // prefetch of what its candidate stands for, then the look-ups.
-  bool IsLarge() const { return cells_.size() > (1 << 15); }
+  bool IsLarge() const { return cells_.size() > (1 << 12); }
   void Prefetch(uint64_t hash) const {
     __builtin_prefetch(&cells_[Half(hash) & (cells_.size() - 1)]);
   }
