@@ -155,11 +155,14 @@ void Rounding::Learn(int64_t time) {
   int64_t rounded = Ask(1)[0];
   Interval interval{time, time, rounded};
   if (time > -kFar && time < kFar) {
+    // Each question costs microseconds; hours and less are no longer than their shortest, but for
+    // one when clocks go back, which is learnt as two.
     int64_t ends[] = {rounded, rounded + unit_ - 1, rounded + unit_ + kHour - 1,
                       rounded + unit_ + 2 * kHour - 1};
-    std::copy(std::begin(ends), std::end(ends), questions);
-    auto* answers = Ask(std::size(ends));
-    for (size_t i = 0; i < std::size(ends); i++) {
+    size_t count = unit_ <= kHour ? 2 : std::size(ends);
+    std::copy_n(ends, count, questions);
+    auto* answers = Ask(count);
+    for (size_t i = 0; i < count; i++) {
       if (answers[i] != rounded) continue;
       interval.from = std::min(interval.from, ends[i]);
       interval.to = std::max(interval.to, ends[i]);

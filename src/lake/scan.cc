@@ -1,9 +1,11 @@
 #include "lake/scan.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "duckdb/common/types/vector.hpp"
 #include "lake/parquet.h"
+#include "lake/read_ahead.h"
 #include "lake/storage.h"
 #include "lake/tail.h"
 
@@ -13,30 +15,32 @@ namespace {
 // Rows handed to the sink at a time: enough to make a step of the engine worth it, and little
 // memory.
 constexpr duckdb::idx_t kPieceRows = 32 * STANDARD_VECTOR_SIZE;
+constexpr duckdb::idx_t kPieceBytes = 16 << 20;
 // Files read by one query; opening one costs, and so does keeping thousands open.
 constexpr size_t kFilesAtOnce = 64;
 
 // Collects vectors into pieces for the sink.
 class Pieces {
  public:
-  explicit Pieces(const ScanSink& sink) : sink_(sink) {}
+  explicit Pieces(const PieceSink& sink) : sink_(sink) {}
 
   bool Add(std::unique_ptr<duckdb::DataChunk> chunk, Offset last) {
     rows_.rows += chunk->size();
+    bytes_ += chunk->GetAllocationSize();
     rows_.chunks.push_back(std::move(chunk));
     last_ = last;
-    return rows_.rows < kPieceRows || Flush();
+    return (rows_.rows < kPieceRows && bytes_ < kPieceBytes) || Flush();
   }
   bool Flush() {
     if (rows_.rows == 0) return true;
-    bool more = sink_(rows_, last_);
-    rows_ = Columns();
-    return more;
+    bytes_ = 0;
+    return sink_(std::exchange(rows_, Columns()), last_);
   }
 
  private:
-  const ScanSink& sink_;
+  const PieceSink& sink_;
   Columns rows_;
+  duckdb::idx_t bytes_ = 0;
   Offset last_;
 };
 
@@ -101,12 +105,10 @@ bool ScanSparse(Parquet& parquet, const LakeFiles& lake, const Stream& stream,
   return more;
 }
 
-}  // namespace
-
-bool ScanFiles(Disk& disk, const LakeFiles& lake, const Stream& stream,
-               const std::vector<size_t>& columns, const std::vector<PublishedFilePtr>& files,
-               Offset after, Offset up_to, const ScanSink& sink) {
-  if (files.empty()) return true;
+bool ScanFilesInPieces(Disk& disk, const LakeFiles& lake, const Stream& stream,
+                       const std::vector<size_t>& columns,
+                       const std::vector<PublishedFilePtr>& files, Offset after, Offset up_to,
+                       const PieceSink& sink) {
   Parquet parquet(disk);
   Pieces pieces(sink);
   for (size_t begin = 0; begin < files.size();) {
@@ -129,9 +131,23 @@ bool ScanFiles(Disk& disk, const LakeFiles& lake, const Stream& stream,
   return pieces.Flush();
 }
 
+}  // namespace
+
+bool ScanFiles(Disk& disk, const LakeFiles& lake, const Stream& stream,
+               const std::vector<size_t>& columns, const std::vector<PublishedFilePtr>& files,
+               Offset after, Offset up_to, const ScanSink& sink) {
+  if (files.empty()) return true;
+  return ReadAhead(
+      [&](const PieceSink& ahead) {
+        return ScanFilesInPieces(disk, lake, stream, columns, files, after, up_to, ahead);
+      },
+      [&](Columns&& rows, Offset last) { return sink(rows, last); });
+}
+
 void ScanTail(std::shared_ptr<const Stream> stream, const std::vector<size_t>& columns, Log& log,
               Offset after, Offset up_to, const ScanSink& sink) {
-  Pieces pieces(sink);
+  PieceSink pass = [&](Columns&& rows, Offset last) { return sink(rows, last); };
+  Pieces pieces(pass);
   if (after < up_to) {
     std::shared_ptr<LogReader> reader = log.Read(after, up_to, stream->id);
     TailCursor cursor(stream, columns, after, up_to, [reader] { return reader->Next(); });
