@@ -187,7 +187,7 @@ class KeptQuery {
       BuildView(circuit_, catalog, session_, "source " + stream->name,
                 "SELECT * FROM " + stream->name);
     }
-    for (auto* source : circuit_.Sources()) source->SetAppendOnly(false);
+    for (auto& op : circuit_.operators()) op->SetAppendOnly(false);
   }
   void FeedWeights(SourceOperator& source, duckdb::DataChunk& wide, duckdb::DataChunk& rows,
                    const int64_t* weights) {

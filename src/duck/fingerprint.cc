@@ -121,6 +121,12 @@ bool IsPlainTest(const duckdb::Expression& expression) {
   return plain;
 }
 
+std::string Fingerprint(const std::vector<ExpressionPtr>& expressions) {
+  std::string text;
+  for (auto& expression : expressions) text += Fingerprint(*expression) + ";";
+  return text;
+}
+
 std::string Describe(const ExpressionPtr& expression) {
   return expression ? expression->ToString() : "";
 }

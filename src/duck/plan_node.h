@@ -228,6 +228,7 @@ const duckdb::LogicalType& TypeOf(const ExpressionPtr& expression);
 // Equal exactly for expressions that compute the same, as far as can be told; differs between
 // calls for those of which it cannot be told (functions with hidden parameters).
 std::string Fingerprint(const duckdb::Expression& expression);
+std::string Fingerprint(const std::vector<ExpressionPtr>& expressions);
 
 // True for tests of columns and constants alone, which cannot fail on any row: these may be asked
 // in any order.

@@ -13,12 +13,6 @@
 namespace weir {
 namespace {
 
-std::string Print(const std::vector<ExpressionPtr>& expressions) {
-  std::string text;
-  for (auto& expression : expressions) text += Fingerprint(*expression) + ";";
-  return text;
-}
-
 std::string Print(const std::vector<SortKey>& order) {
   std::string text;
   for (auto& key : order) {
@@ -35,8 +29,8 @@ std::string Print(const RowTypes& types) {
 }
 
 std::string Print(const AggregateCall& call) {
-  std::string text = call.function + (call.distinct ? " distinct(" : "(") + Print(call.arguments) +
-                     ")" + call.type.ToString();
+  std::string text = call.function + (call.distinct ? " distinct(" : "(") +
+                     Fingerprint(call.arguments) + ")" + call.type.ToString();
   if (call.filter) text += " filter " + Fingerprint(*call.filter);
   for (auto& key : call.order) {
     text += key.descending ? " desc" : " asc";
@@ -154,7 +148,7 @@ std::vector<ExpressionPtr> CircuitBuilder::Over(const Built& input,
 
 Operator* CircuitBuilder::AddProject(Operator* input, std::vector<ExpressionPtr> expressions,
                                      std::string detail) {
-  std::string identity = Print(expressions);
+  std::string identity = Fingerprint(expressions);
   return Add(MakeProject(session_, std::move(expressions), input->append_only()), {input}, identity,
              std::move(detail));
 }
@@ -299,7 +293,7 @@ CircuitBuilder::Built CircuitBuilder::Unnest(const PlanNode& node) {
   if (summed_.contains(&node)) {
     input = Add(MakeConsolidate(input->types()), {input}, "", "equal rows of a step");
   }
-  std::string identity = Print(node.expressions);
+  std::string identity = Fingerprint(node.expressions);
   auto* op = Add(MakeUnnest(session_, node.expressions, node.types, input->append_only()), {input},
                  identity, Describe(node));
   return {op, Identity(op->types().size()), DenseBounds(below, node.inputs[0]->types),
@@ -326,7 +320,7 @@ CircuitBuilder::Built CircuitBuilder::UnionAll(const PlanNode& node) {
 
 Operator* CircuitBuilder::AddAggregate(Operator* input, AggregateSpec spec, std::string detail,
                                        Operator* watermark) {
-  std::string identity = Print(spec.groups) + (spec.global ? "global" : "") + "/";
+  std::string identity = Fingerprint(spec.groups) + (spec.global ? "global" : "") + "/";
   for (auto& call : spec.aggregates) identity += Print(call) + "/";
   bool append_only = input->append_only();
   identity += append_only ? "growing" : "";
@@ -541,34 +535,12 @@ CircuitBuilder::Built CircuitBuilder::Distinct(const PlanNode& node) {
   return {op, Identity(op->types().size()), std::move(bounds)};
 }
 
-CircuitBuilder::Built CircuitBuilder::Join(const PlanNode& node) {
-  Operator* left = Dense(Visit(*node.inputs[0]), node.inputs[0]->types);
-  Operator* right = Dense(Visit(*node.inputs[1]), node.inputs[1]->types);
-  auto& call = node.join;
-  JoinSpec spec;
-  spec.kind = call.kind;
-  spec.left = left->types();
-  spec.right = right->types();
-  spec.left_keys = call.left_keys;
-  spec.right_keys = call.right_keys;
-  spec.null_is_value = call.null_is_value;
-  if (call.condition) spec.condition.push_back(call.condition);
-  spec.append_only[0] = left->append_only();
-  spec.append_only[1] = right->append_only();
-  std::string identity = std::to_string(static_cast<int>(call.kind)) + "/" + Print(call.left_keys) +
-                         "/" + Print(call.right_keys) + "/" + Print(spec.condition) + "/";
-  for (bool null_is_value : call.null_is_value) identity += null_is_value ? "n" : "=";
-  for (bool append_only : spec.append_only) identity += append_only ? "+" : "-";
-  auto* op = Add(MakeJoin(session_, std::move(spec)), {left, right}, identity, Describe(node));
-  return {op, call.columns};
-}
-
 CircuitBuilder::Built CircuitBuilder::GroupTop(const PlanNode& node) {
   Operator* input = Dense(Visit(*node.inputs[0]), node.inputs[0]->types);
   auto& call = node.group_top;
   std::string identity = std::to_string(static_cast<int>(call.numbering)) +
                          (call.with_number ? "n" : "") + std::to_string(call.limit) + "/" +
-                         Print(call.groups) + "/" + Print(call.order) +
+                         Fingerprint(call.groups) + "/" + Print(call.order) +
                          (input->append_only() ? "growing" : "");
   auto* op = Add(MakeGroupTop(session_, call, input->types(), input->append_only()), {input},
                  identity, Describe(node));
@@ -584,7 +556,7 @@ CircuitBuilder::Built CircuitBuilder::Session(const PlanNode& node) {
   if (summed_.contains(&node)) {
     input = Add(MakeConsolidate(input->types()), {input}, "", "equal rows of a step");
   }
-  std::string identity = Print(call.groups) + "/" + Fingerprint(*call.time) + "/" +
+  std::string identity = Fingerprint(call.groups) + "/" + Fingerprint(*call.time) + "/" +
                          std::to_string(call.gap) + (rows_go ? "" : "growing");
   std::string detail = Describe(node);
   std::vector<Operator*> inputs{input};
@@ -602,8 +574,8 @@ CircuitBuilder::Built CircuitBuilder::Session(const PlanNode& node) {
     over.push_back(bound);
     over.back().expiry = {last, *lateness + call.gap};
   }
-  auto* op = Add(MakeSession(session_, call, input->types(), !rows_go, lateness),
-                 inputs, identity, detail);
+  auto* op = Add(MakeSession(session_, call, input->types(), !rows_go, lateness), inputs, identity,
+                 detail);
   return {op, Identity(op->types().size()), std::move(over)};
 }
 
@@ -635,7 +607,7 @@ CircuitBuilder::Built CircuitBuilder::Batch(const PlanNode& node) {
 CircuitBuilder::Built CircuitBuilder::Window(const PlanNode& node) {
   Operator* input = Dense(Visit(*node.inputs[0]), node.inputs[0]->types);
   auto& call = node.window;
-  std::string identity = Print(call.partitions) + "/" + Print(call.order) + "/";
+  std::string identity = Fingerprint(call.partitions) + "/" + Print(call.order) + "/";
   if (call.pattern) {
     identity += call.pattern->identity;
     auto window = MakeFramedWindow(session_, call, input->types());

@@ -72,7 +72,11 @@ class CircuitBuilder {
   Built GroupingSet(const PlanNode& node, const Built& input, const std::vector<size_t>& set);
   std::optional<Built> BucketedAggregate(const PlanNode& node);
   Built Distinct(const PlanNode& node);
-  Built Join(const PlanNode& node);
+  Built Join(const PlanNode& node);  // builder_joins.cc
+  Built JoinInput(const PlanNode& node);
+  Operator* AddIndex(Operator* input, const std::vector<ExpressionPtr>& keys, std::string detail,
+                     const std::string& owner);
+  std::optional<Built> DeltaJoin(const PlanNode& node);  // builder_delta_join.cc
   Built GroupTop(const PlanNode& node);
   Built Session(const PlanNode& node);
   Built SetOperation(const PlanNode& node);

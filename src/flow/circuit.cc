@@ -11,6 +11,7 @@ Operator* Circuit::Add(std::unique_ptr<Operator> op, std::vector<Operator*> inpu
   auto [entry, added] = by_fingerprint_.try_emplace(fingerprint, op.get());
   if (!added) return entry->second;
   op->fingerprint = std::move(fingerprint);
+  op->position = next_position_++;
   for (RowStore* store : op->RowStores()) store->UseMemory(memory_);
   for (size_t port = 0; port < inputs.size(); port++) {
     inputs[port]->outputs.push_back({op.get(), port});
@@ -73,11 +74,16 @@ std::map<Operator*, Operator*> Circuit::Absorb(Circuit other) {
     by_fingerprint_[op->fingerprint] = op.get();
     op->OutputsChanged();
     op->outputs.clear();  // connected again below, by those that stay
+    op->position = next_position_++;
+    bool replaced = false;
     for (size_t port = 0; port < op->inputs.size(); port++) {
-      op->inputs[port] = went.at(op->inputs[port]);
-      op->inputs[port]->outputs.push_back({op.get(), port});
-      op->inputs[port]->OutputsChanged();
+      Operator* stays = went.at(op->inputs[port]);
+      replaced |= stays != op->inputs[port];
+      op->inputs[port] = stays;
+      stays->outputs.push_back({op.get(), port});
+      stays->OutputsChanged();
     }
+    if (replaced) op->InputsReplaced();
     if (auto* source = dynamic_cast<SourceOperator*>(op.get())) sources_.push_back(source);
     operators_.push_back(std::move(op));
   }

@@ -50,6 +50,7 @@ class Circuit {
 
  private:
   PageMemory* memory_ = nullptr;
+  uint64_t next_position_ = 0;
   std::vector<std::unique_ptr<Operator>> operators_;
   std::vector<SourceOperator*> sources_;  // among operators_
   std::map<std::string, Operator*> by_fingerprint_;

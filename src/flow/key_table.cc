@@ -70,12 +70,18 @@ class WordTable : public KeyTable {
   }
 
   void Resolve(duckdb::DataChunk& keys, uint32_t* slots) override {
-    switch (duckdb::GetTypeIdSize(type_)) {
-      case 1: return ResolveAs<uint8_t>(keys, slots);
-      case 2: return ResolveAs<uint16_t>(keys, slots);
-      case 4: return ResolveAs<uint32_t>(keys, slots);
-      default: return ResolveAs<uint64_t>(keys, slots);
+    Look(keys, slots, [&](uint64_t word) { return FindOrAdd(word); });
+    if (!saw_null_) return;
+    if (null_slot_ == kNone) null_slot_ = keys_.Add(0);
+    for (duckdb::idx_t row = 0; row < keys.size(); row++) {
+      if (slots[row] == kNone) slots[row] = null_slot_;
     }
+  }
+
+  void Find(duckdb::DataChunk& keys, uint32_t* slots) override {
+    Look(keys, slots, [&](uint64_t word) {
+      return index_.Find(Mix(word), [&](uint32_t slot) { return keys_[slot] == word; });
+    });
   }
 
   void Erase(uint32_t slot) override {
@@ -84,7 +90,6 @@ class WordTable : public KeyTable {
     } else {
       index_.Remove(slot, Mix(keys_[slot]));
     }
-    last_slot_ = kNone;
     keys_.Remove(slot);
   }
 
@@ -101,7 +106,7 @@ class WordTable : public KeyTable {
   void Clear() override {
     index_.Clear();
     keys_.Clear();
-    null_slot_ = last_slot_ = kNone;
+    null_slot_ = kNone;
   }
   size_t Slots() const override { return keys_.size(); }
   size_t Bytes() const override { return index_.Bytes() + keys_.keys_.capacity() * 8; }
@@ -127,14 +132,24 @@ class WordTable : public KeyTable {
   }
 
  private:
-  static constexpr uint32_t kNone = static_cast<uint32_t>(-1);
+  // Where NULLs are, the slot there is for them.
+  template <class Finder>
+  void Look(duckdb::DataChunk& keys, uint32_t* slots, Finder find) {
+    switch (duckdb::GetTypeIdSize(type_)) {
+      case 1: return LookAs<uint8_t>(keys, slots, find);
+      case 2: return LookAs<uint16_t>(keys, slots, find);
+      case 4: return LookAs<uint32_t>(keys, slots, find);
+      default: return LookAs<uint64_t>(keys, slots, find);
+    }
+  }
 
-  template <class Word>
-  void ResolveAs(duckdb::DataChunk& keys, uint32_t* slots) {
+  template <class Word, class Finder>
+  void LookAs(duckdb::DataChunk& keys, uint32_t* slots, Finder find) {
     duckdb::UnifiedVectorFormat format;
     keys.data[0].ToUnifiedFormat(keys.size(), format);
     auto* words = duckdb::UnifiedVectorFormat::GetDataUnsafe<Word>(format);
     bool all_valid = format.validity.AllValid();
+    saw_null_ = false;
     if (index_.IsLarge()) {
       auto hash_of = [&](duckdb::idx_t row) { return Mix(words[format.sel->get_index(row)]); };
       for (duckdb::idx_t row = 0; row < keys.size(); row++) index_.Prefetch(hash_of(row));
@@ -143,24 +158,26 @@ class WordTable : public KeyTable {
         if (slot != kNone) __builtin_prefetch(&keys_[slot]);
       }
     }
+    // Events come in time order: the key is most often the one before.
+    uint64_t last_word = 0;
+    uint32_t last_slot = kNone;
     for (duckdb::idx_t row = 0; row < keys.size(); row++) {
       auto index = format.sel->get_index(row);
       if (!all_valid && !format.validity.RowIsValid(index)) {
-        if (null_slot_ == kNone) null_slot_ = keys_.Add(0);
         slots[row] = null_slot_;
+        saw_null_ = true;
         continue;
       }
       uint64_t word = words[index];
-      // Events come in time order: the key is most often the one before.
-      if (word != last_word_ || last_slot_ == kNone) {
-        last_slot_ = Find(word);
-        last_word_ = word;
+      if (word != last_word || last_slot == kNone) {
+        last_slot = find(word);
+        last_word = word;
       }
-      slots[row] = last_slot_;
+      slots[row] = last_slot;
     }
   }
 
-  uint32_t Find(uint64_t word) {
+  uint32_t FindOrAdd(uint64_t word) {
     index_.MakeRoom();
     return index_.FindOrAdd(
         Mix(word), [&](uint32_t slot) { return keys_[slot] == word; },
@@ -171,8 +188,7 @@ class WordTable : public KeyTable {
   SlotIndex index_;
   SlotKeys<uint64_t> keys_;
   uint32_t null_slot_ = kNone;
-  uint64_t last_word_ = 0;
-  uint32_t last_slot_ = kNone;
+  bool saw_null_ = false;
 };
 
 // Where the types have one form for each value, a key's bytes are the value.
@@ -216,6 +232,16 @@ class WordsTable : public KeyTable {
   }
 
   void Resolve(duckdb::DataChunk& keys, uint32_t* slots) override {
+    Look(keys, slots, [&](const uint64_t* key, uint64_t hash) { return FindOrAdd(key, hash); });
+  }
+  void Find(duckdb::DataChunk& keys, uint32_t* slots) override {
+    Look(keys, slots, [&](const uint64_t* key, uint64_t hash) {
+      return index_.Find(hash, [&](uint32_t slot) { return Equal(At(slot), key); });
+    });
+  }
+
+  template <class Finder>
+  void Look(duckdb::DataChunk& keys, uint32_t* slots, Finder find) {
     auto count = keys.size();
     encoded_.assign(count * words_, 0);
     for (size_t c = 0; c < columns_.size(); c++) {
@@ -234,7 +260,7 @@ class WordsTable : public KeyTable {
     const uint64_t* key = encoded_.data();
     for (duckdb::idx_t row = 0; row < count; row++, key += words_) {
       bool as_before = row > 0 && hashes_[row] == hashes_[row - 1] && Equal(key, key - words_);
-      slots[row] = as_before ? slots[row - 1] : Find(key, hashes_[row]);
+      slots[row] = as_before ? slots[row - 1] : find(key, hashes_[row]);
     }
   }
 
@@ -352,7 +378,7 @@ class WordsTable : public KeyTable {
     }
   }
 
-  uint32_t Find(const uint64_t* key, uint64_t hash) {
+  uint32_t FindOrAdd(const uint64_t* key, uint64_t hash) {
     index_.MakeRoom();
     return index_.FindOrAdd(
         hash, [&](uint32_t slot) { return Equal(At(slot), key); },
@@ -398,6 +424,24 @@ class BytesTable : public KeyTable {
   explicit BytesTable(const RowTypes& types) : codec_(types) {}
 
   void Resolve(duckdb::DataChunk& keys, uint32_t* slots) override {
+    Look(keys, slots, [&](std::string_view key) {
+      index_.MakeRoom();
+      return index_.FindOrAdd(
+          Hash(key), [&](uint32_t slot) { return keys_[slot] == key; },
+          [&] {
+            key_bytes_ += TextBytes(key.size());
+            return keys_.Add(std::string(key));
+          });
+    });
+  }
+  void Find(duckdb::DataChunk& keys, uint32_t* slots) override {
+    Look(keys, slots, [&](std::string_view key) {
+      return index_.Find(Hash(key), [&](uint32_t slot) { return keys_[slot] == key; });
+    });
+  }
+
+  template <class Finder>
+  void Look(duckdb::DataChunk& keys, uint32_t* slots, Finder find) {
     auto& encoded = codec_.Encode(keys);
     if (index_.IsLarge()) {
       hashes_.resize(keys.size());
@@ -415,17 +459,8 @@ class BytesTable : public KeyTable {
     }
     for (duckdb::idx_t row = 0; row < keys.size(); row++) {
       std::string_view key = encoded[row];
-      if (row > 0 && key == encoded[row - 1]) {
-        slots[row] = slots[row - 1];
-        continue;
-      }
-      index_.MakeRoom();
-      slots[row] = index_.FindOrAdd(
-          Hash(key), [&](uint32_t slot) { return keys_[slot] == key; },
-          [&] {
-            key_bytes_ += TextBytes(key.size());
-            return keys_.Add(std::string(key));
-          });
+      bool again = row > 0 && key == encoded[row - 1];
+      slots[row] = again ? slots[row - 1] : find(key);
     }
   }
 

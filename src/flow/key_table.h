@@ -23,6 +23,9 @@ class KeyTable {
 
   // The slot of each row's key, made when it is new.
   virtual void Resolve(duckdb::DataChunk& keys, uint32_t* slots) = 0;
+  // The same without making any: kNone where there is none.
+  static constexpr uint32_t kNone = UINT32_MAX;
+  virtual void Find(duckdb::DataChunk& keys, uint32_t* slots) = 0;
   virtual void Erase(uint32_t slot) = 0;
   // Writes the key of a slot into the first columns of `rows` at `row`.
   virtual void Key(uint32_t slot, duckdb::DataChunk& rows, duckdb::idx_t row) const = 0;

@@ -132,6 +132,12 @@ void Operator::ReceiveFlush() {
   });
 }
 
+void Operator::HandTo(const Edge& edge, duckdb::DataChunk& rows, const int64_t* weights) {
+  uint64_t start = NowNanos();
+  edge.to->Receive(edge.port, rows, weights);
+  statistics_.nanos -= NowNanos() - start;
+}
+
 void Operator::Emit(duckdb::DataChunk& rows, const int64_t* weights) {
   if (rows.size() == 0) return;
   statistics_.rows_out += rows.size();

@@ -67,6 +67,8 @@ class Operator {
   virtual bool CanSave() const { return true; }
   virtual void Save(StateWriter& writer) const {}
   virtual void Load(StateReader& reader) {}
+  // Twins at the same position took the place of some of its inputs (Circuit::Absorb).
+  virtual void InputsReplaced() {}
 
   const std::string& name() const { return name_; }
   const RowTypes& types() const { return types_; }
@@ -93,7 +95,8 @@ class Operator {
     size_t port;
   };
   std::vector<Edge> outputs;  // whoever changes them calls OutputsChanged
-  void OutputsChanged();
+  virtual void OutputsChanged();
+  uint64_t position = 0;  // in its circuit: above that of all its inputs
 
   // Entry points of the circuit: as the virtual ones, but measured, and a failure parks this
   // operator (and so all that depends on it) instead of passing to others.  Whom no row and no
@@ -107,6 +110,9 @@ class Operator {
 
  protected:
   void Emit(duckdb::DataChunk& rows, const int64_t* weights);
+  // For an operator that says itself who gets what: hands rows to one, and counts what it gave.
+  void HandTo(const Edge& edge, duckdb::DataChunk& rows, const int64_t* weights);
+  void CountOut(duckdb::idx_t rows) { statistics_.rows_out += rows; }
 
   // Adds to the failed rows (takes from them when `weight` is negative).
   void Reject(std::string row, int64_t weight, const ExpressionFailed& why);

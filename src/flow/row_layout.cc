@@ -54,6 +54,7 @@ RowLayout::RowLayout(RowTypes types)
       place.codec = std::make_unique<RowCodec>(RowTypes{type});
     }
     fixed_bytes_ += place.width;
+    behind_ += !place.fixed;
     places_.push_back(std::move(place));
   }
   nested_.resize(types_.size());

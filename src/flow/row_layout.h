@@ -27,6 +27,9 @@ class RowLayout {
   void Get(const char* row, duckdb::DataChunk& out, duckdb::idx_t at) const;
 
   const RowTypes& types() const { return types_; }
+  // Whether all rows are of one size, and the bytes each has at least.
+  bool IsFixed() const { return behind_ == 0; }
+  size_t FixedBytes() const { return fixed_bytes_; }
 
  private:
   struct ColumnPlace {
@@ -38,6 +41,7 @@ class RowLayout {
 
   RowTypes types_;
   size_t bitmap_bytes_, fixed_bytes_;  // fixed_bytes_: the bitmap and all fixed places
+  size_t behind_ = 0;                  // columns whose bytes stand behind those
   std::vector<ColumnPlace> places_;
 
   std::string scratch_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstddef>
 #include <cstring>
 
 #include "base/error.h"
@@ -13,11 +14,20 @@ size_t UnitsFor(size_t bytes, size_t unit) { return (bytes + unit - 1) / unit; }
 
 }  // namespace
 
-RowStore::RowStore(RowTypes types, bool indexed, bool with_notes)
+RowStore::RowStore(RowTypes types, bool indexed, Lists lists)
     : layout_(std::move(types)),
       indexed_(indexed),
       rows_go_(indexed),
-      header_bytes_(sizeof(Entry) + (with_notes ? sizeof(Note) : 0)) {}
+      header_bytes_(sizeof(Entry)),
+      is_listed_(lists == Lists::kListed) {
+  if (is_listed_) return;
+  header_bytes_ = sizeof(ShortEntry);
+  if (!layout_.IsFixed()) return;
+  fixed_size_ = layout_.FixedBytes();
+  header_bytes_ = offsetof(ShortEntry, size);
+  fixed_units_ = UnitsFor(header_bytes_ + fixed_size_, kUnit);
+  reciprocal_ = UINT64_MAX / fixed_units_ + 1;
+}
 
 RowStore::~RowStore() {
   for (auto& block : blocks_) {
@@ -53,7 +63,7 @@ size_t RowStore::UnitsOf(size_t row_bytes) const {
 }
 
 RowRef RowStore::Allocate(size_t units) {
-  auto found = free_.find(units);
+  auto found = is_loading_ ? free_.end() : free_.find(units);
   if (found != free_.end() && !found->second.empty()) {
     RowRef ref = found->second.back();
     found->second.pop_back();
@@ -71,10 +81,7 @@ RowRef RowStore::Allocate(size_t units) {
     if (memory_ && memory_->IsShort()) MoveToFile(bytes);
     blocks_.push_back({memory_ ? memory_->Allocate(bytes) : new std::byte[bytes], bytes, false});
     pages_bytes_ += bytes;
-    if (next_free_ < end_free_) {
-      free_[end_free_ - next_free_].push_back(next_free_);
-      free_count_++;
-    }
+    if (next_free_ < end_free_) Free(next_free_, end_free_ - next_free_);
     next_free_ = static_cast<RowRef>(pages_.size() * kPageUnits);
     for (size_t i = 0; i < pages; i++) {
       pages_.push_back(blocks_.back().begin + i * kPageUnits * kUnit);
@@ -88,15 +95,36 @@ RowRef RowStore::Allocate(size_t units) {
   return ref;
 }
 
-RowRef RowStore::Add(std::string_view row, RowRef& head) {
+void RowStore::Free(RowRef ref, size_t units) {
+  free_[units].push_back(ref);
+  free_count_++;
+  At(ref).weight = kFree;
+  At(ref).size = static_cast<uint32_t>(units);
+}
+
+RowRef RowStore::Add(std::string_view row) {
   RowRef ref = Allocate(UnitsOf(row.size()));
-  Entry& entry = At(ref);
-  entry = Entry{head, kNoRow, 0, static_cast<uint32_t>(row.size())};
-  if (has_notes()) NoteOf(ref) = Note();
+  WeightOf(ref) = 0;
+  if (!fixed_size_) At(ref).size = static_cast<uint32_t>(row.size());
+  if (!fixed_size_ && !is_listed_) {
+    if (free_numbers_.empty()) {
+      Header(ref).number = numbers_++;
+    } else {
+      Header(ref).number = free_numbers_.back();
+      free_numbers_.pop_back();
+    }
+  }
   std::memcpy(Address(ref) + header_bytes_, row.data(), row.size());
+  rows_++;
+  return ref;
+}
+
+RowRef RowStore::Add(std::string_view row, RowRef& head) {
+  RowRef ref = Add(row);
+  At(ref).next = head;
+  At(ref).previous = kNoRow;
   if (rows_go_ && head != kNoRow) At(head).previous = ref;  // rows that never go need no way back
   head = ref;
-  rows_++;
   return ref;
 }
 
@@ -120,8 +148,21 @@ RowRef RowStore::FindOrAdd(std::string_view row, RowRef& head) {
       HashOf(row), [&](uint32_t ref) { return Bytes(ref) == row; }, [&] { return Add(row, head); });
 }
 
-void RowStore::Remove(RowRef ref, RowRef& head) {
+RowRef RowStore::FindOrAdd(std::string_view row) {
+  if (!indexed_) return Add(row);
+  index_.MakeRoom();
+  return index_.FindOrAdd(
+      HashOf(row), [&](uint32_t ref) { return Bytes(ref) == row; }, [&] { return Add(row); });
+}
+
+void RowStore::Remove(RowRef ref) {
   if (indexed_) index_.Remove(ref, HashOf(Bytes(ref)));
+  if (!fixed_size_ && !is_listed_) free_numbers_.push_back(Header(ref).number);
+  Free(ref, UnitsOf(Bytes(ref).size()));
+  rows_--;
+}
+
+void RowStore::Remove(RowRef ref, RowRef& head) {
   Entry& entry = At(ref);
   if (entry.previous != kNoRow) {
     At(entry.previous).next = entry.next;
@@ -129,9 +170,7 @@ void RowStore::Remove(RowRef ref, RowRef& head) {
     head = entry.next;
   }
   if (entry.next != kNoRow) At(entry.next).previous = entry.previous;
-  free_[UnitsOf(entry.size)].push_back(ref);
-  free_count_++;
-  rows_--;
+  Remove(ref);
 }
 
 void RowStore::Save(StateWriter& writer, const std::vector<RowRef>& heads) const {
@@ -144,9 +183,6 @@ void RowStore::Save(StateWriter& writer, const std::vector<RowRef>& heads) const
     for (auto ref = list.rbegin(); ref != list.rend(); ++ref) {
       writer.PutString(Bytes(*ref));
       writer.Put(At(*ref).weight);
-      if (!has_notes()) continue;
-      writer.Put(NoteOf(*ref).matches);
-      writer.Put(NoteOf(*ref).unknowns);
     }
     writer.PutString("");  // no row is empty: each has a bitmap
   }
@@ -160,12 +196,27 @@ void RowStore::Load(StateReader& reader, std::vector<RowRef>& heads) {
     for (auto row = reader.GetString(); !row.empty(); row = reader.GetString()) {
       RowRef ref = FindOrAdd(row, head);
       At(ref).weight = reader.Get<int32_t>();
-      if (!has_notes()) continue;
-      NoteOf(ref).matches = reader.Get<int32_t>();
-      NoteOf(ref).unknowns = reader.Get<int32_t>();
     }
     heads.push_back(head);
   }
+}
+
+void RowStore::Save(StateWriter& writer) const {
+  ForEach([&](RowRef ref) {
+    if (WeightOf(ref) == 0) return;
+    writer.PutString(Bytes(ref));
+    writer.Put(WeightOf(ref));
+  });
+  writer.PutString("");
+}
+
+void RowStore::Load(StateReader& reader) {
+  is_loading_ = true;
+  for (auto row = reader.GetString(); !row.empty(); row = reader.GetString()) {
+    RowRef ref = FindOrAdd(row);
+    WeightOf(ref) = reader.Get<int32_t>();
+  }
+  is_loading_ = false;
 }
 
 void MoveToFile(std::vector<RowStore*> stores, size_t bytes) {

@@ -1,9 +1,10 @@
 // Rows that operators keep: each as one run of bytes in pages, found by a 4-byte reference.
 //
-// A row is a header (links of the list it stands in, its weight) and the bytes of RowLayout. Memory
-// of removed rows is used again.
+// A row is a header (its weight, the links of the list it stands in) and the bytes of RowLayout.
+// Memory of removed rows is used again.
 // With `indexed` equal rows are kept once, with their weights added, and found in constant time;
-// without it each row is an entry of its own.  Not thread-safe.
+// without it each row is an entry of its own.  A store that is `kUnlisted` keeps no lists: its
+// header is only as long as its rows need, and its owner has arrays by NumberOf.  Not thread-safe.
 #pragma once
 
 #include <array>
@@ -25,21 +26,15 @@ inline constexpr RowRef kNoRow = 0;
 
 class RowStore {
  public:
-  // What stands before a row's bytes.  `note` and `counts` are the owner's.
+  // What stands before a row's bytes.
   struct Entry {
-    RowRef next = kNoRow, previous = kNoRow;
     int32_t weight = 0;
     uint32_t size = 0;
+    RowRef next = kNoRow, previous = kNoRow;
   };
-  // Follows the Entry when the store was made with notes.
-  struct Note {
-    uint32_t touched = 0;
-    int32_t matches = 0;
-    int32_t unknowns = 0;
-    uint32_t reserved = 0;
-  };
+  enum class Lists { kListed, kUnlisted };
 
-  RowStore(RowTypes types, bool indexed, bool with_notes);
+  RowStore(RowTypes types, bool indexed, Lists lists = Lists::kListed);
   ~RowStore();
   RowStore(const RowStore&) = delete;
 
@@ -60,16 +55,44 @@ class RowStore {
   // The entry of an encoded row: a new one at the front of the list at `head`, or the one there is.
   RowRef FindOrAdd(std::string_view row, RowRef& head);
   void Remove(RowRef ref, RowRef& head);
+  // The same of a store without lists; a new row has weight 0.
+  RowRef FindOrAdd(std::string_view row);
+  void Remove(RowRef ref);
 
   Entry& At(RowRef ref) { return *reinterpret_cast<Entry*>(Address(ref)); }
   const Entry& At(RowRef ref) const { return *reinterpret_cast<const Entry*>(Address(ref)); }
-  bool has_notes() const { return header_bytes_ > sizeof(Entry); }
-  Note& NoteOf(RowRef ref) { return *reinterpret_cast<Note*>(Address(ref) + sizeof(Entry)); }
-  const Note& NoteOf(RowRef ref) const {
-    return *reinterpret_cast<const Note*>(Address(ref) + sizeof(Entry));
-  }
+  int32_t& WeightOf(RowRef ref) { return *reinterpret_cast<int32_t*>(Address(ref)); }
+  int32_t WeightOf(RowRef ref) const { return *reinterpret_cast<const int32_t*>(Address(ref)); }
+  void PrefetchRow(RowRef ref) const { __builtin_prefetch(Address(ref)); }
   std::string_view Bytes(RowRef ref) const {
-    return {reinterpret_cast<const char*>(Address(ref)) + header_bytes_, At(ref).size};
+    return {reinterpret_cast<const char*>(Address(ref)) + header_bytes_,
+            fixed_size_ ? fixed_size_ : At(ref).size};
+  }
+
+  // A small number for each row that is there, of a store without lists: for arrays beside it.  A
+  // row that comes may get that of one that went.
+  size_t NumberOf(RowRef ref) const {
+    if (!fixed_size_) return Header(ref).number;
+    if (fixed_units_ == 1) return ref;
+    __extension__ using Wide = unsigned __int128;
+    return static_cast<size_t>((Wide{ref} * reciprocal_) >> 64);
+  }
+  size_t Numbers() const {  // all are below
+    return fixed_size_ ? next_free_ / fixed_units_ + 1 : numbers_;
+  }
+
+  // Calls `row` with each row of a store without lists; in the order in which Load gave them.
+  template <class Row>
+  void ForEach(Row row) const {
+    for (RowRef ref = 1; ref < next_free_;) {
+      int32_t weight = WeightOf(ref);
+      if (weight == kFree) {
+        ref += At(ref).size;
+      } else {
+        row(ref);
+        ref += static_cast<RowRef>(UnitsOf(fixed_size_ ? fixed_size_ : At(ref).size));
+      }
+    }
   }
 
   // Writes rows into columns [first_column, ...) of `out`, from its row 0 on.  Texts point into
@@ -77,14 +100,17 @@ class RowStore {
   void Gather(const RowRef* refs, duckdb::idx_t count, duckdb::DataChunk& out,
               size_t first_column) const;
 
-  // All rows of the lists, in order, with their weights and notes.
+  // All rows of the lists, in order, with their weights.
   void Save(StateWriter& writer, const std::vector<RowRef>& heads) const;
   void Load(StateReader& reader, std::vector<RowRef>& heads);
+  // The same of a store without lists; rows of weight 0 are left out.
+  void Save(StateWriter& writer) const;
+  void Load(StateReader& reader);
 
   size_t rows() const { return rows_; }
   size_t Bytes() const {
     return pages_bytes_ - static_cast<size_t>(end_free_ - next_free_) * kUnit + index_.Bytes() +
-           free_count_ * sizeof(RowRef);
+           free_count_ * sizeof(RowRef) + free_numbers_.capacity() * sizeof(uint32_t);
   }
   size_t BytesInFile() const { return file_bytes_; }
   const RowTypes& types() const { return layout_.types(); }
@@ -92,6 +118,17 @@ class RowStore {
  private:
   static constexpr size_t kUnit = 8;             // a reference counts these
   static constexpr size_t kPageUnits = 1 << 15;  // 256 KiB
+  // Before the bytes of a row without a list; where all are of one size, only the weight.
+  struct ShortEntry {
+    int32_t weight;
+    uint32_t size, number;
+  };
+  ShortEntry& Header(RowRef ref) { return *reinterpret_cast<ShortEntry*>(Address(ref)); }
+  const ShortEntry& Header(RowRef ref) const {
+    return *reinterpret_cast<const ShortEntry*>(Address(ref));
+  }
+  // The weight of a free place, whose size counts units.
+  static constexpr int32_t kFree = INT32_MIN;
 
   std::byte* Address(RowRef ref) const {
     return pages_[ref / kPageUnits] + (ref % kPageUnits) * kUnit;
@@ -99,12 +136,20 @@ class RowStore {
   uint64_t HashOf(std::string_view row) const { return HashBytes(row); }
   size_t UnitsOf(size_t row_bytes) const;
   RowRef Allocate(size_t units);
+  void Free(RowRef ref, size_t units);
+  RowRef Add(std::string_view row);
   RowRef Add(std::string_view row, RowRef& head);
 
   RowLayout layout_;
   bool indexed_;
   bool rows_go_;
+  bool is_loading_ = false;  // rows stand in the order in which they come
   size_t header_bytes_;
+  size_t fixed_size_ = 0;  // of every row of a store without lists; 0: each has its own
+  uint64_t fixed_units_ = 1, reciprocal_ = 0;  // the units of such a row, and 2^64 by them
+  bool is_listed_;
+  uint32_t numbers_ = 0;                // given so far, where rows have numbers of their own
+  std::vector<uint32_t> free_numbers_;  // of rows that went
 
   struct Block {
     std::byte* begin;

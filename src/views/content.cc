@@ -19,7 +19,7 @@ void ViewContent::Clear() {
   leaving_ = {};
   rows_ = 0;
   // It is given bytes as they are, and needs no types of its own.
-  bytes_of_rows_ = std::make_unique<RowStore>(RowTypes(), false, false);
+  bytes_of_rows_ = std::make_unique<RowStore>(RowTypes(), false);
   bytes_of_rows_->ExpectRemovals();
   bytes_of_rows_->UseMemory(memory_);
 }

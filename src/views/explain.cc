@@ -31,12 +31,23 @@ size_t BytesInFile(Operator& op) {
   return bytes;
 }
 
+// How many operators read an index, or how many indexes stand on rows.
+std::string Readers(const Operator& op) {
+  bool is_index = op.name() == "index";
+  if (!is_index && op.name() != "rows") return "";
+  std::set<const Operator*> readers;
+  for (auto& edge : op.outputs) readers.insert(edge.to);
+  if (readers.size() < 2) return "";
+  return fmt::format("  [shared by {} {}]", readers.size(), is_index ? "joins" : "indexes");
+}
+
 std::string_view RungOf(const Operator& op) {
   if (!op.HasState() && op.upkeep.rung == Upkeep::Rung::kClosedForm) return "row by row";
   return ToString(op.upkeep.rung);
 }
 
-void Print(Operator& op, const CatalogState& state, bool analyze, int depth, std::string& text) {
+void Print(Operator& op, const CatalogState& state, bool analyze, int depth,
+           std::set<const Operator*>& printed, std::string& text) {
   std::string detail = op.detail;
   if (auto* source = dynamic_cast<const SourceOperator*>(&op)) {
     auto stream = state.FindStream(StreamId{static_cast<uint32_t>(std::stoul(source->stream()))});
@@ -48,6 +59,7 @@ void Print(Operator& op, const CatalogState& state, bool analyze, int depth, std
   if (!op.inputs.empty() && op.name() != "output") text += fmt::format("  [{}]", RungOf(op));
   size_t users = Users(op);
   if (users > 1) text += fmt::format("  [shared by {} views]", users);
+  text += Readers(op);
   if (analyze) {
     auto& statistics = op.statistics();
     text += fmt::format("  (rows in {}, out {}", statistics.rows_in, statistics.rows_out);
@@ -64,7 +76,14 @@ void Print(Operator& op, const CatalogState& state, bool analyze, int depth, std
     text += indent + "  - " + note.why + "\n";
     if (!note.hint.empty()) text += indent + "    hint: " + note.hint + "\n";
   }
-  for (auto* input : op.inputs) Print(*input, state, analyze, depth + 1, text);
+  for (auto* input : op.inputs) {
+    // Several indexes of one join may stand on the same rows.
+    if (input->name() == "rows" && !printed.insert(input).second) {
+      text += indent + "  rows  as above\n";
+    } else {
+      Print(*input, state, analyze, depth + 1, printed, text);
+    }
+  }
 }
 
 }  // namespace
@@ -76,7 +95,8 @@ std::string ExplainCircuit(Operator& output, const CatalogState& state, bool ana
   if (worst == Upkeep::Rung::kTouched) text += ", touched groups and partitions computed again";
   if (worst == Upkeep::Rung::kRecomputed) text += ", a part of it computed again as a whole";
   text += "\n";
-  Print(output, state, analyze, 0, text);
+  std::set<const Operator*> printed;
+  Print(output, state, analyze, 0, printed, text);
   return text;
 }
 

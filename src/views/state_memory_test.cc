@@ -94,7 +94,7 @@ TEST_F(StateMemoryTest, ARowStoreKeepsItsRowsWhileItsPagesMove) {
   in_use_ = 8 * kMegabyte;
   StateMemory memory(Options(10 * kMegabyte), clock_);
   RowTypes types{duckdb::LogicalType::BIGINT, duckdb::LogicalType::VARCHAR};
-  RowStore store(types, true, false);
+  RowStore store(types, true);
   store.UseMemory(&memory);
   duckdb::DataChunk chunk;
   chunk.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(types));

@@ -49,7 +49,8 @@ const QueryGenerator::Column* QueryGenerator::Find(const std::vector<Column>& co
 
 QueryGenerator::Relation QueryGenerator::Any(int depth) {
   if (depth <= 0) return Base();
-  switch (random_.Below(16)) {
+  switch (random_.Below(17)) {
+    case 16: return Chain(depth);
     case 0:
     case 1: return Select(depth);
     case 12: return Recursion(depth);
@@ -284,6 +285,66 @@ QueryGenerator::Relation QueryGenerator::Join(int depth) {
   };
   relation.sql = "SELECT " + list + " FROM " + side(left) + a + " " + kind + " " + side(right) + b +
                  " ON " + on;
+  return relation;
+}
+
+// Several joins over one another, mostly inner ones, of inputs of which some are the same.
+QueryGenerator::Relation QueryGenerator::Chain(int depth) {
+  Relation relation;
+  struct Input {
+    Relation from;
+    std::string alias;
+  };
+  std::vector<Input> inputs;
+  std::string from;
+  // Products of several joins are kept small.
+  auto add = [&](Relation some) {
+    std::string all;
+    for (auto& column : some.columns) all += (all.empty() ? "" : ", ") + column.name;
+    inputs.push_back({std::move(some), NewAlias()});
+    auto& input = inputs.back();
+    from += "(SELECT * FROM (" + input.from.sql + ") " + NewAlias() + " WHERE hash(" + all +
+            ") % 5 = 0) " + input.alias;
+  };
+  add(random_.OneIn(3) ? Any(depth - 1) : Base());
+  for (uint64_t left = 2 + random_.Below(3); left > 0; left--) {
+    auto next = random_.OneIn(3)   ? inputs[random_.Below(inputs.size())].from
+                : random_.OneIn(4) ? Any(depth - 2)
+                                   : Base();
+    std::string on;
+    std::string alias = "t" + std::to_string(next_alias_);
+    for (int tries = 0; tries < 8 && (on.empty() || random_.OneIn(4)); tries++) {
+      auto& earlier = inputs[random_.Below(inputs.size())];
+      auto type = static_cast<Type>(random_.Below(3));
+      auto* one = Find(earlier.from.columns, type);
+      auto* other = Find(next.columns, type);
+      if (!one || !other) continue;
+      on += (on.empty() ? "" : " AND ") + Qualified(earlier.alias, one->name) +
+            (random_.OneIn(6) ? " IS NOT DISTINCT FROM " : " = ") + Qualified(alias, other->name);
+    }
+    if (on.empty()) continue;
+    if (random_.OneIn(5)) {
+      std::vector<Column> columns;
+      for (auto& column : next.columns)
+        columns.push_back({Qualified(alias, column.name), column.type});
+      for (auto& column : inputs.back().from.columns) {
+        columns.push_back({Qualified(inputs.back().alias, column.name), column.type});
+      }
+      on += " AND " + Comparison(columns);
+    }
+    from += random_.OneIn(8) ? " LEFT JOIN " : " JOIN ";
+    add(std::move(next));
+    from += " ON " + on;
+  }
+  std::string list;
+  for (int tries = 0; tries < 5 || relation.columns.empty(); tries++) {
+    auto& input = inputs[random_.Below(inputs.size())];
+    auto& column = input.from.columns[random_.Below(input.from.columns.size())];
+    auto name = NewName();
+    list += (list.empty() ? "" : ", ") + Qualified(input.alias, column.name) + " AS " + name;
+    relation.columns.push_back({name, column.type});
+  }
+  relation.sql = "SELECT " + list + " FROM " + from;
   return relation;
 }
 

@@ -38,6 +38,7 @@ class QueryGenerator {
   Relation Base();
   Relation Select(int depth);
   Relation Join(int depth);
+  Relation Chain(int depth);
   Relation Group(int depth);
   Relation Set(int depth);
   Relation Window(int depth);

@@ -38,11 +38,11 @@ class Batch : public Operator {
       Kept input;
       if (table_) input.keys = std::make_unique<Evaluator>(session, spec.keys[i]);
       auto& types = spec.pattern->inputs[i];
-      input.rows = std::make_unique<RowStore>(RowTypes(types.begin(), types.end()),
-                                              !spec.append_only[i], false);
+      input.rows =
+          std::make_unique<RowStore>(RowTypes(types.begin(), types.end()), !spec.append_only[i]);
       inputs_.push_back(std::move(input));
     }
-    output_.rows = std::make_unique<RowStore>(this->types(), true, false);
+    output_.rows = std::make_unique<RowStore>(this->types(), true);
     if (!table_) {
       Grow(1);
       Touch(0);  // it may have rows of no input at all

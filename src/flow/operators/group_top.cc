@@ -28,7 +28,7 @@ class GroupTop : public Operator {
         prune_(append_only),
         keys_(session, Expressions(call.order)),
         key_codec_(keys_.types(), Directions(call.order)),
-        rows_(input, !append_only, false) {
+        rows_(input, !append_only) {
     RowTypes group_types;
     for (auto& group : call.groups) group_types.push_back(TypeOf(group));
     if (group_types.empty()) {

@@ -158,7 +158,7 @@ std::unique_ptr<Operator> MakeTop(SessionPtr session, std::vector<SortKey> order
                                   std::optional<uint64_t> limit, uint64_t offset, RowTypes types,
                                   bool append_only);
 
-// Rows of two sides that belong together (JoinKind in duck/plan_node.h).
+// Rows of two sides that belong together (JoinKind in duck/plan_node.h); made by joins.h.
 struct JoinSpec {
   using Kind = JoinKind;
   Kind kind = Kind::kInner;
@@ -169,7 +169,6 @@ struct JoinSpec {
   std::vector<ExpressionPtr> condition;  // none, or one more: over the left columns, then the right
   bool append_only[2] = {false, false};
 };
-std::unique_ptr<Operator> MakeJoin(const SessionPtr& session, JoinSpec spec);
 
 // The first rows of each group (GroupTopCall in duck/plan_node.h).
 std::unique_ptr<Operator> MakeGroupTop(const SessionPtr& session, const GroupTopCall& call,

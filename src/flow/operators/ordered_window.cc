@@ -31,8 +31,8 @@ OrderedWindow::OrderedWindow(std::string name, const SessionPtr& session,
       bound_count_(bounds.size()),
       width_(input.size()),
       key_codec_(TypesOf(order), Directions(order)),
-      rows_(std::move(input), true, false),
-      results_(std::move(results), true, false) {
+      rows_(std::move(input), true),
+      results_(std::move(results), true) {
   auto expressions = partitions;
   for (auto& key : order) expressions.push_back(key.by);
   expressions.insert(expressions.end(), bounds.begin(), bounds.end());

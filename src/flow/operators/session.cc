@@ -33,7 +33,7 @@ class Sessions : public Operator {
         gap_(call.gap),
         width_(input.size()),
         group_count_(call.groups.size()),
-        rows_(std::move(input), !append_only, false) {
+        rows_(std::move(input), !append_only) {
     auto expressions = call.groups;
     expressions.push_back(call.time);
     evaluator_ = std::make_unique<Evaluator>(session, expressions);

@@ -29,7 +29,7 @@ class Table : public Operator {
       : Operator("table", OutputTypes(spec), false),
         spec_(std::move(spec)),
         keys_(KeyTable::Make(KeyTypes(spec_))),
-        store_(types(), false, false) {
+        store_(types(), false) {
     key_chunk_.InitializeEmpty(DuckTypes(KeyTypes(spec_)));
     row_chunk_.InitializeEmpty(DuckTypes(types()));
     out_.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(types()));

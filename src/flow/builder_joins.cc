@@ -1,0 +1,96 @@
+// Joins: which indexes they look up partners in, and who shares them.
+//
+// A join's sides are indexes over kept rows.  Whoever needs the same rows by the same key has the
+// same index, and whoever needs them by another key has the same rows; a join that keeps something
+// beside each row has rows and index of its own.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "flow/builder.h"
+#include "flow/operators/joins.h"
+
+namespace weir {
+
+// The columns a join needs of an input, each once and in the order in which they stand there: it
+// does not matter to who shares its rows in which order a query has them.
+CircuitBuilder::Built CircuitBuilder::JoinInput(const PlanNode& node) {
+  Built built = Visit(node);
+  auto kept = built.columns;
+  std::sort(kept.begin(), kept.end());
+  kept.erase(std::unique(kept.begin(), kept.end()), kept.end());
+  RowTypes types;
+  for (size_t column : kept) types.push_back(built.op->types()[column]);
+  std::vector<size_t> columns;
+  for (size_t column : built.columns) {
+    auto place = std::lower_bound(kept.begin(), kept.end(), column);
+    columns.push_back(static_cast<size_t>(place - kept.begin()));
+  }
+  return {Dense({built.op, kept}, types), columns};
+}
+
+// `owner`: whose own it is; "" when others may use it.
+Operator* CircuitBuilder::AddIndex(Operator* input, const std::vector<ExpressionPtr>& keys,
+                                   std::string detail, const std::string& owner) {
+  bool append_only = input->append_only();
+  auto* rows = Add(std::make_unique<InputRows>(input->types(), append_only), {input}, owner, "");
+  std::string identity = owner + "/" + Fingerprint(keys);
+  return Add(std::make_unique<Arrangement>(session_, keys, input->types(), append_only), {rows},
+             identity, std::move(detail));
+}
+
+CircuitBuilder::Built CircuitBuilder::Join(const PlanNode& node) {
+  if (auto at_once = DeltaJoin(node)) return *at_once;
+  auto& call = node.join;
+  Built left = JoinInput(*node.inputs[0]), right = JoinInput(*node.inputs[1]);
+  std::vector<Operator*> inputs{left.op, right.op};
+  size_t left_width = left.op->types().size(), right_width = right.op->types().size();
+  auto moved = [](const std::vector<ExpressionPtr>& expressions, const std::vector<size_t>& columns,
+                  size_t width) {
+    std::vector<bool> used(width);
+    std::vector<ExpressionPtr> all;
+    for (auto& one : expressions) all.push_back(MoveColumns(one, columns, used));
+    return all;
+  };
+  // Where the columns of both nodes, and a mark behind them, stand in the join's rows.
+  std::vector<size_t> places = left.columns;
+  for (size_t column : right.columns) places.push_back(left_width + column);
+  bool has_mark = call.kind == JoinKind::kMark;
+  JoinSpec spec;
+  spec.kind = call.kind;
+  spec.left = left.op->types();
+  spec.right = right.op->types();
+  spec.left_keys = moved(call.left_keys, left.columns, left_width);
+  spec.right_keys = moved(call.right_keys, right.columns, right_width);
+  spec.null_is_value = call.null_is_value;
+  if (call.condition) spec.condition = moved({call.condition}, places, left_width + right_width);
+  std::vector<size_t> columns;
+  for (size_t column : call.columns) {
+    bool is_mark = has_mark && column >= left.columns.size();
+    columns.push_back(is_mark ? left_width : places.at(column));
+  }
+  std::string identity = std::to_string(static_cast<int>(call.kind)) + "/" +
+                         Fingerprint(spec.left_keys) + "/" + Fingerprint(spec.right_keys) + "/" +
+                         Fingerprint(spec.condition) + "/";
+  for (bool null_is_value : call.null_is_value) identity += null_is_value ? "n" : "=";
+  for (size_t side : {0, 1}) {
+    spec.append_only[side] = inputs[side]->append_only();
+    identity += spec.append_only[side] ? "+" : "-";
+  }
+  auto owner = std::hash<std::string>()(identity + "(" + inputs[0]->fingerprint + ")(" +
+                                        inputs[1]->fingerprint + ")");
+  for (int side : {0, 1}) {
+    auto how = SideOf(spec, side);
+    if (how == JoinSide::kCounted) continue;
+    bool is_own = how == JoinSide::kOwn;
+    auto& keys = side == 0 ? spec.left_keys : spec.right_keys;
+    std::string detail;
+    for (auto& key : keys) detail += (detail.empty() ? "by " : ", ") + Describe(key);
+    inputs[side] = AddIndex(inputs[side], keys, detail.empty() ? "of all rows" : detail,
+                            is_own ? fmt::format("{:016x} {}", owner, side) : "");
+  }
+  auto* op = Add(MakeJoin(session_, spec), std::move(inputs), identity, Describe(node));
+  return {op, columns};
+}
+
+}  // namespace weir

@@ -1,0 +1,227 @@
+#include "flow/operators/arrange.h"
+
+#include <algorithm>
+
+#include "duck/errors.h"
+#include "duckdb/common/vector_operations/vector_operations.hpp"
+
+namespace weir {
+
+bool FindWithoutKey(duckdb::DataChunk& keys, duckdb::idx_t count,
+                    const std::vector<bool>& null_is_value, std::vector<uint8_t>& without) {
+  bool any = false;
+  for (size_t c = 0; c < keys.ColumnCount(); c++) {
+    if (null_is_value[c]) continue;
+    duckdb::UnifiedVectorFormat format;
+    keys.data[c].ToUnifiedFormat(count, format);
+    if (format.validity.AllValid()) continue;
+    for (duckdb::idx_t i = 0; i < count; i++) {
+      if (format.validity.RowIsValid(format.sel->get_index(i))) continue;
+      without[i] = any = true;
+    }
+  }
+  return any;
+}
+
+Arrangement::Arrangement(std::shared_ptr<Session> session, std::vector<ExpressionPtr> keys,
+                         RowTypes types, bool append_only)
+    : Operator("index", std::move(types), append_only),
+
+      rows_go_(!append_only) {
+  if (keys.empty()) {
+    heads_.Reserve(1);
+    return;
+  }
+  for (auto& key : keys) key_types_.push_back(TypeOf(key));
+  evaluator_ = std::make_unique<Evaluator>(std::move(session), std::move(keys));
+  table_ = KeyTable::Make(key_types_);
+  keys_.InitializeEmpty(DuckTypes(key_types_));
+  some_keys_.InitializeEmpty(DuckTypes(key_types_));
+}
+
+void Arrangement::OutputsChanged() {
+  Operator::OutputsChanged();
+  if (!inputs.empty()) inputs[0]->OutputsChanged();  // which tells our readers
+}
+
+void Arrangement::Push(size_t, duckdb::DataChunk& rows, const int64_t* weights) {
+  ResolveKeys(rows, [&](duckdb::idx_t row, const ExpressionFailed& why) {
+    Reject(inputs[0]->TextOf(rows, row), weights ? weights[row] : 1, why);
+  });
+  auto* refs = this->rows().refs();
+  for (duckdb::idx_t i = 0; i < rows.size(); i++) {
+    if (slots_[i] != kNoSlot && this->rows().is_new(i)) Link(refs[i], slots_[i]);
+  }
+  CountOut(rows.size());
+}
+
+// Fills keys_ and slots_.  Rows on which a key fails are errors and have none.
+template <class OnFailure>
+void Arrangement::ResolveKeys(duckdb::DataChunk& rows, OnFailure on_failure) {
+  auto count = rows.size();
+  keys_.SetCardinality(count);
+  std::fill_n(slots_, count, 0);
+  if (!table_) return;
+  bool any_failed = false;
+  try {
+    auto& values = evaluator_->Run(rows);
+    for (size_t c = 0; c < key_types_.size(); c++) keys_.data[c].Reference(values.data[c]);
+  } catch (const ExpressionFailed&) {
+    any_failed = true;
+    failed_.assign(count, false);
+    parts_.Destroy();
+    parts_.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(key_types_));
+    EvaluateParts(rows, 0, on_failure);
+    for (size_t c = 0; c < key_types_.size(); c++) keys_.data[c].Reference(parts_.data[c]);
+  }
+  if (!any_failed) {
+    table_->Resolve(keys_, slots_);
+  } else {
+    duckdb::SelectionVector with(count);
+    duckdb::idx_t some = 0;
+    for (duckdb::idx_t i = 0; i < count; i++) {
+      if (!failed_[i]) with.set_index(some++, i);
+    }
+    std::fill_n(slots_, count, kNoSlot);
+    for (size_t c = 0; c < key_types_.size(); c++) {
+      some_keys_.data[c].Slice(keys_.data[c], with, some);
+    }
+    some_keys_.SetCardinality(some);
+    uint32_t found[STANDARD_VECTOR_SIZE];
+    if (some > 0) table_->Resolve(some_keys_, found);
+    for (duckdb::idx_t i = 0; i < some; i++) slots_[with.get_index(i)] = found[i];
+  }
+  heads_.Reserve(table_->Slots());
+}
+
+// Halves what failed until the rows that do stand alone; they go from `first` on into parts_.
+template <class OnFailure>
+void Arrangement::EvaluateParts(duckdb::DataChunk& rows, duckdb::idx_t first,
+                                OnFailure& on_failure) {
+  auto count = rows.size();
+  try {
+    auto& values = evaluator_->Run(rows);
+    for (size_t c = 0; c < key_types_.size(); c++) {
+      duckdb::VectorOperations::Copy(values.data[c], parts_.data[c], count, 0, first);
+    }
+  } catch (const ExpressionFailed& why) {
+    if (count == 1) {
+      for (auto& column : parts_.data) duckdb::FlatVector::SetNull(column, first, true);
+      failed_[first] = true;
+      return on_failure(first, why);
+    }
+    duckdb::DataChunk part;
+    part.InitializeEmpty(rows.GetTypes());
+    duckdb::idx_t half = count / 2;
+    for (duckdb::idx_t start : {duckdb::idx_t{0}, half}) {
+      duckdb::idx_t size = start == 0 ? half : count - half;
+      duckdb::SelectionVector chosen(size);
+      for (duckdb::idx_t i = 0; i < size; i++) chosen.set_index(i, start + i);
+      part.Reference(rows);
+      part.Slice(chosen, size);
+      EvaluateParts(part, first + start, on_failure);
+    }
+  }
+}
+
+void Arrangement::Link(RowRef ref, uint32_t slot) {
+  auto& store = rows().store();
+  size_t number = store.NumberOf(ref);
+  if (number >= next_.size()) {
+    next_.Reserve(store.Numbers());
+    if (rows_go_) previous_.Reserve(store.Numbers());
+  }
+  RowRef head = heads_[slot];
+  next_[number] = head;
+  if (rows_go_) {
+    previous_[number] = kNoRow;
+    if (head != kNoRow) previous_[store.NumberOf(head)] = ref;
+  }
+  heads_[slot] = ref;
+  linked_++;
+  keys_there_ += head == kNoRow;
+}
+
+void Arrangement::Unlink(RowRef ref, uint32_t slot) {
+  auto& store = rows().store();
+  size_t number = store.NumberOf(ref);
+  RowRef next = next_[number], previous = previous_[number];
+  if (previous != kNoRow) {
+    next_[store.NumberOf(previous)] = next;
+  } else {
+    heads_[slot] = next;
+  }
+  if (next != kNoRow) previous_[store.NumberOf(next)] = previous;
+  linked_--;
+  if (heads_[slot] != kNoRow) return;
+  keys_there_--;
+  if (table_) table_->Erase(slot);
+}
+
+void Arrangement::IsGone(duckdb::idx_t row) {
+  if (slots_[row] != kNoSlot) gone_.push_back({rows().refs()[row], slots_[row]});
+}
+
+void Arrangement::Forget() {
+  std::sort(gone_.begin(), gone_.end());
+  gone_.erase(std::unique(gone_.begin(), gone_.end()), gone_.end());
+  for (auto& [ref, slot] : gone_) {
+    if (rows().WeightOf(ref) == 0) Unlink(ref, slot);
+  }
+  gone_.clear();
+}
+
+void Arrangement::Find(duckdb::DataChunk& keys, uint32_t* slots) const {
+  if (table_) {
+    table_->Find(keys, slots);
+  } else {
+    std::fill_n(slots, keys.size(), 0);
+  }
+}
+
+void Arrangement::Keys(const uint32_t* slots, size_t count, duckdb::DataChunk& keys) const {
+  if (table_) table_->Keys(slots, count, keys);
+  keys.SetCardinality(count);
+}
+
+// Of the rows that are there, when they are others than before.
+void Arrangement::Rebuild() {
+  heads_.Clear();
+  next_.Clear();
+  previous_.Clear();
+  gone_.clear();
+  linked_ = keys_there_ = 0;
+  if (table_) table_ = KeyTable::Make(key_types_);
+  heads_.Reserve(1);
+  duckdb::DataChunk chunk;
+  chunk.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(types()));
+  std::vector<RowRef> refs;
+  auto link = [&] {
+    if (refs.empty()) return;
+    chunk.Reset();
+    rows().store().Gather(refs.data(), refs.size(), chunk, 0);
+    chunk.SetCardinality(refs.size());
+    ResolveKeys(chunk, [](duckdb::idx_t, const ExpressionFailed&) {});  // is known to have failed
+    for (size_t i = 0; i < refs.size(); i++) {
+      if (slots_[i] != kNoSlot) Link(refs[i], slots_[i]);
+    }
+    refs.clear();
+  };
+  rows().store().ForEach([&](RowRef ref) {
+    if (rows().WeightOf(ref) == 0) return;
+    refs.push_back(ref);
+    if (refs.size() == STANDARD_VECTOR_SIZE) link();
+  });
+  link();
+}
+
+double Arrangement::RowsByKey() const {
+  return keys_there_ ? static_cast<double>(linked_) / static_cast<double>(keys_there_) : 1;
+}
+
+size_t Arrangement::StateBytes() const {
+  return (table_ ? table_->Bytes() : 0) + heads_.Bytes() + next_.Bytes() + previous_.Bytes() +
+         gone_.capacity() * sizeof(Gone);
+}
+
+}  // namespace weir

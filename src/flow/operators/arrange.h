@@ -1,0 +1,91 @@
+// An index of kept rows by key ("index" in EXPLAIN; an arrangement, as differential dataflow calls
+// it): what joins look up partners in.  All joins that need the same rows by the same key share it.
+//
+// It holds no rows: a list by key through 4-byte places beside the rows (rows.h).  NULL is a value
+// like any: it is for the join to know what it equals.  An index is told of a chunk before its
+// readers are, and has the chunk's keys ready for them.
+//
+// An index may forget rows before they go, as when a watermark proves that nobody will ask for them
+// again: Forget is where rows leave their lists.
+//
+// Cost of a change: a look-up by key.  State: the keys, and a place or two a row.
+#pragma once
+
+#include "duck/evaluator.h"
+#include "flow/key_table.h"
+#include "flow/operators/rows.h"
+#include "flow/paged_array.h"
+
+namespace weir {
+
+inline constexpr uint32_t kNoSlot =
+    KeyTable::kNone;  // of a row without a key, or a key without rows
+
+// Marks the rows whose key has a NULL that equals nothing; false: there are none.
+bool FindWithoutKey(duckdb::DataChunk& keys, duckdb::idx_t count,
+                    const std::vector<bool>& null_is_value, std::vector<uint8_t>& without);
+
+class Arrangement : public Operator {
+ public:
+  // Without keys all rows are under one.
+  Arrangement(std::shared_ptr<Session> session, std::vector<ExpressionPtr> keys, RowTypes types,
+              bool append_only);
+
+  void Push(size_t port, duckdb::DataChunk& rows, const int64_t* weights) override;
+  void OutputsChanged() override;
+  bool HasState() const override { return true; }
+  size_t StateBytes() const override;
+  void Load(StateReader& reader) override { Rebuild(); }  // the rows tell everything
+  void InputsReplaced() override { Rebuild(); }
+
+  // What kept rows call: row `row` of the chunk at hand is there no more, unless it comes back
+  // before Forget, which takes such rows from their lists.
+  void IsGone(duckdb::idx_t row);
+  void Forget();
+
+  // Of the chunk at hand: the rows' keys, and the slot of each; kNoSlot where the key has failed.
+  duckdb::DataChunk& keys() const { return keys_; }
+  const uint32_t* slots() const { return slots_; }
+
+  // Look-ups, at any time.
+  InputRows& rows() const { return static_cast<InputRows&>(*inputs[0]); }
+  const RowTypes& key_types() const { return key_types_; }
+  void Find(duckdb::DataChunk& keys, uint32_t* slots) const;
+  RowRef First(uint32_t slot) const { return heads_[slot]; }
+  RowRef Next(RowRef ref) const { return next_[rows().store().NumberOf(ref)]; }
+  size_t Slots() const { return table_ ? table_->Slots() : 1; }
+  double RowsByKey() const;  // on average; 1 while there are none
+  // Writes the keys of slots into rows 0, 1, ... of `keys`.
+  void Keys(const uint32_t* slots, size_t count, duckdb::DataChunk& keys) const;
+
+ private:
+  struct Gone {
+    RowRef ref;
+    uint32_t slot;
+    auto operator<=>(const Gone&) const = default;
+  };
+  template <class OnFailure>
+  void ResolveKeys(duckdb::DataChunk& rows, OnFailure on_failure);
+  template <class OnFailure>
+  void EvaluateParts(duckdb::DataChunk& rows, duckdb::idx_t first, OnFailure& on_failure);
+  void Link(RowRef ref, uint32_t slot);
+  void Unlink(RowRef ref, uint32_t slot);
+  void Rebuild();
+
+  RowTypes key_types_;
+  bool rows_go_;
+  std::unique_ptr<Evaluator> evaluator_;  // null: no keys
+  std::unique_ptr<KeyTable> table_;       // null: no keys, everything is in slot 0
+  PagedArray<RowRef> heads_;              // by slot
+  PagedArray<RowRef> next_, previous_;    // by the row's number; previous_ where rows go
+  size_t linked_ = 0, keys_there_ = 0;    // rows in lists, and lists
+  std::vector<Gone> gone_;                // rows whose weight came to 0 in this step
+
+  // Of the chunk at hand.
+  mutable duckdb::DataChunk keys_;
+  duckdb::DataChunk some_keys_, parts_;
+  uint32_t slots_[STANDARD_VECTOR_SIZE];
+  std::vector<uint8_t> failed_;
+};
+
+}  // namespace weir

@@ -1,0 +1,204 @@
+// Joins with a condition beside the keys that say of each row whether it has a partner (outer,
+// semi, anti, mark, single).
+//
+// Each row of such a side counts its partners, and for a mark the pairs of which the condition is
+// NULL: in notes beside the index, which therefore is the join's own (arrange.h).  What the counts
+// say is looked at when the step ends, for the rows that changed, so that what is replaced within a
+// step is not seen as gone.
+//
+// Cost: by changes and the pairs with equal keys.  State: 12 bytes a row of such a side.
+#include "flow/operators/join_keys.h"
+#include "flow/operators/join_pairs.h"
+#include "flow/operators/join_traits.h"
+#include "flow/operators/joins.h"
+#include "flow/operators/row_display.h"
+
+namespace weir {
+namespace {
+
+class MatchingJoin : public Operator {
+ public:
+  MatchingJoin(const SessionPtr& session, const JoinSpec& spec, RowTypes types, bool append_only)
+      : Operator("join", std::move(types), append_only),
+        traits_(JoinTraits::Of(spec.kind)),
+        keys_(KeyTypes(spec), spec.null_is_value),
+        pairs_(session, spec),
+        out_(this->types(), spec.left.size(), traits_.pairs ? spec.right.size() : 0),
+        display_(out_, traits_.mark) {
+    if (traits_.pairs) {
+      pairs_.take = [this](duckdb::DataChunk& rows, const int64_t* weights) {
+        Emit(rows, weights);
+      };
+    }
+    pairs_.match = [this](duckdb::idx_t row, RowRef partner, bool known) {
+      CountMatch(row, partner, known);
+    };
+    pairs_.fail = [this](std::string pair, int64_t weight, const ExpressionFailed& why) {
+      Reject(std::move(pair), weight, why);
+    };
+    SayAllWithAll(*this, spec);
+  }
+
+  void Push(size_t port, duckdb::DataChunk& rows, const int64_t* weights) override {
+    side_ = static_cast<int>(port);
+    weights_ = weights;
+    auto& own = IndexAt(side_);
+    keys_.Resolve(own, rows.size(), [&](duckdb::DataChunk& keys, uint32_t* slots) {
+      IndexAt(1 - side_).Find(keys, slots);
+    });
+    ShowWithoutKey(own, rows, weights);
+    matches_.assign(rows.size(), 0);
+    unknowns_.assign(rows.size(), 0);
+    pairs_.Make(side_, rows, weights, keys_.other(), IndexAt(1 - side_), false);
+    if (!traits_.tracked(side_)) return;
+    for (duckdb::idx_t i = 0; i < rows.size(); i++) {
+      if (keys_.own()[i] == kNoSlot) continue;
+      auto& note = Touch(side_, own.rows().refs()[i]);
+      note.matches = matches_[i];
+      note.unknowns = unknowns_[i];
+    }
+  }
+
+  void Flush() override {
+    auto emit = [&](duckdb::DataChunk& rows, const int64_t* weights) { Emit(rows, weights); };
+    for (int side : {0, 1}) {
+      auto& rows = IndexAt(side).rows();
+      for (auto& before : touched_[side]) {
+        auto& note = NoteOf(side, before.ref);
+        note.touched = false;
+        int64_t weight = rows.WeightOf(before.ref);
+        Shown was = ShownAs(side, before.matches, before.unknowns);
+        Shown is = ShownAs(side, note.matches, note.unknowns);
+        bool same = was == is;
+        display_.Show(side, rows.store(), before.ref, was, same ? 0 : -before.weight, emit);
+        display_.Show(side, rows.store(), before.ref, is, weight - (same ? before.weight : 0),
+                      emit);
+        if (traits_.single && side == 0 && weight > 0 && note.matches > 1) throw Crowd();
+      }
+      touched_[side].clear();
+    }
+    display_.Flush(emit);
+  }
+
+  bool HasState() const override { return true; }
+  size_t StateBytes() const override {
+    size_t bytes = 0;
+    for (int side : {0, 1}) {
+      bytes += notes_[side].Bytes() + touched_[side].capacity() * sizeof(Touched);
+    }
+    return bytes;
+  }
+  void Save(StateWriter& writer) const override {
+    for (int side : {0, 1}) {
+      if (!traits_.tracked(side)) continue;
+      auto& rows = IndexAt(side).rows();
+      rows.store().ForEach([&](RowRef ref) {
+        if (rows.WeightOf(ref) == 0) return;
+        size_t number = rows.store().NumberOf(ref);
+        Note note = number < notes_[side].size() ? notes_[side][number] : Note();
+        writer.Put(note.matches);
+        writer.Put(note.unknowns);
+      });
+    }
+  }
+  void Load(StateReader& reader) override {
+    for (int side : {0, 1}) {
+      if (!traits_.tracked(side)) continue;
+      IndexAt(side).rows().store().ForEach([&](RowRef ref) {
+        auto& note = NoteOf(side, ref);
+        note.matches = reader.Get<int32_t>();
+        note.unknowns = reader.Get<int32_t>();
+      });
+    }
+  }
+
+ private:
+  struct Note {
+    int32_t matches = 0, unknowns = 0;
+    bool touched = false;
+  };
+  struct Touched {
+    RowRef ref;
+    int32_t matches, unknowns;  // before the step, as the next
+    int64_t weight;
+  };
+
+  Arrangement& IndexAt(int side) const { return static_cast<Arrangement&>(*inputs[side]); }
+
+  Note& NoteOf(int side, RowRef ref) {
+    auto& store = IndexAt(side).rows().store();
+    size_t number = store.NumberOf(ref);
+    if (number >= notes_[side].size()) notes_[side].Reserve(store.Numbers());
+    return notes_[side][number];
+  }
+
+  // Before a row or its counts change.
+  Note& Touch(int side, RowRef ref) {
+    auto& note = NoteOf(side, ref);
+    if (note.touched) return note;
+    int64_t weight = IndexAt(side).rows().WeightOf(ref);
+    if (weight == 0) note = Note();  // of a row that stood here before
+    touched_[side].push_back({ref, note.matches, note.unknowns, weight});
+    note.touched = true;
+    return note;
+  }
+
+  // Rows that can have no partner are shown or not at once; they are not counted.
+  void ShowWithoutKey(Arrangement& own, duckdb::DataChunk& rows, const int64_t* weights) {
+    if (!keys_.any_without() || !traits_.alone[side_]) return;
+    duckdb::SelectionVector alone(rows.size());
+    duckdb::idx_t count = 0;
+    int64_t alone_weights[STANDARD_VECTOR_SIZE];
+    for (duckdb::idx_t i = 0; i < rows.size(); i++) {
+      if (!keys_.is_without(i) || own.slots()[i] == kNoSlot) continue;
+      alone_weights[count] = weights ? weights[i] : 1;
+      alone.set_index(count++, i);
+    }
+    auto emit = [&](duckdb::DataChunk& chunk, const int64_t* w) { Emit(chunk, w); };
+    out_.ShowAlone(side_, rows, alone, count, alone_weights, emit);
+  }
+
+  // A pair for which the condition holds, or of which it is NULL, on both sides that count.
+  void CountMatch(duckdb::idx_t row, RowRef partner, bool known) {
+    int other = 1 - side_;
+    if (traits_.tracked(side_)) {
+      auto weight = static_cast<int32_t>(IndexAt(other).rows().WeightOf(partner));
+      (known ? matches_ : unknowns_)[row] += weight;
+    }
+    if (traits_.tracked(other)) {
+      auto& note = Touch(other, partner);
+      (known ? note.matches : note.unknowns) += static_cast<int32_t>(weights_ ? weights_[row] : 1);
+    }
+  }
+
+  Shown ShownAs(int side, int32_t matches, int32_t unknowns) const {
+    if (traits_.mark) {
+      return matches > 0 ? Shown::kTrue : unknowns > 0 ? Shown::kUnknown : Shown::kFalse;
+    }
+    bool shown = matches > 0 ? traits_.partnered[side] : traits_.alone[side];
+    return shown ? Shown::kPlain : Shown::kNot;
+  }
+
+  JoinTraits traits_;
+  JoinKeys keys_;
+  JoinPairs pairs_;
+  JoinOutput out_;
+  RowDisplay display_;
+  PagedArray<Note> notes_[2];        // by the rows' numbers, of sides that count
+  std::vector<Touched> touched_[2];  // in this step
+
+  // Of the chunk at hand.
+  int side_ = 0;
+  const int64_t* weights_ = nullptr;
+
+  std::vector<int32_t> matches_, unknowns_;
+};
+
+}  // namespace
+
+std::unique_ptr<Operator> MakeMatchingJoin(const SessionPtr& session, const JoinSpec& spec,
+                                           RowTypes types, bool append_only) {
+  return std::make_unique<MatchingJoin>(session, spec, std::move(types), append_only);
+}
+
+}  // namespace weir

@@ -1,0 +1,118 @@
+#include "flow/operators/partner_keys.h"
+
+#include <algorithm>
+
+namespace weir {
+
+KeyCounts::KeyCounts(const RowTypes& key_types) {
+  if (!key_types.empty()) table_ = KeyTable::Make(key_types);
+  counts_.Reserve(1);
+}
+
+void KeyCounts::Resolve(duckdb::DataChunk& keys, uint32_t* slots) {
+  if (!table_) return void(std::fill_n(slots, keys.size(), 0));
+  table_->Resolve(keys, slots);
+  counts_.Reserve(table_->Slots());
+}
+
+void KeyCounts::Find(duckdb::DataChunk& keys, uint32_t* slots) const {
+  if (!table_) return void(std::fill_n(slots, keys.size(), 0));
+  table_->Find(keys, slots);
+}
+
+void KeyCounts::Add(uint32_t slot, int64_t weight) {
+  counts_[slot] += weight;
+  if (counts_[slot] == 0) maybe_empty_.push_back(slot);
+}
+
+void KeyCounts::Keys(const uint32_t* slots, size_t count, duckdb::DataChunk& keys) const {
+  if (table_) table_->Keys(slots, count, keys);
+  keys.SetCardinality(count);
+}
+
+void KeyCounts::ForgetEmpty() {
+  std::sort(maybe_empty_.begin(), maybe_empty_.end());
+  maybe_empty_.erase(std::unique(maybe_empty_.begin(), maybe_empty_.end()), maybe_empty_.end());
+  for (uint32_t slot : maybe_empty_) {
+    if (counts_[slot] == 0 && table_) table_->Erase(slot);
+  }
+  maybe_empty_.clear();
+}
+
+size_t KeyCounts::Bytes() const {
+  return (table_ ? table_->Bytes() : 0) + counts_.Bytes() +
+         maybe_empty_.capacity() * sizeof(uint32_t);
+}
+
+void KeyCounts::Save(StateWriter& writer) const {
+  if (table_) table_->Save(writer);
+  std::vector<int64_t> counts;
+  for (size_t slot = 0; slot < (table_ ? table_->Slots() : 1); slot++) {
+    counts.push_back(counts_[slot]);
+  }
+  writer.PutVector(counts);
+}
+
+void KeyCounts::Load(StateReader& reader) {
+  if (table_) table_->Load(reader);
+  auto counts = reader.GetVector<int64_t>();
+  counts_.Reserve(counts.size());
+  for (size_t slot = 0; slot < counts.size(); slot++) counts_[slot] = counts[slot];
+}
+
+void PartnerKeys::Find(duckdb::DataChunk& keys, uint32_t* slots) const {
+  counts_ ? counts_->Find(keys, slots) : index_->Find(keys, slots);
+}
+
+void PartnerKeys::Keys(const uint32_t* slots, size_t count, duckdb::DataChunk& keys) const {
+  counts_ ? counts_->Keys(slots, count, keys) : index_->Keys(slots, count, keys);
+}
+
+Partners PartnerKeys::Now(uint32_t slot) const {
+  if (slot == kNoSlot) return Partners::kNone;
+  int64_t rows = 0;
+  if (counts_) {
+    rows = counts_->At(slot);
+  } else {
+    for (RowRef ref = index_->First(slot); ref != kNoRow && rows < 2; ref = index_->Next(ref)) {
+      rows += index_->rows().WeightOf(ref);
+    }
+  }
+  return rows <= 0 ? Partners::kNone : rows == 1 ? Partners::kOne : Partners::kMany;
+}
+
+Partners PartnerKeys::AtStart(uint32_t slot) const {
+  bool is_touched = slot < before_.size() && before_[slot] > 0;
+  return is_touched ? static_cast<Partners>(before_[slot] - 1) : Now(slot);
+}
+
+void PartnerKeys::Touch(uint32_t slot) {
+  before_.Reserve(size_t{slot} + 1);
+  if (before_[slot] > 0) return;
+  before_[slot] = static_cast<uint8_t>(1 + static_cast<uint8_t>(Now(slot)));
+  touched_.push_back(slot);
+}
+
+void PartnerKeys::StartAnew(uint32_t slot) {
+  if (slot >= before_.size() || before_[slot] == 0) return;
+  before_[slot] = static_cast<uint8_t>(1 + static_cast<uint8_t>(Now(slot)));
+}
+
+std::vector<PartnerKeys::Change> PartnerKeys::Changes() const {
+  std::vector<Change> changes;
+  for (uint32_t slot : touched_) changes.push_back({slot, AtStart(slot), Now(slot)});
+  return changes;
+}
+
+void PartnerKeys::EndStep() {
+  for (uint32_t slot : touched_) before_[slot] = 0;
+  touched_.clear();
+  if (counts_) counts_->ForgetEmpty();
+}
+
+size_t PartnerKeys::Bytes() const {
+  return (counts_ ? counts_->Bytes() : 0) + before_.Bytes() +
+         touched_.capacity() * sizeof(uint32_t);
+}
+
+}  // namespace weir

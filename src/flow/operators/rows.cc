@@ -1,0 +1,91 @@
+#include "flow/operators/rows.h"
+
+#include <algorithm>
+
+#include "flow/operators/arrange.h"
+
+namespace weir {
+
+InputRows::InputRows(RowTypes types, bool append_only)
+    : Operator("rows", types, append_only),
+      store_(std::move(types), !append_only, RowStore::Lists::kUnlisted) {}
+
+std::string InputRows::TextOf(duckdb::DataChunk& rows, duckdb::idx_t row) const {
+  return inputs[0]->TextOf(rows, row);
+}
+
+void InputRows::Push(size_t, duckdb::DataChunk& rows, const int64_t* weights) {
+  if (is_step_over_) Forget();
+  if (!readers_are_current_) FindReaders();
+  auto& encoded = store_.Encode(rows);
+  store_.Prefetch(encoded);
+  for (duckdb::idx_t i = 0; i < rows.size(); i++) {
+    size_t before = store_.rows();
+    refs_[i] = store_.FindOrAdd(encoded[i]);
+    is_new_[i] = store_.rows() > before;
+  }
+  CountOut(rows.size());
+  for (auto& edge : outputs) HandTo(edge, rows, weights);
+  count_ = rows.size();
+  weights_ = weights;
+  change_.clear();
+  for (auto& reader : readers_) {
+    if (reader.index->failure().empty()) HandTo(reader.edge, rows, weights);
+  }
+  for (duckdb::idx_t i = 0; i < rows.size(); i++) {
+    auto& weight = store_.WeightOf(refs_[i]);
+    weight += static_cast<int32_t>(weights ? weights[i] : 1);
+    if (weight != 0) continue;
+    gone_.push_back(refs_[i]);
+    for (auto& edge : outputs) static_cast<Arrangement*>(edge.to)->IsGone(i);
+  }
+  count_ = 0;
+}
+
+// What several chunks of a step say of a row is netted when all of them are there.
+void InputRows::Forget() {
+  is_step_over_ = false;
+  if (gone_.empty()) return;
+  for (auto& edge : outputs) static_cast<Arrangement*>(edge.to)->Forget();
+  std::sort(gone_.begin(), gone_.end());
+  gone_.erase(std::unique(gone_.begin(), gone_.end()), gone_.end());
+  for (RowRef ref : gone_) {
+    if (store_.WeightOf(ref) == 0) store_.Remove(ref);
+  }
+  gone_.clear();
+}
+
+void InputRows::OutputsChanged() {
+  Operator::OutputsChanged();
+  readers_are_current_ = false;
+}
+
+void InputRows::FindReaders() {
+  readers_.clear();
+  for (auto& edge : outputs) {
+    auto* index = static_cast<Arrangement*>(edge.to);
+    for (auto& reader : index->outputs) readers_.push_back({reader, index});
+  }
+  std::sort(readers_.begin(), readers_.end(), [](const Reader& a, const Reader& b) {
+    return std::pair(a.edge.to->position, a.edge.port) <
+           std::pair(b.edge.to->position, b.edge.port);
+  });
+  readers_are_current_ = true;
+}
+
+int64_t InputRows::ChangeOf(RowRef ref) const {
+  if (change_.empty()) {
+    for (duckdb::idx_t i = 0; i < count_; i++) {
+      change_.emplace_back(refs_[i], weights_ ? weights_[i] : 1);
+    }
+    std::sort(change_.begin(), change_.end());
+  }
+  int64_t change = 0;
+  auto at = std::lower_bound(change_.begin(), change_.end(), std::pair(ref, INT64_MIN));
+  for (; at != change_.end() && at->first == ref; ++at) change += at->second;
+  return change;
+}
+
+size_t InputRows::StateBytes() const { return store_.Bytes() + gone_.capacity() * sizeof(RowRef); }
+
+}  // namespace weir

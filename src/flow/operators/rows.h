@@ -1,0 +1,69 @@
+// The rows of an input, kept once for all indexes over them ("rows" in EXPLAIN).
+//
+// A chunk of changes goes its way in one go: rows get their places, with weight 0 where they are
+// new; every index (arrange.h) looks up their keys and links them; all readers of the indexes are
+// told, in the order of the circuit; then only are the weights changed.  So when a reader hears of
+// a change of one input, another input stands where the last chunk left it that the reader has
+// heard of, however joins lie above one another: were a chunk of it under way, the reader would be
+// above one of those who are being told, and so told later itself.  That is the product rule of
+// changes (DBSP, section 4) for any number of inputs.  A reader that looks into the same rows from
+// several ports asks for weights with the change at hand or without it.
+//
+// Rows whose weight is 0 at the end of a step go with the first chunk of the next one: until then
+// readers that settle things in Flush still find them.
+//
+// Cost of a change: a copy; where rows go, a look-up by the whole row.  State: the rows.
+#pragma once
+
+#include "flow/operator.h"
+#include "flow/row_store.h"
+
+namespace weir {
+
+class Arrangement;
+
+class InputRows : public Operator {
+ public:
+  InputRows(RowTypes types, bool append_only);
+
+  void Push(size_t port, duckdb::DataChunk& rows, const int64_t* weights) override;
+  void Flush() override { is_step_over_ = true; }
+  void OutputsChanged() override;
+  bool HasState() const override { return true; }
+  std::vector<RowStore*> RowStores() override { return {&store_}; }
+  size_t StateBytes() const override;
+  void Save(StateWriter& writer) const override { store_.Save(writer); }
+  void Load(StateReader& reader) override { store_.Load(reader); }
+  std::string TextOf(duckdb::DataChunk& rows, duckdb::idx_t row) const override;
+
+  const RowStore& store() const { return store_; }
+  // Of the chunk at hand: each row's place, and whether it came into it with this chunk.
+  const RowRef* refs() const { return refs_; }
+  bool is_new(duckdb::idx_t row) const { return is_new_[row]; }
+  // How often a row is there, without the chunk at hand or with it.
+  int64_t WeightOf(RowRef ref, bool with_change = false) const {
+    return store_.WeightOf(ref) + (with_change ? ChangeOf(ref) : 0);
+  }
+
+ private:
+  struct Reader {
+    Edge edge;
+    const Arrangement* index;
+  };
+  void FindReaders();
+  void Forget();
+  int64_t ChangeOf(RowRef ref) const;
+
+  RowStore store_;
+  std::vector<Reader> readers_;
+  bool readers_are_current_ = false, is_step_over_ = false;
+  std::vector<RowRef> gone_;  // whose weight came to 0 in this step
+
+  RowRef refs_[STANDARD_VECTOR_SIZE];
+  bool is_new_[STANDARD_VECTOR_SIZE];
+  duckdb::idx_t count_ = 0;  // of the chunk at hand
+  const int64_t* weights_ = nullptr;
+  mutable std::vector<std::pair<RowRef, int64_t>> change_;  // in order; made when asked for
+};
+
+}  // namespace weir
