@@ -75,7 +75,7 @@ class CircuitBuilder {
   Built Join(const PlanNode& node);  // builder_joins.cc
   Built JoinInput(const PlanNode& node);
   Operator* AddIndex(Operator* input, const std::vector<ExpressionPtr>& keys, std::string detail,
-                     const std::string& owner);
+                     const std::string& owner, const std::optional<Bound>& over = {});
   std::optional<Built> DeltaJoin(const PlanNode& node);  // builder_delta_join.cc
   Built GroupTop(const PlanNode& node);
   Built Session(const PlanNode& node);
@@ -91,6 +91,8 @@ class CircuitBuilder {
   SourceOperator* AddSource(const std::string& name, const Named& named);
   // builder_event_time.cc
   Operator* Watermark(std::vector<std::string> streams);
+  std::optional<Bound> EndOfPartners(const PlanNode& join, size_t side);
+  bool RowsEnd(const PlanNode& join);
   static bool Says(const std::vector<Bound>& bounds, const Expiry& expiry,
                    const std::vector<std::string>& streams);
   static std::vector<Bound> BoundsOver(const std::vector<Bound>& bounds,

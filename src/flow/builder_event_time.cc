@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "duck/event_time_functions.h"
+#include "duck/time_order.h"
 #include "flow/builder.h"
 
 namespace weir {
@@ -68,6 +69,41 @@ bool CircuitBuilder::Says(const std::vector<Bound>& bounds, const Expiry& expiry
     return known && bound.expiry.lateness <= expiry.lateness &&
            Fingerprint(*bound.expiry.end) == end;
   });
+}
+
+// When a join has no more to ask of a row of one side, by the watermark of the other: the partners
+// to come are all later than it may be before them (interval joins).  Over the side's columns.
+std::optional<CircuitBuilder::Bound> CircuitBuilder::EndOfPartners(const PlanNode& join,
+                                                                   size_t side) {
+  auto& call = join.join;
+  // Others keep something by key or by mark that would have to go, too.
+  bool forgets = call.kind == JoinKind::kInner ||
+                 (call.condition && call.kind != JoinKind::kMark && call.kind != JoinKind::kSingle);
+  if (!forgets) return std::nullopt;
+  auto& other = *join.inputs[1 - side];
+  std::optional<Bound> soonest;
+  for (auto& order : TimesInOrder(join)) {
+    if (order.later_side != side) continue;
+    for (auto& bound : DenseBounds(Visit(other), other.types)) {
+      auto end = AsShiftedTime(bound.expiry.end);
+      if (Fingerprint(*end.time) != Fingerprint(*order.earlier)) continue;
+      Micros lateness = bound.expiry.lateness + end.shift - order.least;
+      if (soonest && soonest->expiry.lateness <= lateness) continue;
+      soonest = bound;
+      soonest->expiry = {order.later, lateness};
+    }
+  }
+  return soonest;
+}
+
+// Whether rows of a join, or of an inner join right below it, end.
+bool CircuitBuilder::RowsEnd(const PlanNode& join) {
+  if (join.kind == PlanNode::Kind::kFilter || join.kind == PlanNode::Kind::kProject) {
+    return RowsEnd(*join.inputs[0]);
+  }
+  if (join.kind != PlanNode::Kind::kJoin || join.join.kind != JoinKind::kInner) return false;
+  return EndOfPartners(join, 0) || EndOfPartners(join, 1) || RowsEnd(*join.inputs[0]) ||
+         RowsEnd(*join.inputs[1]);
 }
 
 CircuitBuilder::Built CircuitBuilder::WindowClose(const PlanNode& node) {

@@ -30,17 +30,36 @@ CircuitBuilder::Built CircuitBuilder::JoinInput(const PlanNode& node) {
 }
 
 // `owner`: whose own it is; "" when others may use it.
+// `over`: by when rows are forgotten, if ever.
 Operator* CircuitBuilder::AddIndex(Operator* input, const std::vector<ExpressionPtr>& keys,
-                                   std::string detail, const std::string& owner) {
-  bool append_only = input->append_only();
-  auto* rows = Add(std::make_unique<InputRows>(input->types(), append_only), {input}, owner, "");
+                                   std::string detail, const std::string& owner,
+                                   const std::optional<Bound>& over) {
+  Operator* rows = nullptr;
+  if (over) {
+    auto made = std::make_unique<InputRows>(input->types(), session_, over->expiry);
+    made->upkeep.Add(Upkeep::Rung::kClosedForm, "a row is forgotten once the watermark of stream " +
+                                                    over->stream +
+                                                    " says that it will meet no partner any more");
+    rows = Add(
+        std::move(made), {input, over->watermark},
+        owner + "/" + Fingerprint(*over->expiry.end) + "+" + std::to_string(over->expiry.lateness),
+        "");
+  } else {
+    rows =
+        Add(std::make_unique<InputRows>(input->types(), input->append_only()), {input}, owner, "");
+  }
+  bool rows_go = over || !input->append_only();
   std::string identity = owner + "/" + Fingerprint(keys);
-  return Add(std::make_unique<Arrangement>(session_, keys, input->types(), append_only), {rows},
+  return Add(std::make_unique<Arrangement>(session_, keys, input->types(), rows_go), {rows},
              identity, std::move(detail));
 }
 
 CircuitBuilder::Built CircuitBuilder::Join(const PlanNode& node) {
-  if (auto at_once = DeltaJoin(node)) return *at_once;
+  // A join of many inputs asks for rows as long as any of its inputs may bring a partner's partner.
+  bool rows_end = RowsEnd(node);
+  if (!rows_end) {
+    if (auto at_once = DeltaJoin(node)) return *at_once;
+  }
   auto& call = node.join;
   Built left = JoinInput(*node.inputs[0]), right = JoinInput(*node.inputs[1]);
   std::vector<Operator*> inputs{left.op, right.op};
@@ -86,8 +105,13 @@ CircuitBuilder::Built CircuitBuilder::Join(const PlanNode& node) {
     auto& keys = side == 0 ? spec.left_keys : spec.right_keys;
     std::string detail;
     for (auto& key : keys) detail += (detail.empty() ? "by " : ", ") + Describe(key);
+    std::optional<Bound> over;
+    if (spec.append_only[side]) over = EndOfPartners(node, static_cast<size_t>(side));
+    if (over)
+      over->expiry.end = moved({over->expiry.end}, side ? right.columns : left.columns,
+                               side ? right_width : left_width)[0];
     inputs[side] = AddIndex(inputs[side], keys, detail.empty() ? "of all rows" : detail,
-                            is_own ? fmt::format("{:016x} {}", owner, side) : "");
+                            is_own ? fmt::format("{:016x} {}", owner, side) : "", over);
   }
   auto* op = Add(MakeJoin(session_, spec), std::move(inputs), identity, Describe(node));
   return {op, columns};

@@ -95,6 +95,28 @@ class RowStore {
     }
   }
 
+  // The same with the rows as chunks; those of weight 0 are left out.
+  template <class Rows>
+  void ForEachChunk(Rows take) const {
+    duckdb::DataChunk chunk;
+    chunk.Initialize(duckdb::Allocator::DefaultAllocator(), {types().begin(), types().end()});
+    std::vector<RowRef> refs;
+    auto hand_over = [&] {
+      if (refs.empty()) return;
+      chunk.Reset();
+      Gather(refs.data(), refs.size(), chunk, 0);
+      chunk.SetCardinality(refs.size());
+      take(chunk, refs.data());
+      refs.clear();
+    };
+    ForEach([&](RowRef ref) {
+      if (WeightOf(ref) == 0) return;
+      refs.push_back(ref);
+      if (refs.size() == STANDARD_VECTOR_SIZE) hand_over();
+    });
+    hand_over();
+  }
+
   // Writes rows into columns [first_column, ...) of `out`, from its row 0 on.  Texts point into
   // the store: they are valid until their row is removed.
   void Gather(const RowRef* refs, duckdb::idx_t count, duckdb::DataChunk& out,

@@ -50,6 +50,23 @@ std::optional<std::string> LengthOf(const std::string& unit) {
   return "INTERVAL '" + found->second + "'";
 }
 
+// Whether an expression says something of a row of the stream called `alias` alone, and not of rows
+// around a subquery, or in one.
+bool IsAbout(const ParsedExpression& expression, const Stream& stream, const std::string& alias) {
+  if (expression.GetExpressionClass() == ExpressionClass::SUBQUERY) return false;
+  if (expression.GetExpressionClass() == ExpressionClass::COLUMN_REF) {
+    auto& names = expression.Cast<duckdb::ColumnRefExpression>().column_names;
+    bool is_qualified = names.size() > 1 && StringUtil::CIEquals(names[0], alias);
+    auto& column = names[is_qualified ? 1 : 0];
+    return stream.Find(column) || column == "_offset" || column == "_arrival_time";
+  }
+  bool all = true;
+  duckdb::ParsedExpressionIterator::EnumerateChildren(
+      expression,
+      [&](const ParsedExpression& child) { all = all && IsAbout(child, stream, alias); });
+  return all;
+}
+
 // A window written by hand over the watermark's column of the stream called `alias`.
 class WindowReader {
  public:
@@ -182,7 +199,10 @@ struct GroupedWindows::Places {
     use.from_where = QuotedName(stream->name);
     if (alone) {
       if (!table.alias.empty()) use.from_where += " AS " + QuotedName(table.alias);
-      if (node.where_clause) use.from_where += " WHERE " + node.where_clause->ToString();
+      auto& name = table.alias.empty() ? table.table_name : table.alias;
+      if (node.where_clause && IsAbout(*node.where_clause, *stream, name)) {
+        use.from_where += " WHERE " + node.where_clause->ToString();
+      }
     }
     uses.push_back(std::move(use));
     refs.push_back(&ref);

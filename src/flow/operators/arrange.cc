@@ -24,10 +24,8 @@ bool FindWithoutKey(duckdb::DataChunk& keys, duckdb::idx_t count,
 }
 
 Arrangement::Arrangement(std::shared_ptr<Session> session, std::vector<ExpressionPtr> keys,
-                         RowTypes types, bool append_only)
-    : Operator("index", std::move(types), append_only),
-
-      rows_go_(!append_only) {
+                         RowTypes types, bool rows_go)
+    : Operator("index", std::move(types), !rows_go), rows_go_(rows_go) {
   if (keys.empty()) {
     heads_.Reserve(1);
     return;
@@ -171,6 +169,21 @@ void Arrangement::Forget() {
   gone_.clear();
 }
 
+void Arrangement::Forget(const std::vector<RowRef>& refs) {
+  duckdb::DataChunk chunk;
+  chunk.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(types()));
+  for (size_t done = 0; done < refs.size(); done += STANDARD_VECTOR_SIZE) {
+    size_t some = std::min<size_t>(STANDARD_VECTOR_SIZE, refs.size() - done);
+    chunk.Reset();
+    rows().store().Gather(&refs[done], some, chunk, 0);
+    chunk.SetCardinality(some);
+    ResolveKeys(chunk, [](duckdb::idx_t, const ExpressionFailed&) {});  // is known to have failed
+    for (size_t i = 0; i < some; i++) {
+      if (slots_[i] != kNoSlot) Unlink(refs[done + i], slots_[i]);
+    }
+  }
+}
+
 void Arrangement::Find(duckdb::DataChunk& keys, uint32_t* slots) const {
   if (table_) {
     table_->Find(keys, slots);
@@ -193,26 +206,12 @@ void Arrangement::Rebuild() {
   linked_ = keys_there_ = 0;
   if (table_) table_ = KeyTable::Make(key_types_);
   heads_.Reserve(1);
-  duckdb::DataChunk chunk;
-  chunk.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(types()));
-  std::vector<RowRef> refs;
-  auto link = [&] {
-    if (refs.empty()) return;
-    chunk.Reset();
-    rows().store().Gather(refs.data(), refs.size(), chunk, 0);
-    chunk.SetCardinality(refs.size());
+  rows().store().ForEachChunk([&](duckdb::DataChunk& chunk, const RowRef* refs) {
     ResolveKeys(chunk, [](duckdb::idx_t, const ExpressionFailed&) {});  // is known to have failed
-    for (size_t i = 0; i < refs.size(); i++) {
+    for (duckdb::idx_t i = 0; i < chunk.size(); i++) {
       if (slots_[i] != kNoSlot) Link(refs[i], slots_[i]);
     }
-    refs.clear();
-  };
-  rows().store().ForEach([&](RowRef ref) {
-    if (rows().WeightOf(ref) == 0) return;
-    refs.push_back(ref);
-    if (refs.size() == STANDARD_VECTOR_SIZE) link();
   });
-  link();
 }
 
 double Arrangement::RowsByKey() const {

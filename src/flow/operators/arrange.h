@@ -28,8 +28,9 @@ bool FindWithoutKey(duckdb::DataChunk& keys, duckdb::idx_t count,
 class Arrangement : public Operator {
  public:
   // Without keys all rows are under one.
+  // `rows_go`: from the index, be it as a change or because they have ended.
   Arrangement(std::shared_ptr<Session> session, std::vector<ExpressionPtr> keys, RowTypes types,
-              bool append_only);
+              bool rows_go);
 
   void Push(size_t port, duckdb::DataChunk& rows, const int64_t* weights) override;
   void OutputsChanged() override;
@@ -42,6 +43,8 @@ class Arrangement : public Operator {
   // before Forget, which takes such rows from their lists.
   void IsGone(duckdb::idx_t row);
   void Forget();
+  // Takes rows that are there from their lists; between two chunks.
+  void Forget(const std::vector<RowRef>& refs);
 
   // Of the chunk at hand: the rows' keys, and the slot of each; kNoSlot where the key has failed.
   duckdb::DataChunk& keys() const { return keys_; }

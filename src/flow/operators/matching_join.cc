@@ -160,6 +160,7 @@ class MatchingJoin : public Operator {
 
   // A pair for which the condition holds, or of which it is NULL, on both sides that count.
   void CountMatch(duckdb::idx_t row, RowRef partner, bool known) {
+    if (!known && !traits_.mark) return;  // no partner; it may have ended, too
     int other = 1 - side_;
     if (traits_.tracked(side_)) {
       auto weight = static_cast<int32_t>(IndexAt(other).rows().WeightOf(partner));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "duckdb/common/types/timestamp.hpp"
 #include "flow/operators/arrange.h"
 
 namespace weir {
@@ -9,6 +10,18 @@ namespace weir {
 InputRows::InputRows(RowTypes types, bool append_only)
     : Operator("rows", types, append_only),
       store_(std::move(types), !append_only, RowStore::Lists::kUnlisted) {}
+
+InputRows::InputRows(RowTypes types, const SessionPtr& session, const Expiry& expiry)
+    : InputRows(std::move(types), true) {
+  store_.ExpectRemovals();
+  end_ = std::make_unique<Evaluator>(session, std::vector{expiry.end});
+  lateness_ = expiry.lateness;
+}
+
+void InputRows::Flush() {
+  is_step_over_ = true;
+  if (end_) watermark_ = static_cast<WatermarkOperator*>(inputs[1])->Current();
+}
 
 std::string InputRows::TextOf(duckdb::DataChunk& rows, duckdb::idx_t row) const {
   return inputs[0]->TextOf(rows, row);
@@ -24,6 +37,7 @@ void InputRows::Push(size_t, duckdb::DataChunk& rows, const int64_t* weights) {
     refs_[i] = store_.FindOrAdd(encoded[i]);
     is_new_[i] = store_.rows() > before;
   }
+  if (end_) NoteEnds(rows, refs_);
   CountOut(rows.size());
   for (auto& edge : outputs) HandTo(edge, rows, weights);
   count_ = rows.size();
@@ -45,6 +59,7 @@ void InputRows::Push(size_t, duckdb::DataChunk& rows, const int64_t* weights) {
 // What several chunks of a step say of a row is netted when all of them are there.
 void InputRows::Forget() {
   is_step_over_ = false;
+  if (end_) ForgetThoseOver();
   if (gone_.empty()) return;
   for (auto& edge : outputs) static_cast<Arrangement*>(edge.to)->Forget();
   std::sort(gone_.begin(), gone_.end());
@@ -53,6 +68,40 @@ void InputRows::Forget() {
     if (store_.WeightOf(ref) == 0) store_.Remove(ref);
   }
   gone_.clear();
+}
+
+// Rows without an end, or one that is infinite, stay.
+void InputRows::NoteEnds(duckdb::DataChunk& rows, const RowRef* refs) {
+  duckdb::UnifiedVectorFormat format;
+  end_->Run(rows).data[0].ToUnifiedFormat(rows.size(), format);
+  auto* ends = duckdb::UnifiedVectorFormat::GetDataUnsafe<Micros>(format);
+  for (duckdb::idx_t i = 0; i < rows.size(); i++) {
+    auto at = format.sel->get_index(i);
+    bool is_end = format.validity.RowIsValid(at) &&
+                  duckdb::Timestamp::IsFinite(duckdb::timestamp_t(ends[at]));
+    if (!is_end) continue;
+    ends_.push_back({ends[at], refs[i]});
+    std::push_heap(ends_.begin(), ends_.end(), std::greater<>());
+  }
+}
+
+void InputRows::ForgetThoseOver() {
+  std::vector<RowRef> over;
+  while (!ends_.empty() && watermark_ && OverAt(ends_.front().end, lateness_) <= *watermark_) {
+    over.push_back(ends_.front().ref);
+    std::pop_heap(ends_.begin(), ends_.end(), std::greater<>());
+    ends_.pop_back();
+  }
+  if (over.empty()) return;
+  for (auto& edge : outputs) static_cast<Arrangement*>(edge.to)->Forget(over);
+  for (RowRef ref : over) store_.Remove(ref);
+}
+
+void InputRows::Load(StateReader& reader) {
+  store_.Load(reader);
+  ends_.clear();
+  if (!end_) return;
+  store_.ForEachChunk([&](duckdb::DataChunk& rows, const RowRef* refs) { NoteEnds(rows, refs); });
 }
 
 void InputRows::OutputsChanged() {
@@ -86,6 +135,8 @@ int64_t InputRows::ChangeOf(RowRef ref) const {
   return change;
 }
 
-size_t InputRows::StateBytes() const { return store_.Bytes() + gone_.capacity() * sizeof(RowRef); }
+size_t InputRows::StateBytes() const {
+  return store_.Bytes() + gone_.capacity() * sizeof(RowRef) + ends_.capacity() * sizeof(End);
+}
 
 }  // namespace weir

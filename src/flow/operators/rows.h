@@ -12,10 +12,18 @@
 // Rows whose weight is 0 at the end of a step go with the first chunk of the next one: until then
 // readers that settle things in Flush still find them.
 //
-// Cost of a change: a copy; where rows go, a look-up by the whole row.  State: the rows.
+// Rows that end (by a watermark) are forgotten once they are over, without a word to anybody: those
+// who look at them have no more to ask of them.  They stand in a heap by their ends.
+//
+// Cost of a change: a copy; where rows go, a look-up by the whole row.  State: the rows; 16 bytes
+// more for one that ends.
 #pragma once
 
+#include <optional>
+
+#include "duck/evaluator.h"
 #include "flow/operator.h"
+#include "flow/operators/operators.h"
 #include "flow/row_store.h"
 
 namespace weir {
@@ -25,15 +33,17 @@ class Arrangement;
 class InputRows : public Operator {
  public:
   InputRows(RowTypes types, bool append_only);
+  // Rows that only come, and end; then the second input is the watermark.
+  InputRows(RowTypes types, const SessionPtr& session, const Expiry& expiry);
 
   void Push(size_t port, duckdb::DataChunk& rows, const int64_t* weights) override;
-  void Flush() override { is_step_over_ = true; }
+  void Flush() override;
   void OutputsChanged() override;
   bool HasState() const override { return true; }
   std::vector<RowStore*> RowStores() override { return {&store_}; }
   size_t StateBytes() const override;
   void Save(StateWriter& writer) const override { store_.Save(writer); }
-  void Load(StateReader& reader) override { store_.Load(reader); }
+  void Load(StateReader& reader) override;
   std::string TextOf(duckdb::DataChunk& rows, duckdb::idx_t row) const override;
 
   const RowStore& store() const { return store_; }
@@ -50,14 +60,26 @@ class InputRows : public Operator {
     Edge edge;
     const Arrangement* index;
   };
+  struct End {
+    Micros end;
+    RowRef ref;
+    bool operator>(const End& other) const { return end > other.end; }
+  };
   void FindReaders();
   void Forget();
+  void NoteEnds(duckdb::DataChunk& rows, const RowRef* refs);
+  void ForgetThoseOver();
   int64_t ChangeOf(RowRef ref) const;
 
   RowStore store_;
   std::vector<Reader> readers_;
   bool readers_are_current_ = false, is_step_over_ = false;
   std::vector<RowRef> gone_;  // whose weight came to 0 in this step
+
+  std::unique_ptr<Evaluator> end_;  // null: rows do not end
+  Micros lateness_ = 0;
+  std::vector<End> ends_;            // a heap, the first to end on top
+  std::optional<Micros> watermark_;  // as the last step left it: nothing of it is under way
 
   RowRef refs_[STANDARD_VECTOR_SIZE];
   bool is_new_[STANDARD_VECTOR_SIZE];
