@@ -38,7 +38,7 @@ struct ClockPredicate {
   ExpressionPtr row;
   Comparison comparison;
   ExpressionPtr clock;
-  duckdb::LogicalType type;      // of both sides
+  duckdb::LogicalType type;  // of both sides
   // By how much `clock` may go back as time goes on; null: nobody knows.
   std::optional<Micros> goes_back;
   // Set when the predicate may be decided on a rounding of `row` that has few values (the month of

@@ -12,10 +12,7 @@
 #include "duckdb/planner/expression/bound_unnest_expression.hpp"
 
 namespace weir {
-namespace {
-
-
-}  // namespace
+namespace {}  // namespace
 
 NodePtr Translator::Get(duckdb::LogicalGet& get) {
   auto scan = AsSourceScan(get);
