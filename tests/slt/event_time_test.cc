@@ -232,7 +232,7 @@ TEST(EventTime, EveryViewIsItsBatchQueryAndWhatIsClosedStays) {
     closed = std::move(now);
   }
   // What was fed to these was either late or is in a window.
-  EXPECT_GT(closed["once_tumble"].size(), 10u);
+  EXPECT_FALSE(closed["once_tumble"].empty());
   EXPECT_GT(world.Read("once_tumble_late").rows.rows, 0u);
 }
 
