@@ -161,7 +161,7 @@ class Figures(unittest.TestCase):
         self.assertRegex(metrics, r'weir_operator_state_bytes\{id="\w{16}",operator="aggregate",views="big"\} \d{6}')
 
         text = self.server.run("top", "--url", self.server.url, "--once").stdout
-        self.assertRegex(text, r"VIEW +STATUS +KEPT BY +ROWS +IN/S")
+        self.assertRegex(text, r"VIEW +STATUS +KEPT BY +ROWS +FAILED +IN/S")
         self.assertRegex(text, r"big +live +closed form +20\.0 k")
         self.assertNotIn("\x1b", text)
 
