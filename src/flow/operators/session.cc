@@ -292,11 +292,12 @@ class Sessions : public Operator {
     if (i + 12 < touched_.size()) __builtin_prefetch(&keys_of_[touched_[i + 12]]);
     if (i + 8 < touched_.size()) {
       auto& key = keys_of_[touched_[i + 8]];
-      __builtin_prefetch(key.sessions.data() + key.sessions.size() - 1);
+      if (!key.sessions.empty()) __builtin_prefetch(&key.sessions.back());
     }
     if (i + 4 < touched_.size()) {
       auto& key = keys_of_[touched_[i + 4]];
-      if (!key.sessions.empty()) __builtin_prefetch(&key.sessions.back().rows.back());
+      bool has_rows = !key.sessions.empty() && !key.sessions.back().rows.empty();
+      if (has_rows) __builtin_prefetch(&key.sessions.back().rows.back());
     }
   }
 
