@@ -5,10 +5,10 @@
 #include <cstdint>
 #include <new>
 
+#include "io/large_pages.h"
+
 namespace weir {
 namespace {
-
-constexpr size_t kHugePage = size_t{2} << 20;
 
 void* Map(size_t bytes) {
   void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -18,23 +18,23 @@ void* Map(size_t bytes) {
 
 // Maps more, and gives back what is before and behind a boundary of huge pages.
 void* MapAligned(size_t bytes) {
-  auto* begin = static_cast<char*>(Map(bytes + kHugePage));
-  size_t before = -reinterpret_cast<uintptr_t>(begin) & (kHugePage - 1);
+  auto* begin = static_cast<char*>(Map(bytes + kLargePageBytes));
+  size_t before = -reinterpret_cast<uintptr_t>(begin) & (kLargePageBytes - 1);
   if (before) munmap(begin, before);
-  munmap(begin + before + bytes, kHugePage - before);
+  munmap(begin + before + bytes, kLargePageBytes - before);
   return begin + before;
 }
 
 }  // namespace
 
 HugeMemory::HugeMemory(size_t bytes) : bytes_(bytes) {
-  if (bytes < kHugePage) {
+  if (bytes < kLargePageBytes) {
     data_ = Map(bytes);
     return;
   }
-  bytes_ = (bytes + kHugePage - 1) & ~(kHugePage - 1);
+  bytes_ = (bytes + kLargePageBytes - 1) & ~(kLargePageBytes - 1);
   data_ = MapAligned(bytes_);
-  madvise(data_, bytes_, MADV_HUGEPAGE);  // where there are none, small ones do
+  AdviseLargePages(data_, bytes_);
 }
 
 HugeMemory::~HugeMemory() {

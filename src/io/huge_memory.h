@@ -1,6 +1,5 @@
-// Zeroed memory for large tables that are read here and there: in huge pages, where the system
-// gives them.  Each look into a table much larger than the processor's table of pages costs a walk
-// through the page tables beside the cache miss, and more than that in a virtual machine.
+// Zeroed memory for large tables that are read here and there, in large pages (io/large_pages.h
+// says why, and has those for arrays that are written before they are read).
 //
 // Owned by whoever holds it; as thread-safe as memory is.
 #pragma once
