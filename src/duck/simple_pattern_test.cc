@@ -4,6 +4,7 @@
 
 #include <random>
 
+#include "duck/session.h"
 #include "duckdb.hpp"
 
 namespace weir {
@@ -43,8 +44,8 @@ std::vector<std::string> Texts() {
 }
 
 TEST(SimplePattern, FindsWhatDuckDbFinds) {
-  duckdb::DuckDB database;
-  duckdb::Connection connection(database);
+  Kernel kernel;
+  duckdb::Connection connection(kernel.database());
   connection.Query("CREATE TABLE texts (i INTEGER, text VARCHAR)");
   auto texts = Texts();
   {
