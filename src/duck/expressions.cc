@@ -5,11 +5,6 @@
 #include "duckdb/planner/expression_iterator.hpp"
 
 namespace weir {
-namespace {
-
-using duckdb::Expression;
-
-}  // namespace
 
 ExpressionPtr ColumnReference(size_t column, const duckdb::LogicalType& type) {
   return Own(duckdb::make_uniq<duckdb::BoundReferenceExpression>(type, column));
@@ -26,7 +21,7 @@ ExpressionPtr ConstantValue(const duckdb::Value& value) {
 
 namespace {
 
-void MoveReferences(Expression& expression, const std::vector<size_t>& columns,
+void MoveReferences(duckdb::Expression& expression, const std::vector<size_t>& columns,
                     std::vector<bool>& used) {
   if (expression.GetExpressionClass() == duckdb::ExpressionClass::BOUND_REF) {
     auto& reference = expression.Cast<duckdb::BoundReferenceExpression>();
@@ -34,7 +29,7 @@ void MoveReferences(Expression& expression, const std::vector<size_t>& columns,
     used.at(reference.index) = true;
   }
   duckdb::ExpressionIterator::EnumerateChildren(
-      expression, [&](Expression& child) { MoveReferences(child, columns, used); });
+      expression, [&](duckdb::Expression& child) { MoveReferences(child, columns, used); });
 }
 
 }  // namespace

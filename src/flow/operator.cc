@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "duck/errors.h"
+#include "flow/halves.h"
 #include "flow/router.h"
 
 namespace weir {
@@ -55,26 +56,18 @@ void Operator::Receive(size_t port, duckdb::DataChunk& rows, const int64_t* weig
 // Halves what failed until the rows that do stand alone.
 void Operator::PushParts(size_t port, duckdb::DataChunk& rows, const int64_t* weights,
                          const ExpressionFailed& why) {
-  duckdb::idx_t half = rows.size() / 2;
-  if (half == 0) {
+  if (rows.size() == 1) {
     std::string text = port < inputs.size() ? inputs[port]->TextOf(rows, 0) : ValuesOf(rows, 0);
     return Reject(std::move(text), weights ? weights[0] : 1, why);
   }
-  duckdb::DataChunk part;
-  part.InitializeEmpty(rows.GetTypes());
-  for (duckdb::idx_t first : {duckdb::idx_t{0}, half}) {
-    duckdb::idx_t count = first == 0 ? half : rows.size() - half;
-    duckdb::SelectionVector chosen(count);
-    for (duckdb::idx_t i = 0; i < count; i++) chosen.set_index(i, first + i);
-    part.Reference(rows);
-    part.Slice(chosen, count);
-    const int64_t* part_weights = weights ? weights + first : nullptr;
+  EachHalf(rows, [&](duckdb::DataChunk& half, duckdb::idx_t first) {
+    const int64_t* half_weights = weights ? weights + first : nullptr;
     try {
-      Push(port, part, part_weights);
+      Push(port, half, half_weights);
     } catch (const ExpressionFailed& reason) {
-      PushParts(port, part, part_weights, reason);
+      PushParts(port, half, half_weights, reason);
     }
-  }
+  });
 }
 
 FailedRow Operator::Failure(std::string row, const ExpressionFailed& why) const {

@@ -4,6 +4,7 @@
 
 #include "duck/errors.h"
 #include "duckdb/common/vector_operations/vector_operations.hpp"
+#include "flow/halves.h"
 
 namespace weir {
 
@@ -108,17 +109,9 @@ void Arrangement::EvaluateParts(duckdb::DataChunk& rows, duckdb::idx_t first,
       failed_[first] = true;
       return on_failure(first, why);
     }
-    duckdb::DataChunk part;
-    part.InitializeEmpty(rows.GetTypes());
-    duckdb::idx_t half = count / 2;
-    for (duckdb::idx_t start : {duckdb::idx_t{0}, half}) {
-      duckdb::idx_t size = start == 0 ? half : count - half;
-      duckdb::SelectionVector chosen(size);
-      for (duckdb::idx_t i = 0; i < size; i++) chosen.set_index(i, start + i);
-      part.Reference(rows);
-      part.Slice(chosen, size);
-      EvaluateParts(part, first + start, on_failure);
-    }
+    EachHalf(rows, [&](duckdb::DataChunk& half, duckdb::idx_t start) {
+      EvaluateParts(half, first + start, on_failure);
+    });
   }
 }
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "flow/halves.h"
+
 namespace weir {
 
 JoinPairs::JoinPairs(const SessionPtr& session, const JoinSpec& spec)
@@ -95,24 +97,16 @@ void JoinPairs::Judge(duckdb::DataChunk& pairs, duckdb::idx_t first) {
 
 void JoinPairs::JudgeParts(duckdb::DataChunk& pairs, duckdb::idx_t first,
                            const ExpressionFailed& why) {
-  duckdb::idx_t half = pairs.size() / 2;
-  if (half == 0) {
+  if (pairs.size() == 1) {
     std::string text = "(";
     for (size_t c = 0; c < pairs.ColumnCount(); c++) {
       text += (c > 0 ? ", " : "") + pairs.GetValue(c, 0).ToSQLString();
     }
     return fail(text + ")", weights_[first], why);
   }
-  duckdb::DataChunk part;
-  part.InitializeEmpty(pairs.GetTypes());
-  for (duckdb::idx_t start : {duckdb::idx_t{0}, half}) {
-    duckdb::idx_t count = start == 0 ? half : pairs.size() - half;
-    duckdb::SelectionVector some(count);
-    for (duckdb::idx_t i = 0; i < count; i++) some.set_index(i, start + i);
-    part.Reference(pairs);
-    part.Slice(some, count);
-    Judge(part, first + start);
-  }
+  EachHalf(pairs, [&](duckdb::DataChunk& half, duckdb::idx_t start) {
+    Judge(half, first + start);
+  });
 }
 
 void JoinPairs::MakeAll(const Arrangement& left, uint32_t left_slot, const Arrangement& right,
