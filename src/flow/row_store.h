@@ -187,7 +187,7 @@ class RowStore {
   RowRef next_free_ = 0, end_free_ = 0;
   std::map<size_t, std::vector<RowRef>> free_;  // by units
   size_t free_count_ = 0;
-  SlotIndex index_;
+  SlotIndex index_{SlotIndex::Room::kTight};  // of rows that go
   size_t rows_ = 0;
   std::vector<uint64_t> hashes_;
 

@@ -1,7 +1,9 @@
 // From hashes to small numbers (slots, row references): linear probing in one array.  A cell has a
 // number and half of its hash, so that nearly no other key is looked at before the right one, and
-// growing needs no keys at all.  The numbers stand for things that are kept elsewhere; the caller
-// compares them. 0xffffffff is no number.  Not thread-safe.
+// growing needs no keys at all.  A hash's home is its share of the array (Lemire, "Fast Random
+// Integer Generation in an Interval", 2019), which may so be of any length, and growing keeps the
+// order of cells: memory is read and written in rows.  The numbers stand for things that are kept
+// elsewhere; the caller compares them.  0xffffffff is no number.  Not thread-safe.
 #pragma once
 
 #include <cstddef>
@@ -14,20 +16,23 @@ namespace weir {
 
 class SlotIndex {
  public:
-  SlotIndex() : cells_(64) {}
+  // How many cells are in use: of ten, three to six, which makes look-ups quick; or four and a half
+  // to six and a half.
+  enum class Room { kWide, kTight };
+
+  explicit SlotIndex(Room room = Room::kWide) : room_(room), cells_(homes_ + kTail) {}
 
   // Calls equals(slot) for candidates; returns the slot or adds `fresh()`.
   template <class Equals, class Fresh>
   uint32_t FindOrAdd(uint64_t hash, Equals equals, Fresh fresh) {
-    size_t mask = cells_.size() - 1;
-    size_t at = Half(hash) & mask;
-    for (; cells_[at].number; at = (at + 1) & mask) {
+    size_t at = Home(Half(hash));
+    for (; cells_[at].number; at++) {
       if (cells_[at].hash == Half(hash) && equals(cells_[at].number - 1)) {
         return cells_[at].number - 1;
       }
     }
     uint32_t slot = fresh();
-    cells_[at] = {slot + 1, Half(hash)};
+    Put(at, {slot + 1, Half(hash)});
     used_++;
     return slot;
   }
@@ -37,8 +42,7 @@ class SlotIndex {
   // As FindOrAdd, but adds nothing: kNone.
   template <class Equals>
   uint32_t Find(uint64_t hash, Equals equals) const {
-    size_t mask = cells_.size() - 1;
-    for (size_t at = Half(hash) & mask; cells_[at].number; at = (at + 1) & mask) {
+    for (size_t at = Home(Half(hash)); cells_[at].number; at++) {
       if (cells_[at].hash == Half(hash) && equals(cells_[at].number - 1)) {
         return cells_[at].number - 1;
       }
@@ -48,21 +52,17 @@ class SlotIndex {
 
   // To be called before FindOrAdd.
   void MakeRoom() {
-    if (used_ * 5 >= cells_.size() * 3) Grow();
+    if (used_ * 20 >= homes_ * (room_ == Room::kTight ? 13 : 12)) Grow();
   }
 
   // Shifts back what follows, so there are no tombstones and look-ups stay short for ever.
   void Remove(uint32_t slot, uint64_t hash) {
-    size_t mask = cells_.size() - 1;
-    size_t at = Half(hash) & mask;
-    while (cells_[at].number != slot + 1) at = (at + 1) & mask;
-    size_t hole = at;
-    for (size_t next = (hole + 1) & mask; cells_[next].number; next = (next + 1) & mask) {
-      size_t home = cells_[next].hash & mask;
-      if (((next - home) & mask) >= ((next - hole) & mask)) {
-        cells_[hole] = cells_[next];
-        hole = next;
-      }
+    size_t hole = Home(Half(hash));
+    while (cells_[hole].number != slot + 1) hole++;
+    for (size_t next = hole + 1; cells_[next].number; next++) {
+      if (Home(cells_[next].hash) > hole) continue;
+      cells_[hole] = cells_[next];
+      hole = next;
     }
     cells_[hole] = Cell();
     used_--;
@@ -76,10 +76,8 @@ class SlotIndex {
 
   // For many look-ups in an index that does not fit the nearest cache: first this for each, then a
   // prefetch of what its candidate stands for, then the look-ups.
-  bool IsLarge() const { return cells_.size() > (1 << 12); }
-  void Prefetch(uint64_t hash) const {
-    __builtin_prefetch(&cells_[Half(hash) & (cells_.size() - 1)]);
-  }
+  bool IsLarge() const { return homes_ > (1 << 12); }
+  void Prefetch(uint64_t hash) const { __builtin_prefetch(&cells_[Home(Half(hash))]); }
   // The first number of that hash; none: kNone.
   uint32_t Candidate(uint64_t hash) const {
     return Find(hash, [](uint32_t) { return true; });
@@ -92,21 +90,31 @@ class SlotIndex {
     uint32_t number = 0;  // slot + 1; 0 is free
     uint32_t hash = 0;
   };
-  static uint32_t Half(uint64_t hash) { return static_cast<uint32_t>(hash); }
+  static constexpr size_t kTail = 32;
 
-  // What stood in one half goes to one of two places, in order: memory is read and written in rows.
+  static uint32_t Half(uint64_t hash) { return static_cast<uint32_t>(hash); }
+  size_t Home(uint32_t half) const { return (uint64_t{half} * homes_) >> 32; }
+
+  // The last cell is always free: it ends every probe.
+  void Put(size_t at, Cell cell) {
+    cells_[at] = cell;
+    if (at + 1 == cells_.size()) cells_.resize(cells_.size() + kTail);
+  }
+
   void Grow() {
-    LargeVector<Cell> old(cells_.size() * 2);
+    homes_ += room_ == Room::kTight ? homes_ / 2 : homes_;
+    LargeVector<Cell> old(homes_ + kTail);
     old.swap(cells_);
-    size_t mask = cells_.size() - 1;
     for (Cell cell : old) {
       if (!cell.number) continue;
-      size_t at = cell.hash & mask;
-      while (cells_[at].number) at = (at + 1) & mask;
-      cells_[at] = cell;
+      size_t at = Home(cell.hash);
+      while (cells_[at].number) at++;
+      Put(at, cell);
     }
   }
 
+  Room room_;
+  size_t homes_ = 64;  // cells where probes begin; those behind take what found no room
   LargeVector<Cell> cells_;
   size_t used_ = 0;
 };

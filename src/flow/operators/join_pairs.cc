@@ -104,9 +104,8 @@ void JoinPairs::JudgeParts(duckdb::DataChunk& pairs, duckdb::idx_t first,
     }
     return fail(text + ")", weights_[first], why);
   }
-  EachHalf(pairs, [&](duckdb::DataChunk& half, duckdb::idx_t start) {
-    Judge(half, first + start);
-  });
+  EachHalf(pairs,
+           [&](duckdb::DataChunk& half, duckdb::idx_t start) { Judge(half, first + start); });
 }
 
 void JoinPairs::MakeAll(const Arrangement& left, uint32_t left_slot, const Arrangement& right,
