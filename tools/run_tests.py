@@ -20,6 +20,8 @@ KILL_CYCLES = 8
 SHUT_IN = "SandboxTest.*:QueriesTest.*"
 # How much of the randomised tests runs under a sanitizer, which makes them ten times slower.
 LESS = {"WEIR_CRASH_STATES": "20", "WEIR_STEPS": "60", "WEIR_TPCH_STEPS": "6", "WEIR_QUERIES": "80"}
+# Test binaries that take much longer than the others, and in how many parts they run.
+LONG_TESTS = {"slt_test": 4}
 SANITIZER_OPTIONS = {"UBSAN_OPTIONS": "print_stacktrace=1", "ASAN_OPTIONS": "detect_leaks=1"}
 
 
@@ -94,14 +96,22 @@ def run(name, command, counts=counts_of_one, env=None, timeout=1500, cwd=ROOT):
 
 
 def gtests(folder, env=None, but=""):
-    """All test binaries of a build, as many at once as there are cores."""
+    """All test binaries of a build, as many at once as there are cores; the long one in parts, first."""
     binaries = sorted(glob.glob(str(ROOT / folder / "*_test")))
+    label = "" if folder == "build" else f"{folder.removeprefix('build-')} "
+    jobs = []
+    for path in binaries:
+        name = os.path.basename(path)
+        parts = LONG_TESTS.get(name, 1)
+        for part in range(parts):
+            shard = {"GTEST_TOTAL_SHARDS": str(parts), "GTEST_SHARD_INDEX": str(part)} if parts > 1 else {}
+            job = (f"{label}{name}{f' {part + 1} of {parts}' if parts > 1 else ''}", path, shard)
+            jobs.insert(part if parts > 1 else len(jobs), job)
     total = Outcome()
     with concurrent.futures.ThreadPoolExecutor(CORES) as pool:
-        label = "" if folder == "build" else f"{folder.removeprefix('build-')} "
         for outcome in pool.map(
-                lambda path: run(f"{label}{os.path.basename(path)}", [path, f"--gtest_filter=-{but}"], counts_of_gtest, env),
-                binaries):
+                lambda job: run(job[0], [job[1], f"--gtest_filter=-{but}"], counts_of_gtest,
+                                {**(env or {}), **job[2]}), jobs):
             total += outcome
     if not binaries:
         print(f"FAIL {folder}: no test binaries")
