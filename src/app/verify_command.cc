@@ -57,6 +57,9 @@ int RunVerify(const VerifyOptions& options) {
                equal ? "equal" : "DIFFERENT", JsonNumber(view, "rows"), JsonNumber(view, "offset"));
     PrintRows(view, "missing", "in the query, not here");
     PrintRows(view, "unexpected", "here, not in the query");
+    if (auto open = JsonText(view, "left_open"); !open.empty()) {
+      fmt::print("  Both may be right: the query leaves open {}.\n", open);
+    }
   }
   if (!all_equal) return 4;
   return all_comparable ? 0 : 5;

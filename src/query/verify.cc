@@ -11,6 +11,7 @@
 #include "formats/results.h"
 #include "query/row_difference.h"
 #include "sql/estimates.h"
+#include "sql/left_open.h"
 #include "sql/names_in.h"
 #include "sql/total_order.h"
 
@@ -42,9 +43,9 @@ std::string ToJson(const ViewVerdict& verdict) {
   json += "\"columns\": [" + JsonColumns(verdict.columns);
   json += fmt::format(
       "], \"missing\": {}, \"unexpected\": {}, \"missing_rows\": {}, "
-      "\"unexpected_rows\": {}, \"error\": ",
+      "\"unexpected_rows\": {}, \"left_open\": {}, \"error\": ",
       RowsToJson(verdict.missing), RowsToJson(verdict.unexpected), verdict.missing_rows,
-      verdict.unexpected_rows);
+      verdict.unexpected_rows, verdict.left_open.empty() ? "null" : QuoteJson(verdict.left_open));
   if (verdict.error) {
     json += fmt::format("{{\"code\": \"{}\", \"message\": {}, \"hint\": {}}}",
                         ToString(verdict.error->code), QuoteJson(verdict.error->message),
@@ -129,6 +130,7 @@ ViewVerdict Verify::Check(const View& view) {
     verdict.missing_rows = difference.missing_rows;
     verdict.unexpected_rows = difference.unexpected_rows;
     verdict.equal = verdict.missing_rows == 0 && verdict.unexpected_rows == 0;
+    if (!verdict.equal) verdict.left_open = LeftOpen(view.Planned());
   } catch (...) {
     verdict.error = CurrentError();
   }

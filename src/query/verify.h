@@ -29,6 +29,7 @@ struct ViewVerdict {
   using Row = std::vector<std::optional<std::string>>;
   std::vector<Row> missing, unexpected;
   uint64_t missing_rows = 0, unexpected_rows = 0;
+  std::string left_open;       // why both may be right though they differ: sql/left_open
   std::optional<Error> error;  // it could not be checked
 };
 

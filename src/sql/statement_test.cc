@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "sql/left_open.h"
 #include "sql/names_in.h"
 #include "sql/rename.h"
 #include "sql/total_order.h"
@@ -262,6 +263,21 @@ TEST(Rename, OfWhatAStatementCreates) {
 TEST(NamesIn, FindsWhatAQueryReads) {
   EXPECT_EQ(NamesIn("WITH d AS (FROM A) SELECT (SELECT 1 FROM b) FROM d"),
             (std::vector<std::string>{"a", "b", "d"}));
+}
+
+TEST(LeftOpen, SaysWhatTwoRunsMayAnswerDifferently) {
+  EXPECT_EQ(LeftOpen("SELECT k, sum(v), count(*) FROM e GROUP BY k"), "");
+  EXPECT_EQ(LeftOpen("SELECT rank() OVER (ORDER BY v) FROM e"),
+            "which of the rows that tie in the ORDER BY of rank OVER (...) comes first");
+  EXPECT_EQ(LeftOpen("SELECT 1 WHERE EXISTS (SELECT first(v) FROM e)"),
+            "in which order first takes rows that tie");
+  EXPECT_EQ(LeftOpen("SELECT * FROM (SELECT DISTINCT ON (k) * FROM e)"),
+            "which of the rows that tie in its ORDER BY DISTINCT ON keeps");
+  EXPECT_EQ(LeftOpen("SELECT * FROM (SELECT * FROM e ORDER BY v LIMIT 3)"),
+            "which of the rows that tie in its ORDER BY a LIMIT keeps");
+  EXPECT_EQ(LeftOpen("SELECT random() FROM e"), "what random() says");
+  EXPECT_EQ(LeftOpen("SELECT * FROM e USING SAMPLE 10%"), "which rows a SAMPLE picks");
+  EXPECT_EQ(LeftOpen("SELECT"), "");
 }
 
 }  // namespace

@@ -1,0 +1,13 @@
+// What a query leaves open, so that two runs of it may differ and both be right: the order of rows
+// that tie, rows picked at random.
+#pragma once
+
+#include <string>
+
+namespace weir {
+
+// One phrase, such as "which of the rows that tie in the ORDER BY of row_number comes first", or ""
+// when everything is determined.  Only by the query's own text: not by that of views it reads.
+std::string LeftOpen(const std::string& query);
+
+}  // namespace weir
