@@ -23,6 +23,10 @@ void ForEachText(duckdb::Vector& texts, duckdb::idx_t rows, duckdb::Vector& resu
   duckdb::UnifiedVectorFormat format;
   texts.ToUnifiedFormat(rows, format);
   auto* values = duckdb::UnifiedVectorFormat::GetData<duckdb::string_t>(format);
+  if (texts.GetVectorType() == duckdb::VectorType::FLAT_VECTOR && format.validity.AllValid()) {
+    for (duckdb::idx_t row = 0; row < rows; row++) of(values[row], row);
+    return;
+  }
   for (duckdb::idx_t row = 0; row < (constant ? 1 : rows); row++) {
     auto index = format.sel->get_index(row);
     if (!format.validity.RowIsValid(index)) {

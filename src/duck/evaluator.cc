@@ -1,7 +1,6 @@
 #include "duck/evaluator.h"
 
-#include <cstring>
-
+#include "duck/alternatives.h"
 #include "duck/column_equals.h"
 #include "duck/errors.h"
 #include "duck/faster_functions.h"
@@ -129,33 +128,11 @@ duckdb::idx_t SelectRows(const ShortTextEquals& test, duckdb::DataChunk& rows,
 struct Selector::Impl {
   duckdb::idx_t SelectRest(duckdb::DataChunk& rows, duckdb::SelectionVector& selection) {
     try {
-      if (!alternatives.empty()) return SelectAny(rows, selection);
+      if (alternatives) return alternatives->Select(rows, selection);
       return executor->SelectExpression(rows, selection);
     } catch (...) {
       RethrowExpressionFailure(rest->ToString());
     }
-  }
-
-  // Rows for which one of the alternatives holds: each is asked about the rows no other held for.
-  // DuckDB does the same, and then sorts the rows it found.
-  duckdb::idx_t SelectAny(duckdb::DataChunk& rows, duckdb::SelectionVector& selection) {
-    auto count = rows.size();
-    std::memset(holds, false, count);
-    duckdb::optional_ptr<duckdb::SelectionVector> asked;
-    duckdb::idx_t left = count;
-    for (size_t i = 0; i < alternatives.size() && left > 0; i++) {
-      auto& others = left_over[i % 2];
-      auto found = alternatives[i]->SelectExpression(rows, first, others, asked, left);
-      for (duckdb::idx_t row = 0; row < found; row++) holds[first.get_index(row)] = true;
-      left -= found;
-      asked = others;
-    }
-    duckdb::idx_t kept = 0;
-    for (duckdb::idx_t row = 0; row < count; row++) {
-      selection.set_index(kept, row);
-      kept += holds[row];
-    }
-    return kept;
   }
 
   std::shared_ptr<Session> session;
@@ -163,11 +140,7 @@ struct Selector::Impl {
   std::vector<ShortTextEquals> short_texts;
   ExpressionPtr rest;  // a conjunction of the others, or null
   std::unique_ptr<duckdb::ExpressionExecutor> executor;
-  // Of a disjunction, each child; otherwise empty.
-  std::vector<std::unique_ptr<duckdb::ExpressionExecutor>> alternatives;
-  duckdb::SelectionVector left_over[2] = {duckdb::SelectionVector(STANDARD_VECTOR_SIZE),
-                                          duckdb::SelectionVector(STANDARD_VECTOR_SIZE)};
-  bool holds[STANDARD_VECTOR_SIZE];
+  std::unique_ptr<Alternatives> alternatives;  // instead, when it is a disjunction
   duckdb::SelectionVector first{STANDARD_VECTOR_SIZE};
   duckdb::DataChunk sliced;
 };
@@ -192,10 +165,9 @@ Selector::Selector(std::shared_ptr<Session> session, std::vector<ExpressionPtr> 
     impl_->rest = ExpressionPtr(rest.release());
     impl_->executor =
         std::make_unique<duckdb::ExpressionExecutor>(impl_->session->context(), *impl_->rest);
-    if (impl_->rest->GetExpressionType() != duckdb::ExpressionType::CONJUNCTION_OR) return;
-    for (auto& child : impl_->rest->Cast<duckdb::BoundConjunctionExpression>().children) {
-      impl_->alternatives.push_back(
-          std::make_unique<duckdb::ExpressionExecutor>(impl_->session->context(), *child));
+    if (impl_->rest->GetExpressionType() == duckdb::ExpressionType::CONJUNCTION_OR) {
+      impl_->alternatives = std::make_unique<Alternatives>(
+          impl_->session->context(), impl_->rest->Cast<duckdb::BoundConjunctionExpression>());
     }
   }
 }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "duck/each_text.h"
+#include "duck/short_texts.h"
 #include "duck/simple_pattern.h"
 #include "duck/text_choices.h"
 #include "duck/time_steps.h"
@@ -79,7 +80,7 @@ duckdb::scalar_function_t SplitPart(char separator, int64_t number) {
                 [&](const string_t& text, duckdb::idx_t row) {
                   auto part = Part({text.GetData(), text.GetSize()}, separator, number);
                   if (part.data()) {
-                    parts[row] = string_t(part.data(), static_cast<uint32_t>(part.size()));
+                    parts[row] = TextOf(part.data(), part.size());
                   } else {
                     SetRowNull(result, row);
                   }
@@ -227,7 +228,7 @@ duckdb::scalar_function_t ExtractSimple(SimplePattern pattern, size_t group) {
     ForEachText(arguments.data[0], arguments.size(), result,
                 [&](const string_t& text, duckdb::idx_t row) {
                   auto part = pattern.Extract({text.GetData(), text.GetSize()}, group);
-                  found[row] = string_t(part.data(), static_cast<uint32_t>(part.size()));
+                  found[row] = TextOf(part.data(), part.size());
                 });
     duckdb::StringVector::AddHeapReference(result, arguments.data[0]);
   };
@@ -430,6 +431,7 @@ void UseFasterFunctions(duckdb::unique_ptr<duckdb::Expression>& expression) {
       if (group >= 0 && static_cast<size_t>(group) < pattern->groups()) {
         call->function.SetFunctionCallback(
             ExtractSimple(std::move(*pattern), static_cast<size_t>(group)));
+        call->function.SetErrorMode(duckdb::FunctionErrors::CANNOT_ERROR);
       }
     } else if ((name == "regexp_extract" || name == "regexp_replace") && IsText(*call) &&
                OnlyFirstVaries(*call) && IsText(*call->children[0])) {

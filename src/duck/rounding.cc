@@ -39,7 +39,7 @@ bool IsTime(const duckdb::LogicalType& type) {
          type.id() == duckdb::LogicalTypeId::TIMESTAMP_TZ;
 }
 
-const duckdb::Value* Constant(const duckdb::Expression& expression) {
+const duckdb::Value* KnownValue(const duckdb::Expression& expression) {
   if (expression.GetExpressionClass() != duckdb::ExpressionClass::BOUND_CONSTANT) return nullptr;
   auto& value = expression.Cast<duckdb::BoundConstantExpression>().value;
   return value.IsNull() ? nullptr : &value;
@@ -48,19 +48,19 @@ const duckdb::Value* Constant(const duckdb::Expression& expression) {
 // How long what rounds alike is at least; 0: no rounding that keeps order.
 int64_t ShortestOf(const duckdb::BoundFunctionExpression& call) {
   if (IsRounding(call)) {
-    auto* unit = Constant(*call.children[0]);
+    auto* unit = KnownValue(*call.children[0]);
     return unit ? ShortestOf(duckdb::StringUtil::Lower(unit->ToString())) : 0;
   }
   // time_bucket(width, time), and with the origin as a time.
   if (call.function.name != "time_bucket" || call.children.size() < 2) return 0;
-  auto* width = Constant(*call.children[0]);
+  auto* width = KnownValue(*call.children[0]);
   if (!width || width->type().id() != duckdb::LogicalTypeId::INTERVAL) return 0;
   auto interval = duckdb::IntervalValue::Get(*width);
   // A day may lack an hour where clocks change; of fixed length is what has none.
   if (interval.months != 0 || interval.days != 0) return 0;
   if (interval.micros < kSecond || interval.micros > 10'000 * kDay) return 0;
   if (call.children.size() == 3) {
-    auto* origin = Constant(*call.children[2]);
+    auto* origin = KnownValue(*call.children[2]);
     if (!origin || !IsTime(origin->type())) return 0;
     auto micros = origin->GetValueUnsafe<int64_t>();
     if (micros <= -kFar || micros >= kFar) return 0;

@@ -50,12 +50,6 @@ std::optional<ShortText> ShortText::Of(std::string_view text) {
   return result;
 }
 
-bool ShortText::Equals(const duckdb::string_t& value) const {
-  uint64_t words[2];
-  std::memcpy(words, &value, 16);
-  return ((words[0] ^ low) | (words[1] ^ high)) == 0;
-}
-
 duckdb::idx_t SelectShortText(ShortText wanted, const duckdb::string_t* texts, duckdb::idx_t count,
                               duckdb::sel_t* places) {
   __m128i word =

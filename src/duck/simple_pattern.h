@@ -46,6 +46,7 @@ class SimplePattern {
   bool has_run_ = false;
   bool run_must_be_ = false;  // of one character at least
   std::bitset<256> in_run_;   // by byte; those of a character beyond ASCII are alike
+  std::optional<char> ends_run_;  // the only byte that does
   std::vector<Group> groups_;
 };
 

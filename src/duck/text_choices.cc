@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "duck/each_text.h"
+#include "duck/short_texts.h"
 #include "duckdb/planner/expression/bound_case_expression.hpp"
 #include "duckdb/planner/expression/bound_comparison_expression.hpp"
 #include "duckdb/planner/expression/bound_conjunction_expression.hpp"
@@ -54,9 +55,12 @@ class Choices {
     kept_.push_back(std::make_unique<std::string>(result));
     results_.push_back(ViewOf(*kept_.back()));
     sizes_ |= SizeBit(text.size());
+    auto short_text = ShortText::Of(text);
+    if (short_text) short_texts_.push_back(*short_text);
   }
   size_t size() const { return texts_.size(); }
   size_t Find(const string_t& text) const {
+    if (short_texts_.size() == texts_.size() && texts_.size() <= kFew) return FindShort(text);
     if (!(sizes_ & SizeBit(text.GetSize()))) return kNone;
     for (size_t i = 0; i < texts_.size(); i++) {
       if (texts_[i] == text) return i;
@@ -66,12 +70,23 @@ class Choices {
   const string_t& result(size_t i) const { return results_[i]; }
 
  private:
+  static constexpr size_t kFew = 16;
+
+  // All are looked at: which of them it is, no processor foresees.
+  size_t FindShort(const string_t& text) const {
+    size_t found = kNone;
+    for (size_t i = short_texts_.size(); i-- > 0;) {
+      found = short_texts_[i].Equals(text) ? i : found;
+    }
+    return found;
+  }
   static string_t ViewOf(const std::string& text) {
     return {text.data(), static_cast<uint32_t>(text.size())};
   }
   std::vector<std::unique_ptr<std::string>> kept_;
   static uint64_t SizeBit(size_t size) { return uint64_t{1} << size % 64; }
   std::vector<string_t> texts_, results_;
+  std::vector<ShortText> short_texts_;  // those that are short
   uint64_t sizes_ = 0;  // that any of the texts has: most others are told apart by it
 };
 
