@@ -1,6 +1,7 @@
 #include "duck/rounding.h"
 
 #include <algorithm>
+#include <initializer_list>
 #include <map>
 #include <string>
 
@@ -20,18 +21,25 @@ constexpr int64_t kDay = 24 * kHour;
 // Infinities and the far past stand at the ends of the type; nothing is learnt there.
 constexpr int64_t kFar = INT64_MAX / 4;
 
-// The shortest each unit can be: a day, or what has days, may lack an hour.
-int64_t ShortestOf(const std::string& unit) {
-  static const std::map<std::string, int64_t> lengths = {{"second", kSecond},
-                                                         {"minute", 60 * kSecond},
-                                                         {"hour", kHour},
-                                                         {"day", kDay - kHour},
-                                                         {"week", 7 * kDay - kHour},
-                                                         {"month", 28 * kDay - kHour},
-                                                         {"quarter", 90 * kDay - kHour},
-                                                         {"year", 365 * kDay - kHour}};
+struct Length {
+  int64_t shortest = 0, longest = 0;
+};
+
+// How long each unit can be: a day, or what has days, may lack an hour or have one more.
+Length LengthOf(const std::string& unit) {
+  auto days = [](int64_t fewest, int64_t most) {
+    return Length{fewest * kDay - kHour, most * kDay + kHour};
+  };
+  static const std::map<std::string, Length> lengths = {{"second", {kSecond, kSecond}},
+                                                        {"minute", {60 * kSecond, 60 * kSecond}},
+                                                        {"hour", {kHour, kHour}},
+                                                        {"day", days(1, 1)},
+                                                        {"week", days(7, 7)},
+                                                        {"month", days(28, 31)},
+                                                        {"quarter", days(90, 92)},
+                                                        {"year", days(365, 366)}};
   auto found = lengths.find(unit);
-  return found == lengths.end() ? 0 : found->second;
+  return found == lengths.end() ? Length{} : found->second;
 }
 
 bool IsTime(const duckdb::LogicalType& type) {
@@ -45,27 +53,27 @@ const duckdb::Value* KnownValue(const duckdb::Expression& expression) {
   return value.IsNull() ? nullptr : &value;
 }
 
-// How long what rounds alike is at least; 0: no rounding that keeps order.
-int64_t ShortestOf(const duckdb::BoundFunctionExpression& call) {
+// How long what rounds alike can be; 0: no rounding that keeps order.
+Length LengthOf(const duckdb::BoundFunctionExpression& call) {
   if (IsRounding(call)) {
     auto* unit = KnownValue(*call.children[0]);
-    return unit ? ShortestOf(duckdb::StringUtil::Lower(unit->ToString())) : 0;
+    return unit ? LengthOf(duckdb::StringUtil::Lower(unit->ToString())) : Length{};
   }
   // time_bucket(width, time), and with the origin as a time.
-  if (call.function.name != "time_bucket" || call.children.size() < 2) return 0;
+  if (call.function.name != "time_bucket" || call.children.size() < 2) return {};
   auto* width = KnownValue(*call.children[0]);
-  if (!width || width->type().id() != duckdb::LogicalTypeId::INTERVAL) return 0;
+  if (!width || width->type().id() != duckdb::LogicalTypeId::INTERVAL) return {};
   auto interval = duckdb::IntervalValue::Get(*width);
   // A day may lack an hour where clocks change; of fixed length is what has none.
-  if (interval.months != 0 || interval.days != 0) return 0;
-  if (interval.micros < kSecond || interval.micros > 10'000 * kDay) return 0;
+  if (interval.months != 0 || interval.days != 0) return {};
+  if (interval.micros < kSecond || interval.micros > 10'000 * kDay) return {};
   if (call.children.size() == 3) {
     auto* origin = KnownValue(*call.children[2]);
-    if (!origin || !IsTime(origin->type())) return 0;
+    if (!origin || !IsTime(origin->type())) return {};
     auto micros = origin->GetValueUnsafe<int64_t>();
-    if (micros <= -kFar || micros >= kFar) return 0;
+    if (micros <= -kFar || micros >= kFar) return {};
   }
-  return call.children.size() <= 3 ? interval.micros : 0;
+  return call.children.size() <= 3 ? Length{interval.micros, interval.micros} : Length{};
 }
 
 }  // namespace
@@ -86,8 +94,8 @@ std::unique_ptr<Rounding> Rounding::Make(std::shared_ptr<Session> session,
                                          const duckdb::Expression& expression) {
   if (expression.GetExpressionClass() != duckdb::ExpressionClass::BOUND_FUNCTION) return nullptr;
   auto& call = expression.Cast<duckdb::BoundFunctionExpression>();
-  int64_t shortest = ShortestOf(call);
-  if (shortest == 0) return nullptr;
+  auto length = LengthOf(call);
+  if (length.shortest == 0) return nullptr;
   auto& time = *call.children[1];
   if (time.GetExpressionClass() != duckdb::ExpressionClass::BOUND_REF ||
       !IsTime(time.return_type) || !IsTime(expression.return_type)) {
@@ -95,7 +103,8 @@ std::unique_ptr<Rounding> Rounding::Make(std::shared_ptr<Session> session,
   }
   std::unique_ptr<Rounding> rounding(new Rounding);
   rounding->column_ = time.Cast<duckdb::BoundReferenceExpression>().index;
-  rounding->unit_ = shortest;
+  rounding->shortest_ = length.shortest;
+  rounding->longest_ = length.longest;
   auto& executor = *(rounding->executor_ = std::make_unique<Executor>(std::move(session)));
   executor.expression = expression.Copy();
   executor.expression->Cast<duckdb::BoundFunctionExpression>().children[1] =
@@ -129,6 +138,7 @@ void Rounding::Run(duckdb::Vector& times, duckdb::idx_t count, duckdb::Vector& o
           rows.InitializeEmpty({times.GetType()});
           rows.data[0].Reference(times);
           rows.SetCardinality(count);
+          asked_ += count;
           executor_->executor.ExecuteExpression(rows, out);
           return;
         }
@@ -140,6 +150,7 @@ void Rounding::Run(duckdb::Vector& times, duckdb::idx_t count, duckdb::Vector& o
 }
 
 const int64_t* Rounding::Ask(size_t count) {
+  asked_ += count;
   executor_->questions.SetCardinality(count);
   executor_->executor.SetChunk(&executor_->questions);
   executor_->answers.Reset();
@@ -148,24 +159,32 @@ const int64_t* Rounding::Ask(size_t count) {
   return duckdb::FlatVector::GetDataUnsafe<int64_t>(executor_->answers.data[0]);
 }
 
-// Finds what rounds as `time` does: from its rounding on, for as long as a unit may last.
+// Finds what rounds as `time` does: from its rounding on, for as long as a unit may last.  Each
+// question costs microseconds.
 void Rounding::Learn(int64_t time) {
   auto* questions = duckdb::FlatVector::GetDataUnsafe<int64_t>(executor_->questions.data[0]);
   questions[0] = time;
   int64_t rounded = Ask(1)[0];
   Interval interval{time, time, rounded};
-  if (time > -kFar && time < kFar) {
-    // Each question costs microseconds; hours and less are no longer than their shortest, but for
-    // one when clocks go back, which is learnt as two.
-    int64_t ends[] = {rounded, rounded + unit_ - 1, rounded + unit_ + kHour - 1,
-                      rounded + unit_ + 2 * kHour - 1};
-    size_t count = unit_ <= kHour ? 2 : std::size(ends);
-    std::copy_n(ends, count, questions);
-    auto* answers = Ask(count);
-    for (size_t i = 0; i < count; i++) {
+  auto ask = [&](std::initializer_list<int64_t> times) {
+    std::copy(times.begin(), times.end(), questions);
+    auto* answers = Ask(times.size());
+    for (size_t i = 0; i < times.size(); i++) {
       if (answers[i] != rounded) continue;
-      interval.from = std::min(interval.from, ends[i]);
-      interval.to = std::max(interval.to, ends[i]);
+      interval.from = std::min(interval.from, questions[i]);
+      interval.to = std::max(interval.to, questions[i]);
+    }
+    return answers[times.size() - 1];
+  };
+  if (time > -kFar && time < kFar) {
+    // What may be longer ends where the next one begins.  Hours and less are no longer than their
+    // shortest, but for one when clocks go back, which is learnt as two.
+    int64_t shortest_end = rounded + shortest_ - 1;
+    if (longest_ == shortest_) {
+      ask({rounded, shortest_end});
+    } else {
+      int64_t next = ask({rounded, shortest_end, rounded + longest_});
+      if (next > rounded) ask({next - 1});
     }
   }
   Place(time) = interval;

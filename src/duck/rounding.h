@@ -25,6 +25,8 @@ class Rounding {
   ~Rounding();
 
   size_t column() const { return column_; }
+  // How many times DuckDB was asked about so far.
+  uint64_t asked() const { return asked_; }
   void Run(duckdb::Vector& times, duckdb::idx_t count, duckdb::Vector& out);
 
  private:
@@ -38,13 +40,14 @@ class Rounding {
   static constexpr size_t kLearnedAtOnce = 32;  // of one vector: learning costs microseconds
 
   Interval& Place(int64_t time) {
-    return intervals_[static_cast<uint64_t>(time / unit_) % kIntervals];
+    return intervals_[static_cast<uint64_t>(time / shortest_) % kIntervals];
   }
   void Learn(int64_t time);
   const int64_t* Ask(size_t count);
 
   size_t column_ = 0;
-  int64_t unit_ = 1;  // the shortest the unit can be, microseconds
+  uint64_t asked_ = 0;
+  int64_t shortest_ = 1, longest_ = 1;  // the unit can be, microseconds
   std::array<Interval, kIntervals> intervals_;
   std::unique_ptr<Executor> executor_;
 };

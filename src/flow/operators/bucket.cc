@@ -18,7 +18,7 @@ class Bucket : public Operator {
         time_column_(time_column) {
     out_.InitializeEmpty(DuckTypes(this->types()));
     types.pop_back();
-    ends_.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(types), 2);
+    ends_.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(types), 3);
   }
 
   void Push(size_t, duckdb::DataChunk& rows, const int64_t* weights) override {
@@ -40,6 +40,8 @@ class Bucket : public Operator {
 
  private:
   static constexpr int64_t kMarginMicros = 26ll * 3600 * 1000000;
+  // Times go on: what is asked about them is asked about those of some days ahead, too.
+  static constexpr int64_t kAheadMicros = 7 * 24ll * 3600 * 1000000;
 
   std::optional<duckdb::Value> OneBucketForAll(duckdb::DataChunk& rows) {
     if (!time_column_ || rows.size() < 4) return std::nullopt;
@@ -71,15 +73,16 @@ class Bucket : public Operator {
     auto* ends = duckdb::FlatVector::GetDataUnsafe<int64_t>(ends_.data[*time_column_]);
     ends[0] = earliest - kMarginMicros;
     ends[1] = latest + kMarginMicros;
+    ends[2] = ends[1] + kAheadMicros;
     for (duckdb::idx_t i = 0; i < ends_.ColumnCount(); i++) {
       if (i != *time_column_) SetNull(ends_.data[i]);
     }
-    ends_.SetCardinality(2);
+    ends_.SetCardinality(3);
     auto& rounded = evaluator_.Run(ends_);
     auto first = rounded.GetValue(0, 0);
     if (first.IsNull() || first != rounded.GetValue(0, 1)) return std::nullopt;
     known_from_ = ends[0];
-    known_to_ = ends[1];
+    known_to_ = first == rounded.GetValue(0, 2) ? ends[2] : ends[1];
     known_ = first;
     return known_;
   }
