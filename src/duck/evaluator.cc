@@ -15,6 +15,7 @@ namespace weir {
 
 struct Evaluator::Executor {
   explicit Executor(duckdb::ClientContext& context) : executor(context) {}
+  std::vector<duckdb::unique_ptr<duckdb::Expression>> faster;  // what is run for each expression
   duckdb::ExpressionExecutor executor;
   std::vector<std::unique_ptr<Rounding>> roundings;  // instead of the executor, where they are set
   duckdb::DataChunk result;
@@ -25,11 +26,10 @@ Evaluator::Evaluator(std::shared_ptr<Session> session, std::vector<ExpressionPtr
       expressions_(std::move(expressions)),
       executor_(std::make_unique<Executor>(session_->context())) {
   for (auto& expression : expressions_) {
-    auto own = expression->Copy();
-    UseFasterFunctions(own);
-    expression = ExpressionPtr(own.release());
-    executor_->executor.AddExpression(*expression);
-    executor_->roundings.push_back(Rounding::Make(session_, *expression));
+    auto& faster = executor_->faster.emplace_back(expression->Copy());
+    UseFasterFunctions(faster);
+    executor_->executor.AddExpression(*faster);
+    executor_->roundings.push_back(Rounding::Make(session_, *faster));
     types_.push_back(expression->return_type);
   }
   if (!types_.empty()) {
@@ -131,14 +131,15 @@ struct Selector::Impl {
       if (alternatives) return alternatives->Select(rows, selection);
       return executor->SelectExpression(rows, selection);
     } catch (...) {
-      RethrowExpressionFailure(rest->ToString());
+      RethrowExpressionFailure(rest_as_written->ToString());
     }
   }
 
   std::shared_ptr<Session> session;
   std::vector<ExpressionPtr> predicates;
   std::vector<ShortTextEquals> short_texts;
-  ExpressionPtr rest;  // a conjunction of the others, or null
+  ExpressionPtr rest;             // a conjunction of the others, or null
+  ExpressionPtr rest_as_written;  // for people
   std::unique_ptr<duckdb::ExpressionExecutor> executor;
   std::unique_ptr<Alternatives> alternatives;  // instead, when it is a disjunction
   duckdb::SelectionVector first{STANDARD_VECTOR_SIZE};
@@ -161,6 +162,7 @@ Selector::Selector(std::shared_ptr<Session> session, std::vector<ExpressionPtr> 
     }
   }
   if (rest) {
+    impl_->rest_as_written = ExpressionPtr(rest->Copy().release());
     UseFasterFunctions(rest);
     impl_->rest = ExpressionPtr(rest.release());
     impl_->executor =

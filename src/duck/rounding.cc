@@ -30,14 +30,11 @@ Length LengthOf(const std::string& unit) {
   auto days = [](int64_t fewest, int64_t most) {
     return Length{fewest * kDay - kHour, most * kDay + kHour};
   };
-  static const std::map<std::string, Length> lengths = {{"second", {kSecond, kSecond}},
-                                                        {"minute", {60 * kSecond, 60 * kSecond}},
-                                                        {"hour", {kHour, kHour}},
-                                                        {"day", days(1, 1)},
-                                                        {"week", days(7, 7)},
-                                                        {"month", days(28, 31)},
-                                                        {"quarter", days(90, 92)},
-                                                        {"year", days(365, 366)}};
+  static const std::map<std::string, Length> lengths = {
+      {"second", {kSecond, kSecond}}, {"minute", {60 * kSecond, 60 * kSecond}},
+      {"hour", {kHour, kHour}},       {"day", days(1, 1)},
+      {"week", days(7, 7)},           {"month", days(28, 31)},
+      {"quarter", days(90, 92)},      {"year", days(365, 366)}};
   auto found = lengths.find(unit);
   return found == lengths.end() ? Length{} : found->second;
 }

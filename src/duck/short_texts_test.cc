@@ -34,5 +34,19 @@ TEST(ShortTexts, AreFoundAmongTextsThatDifferInOneByteOrInLength) {
   }
 }
 
+TEST(ShortTexts, OfBytesInAnotherTextAreThoseBytes) {
+  const std::string text = "\xff\x80 every byte of a longer text";
+  for (size_t from = 0; from < text.size(); from++) {
+    for (size_t size = 0; from + size <= text.size(); size++) {
+      // A place of its own: nothing behind its end is looked at.
+      std::vector<char> bytes(text.begin() + static_cast<ptrdiff_t>(from),
+                              text.begin() + static_cast<ptrdiff_t>(from + size));
+      auto part = TextOf(bytes.data(), size);
+      duckdb::string_t expected(bytes.data(), static_cast<uint32_t>(size));
+      EXPECT_EQ(std::memcmp(&part, &expected, sizeof(part)), 0) << from << " " << size;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace weir

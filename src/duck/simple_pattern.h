@@ -44,8 +44,8 @@ class SimplePattern {
 
   std::vector<Choice> choices_;
   bool has_run_ = false;
-  bool run_must_be_ = false;  // of one character at least
-  std::bitset<256> in_run_;   // by byte; those of a character beyond ASCII are alike
+  bool run_must_be_ = false;      // of one character at least
+  std::bitset<256> in_run_;       // by byte; those of a character beyond ASCII are alike
   std::optional<char> ends_run_;  // the only byte that does
   std::vector<Group> groups_;
 };

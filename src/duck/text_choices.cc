@@ -4,8 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "duck/choice_case.h"
 #include "duck/each_text.h"
-#include "duck/short_texts.h"
+#include "duck/faster_functions.h"
 #include "duckdb/planner/expression/bound_case_expression.hpp"
 #include "duckdb/planner/expression/bound_comparison_expression.hpp"
 #include "duckdb/planner/expression/bound_conjunction_expression.hpp"
@@ -44,86 +45,21 @@ Equality AsEquality(const Expression& expression) {
   return {};
 }
 
-// Texts in the order in which they are to be found, and what belongs to each.
-class Choices {
- public:
-  static constexpr size_t kNone = SIZE_MAX;
-
-  void Add(const std::string& text, const std::string& result = "") {
-    kept_.push_back(std::make_unique<std::string>(text));
-    texts_.push_back(ViewOf(*kept_.back()));
-    kept_.push_back(std::make_unique<std::string>(result));
-    results_.push_back(ViewOf(*kept_.back()));
-    sizes_ |= SizeBit(text.size());
-    auto short_text = ShortText::Of(text);
-    if (short_text) short_texts_.push_back(*short_text);
-  }
-  size_t size() const { return texts_.size(); }
-  size_t Find(const string_t& text) const {
-    if (short_texts_.size() == texts_.size() && texts_.size() <= kFew) return FindShort(text);
-    if (!(sizes_ & SizeBit(text.GetSize()))) return kNone;
-    for (size_t i = 0; i < texts_.size(); i++) {
-      if (texts_[i] == text) return i;
-    }
-    return kNone;
-  }
-  const string_t& result(size_t i) const { return results_[i]; }
-
- private:
-  static constexpr size_t kFew = 16;
-
-  // All are looked at: which of them it is, no processor foresees.
-  size_t FindShort(const string_t& text) const {
-    size_t found = kNone;
-    for (size_t i = short_texts_.size(); i-- > 0;) {
-      found = short_texts_[i].Equals(text) ? i : found;
-    }
-    return found;
-  }
-  static string_t ViewOf(const std::string& text) {
-    return {text.data(), static_cast<uint32_t>(text.size())};
-  }
-  std::vector<std::unique_ptr<std::string>> kept_;
-  static uint64_t SizeBit(size_t size) { return uint64_t{1} << size % 64; }
-  std::vector<string_t> texts_, results_;
-  std::vector<ShortText> short_texts_;  // those that are short
-  uint64_t sizes_ = 0;  // that any of the texts has: most others are told apart by it
-};
-
-ExpressionOwner Call(const char* name, const duckdb::LogicalType& type, ExpressionOwner text,
-                     duckdb::scalar_function_t run) {
-  duckdb::ScalarFunction function(name, {duckdb::LogicalType::VARCHAR}, type, std::move(run));
-  duckdb::vector<ExpressionOwner> children;
-  children.push_back(std::move(text));
-  return duckdb::make_uniq<duckdb::BoundFunctionExpression>(type, std::move(function),
-                                                            std::move(children), nullptr);
-}
-
-ExpressionOwner IsOneOf(ExpressionOwner text, const std::shared_ptr<const Choices>& choices) {
-  return Call(
-      "is one of", duckdb::LogicalType::BOOLEAN, std::move(text),
-      [choices](duckdb::DataChunk& arguments, duckdb::ExpressionState&, duckdb::Vector& result) {
+ExpressionOwner IsOneOf(ExpressionOwner text, Choices choices) {
+  duckdb::ScalarFunction function(
+      "is one of", {duckdb::LogicalType::VARCHAR}, duckdb::LogicalType::BOOLEAN,
+      [choices = std::make_shared<const Choices>(std::move(choices))](
+          duckdb::DataChunk& arguments, duckdb::ExpressionState&, duckdb::Vector& result) {
         auto* found = duckdb::FlatVector::GetDataUnsafe<bool>(result);
         ForEachText(arguments.data[0], arguments.size(), result,
                     [&](const string_t& value, duckdb::idx_t row) {
-                      found[row] = choices->Find(value) != Choices::kNone;
+                      found[row] = choices->Find(value) < choices->size();
                     });
       });
-}
-
-// Of texts that are one of the choices.
-ExpressionOwner ResultOf(ExpressionOwner text, const std::shared_ptr<const Choices>& choices) {
-  return Call(
-      "choice", duckdb::LogicalType::VARCHAR, std::move(text),
-      [choices](duckdb::DataChunk& arguments, duckdb::ExpressionState&, duckdb::Vector& result) {
-        auto* results = duckdb::FlatVector::GetDataUnsafe<string_t>(result);
-        ForEachText(arguments.data[0], arguments.size(), result,
-                    [&](const string_t& value, duckdb::idx_t row) {
-                      auto found = choices->Find(value);
-                      if (found == Choices::kNone) return SetRowNull(result, row);
-                      results[row] = choices->result(found);
-                    });
-      });
+  duckdb::vector<ExpressionOwner> children;
+  children.push_back(std::move(text));
+  return duckdb::make_uniq<duckdb::BoundFunctionExpression>(
+      duckdb::LogicalType::BOOLEAN, std::move(function), std::move(children), nullptr);
 }
 
 // x = 'a' OR x = 'b' OR ...
@@ -133,20 +69,20 @@ void RewriteOr(ExpressionOwner& expression) {
   for (size_t first = 0; first < children.size(); first++) {
     if (!children[first]) continue;  // is with one before it
     auto equality = AsEquality(*children[first]);
-    auto choices = std::make_shared<Choices>();
+    Choices choices;
     std::vector<size_t> alike;
     for (size_t i = first; equality.text && i < children.size(); i++) {
       if (!children[i]) continue;
       auto other = AsEquality(*children[i]);
       if (!other.text || !other.text->Equals(*equality.text)) continue;
-      choices->Add(*other.constant);
+      choices.Add(*other.constant);
       alike.push_back(i);
     }
-    if (choices->size() < 2) {
+    if (choices.size() < 2) {
       rest.push_back(std::move(children[first]));
       continue;
     }
-    rest.push_back(IsOneOf(equality.text->Copy(), choices));
+    rest.push_back(IsOneOf(equality.text->Copy(), std::move(choices)));
     for (size_t i : alike) children[i].reset();
   }
   if (rest.size() == 1) {
@@ -156,22 +92,29 @@ void RewriteOr(ExpressionOwner& expression) {
   }
 }
 
-// CASE WHEN x = 'a' THEN '0' WHEN x = 'b' THEN '1' ...
-void RewriteCase(Expression& expression) {
-  auto& checks = expression.Cast<duckdb::BoundCaseExpression>().case_checks;
-  auto choices = std::make_shared<Choices>();
+// CASE WHEN x = 'a' THEN 1 WHEN x = 'b' THEN 2 ...; further conditions, which may be of this kind
+// again, become a CASE for the rows that are left.
+void RewriteCase(ExpressionOwner& expression) {
+  auto& whole = expression->Cast<duckdb::BoundCaseExpression>();
+  auto& checks = whole.case_checks;
+  Choices choices;
+  std::vector<duckdb::Value> results;
   ExpressionOwner text;
   for (auto& check : checks) {
     auto equality = AsEquality(*check.when_expr);
-    auto* result = ConstantText(*check.then_expr);
-    if (!equality.text || !result || (text && !text->Equals(*equality.text))) break;
+    bool is_constant =
+        check.then_expr->GetExpressionClass() == duckdb::ExpressionClass::BOUND_CONSTANT &&
+        check.then_expr->return_type == whole.return_type;
+    if (!equality.text || !is_constant || (text && !text->Equals(*equality.text))) break;
     if (!text) text = equality.text->Copy();
-    choices->Add(*equality.constant, *result);
+    choices.Add(*equality.constant);
+    results.push_back(check.then_expr->Cast<duckdb::BoundConstantExpression>().value);
   }
-  if (choices->size() < 2) return;
-  checks[0].when_expr = IsOneOf(text->Copy(), choices);
-  checks[0].then_expr = ResultOf(std::move(text), choices);
-  checks.erase(checks.begin() + 1, checks.begin() + static_cast<int64_t>(choices->size()));
+  if (results.empty()) return;
+  checks.erase(checks.begin(), checks.begin() + static_cast<int64_t>(results.size()));
+  ExpressionOwner rest = checks.empty() ? std::move(whole.else_expr) : std::move(expression);
+  UseFasterFunctions(rest);
+  expression = MakeChoiceCase(std::move(text), std::move(choices), results, std::move(rest));
 }
 
 }  // namespace
@@ -180,8 +123,8 @@ void UseTextChoices(ExpressionOwner& expression) {
   if (expression->GetExpressionType() == duckdb::ExpressionType::CONJUNCTION_OR) {
     RewriteOr(expression);
   } else if (expression->GetExpressionClass() == duckdb::ExpressionClass::BOUND_CASE &&
-             expression->return_type == duckdb::LogicalType::VARCHAR) {
-    RewriteCase(*expression);
+             CanBeChosen(expression->return_type) && !expression->IsVolatile()) {
+    RewriteCase(expression);
   }
 }
 
