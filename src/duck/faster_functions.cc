@@ -15,6 +15,7 @@
 #include "duck/short_texts.h"
 #include "duck/simple_pattern.h"
 #include "duck/text_choices.h"
+#include "duck/text_lengths.h"
 #include "duck/time_steps.h"
 #include "duckdb/common/types/hash.hpp"
 #include "duckdb/common/types/vector_buffer.hpp"
@@ -414,7 +415,7 @@ void UseFasterFunctions(duckdb::unique_ptr<duckdb::Expression>& expression) {
   UseTextChoices(expression);
   if (auto* call = AsCall(*expression)) {
     auto& name = call->function.name;
-    if (UseTimeSteps(*call)) {
+    if (UseTimeSteps(*call) || UseTextLengths(*call)) {
       // done
     } else if (auto part = AsSplitPart(*call)) {
       expression = std::move(part);
