@@ -53,22 +53,6 @@ class WordTable : public KeyTable {
  public:
   explicit WordTable(duckdb::PhysicalType type) : type_(type) {}
 
-  static bool Takes(const RowTypes& types) {
-    if (types.size() != 1) return false;
-    switch (types[0].InternalType()) {
-      case duckdb::PhysicalType::BOOL:
-      case duckdb::PhysicalType::INT8:
-      case duckdb::PhysicalType::INT16:
-      case duckdb::PhysicalType::INT32:
-      case duckdb::PhysicalType::INT64:
-      case duckdb::PhysicalType::UINT8:
-      case duckdb::PhysicalType::UINT16:
-      case duckdb::PhysicalType::UINT32:
-      case duckdb::PhysicalType::UINT64: return true;
-      default: return false;  // floats: -0 equals 0 and NaN equals NaN, which words do not know
-    }
-  }
-
   void Resolve(duckdb::DataChunk& keys, uint32_t* slots) override {
     Look(keys, slots, [&](uint64_t word) { return FindOrAdd(word); });
     if (!saw_null_) return;
@@ -351,13 +335,11 @@ class WordsTable : public KeyTable {
   // Calls `work` with a value of that width.
   template <class Work>
   static void WithWidth(size_t width, Work work) {
-    switch (width) {
-      case 1: return work(uint8_t());
-      case 2: return work(uint16_t());
-      case 4: return work(uint32_t());
-      case 8: return work(uint64_t());
-      default: return work(duckdb::uhugeint_t());
-    }
+    if (width == 1) return work(uint8_t());
+    if (width == 2) return work(uint16_t());
+    if (width == 4) return work(uint32_t());
+    if (width == 8) return work(uint64_t());
+    work(duckdb::uhugeint_t());
   }
 
   template <class Value>
@@ -519,8 +501,24 @@ class BytesTable : public KeyTable {
 
 }  // namespace
 
+bool KeyTable::IsWord(const duckdb::LogicalType& type) {
+  switch (type.InternalType()) {
+    case duckdb::PhysicalType::BOOL:
+    case duckdb::PhysicalType::INT8:
+    case duckdb::PhysicalType::INT16:
+    case duckdb::PhysicalType::INT32:
+    case duckdb::PhysicalType::INT64:
+    case duckdb::PhysicalType::UINT8:
+    case duckdb::PhysicalType::UINT16:
+    case duckdb::PhysicalType::UINT32:
+    case duckdb::PhysicalType::UINT64: return true;
+    default: return false;  // floats: -0 equals 0 and NaN equals NaN, which words do not know
+  }
+}
+
 std::unique_ptr<KeyTable> KeyTable::Make(const RowTypes& types) {
-  if (WordTable::Takes(types)) return std::make_unique<WordTable>(types[0].InternalType());
+  if (types.size() == 1 && IsWord(types[0]))
+    return std::make_unique<WordTable>(types[0].InternalType());
   if (WordsTable::Takes(types)) return std::make_unique<WordsTable>(types);
   if (std::all_of(types.begin(), types.end(), HasOneForm)) {
     return std::make_unique<BytesTable<PackedKeys>>(types);

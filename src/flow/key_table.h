@@ -19,6 +19,8 @@ namespace weir {
 class KeyTable {
  public:
   static std::unique_ptr<KeyTable> Make(const RowTypes& types);
+  // Values of the type are told apart by their bits, of which there are 64 at most.
+  static bool IsWord(const duckdb::LogicalType& type);
   virtual ~KeyTable() = default;
 
   // The slot of each row's key, made when it is new.

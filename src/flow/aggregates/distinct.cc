@@ -1,144 +1,13 @@
 #include "flow/aggregates/distinct.h"
 
-#include <algorithm>
+#include "flow/key_table.h"
 
 namespace weir {
-namespace {
 
-constexpr size_t kLarge = 1 << 16;  // values: more than the caches keep
-
-}  // namespace
-
-DistinctSet::DistinctSet(const RowTypes& argument_types, bool append_only)
-    : append_only_(append_only) {
-  RowTypes types{duckdb::LogicalType::UINTEGER};
-  types.insert(types.end(), argument_types.begin(), argument_types.end());
-  values_ = KeyTable::Make(types);
-  keys_.InitializeEmpty(DuckTypes(types));
-  changed_.InitializeEmpty(DuckTypes(argument_types));
-}
-
-void DistinctSet::Update(duckdb::DataChunk& arguments, duckdb::DataChunk& values,
-                         const uint32_t* slots, const int64_t* weights) {
-  auto count = arguments.size();
-  duckdb::Vector groups(duckdb::LogicalType::UINTEGER,
-                        reinterpret_cast<duckdb::data_ptr_t>(const_cast<uint32_t*>(slots)));
-  keys_.data[0].Reference(groups);
-  for (duckdb::idx_t i = 0; i < arguments.ColumnCount(); i++) {
-    keys_.data[i + 1].Reference(arguments.data[i]);
-  }
-  keys_.SetCardinality(count);
-  at_.resize(count);
-  values_->Resolve(keys_, at_.data());
-  if (append_only_) {
-    bits_.resize(values_->Slots());
-    if (bits_.size() > kLarge) {
-      for (uint32_t value : at_) __builtin_prefetch(&bits_[value]);
-    }
-  } else {
-    counts_.resize(values_->Slots() * members_.size());
-  }
-
-  if (tracks_groups_) {
-    for (duckdb::idx_t row = 0; row < count; row++) Note(slots[row], at_[row]);
-  }
-  for (size_t m = 0; m < members_.size(); m++) {
-    auto& member = members_[m];
-    duckdb::UnifiedVectorFormat filter;
-    const bool* holds = nullptr;
-    if (member.filter) {
-      values.data[*member.filter].ToUnifiedFormat(count, filter);
-      holds = duckdb::UnifiedVectorFormat::GetDataUnsafe<bool>(filter);
-    }
-    duckdb::idx_t changed = 0;
-    bool any_left = false;
-    for (duckdb::idx_t row = 0; row < count; row++) {
-      if (holds) {
-        auto index = filter.sel->get_index(row);
-        if (!filter.validity.RowIsValid(index) || !holds[index]) continue;
-      }
-      int64_t change;
-      if (!Seen(m, at_[row], weights ? weights[row] : 1, change)) continue;
-      any_left |= change < 0;
-      rows_.set_index(changed, row);
-      row_slots_[changed] = slots[row];
-      row_weights_[changed++] = change;
-    }
-    if (changed == 0) continue;
-    changed_.Reference(arguments);
-    changed_.Slice(rows_, changed);
-    member.state->Update(changed_, row_slots_, any_left ? row_weights_ : nullptr);
-  }
-  if (!append_only_) ForgetGone(count);
-}
-
-// Counts a value; true when it is the first of its kind or the last one left.
-inline bool DistinctSet::Seen(size_t member, uint32_t value, int64_t weight, int64_t& change) {
-  if (append_only_) {
-    uint64_t bit = uint64_t{1} << member;
-    change = 1;
-    if (bits_[value] & bit) return false;
-    bits_[value] |= bit;
-    return true;
-  }
-  int64_t& seen = counts_[value * members_.size() + member];
-  int64_t before = seen;
-  seen += weight;
-  change = (seen > 0) - (before > 0);
-  return change != 0;
-}
-
-// Drops the values of this chunk that no member has any more.
-void DistinctSet::ForgetGone(duckdb::idx_t rows) {
-  size_t width = members_.size();
-  auto first_of = [&](uint32_t value) {
-    return counts_.begin() + static_cast<int64_t>(value * width);
-  };
-  std::sort(at_.begin(), at_.begin() + static_cast<int64_t>(rows));
-  auto end = std::unique(at_.begin(), at_.begin() + static_cast<int64_t>(rows));
-  for (auto value = at_.begin(); value != end; ++value) {
-    auto first = first_of(*value);
-    if (std::all_of(first, first + static_cast<int64_t>(width), [](int64_t n) { return n == 0; })) {
-      values_->Erase(*value);
-      if (tracks_groups_) group_of_[*value] = UINT32_MAX;
-    }
-  }
-}
-
-void DistinctSet::Note(uint32_t group, uint32_t value) {
-  if (group_of_.size() <= value) group_of_.resize(values_->Slots(), UINT32_MAX);
-  if (group_of_[value] == group) return;
-  group_of_[value] = group;
-  if (of_group_.size() <= group) of_group_.resize(group + 1);
-  of_group_[group].push_back(value);
-}
-
-void DistinctSet::Forget(uint32_t group) {
-  if (group >= of_group_.size()) return;
-  auto width = members_.size();
-  for (uint32_t value : of_group_[group]) {
-    if (group_of_[value] != group) continue;
-    group_of_[value] = UINT32_MAX;
-    values_->Erase(value);
-    if (append_only_) {
-      bits_[value] = 0;
-    } else {
-      std::fill_n(counts_.begin() + static_cast<int64_t>(value * width), width, 0);
-    }
-  }
-  std::vector<uint32_t>().swap(of_group_[group]);
-}
-
-bool DistinctSet::IsHere(uint32_t value) const {
-  if (append_only_) return bits_[value] != 0;
-  auto first = counts_.begin() + static_cast<int64_t>(value * members_.size());
-  return std::any_of(first, first + static_cast<int64_t>(members_.size()),
-                     [](int64_t n) { return n != 0; });
-}
-
-size_t DistinctSet::Bytes() const {
-  return values_->Bytes() + group_of_.capacity() * 2 * sizeof(uint32_t) +
-         counts_.capacity() * sizeof(int64_t) + bits_.capacity() * sizeof(uint64_t);
+std::unique_ptr<DistinctSet> DistinctSet::Make(const RowTypes& argument_types, bool append_only) {
+  bool words = append_only && argument_types.size() == 1 && KeyTable::IsWord(argument_types[0]);
+  return words ? MakeDistinctWords(argument_types[0])
+               : MakeDistinctKeys(argument_types, append_only);
 }
 
 Upkeep DistinctSet::HowKept() const {
@@ -147,30 +16,6 @@ Upkeep DistinctSet::HowKept() const {
              "Where an estimate is enough, approx_count_distinct keeps a few hundred bytes a group "
              "instead (while rows only come).");
   return upkeep;
-}
-
-void DistinctSet::Save(StateWriter& writer) const {
-  values_->Save(writer);
-  writer.PutVector(counts_);
-  writer.PutVector(bits_);
-}
-
-void DistinctSet::Load(StateReader& reader) {
-  values_->Load(reader);
-  counts_ = reader.GetVector<int64_t>();
-  reader.GetVector(bits_);
-  if (!tracks_groups_) return;
-  RowTypes types{duckdb::LogicalType::UINTEGER};
-  for (auto& type : changed_.GetTypes()) types.push_back(type);
-  duckdb::DataChunk key;
-  key.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(types), 1);
-  size_t values = append_only_ ? bits_.size() : counts_.size() / members_.size();
-  for (uint32_t value = 0; value < values; value++) {
-    if (!IsHere(value)) continue;
-    key.Reset();
-    values_->Key(value, key, 0);
-    Note(duckdb::FlatVector::GetDataUnsafe<uint32_t>(key.data[0])[0], value);
-  }
 }
 
 }  // namespace weir

@@ -526,13 +526,13 @@ std::unique_ptr<Operator> MakeAggregate(SessionPtr session, AggregateSpec spec, 
       for (auto& argument : call.arguments) arguments += Fingerprint(*argument) + "/";
       // A set has a bit for each of its calls.
       auto there = distinct_of.find(arguments);
-      if (there != distinct_of.end() && distincts[there->second].set->members() == 64) {
+      if (there != distinct_of.end() &&
+          distincts[there->second].set->members() == DistinctSet::kMembers) {
         distinct_of.erase(there);
       }
       auto [found, is_new] = distinct_of.emplace(arguments, distincts.size());
       if (is_new) {
-        distincts.push_back(
-            {calls.size(), std::make_unique<DistinctSet>(call.argument_types, append_only)});
+        distincts.push_back({calls.size(), DistinctSet::Make(call.argument_types, append_only)});
       }
       distincts[found->second].set->Add({made.state.get(), made.filter});
     }
