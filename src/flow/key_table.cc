@@ -186,33 +186,47 @@ bool HasOneForm(const duckdb::LogicalType& type) {
   }
 }
 
+bool TakesWords(const RowTypes& types) {
+  if (types.empty() || types.size() > 64) return false;
+  return std::all_of(types.begin(), types.end(), [](auto& type) {
+    return HasOneForm(type) && duckdb::TypeIsConstantSize(type.InternalType());
+  });
+}
+
 // Several fixed-width values: a bit for each NULL and the narrow values in the first words, then
 // one word or two for each of the others.
-class WordsTable : public KeyTable {
- public:
-  explicit WordsTable(const RowTypes& types) {
+struct WordsLayout {
+  struct Column {
+    size_t width, place;  // bytes
+  };
+
+  explicit WordsLayout(const RowTypes& types) : columns(types.size()) {
     size_t bytes = (types.size() + 7) / 8;
     auto place = [&](bool narrow) {
       for (size_t c = 0; c < types.size(); c++) {
         size_t width = duckdb::GetTypeIdSize(types[c].InternalType());
         if ((width < 8) != narrow) continue;
-        columns_[c] = {width, bytes};
+        columns[c] = {width, bytes};
         bytes += width;
       }
     };
-    columns_.resize(types.size());
     place(true);
     bytes = (bytes + 7) / 8 * 8;
     place(false);
-    words_ = bytes / 8;
-    null_bits_ = types.size() == 64 ? UINT64_MAX : (uint64_t{1} << types.size()) - 1;
+    words = bytes / 8;
   }
 
-  static bool Takes(const RowTypes& types) {
-    if (types.empty() || types.size() > 64) return false;
-    return std::all_of(types.begin(), types.end(), [](auto& type) {
-      return HasOneForm(type) && duckdb::TypeIsConstantSize(type.InternalType());
-    });
+  std::vector<Column> columns;
+  size_t words;
+};
+
+// kWords: of a key; 0: as many as the layout says.
+template <size_t kWords>
+class WordsTable : public KeyTable {
+ public:
+  WordsTable(const RowTypes& types, WordsLayout layout)
+      : columns_(std::move(layout.columns)), words_(layout.words) {
+    null_bits_ = types.size() == 64 ? UINT64_MAX : (uint64_t{1} << types.size()) - 1;
   }
 
   void Resolve(duckdb::DataChunk& keys, uint32_t* slots) override {
@@ -227,23 +241,26 @@ class WordsTable : public KeyTable {
   template <class Finder>
   void Look(duckdb::DataChunk& keys, uint32_t* slots, Finder find) {
     auto count = keys.size();
-    encoded_.assign(count * words_, 0);
+    encoded_.assign(count * words(), 0);
     for (size_t c = 0; c < columns_.size(); c++) {
       WithWidth(columns_[c].width,
                 [&](auto value) { EncodeAs<decltype(value)>(keys.data[c], c, count); });
     }
     hashes_.resize(count);
-    for (duckdb::idx_t row = 0; row < count; row++) hashes_[row] = Hash(&encoded_[row * words_]);
+    for (duckdb::idx_t row = 0; row < count; row++) hashes_[row] = Hash(&encoded_[row * words()]);
     if (index_.IsLarge()) {
       for (duckdb::idx_t row = 0; row < count; row++) index_.Prefetch(hashes_[row]);
       for (duckdb::idx_t row = 0; row < count; row++) {
-        uint32_t slot = index_.Candidate(hashes_[row]);
-        if (slot != SlotIndex::kNone) __builtin_prefetch(At(slot));
+        slots[row] = index_.Candidate(hashes_[row]);
+        if (slots[row] != kNone) __builtin_prefetch(At(slots[row]));
       }
+    } else {
+      std::fill_n(slots, count, kNone);
     }
     const uint64_t* key = encoded_.data();
-    for (duckdb::idx_t row = 0; row < count; row++, key += words_) {
-      bool as_before = row > 0 && hashes_[row] == hashes_[row - 1] && Equal(key, key - words_);
+    for (duckdb::idx_t row = 0; row < count; row++, key += words()) {
+      if (slots[row] != kNone && Equal(At(slots[row]), key)) continue;
+      bool as_before = row > 0 && hashes_[row] == hashes_[row - 1] && Equal(key, key - words());
       slots[row] = as_before ? slots[row - 1] : find(key, hashes_[row]);
     }
   }
@@ -291,7 +308,7 @@ class WordsTable : public KeyTable {
     keys_.clear();
     free_.clear();
   }
-  size_t Slots() const override { return keys_.size() / words_; }
+  size_t Slots() const override { return keys_.size() / words(); }
   size_t Bytes() const override { return index_.Bytes() + keys_.capacity() * sizeof(uint64_t); }
 
   void Save(StateWriter& writer) const override {
@@ -312,20 +329,17 @@ class WordsTable : public KeyTable {
   }
 
  private:
-  struct Column {
-    size_t width, place;  // bytes
-  };
-
-  const uint64_t* At(uint32_t slot) const { return &keys_[size_t{slot} * words_]; }
+  size_t words() const { return kWords ? kWords : words_; }
+  const uint64_t* At(uint32_t slot) const { return &keys_[size_t{slot} * words()]; }
   // Most keys are two or three words: a call of memcmp would cost more than the comparison.
   bool Equal(const uint64_t* a, const uint64_t* b) const {
     uint64_t difference = 0;
-    for (size_t i = 0; i < words_; i++) difference |= a[i] ^ b[i];
+    for (size_t i = 0; i < words(); i++) difference |= a[i] ^ b[i];
     return difference == 0;
   }
   uint64_t Hash(const uint64_t* key) const {
     uint64_t hash = 0;
-    for (size_t i = 0; i < words_; i++) {
+    for (size_t i = 0; i < words(); i++) {
       hash = (hash ^ key[i]) * 0x9fb21c651e98df25ull;
       hash ^= hash >> 32;
     }
@@ -350,7 +364,7 @@ class WordsTable : public KeyTable {
     bool all_valid = format.validity.AllValid();
     auto* place = reinterpret_cast<char*>(encoded_.data()) + columns_[c].place;
     uint64_t* key = encoded_.data();
-    for (duckdb::idx_t row = 0; row < count; row++, key += words_, place += words_ * 8) {
+    for (duckdb::idx_t row = 0; row < count; row++, key += words(), place += words() * 8) {
       auto index = format.sel->get_index(row);
       if (!all_valid && !format.validity.RowIsValid(index)) {
         key[0] |= uint64_t{1} << c;
@@ -366,18 +380,18 @@ class WordsTable : public KeyTable {
         hash, [&](uint32_t slot) { return Equal(At(slot), key); },
         [&] {
           if (free_.empty()) {
-            keys_.insert(keys_.end(), key, key + words_);
+            for (size_t i = 0; i < words(); i++) keys_.push_back(key[i]);
             return static_cast<uint32_t>(Slots() - 1);
           }
           uint32_t slot = free_.back();
           free_.pop_back();
-          std::copy(key, key + words_, &keys_[size_t{slot} * words_]);
+          std::copy(key, key + words(), &keys_[size_t{slot} * words()]);
           return slot;
         });
   }
 
-  std::vector<Column> columns_;
-  size_t words_ = 1;
+  std::vector<WordsLayout::Column> columns_;
+  size_t words_;
   uint64_t null_bits_ = 0;  // of the first word: its first bytes, on a machine of little endian
   SlotIndex index_;
   LargeVector<uint64_t> keys_;
@@ -519,7 +533,15 @@ bool KeyTable::IsWord(const duckdb::LogicalType& type) {
 std::unique_ptr<KeyTable> KeyTable::Make(const RowTypes& types) {
   if (types.size() == 1 && IsWord(types[0]))
     return std::make_unique<WordTable>(types[0].InternalType());
-  if (WordsTable::Takes(types)) return std::make_unique<WordsTable>(types);
+  if (TakesWords(types)) {
+    WordsLayout layout(types);
+    switch (layout.words) {
+      case 2: return std::make_unique<WordsTable<2>>(types, std::move(layout));
+      case 3: return std::make_unique<WordsTable<3>>(types, std::move(layout));
+      case 4: return std::make_unique<WordsTable<4>>(types, std::move(layout));
+      default: return std::make_unique<WordsTable<0>>(types, std::move(layout));
+    }
+  }
   if (std::all_of(types.begin(), types.end(), HasOneForm)) {
     return std::make_unique<BytesTable<PackedKeys>>(types);
   }

@@ -62,7 +62,26 @@ RowLayout::RowLayout(RowTypes types)
 
 const std::vector<std::string_view>& RowLayout::Encode(duckdb::DataChunk& rows) {
   auto count = rows.size();
-  std::vector<duckdb::UnifiedVectorFormat> formats(types_.size());
+  auto& sizes = Measure(rows);
+  size_t bytes = 0;
+  for (size_t size : sizes) bytes += size;
+  if (scratch_.size() < bytes) scratch_.resize(bytes);
+  places_to_.resize(count);
+  encoded_.clear();
+  char* to = scratch_.data();
+  for (duckdb::idx_t i = 0; i < count; i++) {
+    places_to_[i] = to;
+    encoded_.emplace_back(to, sizes[i]);
+    to += sizes[i];
+  }
+  Write(places_to_.data());
+  return encoded_;
+}
+
+const std::vector<size_t>& RowLayout::Measure(duckdb::DataChunk& rows) {
+  auto count = rows.size();
+  auto& formats = formats_;
+  formats.resize(types_.size());
   sizes_.assign(count, fixed_bytes_);
   for (size_t c = 0; c < types_.size(); c++) {
     auto& place = places_[c];
@@ -88,21 +107,18 @@ const std::vector<std::string_view>& RowLayout::Encode(duckdb::DataChunk& rows) 
     }
     for (duckdb::idx_t i = 0; i < count; i++) sizes_[i] += texts[i].size();
   }
-  offsets_.resize(count + 1);
-  offsets_[0] = 0;
-  for (duckdb::idx_t i = 0; i < count; i++) offsets_[i + 1] = offsets_[i] + sizes_[i];
-  if (scratch_.size() < offsets_[count]) scratch_.resize(offsets_[count]);
-  std::vector<char*> to(count);
-  for (duckdb::idx_t i = 0; i < count; i++) {
-    to[i] = scratch_.data() + offsets_[i];
-    std::memset(to[i], 0, bitmap_bytes_);
-  }
+  return sizes_;
+}
+
+void RowLayout::Write(char** to) {
+  auto count = sizes_.size();
+  for (duckdb::idx_t i = 0; i < count; i++) std::memset(to[i], 0, bitmap_bytes_);
   for (size_t c = 0; c < types_.size(); c++) {
     auto& place = places_[c];
-    auto& format = formats[c];
+    auto& format = formats_[c];
     if (place.fixed) {
       WithWidth(place.width, [&](auto width) {
-        PutFixed<decltype(width)::value>(format, count, to.data(), place.offset);
+        PutFixed<decltype(width)::value>(format, count, to, place.offset);
       });
     } else {
       for (duckdb::idx_t i = 0; i < count; i++) {
@@ -124,11 +140,7 @@ const std::vector<std::string_view>& RowLayout::Encode(duckdb::DataChunk& rows) 
       to[i] = std::copy(nested_[c][i].begin(), nested_[c][i].end(), to[i]);
     }
   }
-  encoded_.clear();
-  for (duckdb::idx_t i = 0; i < count; i++) {
-    encoded_.emplace_back(scratch_.data() + offsets_[i], sizes_[i]);
-  }
-  return encoded_;
+  formats_.clear();  // they hold on to the chunk
 }
 
 void RowLayout::Gather(const char* const* rows, duckdb::idx_t count, duckdb::DataChunk& out,

@@ -19,6 +19,10 @@ class RowLayout {
 
   // The rows of a chunk as bytes; views that live until the next call.
   const std::vector<std::string_view>& Encode(duckdb::DataChunk& rows);
+  // The same in two steps, for rows that are written where they stay: what each takes, then the
+  // bytes to the given places, while the chunk is as it was.  The places come back moved.
+  const std::vector<size_t>& Measure(duckdb::DataChunk& rows);
+  void Write(char** to);
   // Writes encoded rows into columns [first_column, ...) of `out`, from its row 0 on.  Texts point
   // into the encoded rows.
   void Gather(const char* const* rows, duckdb::idx_t count, duckdb::DataChunk& out,
@@ -46,7 +50,10 @@ class RowLayout {
 
   std::string scratch_;
   std::vector<std::string_view> encoded_;
-  std::vector<size_t> sizes_, offsets_;
+  std::vector<char*> places_to_;
+  // Of the chunk that was measured.
+  std::vector<duckdb::UnifiedVectorFormat> formats_;
+  std::vector<size_t> sizes_;
   std::vector<std::vector<std::string_view>> nested_;
   mutable std::vector<const char*> cursor_;
 };

@@ -63,7 +63,7 @@ size_t RowStore::UnitsOf(size_t row_bytes) const {
 }
 
 RowRef RowStore::Allocate(size_t units) {
-  auto found = is_loading_ ? free_.end() : free_.find(units);
+  auto found = free_count_ == 0 || is_loading_ ? free_.end() : free_.find(units);
   if (found != free_.end() && !found->second.empty()) {
     RowRef ref = found->second.back();
     found->second.pop_back();
@@ -102,10 +102,10 @@ void RowStore::Free(RowRef ref, size_t units) {
   At(ref).size = static_cast<uint32_t>(units);
 }
 
-RowRef RowStore::Add(std::string_view row) {
-  RowRef ref = Allocate(UnitsOf(row.size()));
+RowRef RowStore::AddPlace(size_t row_bytes) {
+  RowRef ref = Allocate(UnitsOf(row_bytes));
   WeightOf(ref) = 0;
-  if (!fixed_size_) At(ref).size = static_cast<uint32_t>(row.size());
+  if (!fixed_size_) At(ref).size = static_cast<uint32_t>(row_bytes);
   if (!fixed_size_ && !is_listed_) {
     if (free_numbers_.empty()) {
       Header(ref).number = numbers_++;
@@ -114,8 +114,13 @@ RowRef RowStore::Add(std::string_view row) {
       free_numbers_.pop_back();
     }
   }
-  std::memcpy(Address(ref) + header_bytes_, row.data(), row.size());
   rows_++;
+  return ref;
+}
+
+RowRef RowStore::Add(std::string_view row) {
+  RowRef ref = AddPlace(row.size());
+  std::memcpy(Address(ref) + header_bytes_, row.data(), row.size());
   return ref;
 }
 
@@ -128,13 +133,13 @@ RowRef RowStore::Add(std::string_view row, RowRef& head) {
   return ref;
 }
 
+// Fills hashes_, too.
 void RowStore::Prefetch(const std::vector<std::string_view>& rows) {
-  if (!indexed_ || !index_.IsLarge()) return;
+  if (!indexed_) return;
   hashes_.resize(rows.size());
-  for (size_t i = 0; i < rows.size(); i++) {
-    hashes_[i] = HashOf(rows[i]);
-    index_.Prefetch(hashes_[i]);
-  }
+  for (size_t i = 0; i < rows.size(); i++) hashes_[i] = HashOf(rows[i]);
+  if (!index_.IsLarge()) return;
+  for (uint64_t hash : hashes_) index_.Prefetch(hash);
   for (uint64_t hash : hashes_) {
     uint32_t ref = index_.Candidate(hash);
     if (ref != UINT32_MAX) __builtin_prefetch(Address(ref));
@@ -149,10 +154,36 @@ RowRef RowStore::FindOrAdd(std::string_view row, RowRef& head) {
 }
 
 RowRef RowStore::FindOrAdd(std::string_view row) {
-  if (!indexed_) return Add(row);
+  return indexed_ ? FindOrAdd(row, HashOf(row)) : Add(row);
+}
+
+RowRef RowStore::FindOrAdd(std::string_view row, uint64_t hash) {
   index_.MakeRoom();
   return index_.FindOrAdd(
-      HashOf(row), [&](uint32_t ref) { return Bytes(ref) == row; }, [&] { return Add(row); });
+      hash, [&](uint32_t ref) { return Bytes(ref) == row; }, [&] { return Add(row); });
+}
+
+void RowStore::FindOrAdd(duckdb::DataChunk& rows, RowRef* refs, bool* is_new) {
+  auto count = rows.size();
+  if (indexed_) {
+    auto& encoded = layout_.Encode(rows);
+    Prefetch(encoded);
+    for (duckdb::idx_t i = 0; i < count; i++) {
+      size_t before = rows_;
+      refs[i] = FindOrAdd(encoded[i], hashes_[i]);
+      is_new[i] = rows_ > before;
+    }
+    return;
+  }
+  // Rows that are not looked for are written where they stay.
+  auto& sizes = layout_.Measure(rows);
+  added_.resize(count);
+  for (duckdb::idx_t i = 0; i < count; i++) {
+    refs[i] = AddPlace(sizes[i]);
+    added_[i] = reinterpret_cast<char*>(Address(refs[i])) + header_bytes_;
+  }
+  layout_.Write(added_.data());
+  std::fill_n(is_new, count, true);
 }
 
 void RowStore::Remove(RowRef ref) {

@@ -57,6 +57,8 @@ class RowStore {
   void Remove(RowRef ref, RowRef& head);
   // The same of a store without lists; a new row has weight 0.
   RowRef FindOrAdd(std::string_view row);
+  // The same for all rows of a chunk, and which are new.
+  void FindOrAdd(duckdb::DataChunk& rows, RowRef* refs, bool* is_new);
   void Remove(RowRef ref);
 
   Entry& At(RowRef ref) { return *reinterpret_cast<Entry*>(Address(ref)); }
@@ -159,6 +161,8 @@ class RowStore {
   size_t UnitsOf(size_t row_bytes) const;
   RowRef Allocate(size_t units);
   void Free(RowRef ref, size_t units);
+  RowRef FindOrAdd(std::string_view row, uint64_t hash);
+  RowRef AddPlace(size_t row_bytes);  // for a row that is still to be written
   RowRef Add(std::string_view row);
   RowRef Add(std::string_view row, RowRef& head);
 
@@ -190,6 +194,7 @@ class RowStore {
   SlotIndex index_{SlotIndex::Room::kTight};  // of rows that go
   size_t rows_ = 0;
   std::vector<uint64_t> hashes_;
+  std::vector<char*> added_;
 
   mutable std::vector<const char*> gathered_;
 };

@@ -7,6 +7,11 @@
 #include "flow/halves.h"
 
 namespace weir {
+namespace {
+
+constexpr size_t kLarge = 1 << 15;  // keys: more than the caches keep
+
+}  // namespace
 
 bool FindWithoutKey(duckdb::DataChunk& keys, duckdb::idx_t count,
                     const std::vector<bool>& null_is_value, std::vector<uint8_t>& without) {
@@ -48,6 +53,11 @@ void Arrangement::Push(size_t, duckdb::DataChunk& rows, const int64_t* weights) 
     Reject(inputs[0]->TextOf(rows, row), weights ? weights[row] : 1, why);
   });
   auto* refs = this->rows().refs();
+  if (heads_.size() > kLarge) {
+    for (duckdb::idx_t i = 0; i < rows.size(); i++) {
+      if (slots_[i] != kNoSlot) __builtin_prefetch(&heads_[slots_[i]], 1);
+    }
+  }
   for (duckdb::idx_t i = 0; i < rows.size(); i++) {
     if (slots_[i] != kNoSlot && this->rows().is_new(i)) Link(refs[i], slots_[i]);
   }

@@ -30,13 +30,7 @@ std::string InputRows::TextOf(duckdb::DataChunk& rows, duckdb::idx_t row) const 
 void InputRows::Push(size_t, duckdb::DataChunk& rows, const int64_t* weights) {
   if (is_step_over_) Forget();
   if (!readers_are_current_) FindReaders();
-  auto& encoded = store_.Encode(rows);
-  store_.Prefetch(encoded);
-  for (duckdb::idx_t i = 0; i < rows.size(); i++) {
-    size_t before = store_.rows();
-    refs_[i] = store_.FindOrAdd(encoded[i]);
-    is_new_[i] = store_.rows() > before;
-  }
+  store_.FindOrAdd(rows, refs_, is_new_);
   if (end_) NoteEnds(rows, refs_);
   CountOut(rows.size());
   for (auto& edge : outputs) HandTo(edge, rows, weights);
