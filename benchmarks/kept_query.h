@@ -4,10 +4,11 @@
 
 #include <malloc.h>
 
-#include <climits>
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <sstream>
 #include <string>
@@ -16,11 +17,12 @@
 
 #include "duck/constant.h"
 #include "duck/row_codec.h"
+#include "flow/page_memory.h"
 #include "formats/columns.h"
+#include "io/large_pages.h"
 #include "sql/statement.h"
 #include "views/content.h"
 #include "views/relations.h"
-#include "views/state_memory.h"
 
 namespace weir {
 
@@ -28,9 +30,36 @@ namespace weir {
 // machines more than all that is done with it) is not the engine's.
 inline void KeepMemory() {
   mallopt(M_MMAP_MAX, 0);
-  mallopt(M_TRIM_THRESHOLD, INT_MAX);
+  mallopt(M_TRIM_THRESHOLD, -1);  // never
   mallopt(M_TOP_PAD, 64 << 20);
 }
+
+// Pages of rows are kept, too: the engine's give theirs back to the machine (io/page_file.h).
+class KeptPages : public PageMemory {
+ public:
+  std::byte* Allocate(size_t bytes) override {
+    if (auto& free = free_[bytes]; !free.empty()) {
+      auto* page = free.back();
+      free.pop_back();
+      return page;
+    }
+    if (left_ < bytes) {
+      left_ = std::max(bytes, kExtentBytes);
+      next_ = static_cast<std::byte*>(AllocateLarge(left_));
+    }
+    left_ -= bytes;
+    return std::exchange(next_, next_ + bytes);
+  }
+  void Free(std::byte* page, size_t bytes, bool) override { free_[bytes].push_back(page); }
+  bool IsShort() const override { return false; }
+  bool MoveToFile(std::byte*, size_t) override { return false; }
+
+ private:
+  static constexpr size_t kExtentBytes = 16 << 20;
+  std::map<size_t, std::vector<std::byte*>> free_;  // by bytes
+  std::byte* next_ = nullptr;
+  size_t left_ = 0;
+};
 
 // The streams and materialized views of SQL files, as a catalog has them.
 struct Project {
@@ -67,7 +96,8 @@ class KeptQuery {
             const std::string& query, Options options, Micros now)
       : options_(options), session_(std::make_shared<Session>(kernel, catalog.time_zone)) {
     session_->SetClock(now);
-    circuit_.UseMemory(&memory_);
+    static KeptPages pages;
+    circuit_.UseMemory(&pages);
     if (options.rows_go) MakeSourcesThatRetract(catalog);
     built_ = BuildView(circuit_, catalog, session_, name, query);
     if (!built_.output) {
@@ -199,7 +229,6 @@ class KeptQuery {
 
   Options options_;
   SessionPtr session_;
-  StateMemory memory_{{}, SystemClock()};
   Circuit circuit_;
   BuiltView built_;
   std::unique_ptr<Counter> counter_;
