@@ -22,11 +22,20 @@ inline uint64_t HashBytes(std::string_view bytes) {
     std::memcpy(&word, at, 8);
     add(word);
   }
-  uint64_t rest = 0;
-  for (size_t i = 0; i < left; i++) {
-    rest |= uint64_t{static_cast<unsigned char>(at[i])} << 8 * i;
+  // The rest by reads of fixed size, which may overlap what was read.
+  if (left > 0 && bytes.size() >= 8) {
+    uint64_t word;
+    std::memcpy(&word, at + left - 8, 8);
+    add(word);
+  } else if (left >= 4) {
+    uint32_t first, last;
+    std::memcpy(&first, at, 4);
+    std::memcpy(&last, at + left - 4, 4);
+    add(uint64_t{first} << 32 | last);
+  } else if (left > 0) {
+    auto byte = [&](size_t i) { return uint64_t{static_cast<unsigned char>(at[i])}; };
+    add(byte(0) | byte(left / 2) << 8 | byte(left - 1) << 16);
   }
-  add(rest);
   add(kMix);
   return hash;
 }

@@ -20,6 +20,9 @@ uint64_t Mix(uint64_t word) {
   return word ^ (word >> 32);
 }
 
+// Rows that are worked on together: so many that the memory is busy, and their keys stay near.
+constexpr duckdb::idx_t kBlock = 512;
+
 template <class Key>
 class SlotKeys {
  public:
@@ -54,7 +57,7 @@ class WordTable : public KeyTable {
   explicit WordTable(duckdb::PhysicalType type) : type_(type) {}
 
   void Resolve(duckdb::DataChunk& keys, uint32_t* slots) override {
-    Look(keys, slots, [&](uint64_t word) { return FindOrAdd(word); });
+    Look(keys, slots, [&](uint64_t word, uint64_t hash) { return FindOrAdd(word, hash); });
     if (!saw_null_) return;
     if (null_slot_ == kNone) null_slot_ = keys_.Add(0);
     for (duckdb::idx_t row = 0; row < keys.size(); row++) {
@@ -63,8 +66,8 @@ class WordTable : public KeyTable {
   }
 
   void Find(duckdb::DataChunk& keys, uint32_t* slots) override {
-    Look(keys, slots, [&](uint64_t word) {
-      return index_.Find(Mix(word), [&](uint32_t slot) { return keys_[slot] == word; });
+    Look(keys, slots, [&](uint64_t word, uint64_t hash) {
+      return index_.Find(hash, [&](uint32_t slot) { return keys_[slot] == word; });
     });
   }
 
@@ -134,38 +137,38 @@ class WordTable : public KeyTable {
     auto* words = duckdb::UnifiedVectorFormat::GetDataUnsafe<Word>(format);
     bool all_valid = format.validity.AllValid();
     saw_null_ = false;
-    if (index_.IsLarge()) {
-      auto hash_of = [&](duckdb::idx_t row) { return Mix(words[format.sel->get_index(row)]); };
-      for (duckdb::idx_t row = 0; row < keys.size(); row++) index_.Prefetch(hash_of(row));
-      for (duckdb::idx_t row = 0; row < keys.size(); row++) {
-        uint32_t slot = index_.Candidate(hash_of(row));
-        if (slot != kNone) __builtin_prefetch(&keys_[slot]);
-      }
-    }
     // Events come in time order: the key is most often the one before.
     uint64_t last_word = 0;
     uint32_t last_slot = kNone;
-    for (duckdb::idx_t row = 0; row < keys.size(); row++) {
-      auto index = format.sel->get_index(row);
-      if (!all_valid && !format.validity.RowIsValid(index)) {
-        slots[row] = null_slot_;
-        saw_null_ = true;
-        continue;
+    uint64_t block[kBlock], hashes[kBlock];
+    for (duckdb::idx_t begin = 0; begin < keys.size(); begin += kBlock) {
+      auto count = std::min<duckdb::idx_t>(kBlock, keys.size() - begin);
+      uint32_t* found = slots + begin;
+      for (duckdb::idx_t i = 0; i < count; i++) {
+        block[i] = words[format.sel->get_index(begin + i)];
+        hashes[i] = Mix(block[i]);
       }
-      uint64_t word = words[index];
-      if (word != last_word || last_slot == kNone) {
-        last_slot = find(word);
-        last_word = word;
+      index_.Candidates(hashes, count, found, [&](uint32_t slot) { return &keys_[slot]; });
+      for (duckdb::idx_t i = 0; i < count; i++) {
+        if (!all_valid && !format.validity.RowIsValid(format.sel->get_index(begin + i))) {
+          found[i] = null_slot_;
+          saw_null_ = true;
+          continue;
+        }
+        if (found[i] != kNone && keys_[found[i]] == block[i]) continue;
+        if (block[i] != last_word || last_slot == kNone) {
+          last_slot = find(block[i], hashes[i]);
+          last_word = block[i];
+        }
+        found[i] = last_slot;
       }
-      slots[row] = last_slot;
     }
   }
 
-  uint32_t FindOrAdd(uint64_t word) {
+  uint32_t FindOrAdd(uint64_t word, uint64_t hash) {
     index_.MakeRoom();
     return index_.FindOrAdd(
-        Mix(word), [&](uint32_t slot) { return keys_[slot] == word; },
-        [&] { return keys_.Add(word); });
+        hash, [&](uint32_t slot) { return keys_[slot] == word; }, [&] { return keys_.Add(word); });
   }
 
   duckdb::PhysicalType type_;
@@ -212,12 +215,13 @@ struct WordsLayout {
     };
     place(true);
     bytes = (bytes + 7) / 8 * 8;
+    narrow_words = bytes / 8;
     place(false);
     words = bytes / 8;
   }
 
   std::vector<Column> columns;
-  size_t words;
+  size_t words, narrow_words;  // the second: of the bits and the narrow values
 };
 
 // kWords: of a key; 0: as many as the layout says.
@@ -225,7 +229,9 @@ template <size_t kWords>
 class WordsTable : public KeyTable {
  public:
   WordsTable(const RowTypes& types, WordsLayout layout)
-      : columns_(std::move(layout.columns)), words_(layout.words) {
+      : columns_(std::move(layout.columns)),
+        words_(layout.words),
+        narrow_words_(layout.narrow_words) {
     null_bits_ = types.size() == 64 ? UINT64_MAX : (uint64_t{1} << types.size()) - 1;
   }
 
@@ -240,29 +246,26 @@ class WordsTable : public KeyTable {
 
   template <class Finder>
   void Look(duckdb::DataChunk& keys, uint32_t* slots, Finder find) {
-    auto count = keys.size();
-    encoded_.assign(count * words(), 0);
+    formats_.resize(columns_.size());
     for (size_t c = 0; c < columns_.size(); c++) {
-      WithWidth(columns_[c].width,
-                [&](auto value) { EncodeAs<decltype(value)>(keys.data[c], c, count); });
+      keys.data[c].ToUnifiedFormat(keys.size(), formats_[c]);
     }
-    hashes_.resize(count);
-    for (duckdb::idx_t row = 0; row < count; row++) hashes_[row] = Hash(&encoded_[row * words()]);
-    if (index_.IsLarge()) {
-      for (duckdb::idx_t row = 0; row < count; row++) index_.Prefetch(hashes_[row]);
-      for (duckdb::idx_t row = 0; row < count; row++) {
-        slots[row] = index_.Candidate(hashes_[row]);
-        if (slots[row] != kNone) __builtin_prefetch(At(slots[row]));
+    encoded_.resize(kBlock * words());
+    uint64_t hashes[kBlock];
+    for (duckdb::idx_t begin = 0; begin < keys.size(); begin += kBlock) {
+      auto count = std::min<duckdb::idx_t>(kBlock, keys.size() - begin);
+      Encode(begin, count);
+      const uint64_t* key = encoded_.data();
+      for (duckdb::idx_t i = 0; i < count; i++) hashes[i] = Hash(key + i * words());
+      uint32_t* found = slots + begin;
+      index_.Candidates(hashes, count, found, [&](uint32_t slot) { return At(slot); });
+      for (duckdb::idx_t i = 0; i < count; i++, key += words()) {
+        if (found[i] != kNone && Equal(At(found[i]), key)) continue;
+        bool as_before = i > 0 && hashes[i] == hashes[i - 1] && Equal(key, key - words());
+        found[i] = as_before ? found[i - 1] : find(key, hashes[i]);
       }
-    } else {
-      std::fill_n(slots, count, kNone);
     }
-    const uint64_t* key = encoded_.data();
-    for (duckdb::idx_t row = 0; row < count; row++, key += words()) {
-      if (slots[row] != kNone && Equal(At(slots[row]), key)) continue;
-      bool as_before = row > 0 && hashes_[row] == hashes_[row - 1] && Equal(key, key - words());
-      slots[row] = as_before ? slots[row - 1] : find(key, hashes_[row]);
-    }
+    formats_.clear();  // they hold on to the chunk
   }
 
   void Erase(uint32_t slot) override {
@@ -356,18 +359,27 @@ class WordsTable : public KeyTable {
     work(duckdb::uhugeint_t());
   }
 
+  void Encode(duckdb::idx_t begin, duckdb::idx_t count) {
+    for (duckdb::idx_t i = 0; i < count; i++) {
+      std::fill_n(&encoded_[i * words()], narrow_words_, 0);  // the others are written whole
+    }
+    for (size_t c = 0; c < columns_.size(); c++) {
+      WithWidth(columns_[c].width, [&](auto value) { EncodeAs<decltype(value)>(c, begin, count); });
+    }
+  }
+
   template <class Value>
-  void EncodeAs(duckdb::Vector& column, size_t c, duckdb::idx_t count) {
-    duckdb::UnifiedVectorFormat format;
-    column.ToUnifiedFormat(count, format);
+  void EncodeAs(size_t c, duckdb::idx_t begin, duckdb::idx_t count) {
+    auto& format = formats_[c];
     auto* values = reinterpret_cast<const Value*>(format.data);
     bool all_valid = format.validity.AllValid();
     auto* place = reinterpret_cast<char*>(encoded_.data()) + columns_[c].place;
     uint64_t* key = encoded_.data();
-    for (duckdb::idx_t row = 0; row < count; row++, key += words(), place += words() * 8) {
-      auto index = format.sel->get_index(row);
+    for (duckdb::idx_t i = 0; i < count; i++, key += words(), place += words() * 8) {
+      auto index = format.sel->get_index(begin + i);
       if (!all_valid && !format.validity.RowIsValid(index)) {
         key[0] |= uint64_t{1} << c;
+        std::memset(place, 0, sizeof(Value));
       } else {
         std::memcpy(place, &values[index], sizeof(Value));
       }
@@ -391,12 +403,14 @@ class WordsTable : public KeyTable {
   }
 
   std::vector<WordsLayout::Column> columns_;
-  size_t words_;
+  size_t words_, narrow_words_;
   uint64_t null_bits_ = 0;  // of the first word: its first bytes, on a machine of little endian
   SlotIndex index_;
   LargeVector<uint64_t> keys_;
-  std::vector<uint64_t> encoded_, hashes_;
   std::vector<uint32_t> free_;
+  // Of the chunk at hand, and of a block of it.
+  std::vector<duckdb::UnifiedVectorFormat> formats_;
+  std::vector<uint64_t> encoded_;
 };
 
 // The bytes of RowLayout, where they tell values apart.
@@ -420,10 +434,10 @@ class BytesTable : public KeyTable {
   explicit BytesTable(const RowTypes& types) : codec_(types) {}
 
   void Resolve(duckdb::DataChunk& keys, uint32_t* slots) override {
-    Look(keys, slots, [&](std::string_view key) {
+    Look(keys, slots, [&](std::string_view key, uint64_t hash) {
       index_.MakeRoom();
       return index_.FindOrAdd(
-          Hash(key), [&](uint32_t slot) { return keys_[slot] == key; },
+          hash, [&](uint32_t slot) { return keys_[slot] == key; },
           [&] {
             key_bytes_ += TextBytes(key.size());
             return keys_.Add(std::string(key));
@@ -431,32 +445,26 @@ class BytesTable : public KeyTable {
     });
   }
   void Find(duckdb::DataChunk& keys, uint32_t* slots) override {
-    Look(keys, slots, [&](std::string_view key) {
-      return index_.Find(Hash(key), [&](uint32_t slot) { return keys_[slot] == key; });
+    Look(keys, slots, [&](std::string_view key, uint64_t hash) {
+      return index_.Find(hash, [&](uint32_t slot) { return keys_[slot] == key; });
     });
   }
 
   template <class Finder>
   void Look(duckdb::DataChunk& keys, uint32_t* slots, Finder find) {
     auto& encoded = codec_.Encode(keys);
-    if (index_.IsLarge()) {
-      hashes_.resize(keys.size());
-      for (duckdb::idx_t row = 0; row < keys.size(); row++) {
-        hashes_[row] = Hash(encoded[row]);
-        index_.Prefetch(hashes_[row]);
-      }
-      for (duckdb::idx_t row = 0; row < keys.size(); row++) {
-        slots[row] = index_.Candidate(hashes_[row]);
-        if (slots[row] != SlotIndex::kNone) __builtin_prefetch(&keys_[slots[row]]);
-      }
-      for (duckdb::idx_t row = 0; row < keys.size(); row++) {
-        if (slots[row] != SlotIndex::kNone) __builtin_prefetch(keys_[slots[row]].data());
-      }
+    hashes_.resize(keys.size());
+    for (duckdb::idx_t row = 0; row < keys.size(); row++) hashes_[row] = Hash(encoded[row]);
+    index_.Candidates(hashes_.data(), keys.size(), slots,
+                      [&](uint32_t slot) { return &keys_[slot]; });
+    for (duckdb::idx_t row = 0; row < keys.size(); row++) {
+      if (slots[row] != kNone) __builtin_prefetch(keys_[slots[row]].data());
     }
     for (duckdb::idx_t row = 0; row < keys.size(); row++) {
       std::string_view key = encoded[row];
+      if (slots[row] != kNone && keys_[slots[row]] == key) continue;
       bool again = row > 0 && key == encoded[row - 1];
-      slots[row] = again ? slots[row - 1] : find(key);
+      slots[row] = again ? slots[row - 1] : find(key, hashes_[row]);
     }
   }
 

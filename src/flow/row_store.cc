@@ -63,7 +63,8 @@ size_t RowStore::UnitsOf(size_t row_bytes) const {
 }
 
 RowRef RowStore::Allocate(size_t units) {
-  auto found = free_count_ == 0 || is_loading_ ? free_.end() : free_.find(units);
+  // Where rows never go, only ends of pages are free: not worth a look.
+  auto found = !rows_go_ || is_loading_ ? free_.end() : free_.find(units);
   if (found != free_.end() && !found->second.empty()) {
     RowRef ref = found->second.back();
     found->second.pop_back();

@@ -84,6 +84,21 @@ class SlotIndex {
     return Find(hash, [](uint32_t) { return true; });
   }
 
+  // Both for many hashes, where the index is large: the candidates, and what `key` says of each is
+  // fetched.  All are kNone otherwise.
+  template <class Key>
+  void Candidates(const uint64_t* hashes, size_t count, uint32_t* candidates, Key key) const {
+    if (!IsLarge()) {
+      std::fill_n(candidates, count, kNone);
+      return;
+    }
+    for (size_t i = 0; i < count; i++) Prefetch(hashes[i]);
+    for (size_t i = 0; i < count; i++) {
+      candidates[i] = Candidate(hashes[i]);
+      if (candidates[i] != kNone) __builtin_prefetch(key(candidates[i]));
+    }
+  }
+
   size_t Bytes() const { return cells_.capacity() * sizeof(Cell); }
 
  private:
