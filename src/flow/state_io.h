@@ -45,6 +45,12 @@ class StateReader {
     std::memcpy(&number, Take(sizeof(number)).data(), sizeof(number));
     return number;
   }
+  // How many items of that size follow; they are there.
+  uint64_t GetCount(size_t item_bytes) {
+    uint64_t count = Get<uint64_t>();
+    if (count > bytes_.size() / item_bytes) Bad();
+    return count;
+  }
   std::string_view GetString() { return Take(Get<uint64_t>()); }
   template <class Number>
   requires std::is_trivially_copyable_v<Number> std::vector<Number> GetVector() {
@@ -55,8 +61,7 @@ class StateReader {
   template <class Number, class Memory>
   requires std::is_trivially_copyable_v<Number>
   void GetVector(std::vector<Number, Memory>& numbers) {
-    uint64_t count = Get<uint64_t>();
-    if (count > bytes_.size() / sizeof(Number)) Bad();
+    uint64_t count = GetCount(sizeof(Number));
     numbers.assign(count, Number());
     auto bytes = Take(count * sizeof(Number));
     if (count) std::memcpy(numbers.data(), bytes.data(), bytes.size());

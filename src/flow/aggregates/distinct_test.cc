@@ -4,9 +4,12 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <map>
 #include <random>
 #include <set>
+
+#include "flow/aggregates/seen_values.h"
 
 namespace weir {
 namespace {
@@ -123,6 +126,27 @@ TEST_F(DistinctTest, GroupsMayBeManyMillions) {
   Feed(*set, 1'000, (1 << 24) - 3, 5);
   Feed(*set, 1'000, 0, 5);
   ExpectAllHeard();
+}
+
+// They are saved in the order of their hashes, the worst there is for a table that grows as they
+// come: the time goes with the square of their number.
+TEST_F(DistinctTest, AMillionValuesAreLoadedInNoTime) {
+  SeenValues<NarrowSeen> seen;
+  constexpr uint32_t kValues = 1'000'000;
+  for (uint32_t value = 0; value < kValues; value++) {
+    seen.Add(seen.Hash(value, value % 5), value, value % 5, 1);
+  }
+  StateWriter writer;
+  seen.Save(writer);
+  SeenValues<NarrowSeen> loaded;
+  StateReader reader(writer.bytes());
+  auto started = std::chrono::steady_clock::now();
+  loaded.Load(reader);
+  EXPECT_LT(std::chrono::steady_clock::now() - started, std::chrono::seconds(5));
+  EXPECT_EQ(loaded.size(), kValues);
+  for (uint32_t value = 0; value < kValues; value++) {
+    ASSERT_EQ(loaded.Add(seen.Hash(value, value % 5), value, value % 5, 1), 1u) << value;
+  }
 }
 
 TEST_F(DistinctTest, AForgottenGroupStartsAgain) {

@@ -95,7 +95,9 @@ class SeenValues {
     ForEach([&](const Cell& cell) { writer.Put(cell); });
   }
   void Load(StateReader& reader) {
-    uint64_t count = reader.Get<uint64_t>();
+    uint64_t count = reader.GetCount(sizeof(Cell));
+    // They come in the order of their homes: in a table that is too short all would want its first.
+    Reserve(count);
     for (uint64_t i = 0; i < count; i++) {
       Cell cell = reader.Get<Cell>();
       if (cell.bits) Add(HashOf(cell), cell.value, cell.group, cell.bits);
