@@ -137,7 +137,7 @@ TEST_F(VerifyTest, DifferingRowsAreShown) {
       "\"2023-11-14T22:13:20.000Z\", \"columns\": "
       "[{\"name\":\"name\",\"type\":\"VARCHAR\"},{\"name\":\"x\",\"type\":\"DOUBLE\"}], "
       "\"missing\": [[\"c\", \"3.0\"]], \"unexpected\": [[\"b\", \"2.0\"]], "
-      "\"missing_rows\": 1, \"unexpected_rows\": 1, \"error\": null}]}\n");
+      "\"missing_rows\": 1, \"unexpected_rows\": 1, \"left_open\": null, \"error\": null}]}\n");
 }
 
 TEST_F(VerifyTest, AViewThatCannotBeCheckedIsNotEqual) {
