@@ -6,6 +6,7 @@
 #include "duckdb/common/vector_operations/vector_operations.hpp"
 #include "flow/allocated.h"
 #include "flow/hash_bytes.h"
+#include "flow/large_array.h"
 #include "flow/row_layout.h"
 #include "flow/slot_index.h"
 
@@ -33,7 +34,7 @@ class SlotKeys {
       keys_[slot] = std::move(key);
       return slot;
     }
-    keys_.push_back(std::move(key));
+    keys_.Add(std::move(key));
     return static_cast<uint32_t>(keys_.size() - 1);
   }
   void Remove(uint32_t slot) {
@@ -44,10 +45,10 @@ class SlotKeys {
   size_t size() const { return keys_.size(); }
   const std::vector<uint32_t>& free() const { return free_; }
   void Clear() {
-    keys_.clear();
+    keys_.Clear();
     free_.clear();
   }
-  LargeVector<Key> keys_;
+  LargeArray<Key> keys_;
   std::vector<uint32_t> free_;
 };
 
@@ -96,16 +97,16 @@ class WordTable : public KeyTable {
     null_slot_ = kNone;
   }
   size_t Slots() const override { return keys_.size(); }
-  size_t Bytes() const override { return index_.Bytes() + keys_.keys_.capacity() * 8; }
+  size_t Bytes() const override { return index_.Bytes() + keys_.keys_.Bytes(); }
 
   void Save(StateWriter& writer) const override {
-    writer.PutVector(keys_.keys_);
+    keys_.keys_.Save(writer);
     writer.PutVector(keys_.free_);
     writer.Put(null_slot_);
   }
 
   void Load(StateReader& reader) override {
-    reader.GetVector(keys_.keys_);
+    keys_.keys_.Load(reader);
     keys_.free_ = reader.GetVector<uint32_t>();
     null_slot_ = reader.Get<uint32_t>();
     std::vector<bool> is_free(keys_.size());
@@ -231,7 +232,8 @@ class WordsTable : public KeyTable {
   WordsTable(const RowTypes& types, WordsLayout layout)
       : columns_(std::move(layout.columns)),
         words_(layout.words),
-        narrow_words_(layout.narrow_words) {
+        narrow_words_(layout.narrow_words),
+        keys_(layout.words) {
     null_bits_ = types.size() == 64 ? UINT64_MAX : (uint64_t{1} << types.size()) - 1;
   }
 
@@ -308,18 +310,18 @@ class WordsTable : public KeyTable {
 
   void Clear() override {
     index_.Clear();
-    keys_.clear();
+    keys_.Clear();
     free_.clear();
   }
-  size_t Slots() const override { return keys_.size() / words(); }
-  size_t Bytes() const override { return index_.Bytes() + keys_.capacity() * sizeof(uint64_t); }
+  size_t Slots() const override { return keys_.size(); }
+  size_t Bytes() const override { return index_.Bytes() + keys_.Bytes(); }
 
   void Save(StateWriter& writer) const override {
-    writer.PutVector(keys_);
+    keys_.Save(writer);
     writer.PutVector(free_);
   }
   void Load(StateReader& reader) override {
-    reader.GetVector(keys_);
+    keys_.Load(reader);
     free_ = reader.GetVector<uint32_t>();
     std::vector<bool> is_free(Slots());
     for (uint32_t slot : free_) is_free.at(slot) = true;
@@ -333,7 +335,7 @@ class WordsTable : public KeyTable {
 
  private:
   size_t words() const { return kWords ? kWords : words_; }
-  const uint64_t* At(uint32_t slot) const { return &keys_[size_t{slot} * words()]; }
+  const uint64_t* At(uint32_t slot) const { return keys_.At(slot); }
   // Most keys are two or three words: a call of memcmp would cost more than the comparison.
   bool Equal(const uint64_t* a, const uint64_t* b) const {
     uint64_t difference = 0;
@@ -392,12 +394,12 @@ class WordsTable : public KeyTable {
         hash, [&](uint32_t slot) { return Equal(At(slot), key); },
         [&] {
           if (free_.empty()) {
-            for (size_t i = 0; i < words(); i++) keys_.push_back(key[i]);
+            keys_.Add(key);
             return static_cast<uint32_t>(Slots() - 1);
           }
           uint32_t slot = free_.back();
           free_.pop_back();
-          std::copy(key, key + words(), &keys_[size_t{slot} * words()]);
+          std::copy(key, key + words(), keys_.At(slot));
           return slot;
         });
   }
@@ -406,7 +408,7 @@ class WordsTable : public KeyTable {
   size_t words_, narrow_words_;
   uint64_t null_bits_ = 0;  // of the first word: its first bytes, on a machine of little endian
   SlotIndex index_;
-  LargeVector<uint64_t> keys_;
+  LargeArray<uint64_t, kWords> keys_;
   std::vector<uint32_t> free_;
   // Of the chunk at hand, and of a block of it.
   std::vector<duckdb::UnifiedVectorFormat> formats_;
@@ -484,21 +486,22 @@ class BytesTable : public KeyTable {
     key_bytes_ = 0;
   }
   size_t Slots() const override { return keys_.size(); }
-  size_t Bytes() const override {
-    return index_.Bytes() + keys_.keys_.capacity() * sizeof(std::string) + key_bytes_;
-  }
+  size_t Bytes() const override { return index_.Bytes() + keys_.keys_.Bytes() + key_bytes_; }
 
   void Save(StateWriter& writer) const override {
     writer.Put<uint64_t>(keys_.size());
-    for (auto& key : keys_.keys_) writer.PutString(key);
+    for (size_t slot = 0; slot < keys_.size(); slot++) {
+      writer.PutString(keys_[static_cast<uint32_t>(slot)]);
+    }
     writer.PutVector(keys_.free_);
   }
 
   void Load(StateReader& reader) override {
     uint64_t count = reader.Get<uint64_t>();
     for (uint64_t i = 0; i < count; i++) {
-      keys_.keys_.emplace_back(reader.GetString());
-      key_bytes_ += TextBytes(keys_.keys_.back().size());
+      std::string key(reader.GetString());
+      key_bytes_ += TextBytes(key.size());
+      keys_.keys_.Add(std::move(key));
     }
     keys_.free_ = reader.GetVector<uint32_t>();
     std::vector<bool> is_free(keys_.size());

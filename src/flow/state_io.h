@@ -67,11 +67,11 @@ class StateReader {
     if (count) std::memcpy(numbers.data(), bytes.data(), bytes.size());
   }
   bool AtEnd() const { return bytes_.empty(); }
-
- private:
   [[noreturn]] static void Bad() {
     throw Error(ErrorCode::kCorruption, "saved operator state is damaged");
   }
+
+ private:
   std::string_view Take(uint64_t size) {
     if (size > bytes_.size()) Bad();
     auto taken = bytes_.substr(0, size);

@@ -1,4 +1,5 @@
 #include "flow/aggregates/aggregate_state.h"
+#include "flow/large_array.h"
 #include "flow/slot_runs.h"
 
 namespace weir {
@@ -9,7 +10,7 @@ class Count : public AggregateState {
  public:
   explicit Count(bool count_rows) : count_rows_(count_rows) {}
 
-  void Grow(size_t slots) override { counts_.resize(slots); }
+  void Grow(size_t slots) override { counts_.Resize(slots); }
   void Prefetch(const uint32_t* slots, duckdb::idx_t count) const override {
     for (duckdb::idx_t i = 0; i < count; i++) __builtin_prefetch(&counts_[slots[i]]);
   }
@@ -40,19 +41,19 @@ class Count : public AggregateState {
   }
 
   void Clear(uint32_t slot) override { counts_[slot] = 0; }
-  size_t Bytes() const override { return counts_.capacity() * sizeof(int64_t); }
-  void Save(StateWriter& writer) const override { writer.PutVector(counts_); }
-  void Load(StateReader& reader) override { reader.GetVector(counts_); }
+  size_t Bytes() const override { return counts_.Bytes(); }
+  void Save(StateWriter& writer) const override { counts_.Save(writer); }
+  void Load(StateReader& reader) override { counts_.Load(reader); }
 
  private:
   bool count_rows_;
-  LargeVector<int64_t> counts_;
+  LargeArray<int64_t> counts_;
 };
 
 // The sum of partial counts: 0 for none.
 class SumOfCounts : public AggregateState {
  public:
-  void Grow(size_t slots) override { counts_.resize(slots); }
+  void Grow(size_t slots) override { counts_.Resize(slots); }
   void Prefetch(const uint32_t* slots, duckdb::idx_t count) const override {
     for (duckdb::idx_t i = 0; i < count; i++) __builtin_prefetch(&counts_[slots[i]]);
   }
@@ -70,12 +71,12 @@ class SumOfCounts : public AggregateState {
     for (duckdb::idx_t i = 0; i < count; i++) values[i] = counts_[slots[i]];
   }
   void Clear(uint32_t slot) override { counts_[slot] = 0; }
-  size_t Bytes() const override { return counts_.capacity() * sizeof(int64_t); }
-  void Save(StateWriter& writer) const override { writer.PutVector(counts_); }
-  void Load(StateReader& reader) override { reader.GetVector(counts_); }
+  size_t Bytes() const override { return counts_.Bytes(); }
+  void Save(StateWriter& writer) const override { counts_.Save(writer); }
+  void Load(StateReader& reader) override { counts_.Load(reader); }
 
  private:
-  LargeVector<int64_t> counts_;
+  LargeArray<int64_t> counts_;
 };
 
 }  // namespace

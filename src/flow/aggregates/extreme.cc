@@ -10,6 +10,7 @@
 #include "duck/row_codec.h"
 #include "flow/aggregates/aggregate_state.h"
 #include "flow/allocated.h"
+#include "flow/large_array.h"
 
 namespace weir {
 namespace {
@@ -116,7 +117,7 @@ class GrowingExtreme : public AggregateState {
   explicit GrowingExtreme(const AggregateCall& call)
       : maximum_(call.function == "max"), values_(call) {}
 
-  void Grow(size_t slots) override { best_.resize(slots); }
+  void Grow(size_t slots) override { best_.Resize(slots); }
   void Prefetch(const uint32_t* slots, duckdb::idx_t count) const override {
     for (duckdb::idx_t i = 0; i < count; i++) __builtin_prefetch(&best_[slots[i]]);
   }
@@ -148,21 +149,23 @@ class GrowingExtreme : public AggregateState {
     text_bytes_ -= Values::BytesOf(best_[slot].value);
     best_[slot] = Best();
   }
-  size_t Bytes() const override { return best_.capacity() * sizeof(Best) + text_bytes_; }
+  size_t Bytes() const override { return best_.Bytes() + text_bytes_; }
   void Save(StateWriter& writer) const override {
     writer.Put<uint64_t>(best_.size());
-    for (auto& best : best_) {
+    for (size_t slot = 0; slot < best_.size(); slot++) {
+      auto& best = best_[slot];
       writer.Put(best.is_there);
       if (best.is_there) Values::Put(writer, best.value);
     }
   }
   void Load(StateReader& reader) override {
-    best_.clear();
+    best_.Clear();
     for (uint64_t left = reader.Get<uint64_t>(); left; left--) {
-      auto& best = best_.emplace_back();
+      Best best;
       best.is_there = reader.Get<bool>();
       if (best.is_there) best.value = Values::Get(reader);
       text_bytes_ += Values::BytesOf(best.value);
+      best_.Add(std::move(best));
     }
   }
 
@@ -173,7 +176,7 @@ class GrowingExtreme : public AggregateState {
   };
   bool maximum_;
   Values values_;
-  LargeVector<Best> best_;
+  LargeArray<Best> best_;
   size_t text_bytes_ = 0;
 };
 

@@ -4,6 +4,7 @@
 
 #include "duckdb/common/types/hugeint.hpp"
 #include "flow/aggregates/aggregate_state.h"
+#include "flow/large_array.h"
 
 namespace weir {
 namespace {
@@ -92,7 +93,7 @@ class Sum : public AggregateState {
   Sum(duckdb::PhysicalType input, duckdb::LogicalType result, bool average, double scale)
       : input_(input), result_(std::move(result)), average_(average), scale_(scale) {}
 
-  void Grow(size_t slots) override { states_.resize(slots); }
+  void Grow(size_t slots) override { states_.Resize(slots); }
   void Prefetch(const uint32_t* slots, duckdb::idx_t count) const override {
     for (duckdb::idx_t i = 0; i < count; i++) __builtin_prefetch(&states_[slots[i]]);
   }
@@ -128,9 +129,9 @@ class Sum : public AggregateState {
   }
 
   void Clear(uint32_t slot) override { states_[slot] = State(); }
-  size_t Bytes() const override { return states_.capacity() * sizeof(State); }
-  void Save(StateWriter& writer) const override { writer.PutVector(states_); }
-  void Load(StateReader& reader) override { reader.GetVector(states_); }
+  size_t Bytes() const override { return states_.Bytes(); }
+  void Save(StateWriter& writer) const override { states_.Save(writer); }
+  void Load(StateReader& reader) override { states_.Load(reader); }
 
  private:
   template <class Value>
@@ -173,7 +174,7 @@ class Sum : public AggregateState {
   duckdb::LogicalType result_;
   bool average_;
   double scale_;
-  LargeVector<State> states_;
+  LargeArray<State> states_;
 };
 
 // The average from partial sums and partial counts: two arguments, 128 bits or double, and BIGINT.
@@ -181,7 +182,7 @@ template <class State, class Value>
 class AverageOfParts : public AggregateState {
  public:
   explicit AverageOfParts(double scale) : scale_(scale) {}
-  void Grow(size_t slots) override { states_.resize(slots); }
+  void Grow(size_t slots) override { states_.Resize(slots); }
   void Prefetch(const uint32_t* slots, duckdb::idx_t count) const override {
     for (duckdb::idx_t i = 0; i < count; i++) __builtin_prefetch(&states_[slots[i]]);
   }
@@ -219,13 +220,13 @@ class AverageOfParts : public AggregateState {
     }
   }
   void Clear(uint32_t slot) override { states_[slot] = State(); }
-  size_t Bytes() const override { return states_.capacity() * sizeof(State); }
-  void Save(StateWriter& writer) const override { writer.PutVector(states_); }
-  void Load(StateReader& reader) override { reader.GetVector(states_); }
+  size_t Bytes() const override { return states_.Bytes(); }
+  void Save(StateWriter& writer) const override { states_.Save(writer); }
+  void Load(StateReader& reader) override { states_.Load(reader); }
 
  private:
   double scale_;
-  LargeVector<State> states_;
+  LargeArray<State> states_;
 };
 
 }  // namespace

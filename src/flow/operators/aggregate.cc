@@ -17,6 +17,7 @@
 #include "flow/aggregates/distinct.h"
 #include "flow/allocated.h"
 #include "flow/key_table.h"
+#include "flow/large_array.h"
 #include "flow/operators/operators.h"
 #include "flow/slot_runs.h"
 
@@ -141,7 +142,7 @@ class Aggregate : public Operator {
   bool IsDue() const override { return end_ && Watermark().HasPassed(WaitsForWatermark()); }
   bool HasState() const override { return true; }
   size_t StateBytes() const override {
-    size_t bytes = groups_->Bytes() + group_.capacity() * sizeof(Group) +
+    size_t bytes = groups_->Bytes() + group_.Bytes() +
                    (touched_.capacity() + fresh_.capacity()) * sizeof(uint32_t) +
                    ends_.capacity() * sizeof(Micros) +
                    by_end_.size() * TreeNodeBytes<std::pair<Micros, std::vector<uint32_t>>>() +
@@ -156,7 +157,7 @@ class Aggregate : public Operator {
   }
   void Save(StateWriter& writer) const override {
     groups_->Save(writer);
-    writer.PutVector(group_);
+    group_.Save(writer);
     writer.Put(emitted_);
     for (auto& call : calls_) call.state->Save(writer);
     for (auto& distinct : distincts_) distinct.set->Save(writer);
@@ -164,7 +165,7 @@ class Aggregate : public Operator {
   }
   void Load(StateReader& reader) override {
     groups_->Load(reader);
-    reader.GetVector(group_);
+    group_.Load(reader);
     emitted_ = reader.Get<bool>();
     for (auto& call : calls_) {
       call.state->Load(reader);
@@ -182,7 +183,8 @@ class Aggregate : public Operator {
   }
 
  private:
-  static constexpr size_t kLarge = 1 << 15;  // groups: more than the caches keep
+  static constexpr size_t kLarge = 1 << 15;     // groups: more than the caches keep
+  static constexpr size_t kMostMore = 1 << 17;  // of which room is made at once
 
   // In one word, as a step that touches a group looks at all of it.
   struct Group {
@@ -199,8 +201,9 @@ class Aggregate : public Operator {
 
   void Grow(size_t slots) {
     if (slots <= group_.size()) return;
-    size_t room = std::max(slots, std::max<size_t>(group_.size() + group_.size() / 2, 1));
-    group_.resize(room);
+    size_t more = std::clamp<size_t>(group_.size() / 2, 1, kMostMore);
+    size_t room = std::max(slots, group_.size() + more);
+    group_.Resize(room);
     if (end_) ends_.resize(room, kNoEnd);
     for (auto& call : calls_) call.state->Grow(room);
   }
@@ -485,7 +488,7 @@ class Aggregate : public Operator {
   std::map<Micros, std::vector<uint32_t>> by_end_;  // slots
   size_t noted_ = 0;                                // in all of by_end_
 
-  LargeVector<Group> group_;       // by slot
+  LargeArray<Group> group_;        // by slot
   std::vector<uint32_t> touched_;  // slots: of those that showed a row before
   std::vector<uint32_t> fresh_;    // of those that did not
   std::vector<std::unique_ptr<duckdb::DataChunk>> before_pages_;  // rows of touched_, in its order
