@@ -26,6 +26,7 @@ SourceOperator::SourceOperator(std::string stream, RowTypes stream_types,
   names_.insert(names_.end(), {"_offset", "_arrival_time"});
   if (watermark_) names_.push_back("_watermark");
   out_.InitializeEmpty(DuckTypes(types()));
+  for (auto& column : out_.data) SetNull(column);
 }
 
 void SourceOperator::KeepTime() {
@@ -151,11 +152,11 @@ void SourceOperator::Feed(duckdb::DataChunk& stream_rows, uint64_t first_offset,
     auto* values = duckdb::FlatVector::GetDataUnsafe<uint64_t>(offsets);
     for (duckdb::idx_t row = 0; row < stream_rows.size(); row++) values[row] = first_offset + row;
     out_.data[columns].Reference(offsets);
-  } else {
-    SetNull(out_.data[columns]);
   }
-  SetConstant(out_.data[columns + 1],
-              duckdb::Value::TIMESTAMPTZ(duckdb::timestamp_tz_t(arrival_time)));
+  if (reads_[columns + 1]) {
+    SetConstant(out_.data[columns + 1],
+                duckdb::Value::TIMESTAMPTZ(duckdb::timestamp_tz_t(arrival_time)));
+  }
   out_.SetCardinality(stream_rows.size());
   Receive(0, out_, nullptr);
 }
