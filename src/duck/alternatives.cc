@@ -43,8 +43,9 @@ Alternatives::Alternatives(duckdb::ClientContext& context,
                      [](auto* a, auto* b) { return CostOf(*a) < CostOf(*b); });
   }
   for (auto* child : children) {
-    conditions_.push_back({std::make_unique<duckdb::ExpressionExecutor>(context, *child),
-                           child->GetExpressionClass() == ExpressionClass::BOUND_FUNCTION});
+    auto& condition = conditions_.emplace_back();
+    condition.executor = std::make_unique<duckdb::ExpressionExecutor>(context, *child);
+    condition.is_call = child->GetExpressionClass() == ExpressionClass::BOUND_FUNCTION;
   }
   values_.Initialize(duckdb::Allocator::DefaultAllocator(), {duckdb::LogicalType::BOOLEAN});
 }

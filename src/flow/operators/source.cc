@@ -20,7 +20,7 @@ SourceOperator::SourceOperator(std::string stream, RowTypes stream_types,
     : Operator("source", WithHiddenColumns(std::move(stream_types), watermark), true),
       stream_(std::move(stream)),
       names_(std::move(names)),
-      watermark_(std::move(watermark)),
+      watermark_(watermark),
       reads_(types().size()) {
   names_.resize(types().size() - (watermark_ ? 3 : 2));
   names_.insert(names_.end(), {"_offset", "_arrival_time"});
