@@ -49,8 +49,8 @@ class DistinctWords : public DistinctSet {
 
   size_t Bytes() const override {
     return std::visit([](auto& seen) { return seen.Bytes(); }, seen_) +
-           nulls_.capacity() * sizeof(uint32_t) + of_group_.capacity() * sizeof(of_group_[0]) +
-           noted_bytes_;
+           nulls_.capacity() * sizeof(uint32_t) +
+           of_group_.capacity() * sizeof(std::vector<uint64_t>) + noted_bytes_;
   }
 
   void Save(StateWriter& writer) const override {
