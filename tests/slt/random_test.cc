@@ -36,8 +36,10 @@ std::string RandomWrite(Random& random) {
     case 1: return "DELETE FROM " + table + " WHERE id IN (SELECT id FROM " + other + " WHERE f)";
     case 2: return "UPDATE " + table + " SET g = 'b', i = i + 1 WHERE id < " + number;
     case 3:
-      return "UPDATE " + table + " SET id = id + " + std::to_string(kKeys) +
-             " WHERE id = " + number;
+      // A key that a row has moved to before is taken.
+      return "UPDATE " + table + " SET id = id + " + std::to_string(kKeys) + " WHERE id = " +
+             number + " AND id + " + std::to_string(kKeys) + " NOT IN (SELECT id FROM " + table +
+             ")";
     case 4:
       return "INSERT INTO " + table + " SELECT * FROM " + other +
              " ON CONFLICT DO UPDATE SET h = excluded.h, d = d / 2 WHERE excluded.f";
