@@ -3,7 +3,6 @@
 // difference between what a touched group showed and shows.  While input only grows, rows that can
 // never be among the first are not kept: work and state go by k, not by history.
 #include <algorithm>
-#include <map>
 #include <set>
 
 #include "duck/evaluator.h"
@@ -54,6 +53,7 @@ class GroupTop : public Operator {
       std::fill_n(slots_, rows.size(), 0);
     }
     auto& encoded = rows_.Encode(rows);
+    Prefetch(rows.size());
     for (duckdb::idx_t i = 0; i < rows.size(); i++) {
       auto& group = groups_[slots_[i]];
       if (prune_ && IsBeyond(group, keys[i])) continue;
@@ -74,15 +74,7 @@ class GroupTop : public Operator {
   }
 
   void Flush() override {
-    for (uint32_t slot : touched_) {
-      auto& group = groups_[slot];
-      std::map<std::pair<RowRef, int64_t>, int64_t> changes;
-      for (auto& shown : group.before) changes[{shown.ref, shown.number}] -= shown.copies;
-      ForEachShown(group, [&](RowRef ref, int64_t number, int64_t copies) {
-        changes[{ref, number}] += copies;
-      });
-      for (auto& [what, change] : changes) Show(what.first, what.second, change);
-    }
+    for (uint32_t slot : touched_) ShowChanges(groups_[slot]);
     FlushOut();
     for (uint32_t slot : touched_) {
       auto& group = groups_[slot];
@@ -133,6 +125,8 @@ class GroupTop : public Operator {
   }
 
  private:
+  static constexpr size_t kLarge = 1 << 12;  // groups: more than the nearest caches keep
+
   struct Item {
     std::string key;
     RowRef ref;
@@ -163,6 +157,7 @@ class GroupTop : public Operator {
 
   static std::vector<ExpressionPtr> Expressions(const std::vector<SortKey>& order) {
     std::vector<ExpressionPtr> expressions;
+    expressions.reserve(order.size());
     for (auto& key : order) expressions.push_back(key.by);
     return expressions;
   }
@@ -203,6 +198,39 @@ class GroupTop : public Operator {
           break;
       }
       before += copies;
+    }
+  }
+
+  // What a look at each row's group needs: the groups, and of each the item that stands last.
+  void Prefetch(duckdb::idx_t rows) const {
+    if (groups_.size() <= kLarge) return;
+    for (duckdb::idx_t i = 0; i < rows; i++) __builtin_prefetch(&groups_[slots_[i]], 1);
+    for (duckdb::idx_t i = 0; i < rows; i++) {
+      auto& items = groups_[slots_[i]].items;
+      if (!items.empty()) __builtin_prefetch(&*items.rbegin());
+    }
+    for (duckdb::idx_t i = 0; i < rows; i++) {
+      auto& items = groups_[slots_[i]].items;
+      if (!items.empty()) __builtin_prefetch(items.rbegin()->key.data());
+    }
+  }
+
+  // The difference between what the group showed and shows.
+  void ShowChanges(const Group& group) {
+    changes_.clear();
+    for (auto& shown : group.before) changes_.push_back({shown.ref, shown.number, -shown.copies});
+    ForEachShown(group, [&](RowRef ref, int64_t number, int64_t copies) {
+      changes_.push_back({ref, number, copies});
+    });
+    std::sort(changes_.begin(), changes_.end(), [](auto& a, auto& b) {
+      return std::pair(a.ref, a.number) < std::pair(b.ref, b.number);
+    });
+    for (size_t i = 0; i < changes_.size();) {
+      auto [ref, number, change] = changes_[i++];
+      for (; i < changes_.size() && changes_[i].ref == ref && changes_[i].number == number; i++) {
+        change += changes_[i].copies;
+      }
+      Show(ref, number, change);
     }
   }
 
@@ -298,6 +326,7 @@ class GroupTop : public Operator {
   std::vector<Group> groups_;  // by slot
   std::vector<uint32_t> touched_;
   std::vector<RowRef> changed_;
+  std::vector<Shown> changes_;  // of the group at hand
   size_t items_bytes_ = 0;
 
   uint32_t slots_[STANDARD_VECTOR_SIZE];
