@@ -63,8 +63,8 @@ size_t RowStore::UnitsOf(size_t row_bytes) const {
 }
 
 RowRef RowStore::Allocate(size_t units) {
-  // Where rows never go, only ends of pages are free: not worth a look.
-  auto found = !rows_go_ || is_loading_ ? free_.end() : free_.find(units);
+  // Where no row has gone, only ends of pages are free: not worth a look.
+  auto found = !rows_went_ || is_loading_ ? free_.end() : free_.find(units);
   if (found != free_.end() && !found->second.empty()) {
     RowRef ref = found->second.back();
     found->second.pop_back();
@@ -191,6 +191,7 @@ void RowStore::Remove(RowRef ref) {
   if (indexed_) index_.Remove(ref, HashOf(Bytes(ref)));
   if (!fixed_size_ && !is_listed_) free_numbers_.push_back(Header(ref).number);
   Free(ref, UnitsOf(Bytes(ref).size()));
+  rows_went_ = true;
   rows_--;
 }
 

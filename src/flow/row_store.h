@@ -168,7 +168,8 @@ class RowStore {
 
   RowLayout layout_;
   bool indexed_;
-  bool rows_go_;
+  bool rows_go_;             // are expected to
+  bool rows_went_ = false;   // some have
   bool is_loading_ = false;  // rows stand in the order in which they come
   size_t header_bytes_;
   size_t fixed_size_ = 0;  // of every row of a store without lists; 0: each has its own
