@@ -134,9 +134,12 @@ RowRef RowStore::Add(std::string_view row, RowRef& head) {
   return ref;
 }
 
-// Fills hashes_, too.
 void RowStore::Prefetch(const std::vector<std::string_view>& rows) {
-  if (!indexed_) return;
+  if (indexed_ && index_.IsLarge()) HashAndPrefetch(rows);
+}
+
+// Fills hashes_.
+void RowStore::HashAndPrefetch(const std::vector<std::string_view>& rows) {
   hashes_.resize(rows.size());
   for (size_t i = 0; i < rows.size(); i++) hashes_[i] = HashOf(rows[i]);
   if (!index_.IsLarge()) return;
@@ -168,7 +171,7 @@ void RowStore::FindOrAdd(duckdb::DataChunk& rows, RowRef* refs, bool* is_new) {
   auto count = rows.size();
   if (indexed_) {
     auto& encoded = layout_.Encode(rows);
-    Prefetch(encoded);
+    HashAndPrefetch(encoded);
     for (duckdb::idx_t i = 0; i < count; i++) {
       size_t before = rows_;
       refs[i] = FindOrAdd(encoded[i], hashes_[i]);

@@ -158,6 +158,7 @@ class RowStore {
     return pages_[ref / kPageUnits] + (ref % kPageUnits) * kUnit;
   }
   uint64_t HashOf(std::string_view row) const { return HashBytes(row); }
+  void HashAndPrefetch(const std::vector<std::string_view>& rows);
   size_t UnitsOf(size_t row_bytes) const;
   RowRef Allocate(size_t units);
   void Free(RowRef ref, size_t units);
