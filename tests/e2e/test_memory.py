@@ -107,13 +107,22 @@ CREATE MATERIALIZED VIEW texts AS SELECT t, count(*) AS n FROM a GROUP BY t;
 """
 
     def test_near_the_limit_events_and_views_are_refused_and_the_process_lives(self):
-        refusal = self.send("a", 100, until=503)
-        self.assertIsNotNone(refusal)
-        self.assertEqual((refusal.status, refusal.code), (503, "unavailable"))
+        # The limit is stood at for good only once nothing more can be freed: what blocks and bodies had
+        # for a moment lets another batch in.
+        deadline = time.monotonic() + 60
+        while True:
+            refusal = self.send("a", 100, until=503)
+            self.assertIsNotNone(refusal)
+            self.assertEqual((refusal.status, refusal.code), (503, "unavailable"))
+            full = self.metric("weir_memory_full")
+            made = self.server.sql("CREATE MATERIALIZED VIEW more AS SELECT max(k) AS k FROM a")
+            if full and made.status != 200:
+                break
+            if made.status == 200:
+                self.server.sql("DROP VIEW more")
+            self.assertLess(time.monotonic(), deadline)
         self.assertIn("memory limit of 250 MB", refusal.json["error"]["message"])
         self.assertTrue(refusal.headers["Retry-After"])
-        self.assertEqual(self.metric("weir_memory_full"), 1)
-        made = self.server.sql("CREATE MATERIALIZED VIEW more AS SELECT max(k) AS k FROM a")
         self.assertEqual((made.status, made.code), (422, "limit_exceeded"))
         # What is there is kept and read.
         self.assertEqual(self.server.rows("total", wait_for=self.end), [[self.sent]])
