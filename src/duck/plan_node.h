@@ -75,6 +75,14 @@ struct SortKey {
 // NULL when that is unknown); kSingle: as kLeft, but a second partner is an error.
 enum class JoinKind { kInner, kLeft, kRight, kFull, kSemi, kAnti, kMark, kSingle };
 
+// An inner join of which nobody reads the columns of one side (`side`), which has one row a key at
+// most: rows of the other side are there where `rows` is above `threshold`, or below it.
+struct JoinThreshold {
+  size_t side = 1;
+  ExpressionPtr rows, threshold;  // each over its own side's columns
+  bool below = false, or_equal = false;
+};
+
 struct JoinCall {
   JoinKind kind = JoinKind::kInner;
   // Pairwise equal; where null_is_value, NULL equals NULL.
@@ -82,6 +90,7 @@ struct JoinCall {
   std::vector<bool> null_is_value;
   ExpressionPtr condition;      // null, or one more: over the left columns, then the right
   std::vector<size_t> columns;  // of the output, by position among left, right and mark
+  std::optional<JoinThreshold> threshold;
 };
 
 // The first rows of each group in an order, as many as `limit` says by one of the counts.

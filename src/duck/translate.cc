@@ -1,4 +1,5 @@
 #include "duck/batch_plan.h"
+#include "duck/plan_rewrites.h"
 #include "duck/translator.h"
 
 namespace weir {
@@ -81,7 +82,9 @@ std::shared_ptr<PlanNode> Translate(Session& session, LogicalOperator& root,
   } else if (top->type == LogicalOperatorType::LOGICAL_TOP_N) {
     presentation = SortKeys(top->Cast<duckdb::LogicalTopN>().orders);
   }
-  return Translator(session).Visit(*top);
+  auto plan = Translator(session).Visit(*top);
+  MarkThresholds(plan);
+  return plan;
 }
 
 }  // namespace weir

@@ -71,6 +71,34 @@ std::optional<uint64_t> UpperBound(const Expression& predicate, size_t column) {
   return static_cast<uint64_t>(std::max<int64_t>(*bound, 0));
 }
 
+// Always one row, no more and no less.
+bool GivesOneRow(const PlanNode& node) {
+  if (node.kind == PlanNode::Kind::kProject) return GivesOneRow(*node.inputs[0]);
+  return node.kind == PlanNode::Kind::kAggregate && node.groups.empty() &&
+         node.grouping_sets.size() <= 1;
+}
+
+// What DuckDB asks of a scalar subquery, its first row and how many there are, needs no aggregate
+// where it is known to give one.
+NodePtr OfOneRow(const PlanNode& aggregate) {
+  if (!GivesOneRow(aggregate) || !GivesOneRow(*aggregate.inputs[0])) return nullptr;
+  auto row = std::make_shared<PlanNode>();
+  row->kind = PlanNode::Kind::kProject;
+  row->types = aggregate.types;
+  row->inputs = aggregate.inputs;
+  for (auto& call : aggregate.aggregates) {
+    bool plain = !call.filter && call.order.empty();
+    if (plain && call.function == "count_star") {
+      row->expressions.push_back(ConstantValue(duckdb::Value::BIGINT(1)));
+    } else if (plain && call.function == "first" && call.arguments.size() == 1) {
+      row->expressions.push_back(call.arguments[0]);
+    } else {
+      return nullptr;
+    }
+  }
+  return row;
+}
+
 }  // namespace
 
 std::vector<SortKey> SortKeys(const duckdb::vector<duckdb::BoundOrderByNode>& orders) {
@@ -140,6 +168,7 @@ NodePtr Translator::Aggregate(duckdb::LogicalAggregate& op) {
     rows_only_counted_ = below;
   }
   node->inputs.push_back(Visit(*op.children[0]));
+  if (auto same = OfOneRow(*node)) return same;
   return node;
 }
 

@@ -7,12 +7,40 @@
 #include "duck/row_function.h"
 #include "duck/translator.h"
 #include "duckdb/execution/column_binding_resolver.hpp"
+#include "duckdb/planner/expression/bound_case_expression.hpp"
 #include "duckdb/planner/expression/bound_cast_expression.hpp"
+#include "duckdb/planner/expression/bound_function_expression.hpp"
 #include "duckdb/planner/expression/bound_reference_expression.hpp"
 #include "duckdb/planner/expression/bound_unnest_expression.hpp"
 
 namespace weir {
-namespace {}  // namespace
+namespace {
+
+// A projection of a scalar subquery that is known to give one row (translate_groups.cc): it need
+// not ask whether there are more.
+void TakeValueOf(PlanNode& project) {
+  auto& row = *project.inputs[0];
+  std::vector<ExpressionPtr> values;
+  for (auto& expression : project.expressions) {
+    auto value = expression;
+    if (expression->GetExpressionClass() == duckdb::ExpressionClass::BOUND_CASE) {
+      auto& choice = expression->Cast<duckdb::BoundCaseExpression>();
+      auto& then = *choice.case_checks[0].then_expr;
+      bool is_check = choice.case_checks.size() == 1 &&
+                      then.GetExpressionClass() == duckdb::ExpressionClass::BOUND_FUNCTION &&
+                      then.Cast<duckdb::BoundFunctionExpression>().function.name == "error";
+      if (is_check) value = CopyOf(*choice.else_expr);
+    }
+    auto column = AsColumn(value);
+    if (!column) return;
+    values.push_back(row.expressions[*column]);
+  }
+  project.expressions = std::move(values);
+  auto input = row.inputs[0];
+  project.inputs[0] = std::move(input);
+}
+
+}  // namespace
 
 NodePtr Translator::Get(duckdb::LogicalGet& get) {
   auto scan = AsSourceScan(get);
@@ -98,6 +126,9 @@ NodePtr Translator::Project(LogicalOperator& op) {
     node->expressions.push_back(CopyOf(*expression));
   }
   node->inputs.push_back(Visit(*op.children[0]));
+  bool is_one_row = op.children[0]->type == LogicalOperatorType::LOGICAL_AGGREGATE_AND_GROUP_BY &&
+                    node->inputs[0]->kind == PlanNode::Kind::kProject;
+  if (is_one_row) TakeValueOf(*node);
   return node;
 }
 

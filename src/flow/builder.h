@@ -73,6 +73,8 @@ class CircuitBuilder {
   std::optional<Built> BucketedAggregate(const PlanNode& node);
   Built Distinct(const PlanNode& node);
   Built Join(const PlanNode& node);  // builder_joins.cc
+  std::optional<Built> Threshold(const PlanNode& node);
+  Operator* AddRows(Operator* input, const std::string& owner, const std::optional<Bound>& over);
   Built JoinInput(const PlanNode& node);
   Operator* AddIndex(Operator* input, const std::vector<ExpressionPtr>& keys, std::string detail,
                      const std::string& owner, const std::optional<Bound>& over = {});

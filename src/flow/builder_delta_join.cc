@@ -32,8 +32,9 @@ bool AreColumns(const std::vector<ExpressionPtr>& expressions) {
 bool IsInnerJoin(const PlanNode& node) {
   switch (node.kind) {
     case PlanNode::Kind::kJoin:
-      return node.join.kind == JoinKind::kInner && !node.join.left_keys.empty() &&
-             AreColumns(node.join.left_keys) && AreColumns(node.join.right_keys) &&
+      return node.join.kind == JoinKind::kInner && !node.join.threshold &&
+             !node.join.left_keys.empty() && AreColumns(node.join.left_keys) &&
+             AreColumns(node.join.right_keys) &&
              (!node.join.condition || IsPlainTest(*node.join.condition));
     case PlanNode::Kind::kFilter: return IsPlain(node.expressions) && IsInnerJoin(*node.inputs[0]);
     case PlanNode::Kind::kProject:

@@ -29,35 +29,83 @@ CircuitBuilder::Built CircuitBuilder::JoinInput(const PlanNode& node) {
   return {Dense({built.op, kept}, types), columns};
 }
 
-// `owner`: whose own it is; "" when others may use it.
+// `owner`: whose own they are; "" when others may use them.
 // `over`: by when rows are forgotten, if ever.
+Operator* CircuitBuilder::AddRows(Operator* input, const std::string& owner,
+                                  const std::optional<Bound>& over) {
+  if (!over) {
+    return Add(std::make_unique<InputRows>(input->types(), input->append_only()), {input}, owner,
+               "");
+  }
+  auto made = std::make_unique<InputRows>(input->types(), session_, over->expiry);
+  made->upkeep.Add(Upkeep::Rung::kClosedForm, "a row is forgotten once the watermark of stream " +
+                                                  over->stream +
+                                                  " says that it will meet no partner any more");
+  return Add(
+      std::move(made), {input, over->watermark},
+      owner + "/" + Fingerprint(*over->expiry.end) + "+" + std::to_string(over->expiry.lateness),
+      "");
+}
+
 Operator* CircuitBuilder::AddIndex(Operator* input, const std::vector<ExpressionPtr>& keys,
                                    std::string detail, const std::string& owner,
                                    const std::optional<Bound>& over) {
-  Operator* rows = nullptr;
-  if (over) {
-    auto made = std::make_unique<InputRows>(input->types(), session_, over->expiry);
-    made->upkeep.Add(Upkeep::Rung::kClosedForm, "a row is forgotten once the watermark of stream " +
-                                                    over->stream +
-                                                    " says that it will meet no partner any more");
-    rows = Add(
-        std::move(made), {input, over->watermark},
-        owner + "/" + Fingerprint(*over->expiry.end) + "+" + std::to_string(over->expiry.lateness),
-        "");
-  } else {
-    rows =
-        Add(std::make_unique<InputRows>(input->types(), input->append_only()), {input}, owner, "");
-  }
+  Operator* rows = AddRows(input, owner, over);
   bool rows_go = over || !input->append_only();
   std::string identity = owner + "/" + Fingerprint(keys);
   return Add(std::make_unique<Arrangement>(session_, keys, input->types(), rows_go), {rows},
              identity, std::move(detail));
 }
 
+// A join that only asks which rows are above a threshold; nothing where it asks for more.
+std::optional<CircuitBuilder::Built> CircuitBuilder::Threshold(const PlanNode& node) {
+  auto& call = node.join;
+  if (!call.threshold) return std::nullopt;
+  auto& asked = *call.threshold;
+  bool can =
+      OrderedValues::CanBeOf(TypeOf(asked.rows)) && TypeOf(asked.rows) == TypeOf(asked.threshold);
+  if (!can) return std::nullopt;
+  size_t shown = 1 - asked.side;
+  Built rows = JoinInput(*node.inputs[shown]);
+  Built thresholds = Visit(*node.inputs[asked.side]);
+  OrderedKey of_rows, of_thresholds;
+  of_rows.keys = Over(rows, shown ? call.right_keys : call.left_keys);
+  of_rows.value = Over(rows, asked.rows);
+  of_thresholds.keys = Over(thresholds, shown ? call.left_keys : call.right_keys);
+  of_thresholds.value = Over(thresholds, asked.threshold);
+  of_rows.descending = of_thresholds.descending = asked.below;
+  of_rows.null_is_value = of_thresholds.null_is_value = call.null_is_value;
+
+  std::string identity = Fingerprint(of_rows.keys) + "/" + Fingerprint(*of_rows.value) +
+                         (asked.below ? " desc" : " asc"),
+              detail;
+  for (bool null_is_value : call.null_is_value) identity += null_is_value ? "n" : "=";
+  for (auto& key : of_rows.keys) detail += (detail.empty() ? "by " : ", ") + Describe(key);
+  detail += (detail.empty() ? "in order of " : ", in order of ") + Describe(of_rows.value);
+  bool rows_go = !rows.op->append_only();
+  RowTypes types = rows.op->types();
+  auto* index = Add(std::make_unique<OrderedIndex>(session_, of_rows, types, rows_go),
+                    {AddRows(rows.op, "", std::nullopt)}, identity, std::move(detail));
+  identity = Fingerprint(of_thresholds.keys) + "/" + Fingerprint(*of_thresholds.value) +
+             (asked.or_equal ? " or equal" : "");
+  bool append_only = rows.op->append_only() && thresholds.op->append_only();
+  auto* op = Add(MakeThreshold(session_, {of_thresholds, asked.or_equal}, types, append_only),
+                 {index, thresholds.op}, identity, Describe(node));
+  std::vector<size_t> columns;
+  size_t left_width = node.inputs[0]->types.size();
+  for (size_t column : call.columns) {
+    bool is_shown = (column < left_width) == (shown == 0);
+    // Nobody looks at the others.
+    columns.push_back(is_shown ? rows.columns.at(column - (shown ? left_width : 0)) : 0);
+  }
+  return Built{op, columns};
+}
+
 CircuitBuilder::Built CircuitBuilder::Join(const PlanNode& node) {
   // A join of many inputs asks for rows as long as any of its inputs may bring a partner's partner.
   bool rows_end = RowsEnd(node);
   if (!rows_end) {
+    if (auto threshold = Threshold(node)) return *threshold;
     if (auto at_once = DeltaJoin(node)) return *at_once;
   }
   auto& call = node.join;

@@ -161,7 +161,8 @@ std::string QueryGenerator::Subquery(const std::vector<Column>& columns, int dep
       [[fallthrough]];
     case 2:
       if (inner_column) {
-        return Integer(columns) + Pick(" < ", " >= ") + "(SELECT " + Pick("max", "min", "count") +
+        return Integer(columns) + Pick(" < ", " >= ", " > ", " <= ") + "(SELECT " +
+               Pick("max", "min", "count", "avg") +
                "(" + Qualified(alias, inner_column->name) + ")" + from + correlated + ")";
       }
       [[fallthrough]];

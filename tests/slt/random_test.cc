@@ -123,7 +123,7 @@ TEST_P(RandomViews, EveryViewIsItsBatchQueryAfterEveryKindOfStep) {
 }
 
 INSTANTIATE_TEST_SUITE_P(From, RandomViews,
-                         testing::Combine(testing::Values("views", "joins", "intervals", "windows"),
+                         testing::Combine(testing::Values("views", "joins", "intervals", "windows", "thresholds"),
                                           testing::Bool()),
                          [](auto& info) {
                            return std::string(std::get<0>(info.param)) +

@@ -3,8 +3,6 @@
 #include <algorithm>
 
 #include "duck/errors.h"
-#include "duckdb/common/vector_operations/vector_operations.hpp"
-#include "flow/halves.h"
 
 namespace weir {
 namespace {
@@ -31,21 +29,16 @@ bool FindWithoutKey(duckdb::DataChunk& keys, duckdb::idx_t count,
 
 Arrangement::Arrangement(std::shared_ptr<Session> session, std::vector<ExpressionPtr> keys,
                          RowTypes types, bool rows_go)
-    : Operator("index", std::move(types), !rows_go), rows_go_(rows_go) {
+    : RowIndex("index", std::move(types), !rows_go), rows_go_(rows_go) {
   if (keys.empty()) {
     heads_.Reserve(1);
     return;
   }
   for (auto& key : keys) key_types_.push_back(TypeOf(key));
-  evaluator_ = std::make_unique<Evaluator>(std::move(session), std::move(keys));
+  key_values_.emplace(std::move(session), std::move(keys));
   table_ = KeyTable::Make(key_types_);
   keys_.InitializeEmpty(DuckTypes(key_types_));
   some_keys_.InitializeEmpty(DuckTypes(key_types_));
-}
-
-void Arrangement::OutputsChanged() {
-  Operator::OutputsChanged();
-  if (!inputs.empty()) inputs[0]->OutputsChanged();  // which tells our readers
 }
 
 void Arrangement::Push(size_t, duckdb::DataChunk& rows, const int64_t* weights) {
@@ -71,58 +64,15 @@ void Arrangement::ResolveKeys(duckdb::DataChunk& rows, OnFailure on_failure) {
   keys_.SetCardinality(count);
   std::fill_n(slots_, count, 0);
   if (!table_) return;
-  bool any_failed = false;
-  try {
-    auto& values = evaluator_->Run(rows);
-    for (size_t c = 0; c < key_types_.size(); c++) keys_.data[c].Reference(values.data[c]);
-  } catch (const ExpressionFailed&) {
-    any_failed = true;
-    failed_.assign(count, false);
-    parts_.Destroy();
-    parts_.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(key_types_));
-    EvaluateParts(rows, 0, on_failure);
-    for (size_t c = 0; c < key_types_.size(); c++) keys_.data[c].Reference(parts_.data[c]);
-  }
-  if (!any_failed) {
-    table_->Resolve(keys_, slots_);
+  auto& values = key_values_->Run(rows, on_failure);
+  for (size_t c = 0; c < key_types_.size(); c++) keys_.data[c].Reference(values.data[c]);
+  auto resolve = [&](duckdb::DataChunk& keys, uint32_t* slots) { table_->Resolve(keys, slots); };
+  if (key_values_->any_failed()) {
+    SlotsOf(keys_, count, key_values_->failed(), some_keys_, slots_, resolve);
   } else {
-    duckdb::SelectionVector with(count);
-    duckdb::idx_t some = 0;
-    for (duckdb::idx_t i = 0; i < count; i++) {
-      if (!failed_[i]) with.set_index(some++, i);
-    }
-    std::fill_n(slots_, count, kNoSlot);
-    for (size_t c = 0; c < key_types_.size(); c++) {
-      some_keys_.data[c].Slice(keys_.data[c], with, some);
-    }
-    some_keys_.SetCardinality(some);
-    uint32_t found[STANDARD_VECTOR_SIZE];
-    if (some > 0) table_->Resolve(some_keys_, found);
-    for (duckdb::idx_t i = 0; i < some; i++) slots_[with.get_index(i)] = found[i];
+    resolve(keys_, slots_);
   }
   heads_.Reserve(table_->Slots());
-}
-
-// Halves what failed until the rows that do stand alone; they go from `first` on into parts_.
-template <class OnFailure>
-void Arrangement::EvaluateParts(duckdb::DataChunk& rows, duckdb::idx_t first,
-                                OnFailure& on_failure) {
-  auto count = rows.size();
-  try {
-    auto& values = evaluator_->Run(rows);
-    for (size_t c = 0; c < key_types_.size(); c++) {
-      duckdb::VectorOperations::Copy(values.data[c], parts_.data[c], count, 0, first);
-    }
-  } catch (const ExpressionFailed& why) {
-    if (count == 1) {
-      for (auto& column : parts_.data) duckdb::FlatVector::SetNull(column, first, true);
-      failed_[first] = true;
-      return on_failure(first, why);
-    }
-    EachHalf(rows, [&](duckdb::DataChunk& half, duckdb::idx_t start) {
-      EvaluateParts(half, first + start, on_failure);
-    });
-  }
 }
 
 void Arrangement::Link(RowRef ref, uint32_t slot) {

@@ -11,8 +11,11 @@
 // Cost of a change: a look-up by key.  State: the keys, and a place or two a row.
 #pragma once
 
-#include "duck/evaluator.h"
+#include <algorithm>
+#include <optional>
+
 #include "flow/key_table.h"
+#include "flow/operators/row_values.h"
 #include "flow/operators/rows.h"
 #include "flow/paged_array.h"
 
@@ -24,8 +27,26 @@ inline constexpr uint32_t kNoSlot =
 // Marks the rows whose key has a NULL that equals nothing; false: there are none.
 bool FindWithoutKey(duckdb::DataChunk& keys, duckdb::idx_t count,
                     const std::vector<bool>& null_is_value, std::vector<uint8_t>& without);
+// The slots of the rows that are not `without`, which get kNoSlot; `look_up(keys, slots)` is asked
+// for the others, `some` is room for their keys.
+template <class LookUp>
+void SlotsOf(duckdb::DataChunk& keys, duckdb::idx_t count, const std::vector<uint8_t>& without,
+             duckdb::DataChunk& some, uint32_t* slots, LookUp look_up) {
+  duckdb::SelectionVector with(count);
+  duckdb::idx_t there = 0;
+  for (duckdb::idx_t i = 0; i < count; i++) {
+    if (!without[i]) with.set_index(there++, i);
+  }
+  std::fill_n(slots, count, kNoSlot);
+  if (there == 0) return;
+  for (size_t c = 0; c < some.ColumnCount(); c++) some.data[c].Slice(keys.data[c], with, there);
+  some.SetCardinality(there);
+  uint32_t found[STANDARD_VECTOR_SIZE];
+  look_up(some, found);
+  for (duckdb::idx_t i = 0; i < there; i++) slots[with.get_index(i)] = found[i];
+}
 
-class Arrangement : public Operator {
+class Arrangement : public RowIndex {
  public:
   // Without keys all rows are under one.
   // `rows_go`: from the index, be it as a change or because they have ended.
@@ -33,25 +54,19 @@ class Arrangement : public Operator {
               bool rows_go);
 
   void Push(size_t port, duckdb::DataChunk& rows, const int64_t* weights) override;
-  void OutputsChanged() override;
   bool HasState() const override { return true; }
   size_t StateBytes() const override;
   void Load(StateReader& reader) override { Rebuild(); }  // the rows tell everything
   void InputsReplaced() override { Rebuild(); }
-
-  // What kept rows call: row `row` of the chunk at hand is there no more, unless it comes back
-  // before Forget, which takes such rows from their lists.
-  void IsGone(duckdb::idx_t row);
-  void Forget();
-  // Takes rows that are there from their lists; between two chunks.
-  void Forget(const std::vector<RowRef>& refs);
+  void IsGone(duckdb::idx_t row) override;
+  void Forget() override;
+  void Forget(const std::vector<RowRef>& refs) override;
 
   // Of the chunk at hand: the rows' keys, and the slot of each; kNoSlot where the key has failed.
   duckdb::DataChunk& keys() const { return keys_; }
   const uint32_t* slots() const { return slots_; }
 
   // Look-ups, at any time.
-  InputRows& rows() const { return static_cast<InputRows&>(*inputs[0]); }
   const RowTypes& key_types() const { return key_types_; }
   void Find(duckdb::DataChunk& keys, uint32_t* slots) const;
   RowRef First(uint32_t slot) const { return heads_[slot]; }
@@ -69,26 +84,23 @@ class Arrangement : public Operator {
   };
   template <class OnFailure>
   void ResolveKeys(duckdb::DataChunk& rows, OnFailure on_failure);
-  template <class OnFailure>
-  void EvaluateParts(duckdb::DataChunk& rows, duckdb::idx_t first, OnFailure& on_failure);
   void Link(RowRef ref, uint32_t slot);
   void Unlink(RowRef ref, uint32_t slot);
   void Rebuild();
 
   RowTypes key_types_;
   bool rows_go_;
-  std::unique_ptr<Evaluator> evaluator_;  // null: no keys
-  std::unique_ptr<KeyTable> table_;       // null: no keys, everything is in slot 0
-  PagedArray<RowRef> heads_;              // by slot
-  PagedArray<RowRef> next_, previous_;    // by the row's number; previous_ where rows go
-  size_t linked_ = 0, keys_there_ = 0;    // rows in lists, and lists
-  std::vector<Gone> gone_;                // rows whose weight came to 0 in this step
+  std::optional<RowValues> key_values_;  // nothing: no keys
+  std::unique_ptr<KeyTable> table_;      // null: no keys, everything is in slot 0
+  PagedArray<RowRef> heads_;             // by slot
+  PagedArray<RowRef> next_, previous_;   // by the row's number; previous_ where rows go
+  size_t linked_ = 0, keys_there_ = 0;   // rows in lists, and lists
+  std::vector<Gone> gone_;               // rows whose weight came to 0 in this step
 
   // Of the chunk at hand.
   mutable duckdb::DataChunk keys_;
-  duckdb::DataChunk some_keys_, parts_;
+  duckdb::DataChunk some_keys_;
   uint32_t slots_[STANDARD_VECTOR_SIZE];
-  std::vector<uint8_t> failed_;
 };
 
 }  // namespace weir

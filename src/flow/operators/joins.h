@@ -3,6 +3,7 @@
 
 #include "flow/operators/arrange.h"
 #include "flow/operators/operators.h"
+#include "flow/operators/ordered_index.h"
 
 namespace weir {
 
@@ -26,6 +27,15 @@ std::unique_ptr<Operator> MakeMatchingJoin(const SessionPtr& session, const Join
                                            RowTypes types, bool append_only);
 std::unique_ptr<Operator> MakeMarkJoin(const SessionPtr& session, const JoinSpec& spec,
                                        RowTypes types, bool append_only);
+
+// Rows above thresholds of the same key (threshold.cc).  The first input is an ordered index of the
+// rows, by the same order; the second has the thresholds.
+struct ThresholdSpec {
+  OrderedKey by;  // of the thresholds
+  bool or_equal = false;
+};
+std::unique_ptr<Operator> MakeThreshold(const SessionPtr& session, const ThresholdSpec& spec,
+                                        RowTypes types, bool append_only);
 
 // Of a join without an equality.
 void SayAllWithAll(Operator& join, const JoinSpec& spec);

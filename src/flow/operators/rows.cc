@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "duckdb/common/types/timestamp.hpp"
-#include "flow/operators/arrange.h"
 
 namespace weir {
 
@@ -45,7 +44,7 @@ void InputRows::Push(size_t, duckdb::DataChunk& rows, const int64_t* weights) {
     weight += static_cast<int32_t>(weights ? weights[i] : 1);
     if (weight != 0) continue;
     gone_.push_back(refs_[i]);
-    for (auto& edge : outputs) static_cast<Arrangement*>(edge.to)->IsGone(i);
+    for (auto& edge : outputs) static_cast<RowIndex*>(edge.to)->IsGone(i);
   }
   count_ = 0;
 }
@@ -55,7 +54,7 @@ void InputRows::Forget() {
   is_step_over_ = false;
   if (end_) ForgetThoseOver();
   if (gone_.empty()) return;
-  for (auto& edge : outputs) static_cast<Arrangement*>(edge.to)->Forget();
+  for (auto& edge : outputs) static_cast<RowIndex*>(edge.to)->Forget();
   std::sort(gone_.begin(), gone_.end());
   gone_.erase(std::unique(gone_.begin(), gone_.end()), gone_.end());
   for (RowRef ref : gone_) {
@@ -87,7 +86,7 @@ void InputRows::ForgetThoseOver() {
     ends_.pop_back();
   }
   if (over.empty()) return;
-  for (auto& edge : outputs) static_cast<Arrangement*>(edge.to)->Forget(over);
+  for (auto& edge : outputs) static_cast<RowIndex*>(edge.to)->Forget(over);
   for (RowRef ref : over) store_.Remove(ref);
 }
 
@@ -106,7 +105,7 @@ void InputRows::OutputsChanged() {
 void InputRows::FindReaders() {
   readers_.clear();
   for (auto& edge : outputs) {
-    auto* index = static_cast<Arrangement*>(edge.to);
+    auto* index = static_cast<RowIndex*>(edge.to);
     for (auto& reader : index->outputs) readers_.push_back({reader, index});
   }
   std::sort(readers_.begin(), readers_.end(), [](const Reader& a, const Reader& b) {
@@ -127,6 +126,11 @@ int64_t InputRows::ChangeOf(RowRef ref) const {
   auto at = std::lower_bound(change_.begin(), change_.end(), std::pair(ref, INT64_MIN));
   for (; at != change_.end() && at->first == ref; ++at) change += at->second;
   return change;
+}
+
+void RowIndex::OutputsChanged() {
+  Operator::OutputsChanged();
+  if (!inputs.empty()) inputs[0]->OutputsChanged();  // which tells our readers
 }
 
 size_t InputRows::StateBytes() const {

@@ -28,7 +28,7 @@
 
 namespace weir {
 
-class Arrangement;
+class RowIndex;
 
 class InputRows : public Operator {
  public:
@@ -58,7 +58,7 @@ class InputRows : public Operator {
  private:
   struct Reader {
     Edge edge;
-    const Arrangement* index;
+    const RowIndex* index;
   };
   struct End {
     Micros end;
@@ -86,6 +86,23 @@ class InputRows : public Operator {
   duckdb::idx_t count_ = 0;  // of the chunk at hand
   const int64_t* weights_ = nullptr;
   mutable std::vector<std::pair<RowRef, int64_t>> change_;  // in order; made when asked for
+};
+
+// What stands on kept rows: an index by key (arrange.h), or one in order (ordered_index.h).  It is
+// told of a chunk before its readers are, and has what it made of the chunk ready for them.
+class RowIndex : public Operator {
+ public:
+  using Operator::Operator;
+
+  InputRows& rows() const { return static_cast<InputRows&>(*inputs[0]); }
+  void OutputsChanged() override;
+
+  // What kept rows call: row `row` of the chunk at hand is there no more, unless it comes back
+  // before Forget, which takes such rows from the index.
+  virtual void IsGone(duckdb::idx_t row) = 0;
+  virtual void Forget() = 0;
+  // Takes rows that are there from the index; between two chunks.
+  virtual void Forget(const std::vector<RowRef>& refs) = 0;
 };
 
 }  // namespace weir

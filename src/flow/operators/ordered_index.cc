@@ -1,0 +1,172 @@
+#include "flow/operators/ordered_index.h"
+
+#include <algorithm>
+
+namespace weir {
+namespace {
+
+std::vector<ExpressionPtr> KeysThenValue(const OrderedKey& by) {
+  auto all = by.keys;
+  all.push_back(by.value);
+  return all;
+}
+
+// Big-endian bytes, as many as there are of eight.
+uint64_t Word(const char* bytes, size_t count) {
+  uint64_t word = 0;
+  for (size_t i = 0; i < 8; i++) {
+    word = word << 8 | (i < count ? static_cast<uint8_t>(bytes[i]) : 0u);
+  }
+  return word;
+}
+
+}  // namespace
+
+bool OrderedValues::CanBeOf(const duckdb::LogicalType& type) {
+  switch (type.id()) {
+    case duckdb::LogicalTypeId::BOOLEAN:
+    case duckdb::LogicalTypeId::DATE:
+    case duckdb::LogicalTypeId::TIME:
+    case duckdb::LogicalTypeId::TIMESTAMP:
+    case duckdb::LogicalTypeId::TIMESTAMP_SEC:
+    case duckdb::LogicalTypeId::TIMESTAMP_MS:
+    case duckdb::LogicalTypeId::TIMESTAMP_NS:
+    case duckdb::LogicalTypeId::TIMESTAMP_TZ: return true;
+    default: return type.IsNumeric();
+  }
+}
+
+OrderedValues::OrderedValues(const duckdb::LogicalType& type, bool descending)
+    : codec_({type}, {{descending, false}}) {
+  column_.InitializeEmpty({type});
+}
+
+void OrderedValues::Read(duckdb::Vector& column, duckdb::idx_t count, OrderedValue* values) {
+  column_.data[0].Reference(column);
+  column_.SetCardinality(count);
+  auto& keys = codec_.Encode(column_);
+  for (duckdb::idx_t i = 0; i < count; i++) {
+    // A byte that says whether it is NULL, then one to sixteen in order.
+    auto bytes = keys[i].substr(1);
+    values[i].high = Word(bytes.data(), bytes.size());
+    values[i].low = bytes.size() > 8 ? Word(bytes.data() + 8, bytes.size() - 8) : 0;
+  }
+}
+
+OrderedIndex::OrderedIndex(const SessionPtr& session, const OrderedKey& by, RowTypes types,
+                           bool rows_go)
+    : RowIndex("ordered index", std::move(types), !rows_go),
+      null_is_value_(by.null_is_value),
+      evaluator_(session, KeysThenValue(by)),
+      reader_(TypeOf(by.value), by.descending) {
+  for (auto& key : by.keys) key_types_.push_back(TypeOf(key));
+  if (!key_types_.empty()) {
+    table_ = KeyTable::Make(key_types_);
+    some_keys_.InitializeEmpty(DuckTypes(key_types_));
+    keys_.InitializeEmpty(DuckTypes(key_types_));
+  }
+  counts_.resize(1);
+}
+
+void OrderedIndex::Push(size_t, duckdb::DataChunk& rows, const int64_t* weights) {
+  ResolveItems(rows, [&](duckdb::idx_t row, const ExpressionFailed& why) {
+    Reject(inputs[0]->TextOf(rows, row), weights ? weights[row] : 1, why);
+  });
+  auto* refs = this->rows().refs();
+  for (duckdb::idx_t i = 0; i < rows.size(); i++) {
+    if (slots_[i] != kNoSlot && this->rows().is_new(i)) Link(ItemAt(i, refs[i]));
+  }
+  CountOut(rows.size());
+}
+
+template <class OnFailure>
+void OrderedIndex::ResolveItems(duckdb::DataChunk& rows, OnFailure on_failure) {
+  auto count = rows.size();
+  auto& given = evaluator_.Run(rows, on_failure);
+  without_.assign(count, false);
+  keys_.SetCardinality(count);
+  for (size_t c = 0; c < key_types_.size(); c++) keys_.data[c].Reference(given.data[c]);
+  FindWithoutKey(keys_, count, null_is_value_, without_);
+  auto& value = given.data[key_types_.size()];
+  reader_.Read(value, count, values_);
+  duckdb::UnifiedVectorFormat format;
+  value.ToUnifiedFormat(count, format);
+  for (duckdb::idx_t i = 0; i < count; i++) {
+    bool failed = evaluator_.any_failed() && evaluator_.failed()[i];
+    if (failed || !format.validity.RowIsValid(format.sel->get_index(i))) without_[i] = true;
+  }
+  if (!table_) {
+    for (duckdb::idx_t i = 0; i < count; i++) slots_[i] = without_[i] ? kNoSlot : 0;
+    return;
+  }
+  SlotsOf(keys_, count, without_, some_keys_, slots_,
+          [&](duckdb::DataChunk& keys, uint32_t* slots) { table_->Resolve(keys, slots); });
+  if (counts_.size() < table_->Slots()) counts_.resize(table_->Slots());
+}
+
+void OrderedIndex::Link(const Item& item) {
+  items_.Add(item);
+  counts_[item.slot]++;
+}
+
+void OrderedIndex::Unlink(const Item& item) {
+  items_.Erase(item);
+  if (--counts_[item.slot] == 0 && table_) table_->Erase(item.slot);
+}
+
+void OrderedIndex::IsGone(duckdb::idx_t row) {
+  if (slots_[row] != kNoSlot) gone_.push_back(ItemAt(row, rows().refs()[row]));
+}
+
+void OrderedIndex::Forget() {
+  std::sort(gone_.begin(), gone_.end());
+  gone_.erase(std::unique(gone_.begin(), gone_.end()), gone_.end());
+  for (auto& item : gone_) {
+    if (rows().WeightOf(item.row) == 0) Unlink(item);
+  }
+  gone_.clear();
+}
+
+void OrderedIndex::Forget(const std::vector<RowRef>& refs) {
+  duckdb::DataChunk chunk;
+  chunk.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(types()));
+  for (size_t done = 0; done < refs.size(); done += STANDARD_VECTOR_SIZE) {
+    size_t some = std::min<size_t>(STANDARD_VECTOR_SIZE, refs.size() - done);
+    chunk.Reset();
+    rows().store().Gather(&refs[done], some, chunk, 0);
+    chunk.SetCardinality(some);
+    ResolveItems(chunk, [](duckdb::idx_t, const ExpressionFailed&) {});  // is known to have failed
+    for (size_t i = 0; i < some; i++) {
+      if (slots_[i] != kNoSlot) Unlink(ItemAt(i, refs[done + i]));
+    }
+  }
+}
+
+void OrderedIndex::Find(duckdb::DataChunk& keys, uint32_t* slots) const {
+  if (table_) {
+    table_->Find(keys, slots);
+  } else {
+    std::fill_n(slots, keys.size(), 0);
+  }
+}
+
+// Of the rows that are there, when they are others than before.
+void OrderedIndex::Rebuild() {
+  items_.Clear();
+  gone_.clear();
+  if (table_) table_ = KeyTable::Make(key_types_);
+  counts_.assign(1, 0);
+  rows().store().ForEachChunk([&](duckdb::DataChunk& chunk, const RowRef* refs) {
+    ResolveItems(chunk, [](duckdb::idx_t, const ExpressionFailed&) {});  // is known to have failed
+    for (duckdb::idx_t i = 0; i < chunk.size(); i++) {
+      if (slots_[i] != kNoSlot) Link(ItemAt(i, refs[i]));
+    }
+  });
+}
+
+size_t OrderedIndex::StateBytes() const {
+  return (table_ ? table_->Bytes() : 0) + items_.Bytes() + counts_.capacity() * sizeof(uint32_t) +
+         gone_.capacity() * sizeof(Item);
+}
+
+}  // namespace weir

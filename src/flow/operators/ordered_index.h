@@ -1,0 +1,113 @@
+// An index of kept rows by key and, within a key, in the order of a value ("ordered index" in
+// EXPLAIN): for those who ask for the rows between two values (threshold.cc).
+//
+// Values are numbers and times; rows without one (NULL), or with a NULL in their key where that
+// equals nothing, are not in the index.
+//
+// Cost of a change: a look-up by key and one in order (flow/sorted_list.h).  State: 24 bytes a row,
+// in blocks that are two thirds full or better; the keys.
+#pragma once
+
+#include <optional>
+
+#include "duck/row_codec.h"
+#include "flow/key_table.h"
+#include "flow/operators/arrange.h"
+#include "flow/operators/row_values.h"
+#include "flow/operators/rows.h"
+#include "flow/sorted_list.h"
+
+namespace weir {
+
+// A number or time as 16 bytes that compare as it does.
+struct OrderedValue {
+  uint64_t high = 0, low = 0;
+  auto operator<=>(const OrderedValue&) const = default;
+};
+
+// Makes them of a column, ascending or descending.
+class OrderedValues {
+ public:
+  static bool CanBeOf(const duckdb::LogicalType& type);
+  OrderedValues(const duckdb::LogicalType& type, bool descending);
+  // By row; what stands for NULL may be anything.
+  void Read(duckdb::Vector& column, duckdb::idx_t count, OrderedValue* values);
+
+ private:
+  RowCodec codec_;
+  duckdb::DataChunk column_;
+};
+
+struct OrderedKey {
+  std::vector<ExpressionPtr> keys;
+  std::vector<bool> null_is_value;
+  ExpressionPtr value;
+  bool descending = false;
+};
+
+class OrderedIndex : public RowIndex {
+ public:
+  OrderedIndex(const SessionPtr& session, const OrderedKey& by, RowTypes types, bool rows_go);
+
+  void Push(size_t port, duckdb::DataChunk& rows, const int64_t* weights) override;
+  bool HasState() const override { return true; }
+  size_t StateBytes() const override;
+  void Load(StateReader& reader) override { Rebuild(); }  // the rows tell everything
+  void InputsReplaced() override { Rebuild(); }
+  void IsGone(duckdb::idx_t row) override;
+  void Forget() override;
+  void Forget(const std::vector<RowRef>& refs) override;
+
+  // Of the chunk at hand: the rows' keys, the slot of each (kNoSlot: it is not in the index) and
+  // its value.
+  duckdb::DataChunk& keys() const { return keys_; }
+  const uint32_t* slots() const { return slots_; }
+  const OrderedValue* values() const { return values_; }
+
+  // Look-ups, at any time.
+  void Find(duckdb::DataChunk& keys, uint32_t* slots) const;
+  // Calls take(value, row) with each row of a key that is not below a value, in order, as long as
+  // it returns true.
+  template <class Take>
+  void From(uint32_t slot, const OrderedValue& value, Take take) const {
+    items_.From({value, slot, kNoRow},
+                [&](const Item& item) { return item.slot == slot && take(item.value, item.row); });
+  }
+
+ private:
+  struct Item {
+    OrderedValue value;
+    uint32_t slot;
+    RowRef row;
+    auto operator<=>(const Item& other) const {
+      if (slot != other.slot) return slot <=> other.slot;
+      if (auto order = value <=> other.value; order != 0) return order;
+      return row <=> other.row;
+    }
+    bool operator==(const Item&) const = default;
+  };
+  template <class OnFailure>
+  void ResolveItems(duckdb::DataChunk& rows, OnFailure on_failure);
+  Item ItemAt(duckdb::idx_t row, RowRef ref) const { return {values_[row], slots_[row], ref}; }
+  void Link(const Item& item);
+  void Unlink(const Item& item);
+  void Rebuild();
+
+  RowTypes key_types_;
+  std::vector<bool> null_is_value_;
+  RowValues evaluator_;  // the keys, then the value
+  OrderedValues reader_;
+  std::unique_ptr<KeyTable> table_;  // null: no keys, everything is in slot 0
+  std::vector<uint32_t> counts_;     // of items, by slot
+  SortedList<Item> items_;
+  std::vector<Item> gone_;  // rows whose weight came to 0 in this step
+
+  // Of the chunk at hand.
+  mutable duckdb::DataChunk keys_;
+  duckdb::DataChunk some_keys_;
+  std::vector<uint8_t> without_;
+  uint32_t slots_[STANDARD_VECTOR_SIZE];
+  OrderedValue values_[STANDARD_VECTOR_SIZE];
+};
+
+}  // namespace weir
