@@ -81,7 +81,11 @@ class Reads {
         for (size_t i = 0; i < own.size(); i++) input[i] = input[i] || own[i];
         return AddColumnsOf(node.expressions, input);
       }
-      case PlanNode::Kind::kProject: return AddColumnsOf(node.expressions, Input(node, 0));
+      case PlanNode::Kind::kProject:
+        for (size_t i = 0; i < own.size(); i++) {
+          if (own[i]) AddColumnsOf(*node.expressions[i], Input(node, 0));
+        }
+        return;
       case PlanNode::Kind::kAggregate:
         AddColumnsOf(node.groups, Input(node, 0));
         for (auto& call : node.aggregates) {
@@ -185,29 +189,56 @@ const duckdb::BoundComparisonExpression* AsComparison(const duckdb::Expression& 
   return first && second && *first != *second ? &comparison : nullptr;
 }
 
-// A filter that compares the left side of a join with the one row of the right side that has its
-// key, if any: where there is none it does not hold, and so the join may as well be an inner one.
-void TakeIntoJoin(PlanNode& filter) {
-  auto& below = *filter.inputs[0];
-  bool is_outer = below.kind == PlanNode::Kind::kJoin && !below.join.condition &&
-                  (below.join.kind == JoinKind::kLeft || below.join.kind == JoinKind::kSingle);
-  if (!is_outer || !HasOneRowAKey(below, 1)) return;
-  size_t left_width = below.inputs[0]->types.size();
-  for (size_t i = 0; i < filter.expressions.size(); i++) {
-    Used used(left_width + below.inputs[1]->types.size());
-    auto moved = MoveColumns(filter.expressions[i], below.join.columns, used);
-    auto* comparison = AsComparison(*moved, left_width);
-    if (!comparison) continue;
-    bool is_first = SideOf(*comparison->left, left_width) == 1;
-    if (!IsStrict(is_first ? *comparison->left : *comparison->right)) continue;
-    auto join = std::make_shared<PlanNode>(below);
-    join->join.kind = JoinKind::kInner;
-    join->join.condition = moved;
-    filter.inputs[0] = std::move(join);
-    filter.expressions.erase(filter.expressions.begin() + static_cast<ptrdiff_t>(i));
-    return;
+// A filter above a join that compares the left side with the one row of the right side that has
+// its key, if any: where there is none it does not hold, so that it may as well stand in the join,
+// and this be an inner one.  Projections between the two only pick columns.
+class FilterAboveJoin {
+ public:
+  FilterAboveJoin(PlanNode& filter, const Reads& reads) : filter_(filter) {
+    PlanNode* node = filter.inputs[0].get();
+    for (size_t i = 0; i < node->types.size(); i++) columns_.push_back(i);
+    while (node->kind == PlanNode::Kind::kProject && reads.ReadersOf(*node) == 1) {
+      for (size_t& column : columns_) {
+        auto of = AsColumn(node->expressions[column]);
+        if (!of) return;
+        column = *of;
+      }
+      node = node->inputs[0].get();
+    }
+    if (reads.ReadersOf(*node) > 1 || !CanTake(*node)) return;
+    for (size_t& column : columns_) column = node->join.columns[column];
+    join_ = node;
   }
-}
+
+  void MoveComparison() {
+    if (!join_) return;
+    size_t left_width = join_->inputs[0]->types.size();
+    for (size_t i = 0; i < filter_.expressions.size(); i++) {
+      Used used(left_width + join_->inputs[1]->types.size());
+      auto moved = MoveColumns(filter_.expressions[i], columns_, used);
+      auto* comparison = AsComparison(*moved, left_width);
+      if (!comparison) continue;
+      bool is_first = SideOf(*comparison->left, left_width) == 1;
+      if (!IsStrict(is_first ? *comparison->left : *comparison->right)) continue;
+      join_->join.kind = JoinKind::kInner;
+      join_->join.condition = moved;
+      filter_.expressions.erase(filter_.expressions.begin() + static_cast<ptrdiff_t>(i));
+      return;
+    }
+  }
+
+ private:
+  static bool CanTake(const PlanNode& node) {
+    auto kind = node.join.kind;
+    bool is_kind = kind == JoinKind::kInner || kind == JoinKind::kLeft || kind == JoinKind::kSingle;
+    return node.kind == PlanNode::Kind::kJoin && is_kind && !node.join.condition &&
+           HasOneRowAKey(node, 1);
+  }
+
+  PlanNode& filter_;
+  std::vector<size_t> columns_;  // where those of the filter stand among both sides'
+  PlanNode* join_ = nullptr;
+};
 
 ExpressionPtr OfSide(const duckdb::Expression& expression, size_t side, const PlanNode& join) {
   size_t left_width = join.inputs[0]->types.size();
@@ -242,19 +273,26 @@ void MarkThreshold(PlanNode& join, const Used& read) {
   call.threshold = std::move(threshold);
 }
 
+// What nobody reads is not computed; its column stays.
+void DropUnread(PlanNode& project, const Used& read) {
+  for (size_t i = 0; i < read.size(); i++) {
+    if (!read[i]) project.expressions[i] = ConstantValue(duckdb::Value(project.types[i]));
+  }
+}
+
 }  // namespace
 
 void MarkThresholds(const std::shared_ptr<PlanNode>& root) {
   {
     Reads reads(root);
     for (PlanNode* node : reads.nodes()) {
-      if (node->kind != PlanNode::Kind::kFilter) continue;
-      if (reads.ReadersOf(*node->inputs[0]) == 1) TakeIntoJoin(*node);
+      if (node->kind == PlanNode::Kind::kFilter) FilterAboveJoin(*node, reads).MoveComparison();
     }
   }
   Reads reads(root);
   for (PlanNode* node : reads.nodes()) {
     if (node->kind == PlanNode::Kind::kJoin) MarkThreshold(*node, reads.Of(*node));
+    if (node->kind == PlanNode::Kind::kProject) DropUnread(*node, reads.Of(*node));
   }
 }
 

@@ -127,6 +127,38 @@ std::optional<RunningCall> AsRunning(const BoundWindowExpression& window, bool& 
   return call;
 }
 
+// An aggregate of the whole partition, whichever row asks and in whatever order its rows stand.
+std::optional<AggregateCall> AsWhole(const BoundWindowExpression& window) {
+  static const std::set<std::string> names = {
+      "count_star", "count",       "sum",      "avg",     "mean",   "min",
+      "max",        "bool_and",    "bool_or",  "stddev",  "median", "stddev_pop",
+      "variance",   "stddev_samp", "var_samp", "var_pop", "mad",    "quantile_cont"};
+  bool to_end = window.end == WindowBoundary::UNBOUNDED_FOLLOWING ||
+                (window.orders.empty() && window.end == WindowBoundary::CURRENT_ROW_RANGE);
+  bool is_whole = window.type == ExpressionType::WINDOW_AGGREGATE && window.arg_orders.empty() &&
+                  window.start == WindowBoundary::UNBOUNDED_PRECEDING && to_end &&
+                  window.exclude_clause == duckdb::WindowExcludeMode::NO_OTHER;
+  if (!is_whole || !names.contains(window.aggregate->name)) return std::nullopt;
+  AggregateCall call;
+  call.function = window.aggregate->name;
+  if (call.function == "count" && window.children.empty()) call.function = "count_star";
+  call.type = window.return_type;
+  call.distinct = window.distinct;
+  duckdb::vector<duckdb::unique_ptr<Expression>> children;
+  for (auto& child : window.children) {
+    call.arguments.push_back(CopyOf(*child));
+    call.argument_types.push_back(child->return_type);
+    children.push_back(child->Copy());
+  }
+  if (window.filter_expr) call.filter = CopyOf(*window.filter_expr);
+  call.call = Own(duckdb::make_uniq<duckdb::BoundAggregateExpression>(
+      *window.aggregate, std::move(children),
+      window.filter_expr ? window.filter_expr->Copy() : nullptr,
+      window.bind_info ? window.bind_info->Copy() : nullptr,
+      window.distinct ? duckdb::AggregateType::DISTINCT : duckdb::AggregateType::NON_DISTINCT));
+  return call;
+}
+
 bool AddReach(const BoundWindowExpression& window, FrameReach& reach) {
   if (window.orders.empty()) return false;
   switch (window.type) {
@@ -184,7 +216,7 @@ bool CountsRows(const BoundWindowExpression& window) {
 
 // Of a stretch only some rows are touched, so ties have to stand in the order they stood in when
 // the others were: that of the numbers.
-BatchPatternPtr FramedPattern(std::vector<const BoundWindowExpression*> windows,
+BatchPatternPtr FramedPattern(const std::vector<const BoundWindowExpression*>& windows,
                               std::vector<duckdb::LogicalType> input) {
   auto pattern = std::make_shared<BatchPattern>();
   input.insert(input.end(), 2, duckdb::LogicalType::UBIGINT);

@@ -12,7 +12,6 @@ namespace weir {
 namespace {
 
 using duckdb::Expression;
-using duckdb::ExpressionType;
 using duckdb::LogicalOperator;
 using duckdb::LogicalOperatorType;
 
@@ -39,11 +38,12 @@ namespace {
 
 // How the window functions of a query are kept, the best first: running ones stand below the
 // others, so that rows that only come stay rows that only come.
-constexpr int kRunningByRows = 0, kRunningByPeers = 1, kFramed = 2, kPartition = 3;
+constexpr int kRunningByRows = 0, kRunningByPeers = 1, kFramed = 2, kWhole = 3, kPartition = 4;
 
 int KindOf(const duckdb::BoundWindowExpression& window) {
   bool peers_share = false;
   if (AsRunning(window, peers_share)) return peers_share ? kRunningByPeers : kRunningByRows;
+  if (AsWhole(window)) return kWhole;
   FrameReach reach;
   return AddReach(window, reach) ? kFramed : kPartition;
 }
@@ -52,7 +52,7 @@ int KindOf(const duckdb::BoundWindowExpression& window) {
 std::string GroupOf(const duckdb::BoundWindowExpression& window, int kind) {
   std::string text;
   for (auto& partition : window.partitions) text += partition->ToString() + ",";
-  if (kind == kPartition) return text;
+  if (kind == kWhole || kind == kPartition) return text;
   text += "/";
   for (auto& order : window.orders) text += order.ToString() + ",";
   return text;
@@ -117,6 +117,46 @@ NodePtr Translator::WindowGroup(const std::vector<const duckdb::BoundWindowExpre
   return node;
 }
 
+namespace {
+
+ExpressionPtr Named(std::string name, const duckdb::LogicalType& type, size_t column) {
+  return Own(duckdb::make_uniq<duckdb::BoundReferenceExpression>(std::move(name), type, column));
+}
+
+}  // namespace
+
+// Aggregates of whole partitions: the rows joined with their group's.  `input` may have the results
+// of other window functions behind the columns of `rows`: no aggregate changes with those.
+NodePtr Translator::WholePartitions(
+    const std::vector<const duckdb::BoundWindowExpression*>& windows, const NodePtr& rows,
+    NodePtr input) {
+  auto groups = std::make_shared<PlanNode>();
+  groups->kind = PlanNode::Kind::kAggregate;
+  groups->inputs.push_back(rows);
+  auto node = std::make_shared<PlanNode>();
+  node->kind = PlanNode::Kind::kJoin;
+  node->types = input->types;
+  auto& join = node->join;
+  for (auto& partition : windows[0]->partitions) {
+    join.left_keys.push_back(CopyOf(*partition));
+    join.right_keys.push_back(
+        Named(Describe(join.left_keys.back()), partition->return_type, groups->groups.size()));
+    join.null_is_value.push_back(true);
+    groups->groups.push_back(CopyOf(*partition));
+    groups->types.push_back(partition->return_type);
+  }
+  size_t first = input->types.size() + groups->groups.size();
+  for (size_t i = 0; i < input->types.size(); i++) join.columns.push_back(i);
+  for (auto* window : windows) {
+    groups->aggregates.push_back(*AsWhole(*window));
+    groups->types.push_back(window->return_type);
+    join.columns.push_back(first++);
+    node->types.push_back(window->return_type);
+  }
+  node->inputs = {std::move(input), std::move(groups)};
+  return node;
+}
+
 NodePtr Translator::BatchWindows(const std::vector<const duckdb::BoundWindowExpression*>& windows,
                                  const std::string& name, NodePtr node) {
   auto part = std::make_unique<duckdb::LogicalWindow>(0);
@@ -159,6 +199,7 @@ NodePtr Translator::Window(duckdb::LogicalWindow& op) {
   NodePtr node = Visit(*op.children[0]);
   size_t first = node->types.size();
   node = WindowArguments(op, std::move(node));
+  NodePtr rows = node;
   std::map<std::pair<int, std::string>, std::vector<size_t>> groups;
   for (size_t i = 0; i < op.expressions.size(); i++) {
     auto& window = op.expressions[i]->Cast<duckdb::BoundWindowExpression>();
@@ -175,7 +216,8 @@ NodePtr Translator::Window(duckdb::LogicalWindow& op) {
       places[first + i] = node->types.size() + windows.size();
       windows.push_back(&op.expressions[i]->Cast<duckdb::BoundWindowExpression>());
     }
-    node = WindowGroup(windows, how.first, name, std::move(node));
+    node = how.first == kWhole ? WholePartitions(windows, rows, std::move(node))
+                               : WindowGroup(windows, how.first, name, std::move(node));
   }
   auto project = Make(PlanNode::Kind::kProject, op);
   for (size_t i = 0; i < places.size(); i++) {

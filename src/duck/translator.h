@@ -33,8 +33,9 @@ std::vector<SortKey> SortKeys(const duckdb::vector<duckdb::BoundOrderByNode>& or
 std::optional<RunningCall> AsRunning(const duckdb::BoundWindowExpression& window,
                                      bool& peers_share);
 bool AddReach(const duckdb::BoundWindowExpression& window, FrameReach& reach);
+std::optional<AggregateCall> AsWhole(const duckdb::BoundWindowExpression& window);
 std::shared_ptr<const BatchPattern> FramedPattern(
-    std::vector<const duckdb::BoundWindowExpression*> windows,
+    const std::vector<const duckdb::BoundWindowExpression*>& windows,
     std::vector<duckdb::LogicalType> input);
 
 class Translator {
@@ -99,6 +100,8 @@ class Translator {
   NodePtr WindowArguments(duckdb::LogicalWindow& op, NodePtr node);
   NodePtr WindowGroup(const std::vector<const duckdb::BoundWindowExpression*>& windows, int kind,
                       const std::string& name, NodePtr node);
+  NodePtr WholePartitions(const std::vector<const duckdb::BoundWindowExpression*>& windows,
+                          const NodePtr& rows, NodePtr input);
   NodePtr BatchWindows(const std::vector<const duckdb::BoundWindowExpression*>& windows,
                        const std::string& name, NodePtr node);
   NodePtr Batch(std::unique_ptr<LogicalOperator> root, std::string name,

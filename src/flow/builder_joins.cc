@@ -116,6 +116,7 @@ CircuitBuilder::Built CircuitBuilder::Join(const PlanNode& node) {
                   size_t width) {
     std::vector<bool> used(width);
     std::vector<ExpressionPtr> all;
+    all.reserve(expressions.size());
     for (auto& one : expressions) all.push_back(MoveColumns(one, columns, used));
     return all;
   };

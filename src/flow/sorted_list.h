@@ -1,12 +1,14 @@
-// Items in order, in blocks that are cut in two as they fill: a B-tree of two levels.
+// Items in order, in blocks, and these in shelves, that are cut in two as they fill: a B-tree of
+// three levels, enough for what an operator keeps.
 //
-// Cost: a binary search over the blocks and one in a block; half a block moves at most.  State: the
-// items, and as much again at worst; next to nothing more where they come in order.  Equal items
-// are kept once.  Not thread-safe.
+// Cost: a binary search on each level; half a block moves at most, now and then half a shelf's
+// places.  State: the items, and as much again at worst; next to nothing more where they come in
+// order.  Equal items are kept once.  Not thread-safe.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
 #include <type_traits>
 #include <vector>
 
@@ -19,77 +21,105 @@ requires std::is_trivially_copyable_v<Item>
 class SortedList {
  public:
   void Add(const Item& item) {
-    if (blocks_.empty()) blocks_.emplace_back();
-    auto block = BlockOf(item);
-    auto place = std::lower_bound(block->begin(), block->end(), item);
-    if (place != block->end() && !(item < *place)) return;
+    if (shelves_.empty()) shelves_.push_back({item, {{item, {}}}});
+    size_t shelf_at = At(shelves_, item);
+    auto& blocks = shelves_[shelf_at].parts;
+    size_t block_at = At(blocks, item);
+    auto& items = blocks[block_at].parts;
+    auto place = std::lower_bound(items.begin(), items.end(), item);
+    if (place != items.end() && !(item < *place)) return;
     size_++;
-    if (block->size() < kBlock) {
-      block->insert(place, item);
-      return;
-    }
-    // What comes in order leaves full blocks behind.
-    bool at_end = place == block->end() && block + 1 == blocks_.end();
-    Block upper(at_end ? block->end() : block->begin() + kBlock / 2, block->end());
-    block->erase(block->end() - static_cast<ptrdiff_t>(upper.size()), block->end());
-    bool to_lower = !upper.empty() && item < upper.front();
-    auto& half = to_lower ? *block : upper;
-    half.insert(std::lower_bound(half.begin(), half.end(), item), item);
-    blocks_.insert(block + 1, std::move(upper));
+    bool comes_last =
+        place == items.end() && block_at + 1 == blocks.size() && shelf_at + 1 == shelves_.size();
+    items.insert(place, item);
+    if (items.size() > kFull) Split(blocks, block_at, comes_last);
+    if (blocks.size() > kFull) Split(shelves_, shelf_at, comes_last);
   }
 
   void Erase(const Item& item) {
-    if (blocks_.empty()) return;
-    auto block = BlockOf(item);
-    auto place = std::lower_bound(block->begin(), block->end(), item);
-    if (place == block->end() || item < *place) return;
+    if (shelves_.empty()) return;
+    size_t shelf_at = At(shelves_, item);
+    auto& blocks = shelves_[shelf_at].parts;
+    size_t block_at = At(blocks, item);
+    auto& items = blocks[block_at].parts;
+    auto place = std::lower_bound(items.begin(), items.end(), item);
+    if (place == items.end() || item < *place) return;
     size_--;
-    block->erase(place);
-    if (block->empty()) blocks_.erase(block);
+    items.erase(place);
+    if (items.empty()) blocks.erase(blocks.begin() + static_cast<ptrdiff_t>(block_at));
+    if (blocks.empty()) shelves_.erase(shelves_.begin() + static_cast<ptrdiff_t>(shelf_at));
   }
 
   // Calls `take` with each item that is not below `from`, in order, as long as it returns true.
   template <class Take>
   void From(const Item& from, Take take) const {
-    if (blocks_.empty()) return;
-    auto block = BlockOf(from);
-    auto place = std::lower_bound(block->begin(), block->end(), from);
-    for (;;) {
-      for (; place != block->end(); ++place) {
-        if (!take(*place)) return;
+    if (shelves_.empty()) return;
+    size_t shelf_at = At(shelves_, from);
+    size_t block_at = At(shelves_[shelf_at].parts, from);
+    auto& first = shelves_[shelf_at].parts[block_at].parts;
+    size_t at =
+        static_cast<size_t>(std::lower_bound(first.begin(), first.end(), from) - first.begin());
+    for (; shelf_at < shelves_.size(); shelf_at++, block_at = 0) {
+      auto& blocks = shelves_[shelf_at].parts;
+      for (; block_at < blocks.size(); block_at++, at = 0) {
+        for (auto& items = blocks[block_at].parts; at < items.size(); at++) {
+          if (!take(items[at])) return;
+        }
       }
-      if (++block == blocks_.end()) return;
-      place = block->begin();
     }
   }
 
   void Clear() {
-    blocks_.clear();
+    shelves_.clear();
     size_ = 0;
   }
   size_t size() const { return size_; }
   size_t Bytes() const {
-    size_t items = 0;
-    for (auto& block : blocks_) items += block.capacity();
-    return items * sizeof(Item) + blocks_.capacity() * sizeof(Block);
+    size_t bytes = shelves_.capacity() * sizeof(Shelf);
+    for (auto& shelf : shelves_) {
+      bytes += shelf.parts.capacity() * sizeof(Block);
+      for (auto& block : shelf.parts)
+        bytes += AllocatedBytes(block.parts.capacity() * sizeof(Item));
+    }
+    return bytes;
   }
 
  private:
-  static constexpr size_t kBlock = 128;  // items
-  using Block = std::vector<Item>;       // none is empty
+  static constexpr size_t kFull = 128;
+  // What stands below one place, none of it below `first`, but for the very first place.
+  template <class Part>
+  struct Place {
+    Item first;
+    std::vector<Part> parts;
+  };
+  using Block = Place<Item>;  // never empty, nor is a shelf, between two calls
+  using Shelf = Place<Block>;
 
-  // The last block that does not begin above the item, or the first one.
-  template <class Blocks>
-  static auto BlockIn(Blocks& blocks, const Item& item) {
-    auto above = std::upper_bound(
-        blocks.begin() + 1, blocks.end(), item,
-        [](const Item& wanted, const Block& block) { return wanted < block.front(); });
-    return above - 1;
+  static const Item& FirstOf(const Item& item) { return item; }
+  static const Item& FirstOf(const Block& block) { return block.first; }
+
+  // The last place that does not begin above the item, or the first one.
+  template <class Part>
+  static size_t At(const std::vector<Place<Part>>& places, const Item& item) {
+    auto above =
+        std::partition_point(places.begin() + 1, places.end(),
+                             [&](const Place<Part>& place) { return !(item < place.first); });
+    return static_cast<size_t>(above - places.begin()) - 1;
   }
-  auto BlockOf(const Item& item) { return BlockIn(blocks_, item); }
-  auto BlockOf(const Item& item) const { return BlockIn(blocks_, item); }
 
-  std::vector<Block> blocks_;
+  // Halves a place; what comes in order leaves full ones behind.
+  template <class Part>
+  static void Split(std::vector<Place<Part>>& places, size_t at, bool comes_last) {
+    auto& parts = places[at].parts;
+    auto middle = comes_last ? parts.end() - 1 : parts.begin() + kFull / 2;
+    Place<Part> upper{FirstOf(*middle),
+                      {std::make_move_iterator(middle), std::make_move_iterator(parts.end())}};
+    parts.erase(middle, parts.end());
+    if (comes_last) parts.shrink_to_fit();
+    places.insert(places.begin() + static_cast<ptrdiff_t>(at) + 1, std::move(upper));
+  }
+
+  std::vector<Shelf> shelves_;
   size_t size_ = 0;
 };
 

@@ -79,10 +79,13 @@ class OrderedIndex : public RowIndex {
     OrderedValue value;
     uint32_t slot;
     RowRef row;
-    auto operator<=>(const Item& other) const {
-      if (slot != other.slot) return slot <=> other.slot;
-      if (auto order = value <=> other.value; order != 0) return order;
-      return row <=> other.row;
+    // By slot, then value, then row.
+    bool operator<(const Item& other) const {
+      __extension__ using Wide = unsigned __int128;
+      Wide own = Wide{slot} << 64 | value.high, others = Wide{other.slot} << 64 | other.value.high;
+      Wide own_rest = Wide{value.low} << 32 | row,
+           other_rest = Wide{other.value.low} << 32 | other.row;
+      return own != others ? own < others : own_rest < other_rest;
     }
     bool operator==(const Item&) const = default;
   };

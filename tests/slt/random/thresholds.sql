@@ -17,3 +17,9 @@ CREATE MATERIALIZED VIEW of_nulls AS SELECT id FROM s WHERE 100 // i > (SELECT a
 CREATE MATERIALIZED VIEW and_of_two AS SELECT s.id, x.n FROM s JOIN (SELECT g, count(*) AS n FROM r GROUP BY g) x ON x.g = s.g WHERE s.i > (SELECT avg(i) FROM s) AND s.h < (SELECT max(h) FROM r o WHERE o.g = s.g);
 CREATE MATERIALIZED VIEW by_time AS SELECT count(*) FROM s WHERE z > (SELECT max(z) - INTERVAL 30 MINUTE FROM s);
 CREATE MATERIALIZED VIEW not_above AS SELECT id FROM s WHERE NOT i > (SELECT avg(i) FROM s WHERE f) AND NOT EXISTS (SELECT 1 FROM r WHERE r.i = s.i AND r.id % 50 = 0);
+CREATE MATERIALIZED VIEW whole_above AS SELECT id, i FROM s QUALIFY i > avg(i) OVER (PARTITION BY g);
+CREATE MATERIALIZED VIEW whole_latest AS SELECT id, g FROM s QUALIFY t >= max(t) OVER (PARTITION BY g, h);
+CREATE MATERIALIZED VIEW whole_shares AS SELECT g, sum(i) AS i, sum(i) * 100 // sum(sum(i)) OVER () AS share FROM s GROUP BY g;
+CREATE MATERIALIZED VIEW whole_shown AS SELECT id, count(*) OVER w AS n, min(b) FILTER (f) OVER w AS least, count(DISTINCT i) OVER w AS kinds, i > avg(i) OVER (PARTITION BY h) AS high FROM s WHERE id % 3 = 0 WINDOW w AS (PARTITION BY g, f ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING);
+CREATE MATERIALIZED VIEW whole_mixed AS SELECT id, sum(i) OVER (PARTITION BY g) AS total, sum(i) OVER (PARTITION BY g ORDER BY t, id) AS running, lag(i) OVER (PARTITION BY g ORDER BY t, id) AS before, list(i ORDER BY id) OVER (PARTITION BY g, h) AS all_of FROM s WHERE id % 10 = 0;
+CREATE MATERIALIZED VIEW whole_of_all AS SELECT id FROM s QUALIFY i > avg(i) OVER () AND d <= stddev_pop(i) OVER (PARTITION BY h);
