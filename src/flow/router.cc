@@ -1,9 +1,10 @@
 #include "flow/router.h"
 
 #include <algorithm>
-#include <cstring>
+#include <unordered_map>
 
 #include "duck/constant.h"
+#include "flow/hash_bytes.h"
 #include "flow/operators/operators.h"
 
 namespace weir {
@@ -17,7 +18,7 @@ uint64_t Hash(uint64_t word) {
   return word ^ (word >> 29);
 }
 
-uint64_t Hash(std::string_view text) { return std::hash<std::string_view>()(text); }
+uint64_t Hash(std::string_view text) { return HashBytes(text); }
 
 // Calls `row` with the hash of each value of a column that is not NULL.
 template <class Word, class Row>
@@ -79,103 +80,126 @@ std::unique_ptr<Router> Router::Make(const Operator& from) {
       router->others_.push_back(edge);
       continue;
     }
-    auto lookup = std::find_if(router->lookups_.begin(), router->lookups_.end(),
-                               [&](auto& other) { return other.column == equals->column; });
-    if (lookup == router->lookups_.end()) {
-      router->lookups_.push_back({equals->column, {}});
-      lookup = router->lookups_.end() - 1;
-    }
-    duckdb::Vector constant(equals->constant);
-    HashColumn(constant, 1, [&](duckdb::idx_t, uint64_t hash) {
-      lookup->routes[hash].push_back(router->routes_.size());
-    });
-    router->routes_.push_back(edge);
+    router->Add(equals->column, equals->constant, edge);
   }
   if (router->routes_.empty()) return nullptr;
   return router;
 }
 
 Router::Router(const RowTypes& types, std::vector<bool> reads)
-    : types_(types), layout_([&] {
-        RowTypes kept;
+    : kept_columns_([&] {
+        std::vector<size_t> columns;
         for (size_t i = 0; i < types.size(); i++) {
-          if (!reads[i]) continue;
-          kept_columns_.push_back(i);
-          kept.push_back(types[i]);
+          if (reads[i]) columns.push_back(i);
         }
+        return columns;
+      }()),
+      kept_types_([&] {
+        RowTypes kept;
+        for (size_t column : kept_columns_) kept.push_back(types[column]);
         return kept;
-      }()) {
-  kept_.InitializeEmpty(DuckTypes(layout_.types()));
-  gathered_.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(layout_.types()));
-  out_.InitializeEmpty(DuckTypes(types_));
+      }()),
+      rows_(kept_types_) {
+  kept_.InitializeEmpty(DuckTypes(kept_types_));
+  gathered_.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(kept_types_));
+  out_.InitializeEmpty(DuckTypes(types));
   for (auto& column : out_.data) SetNull(column);
+}
+
+void Router::Add(size_t column, const duckdb::Value& constant, const Operator::Edge& edge) {
+  auto lookup = std::find_if(lookups_.begin(), lookups_.end(),
+                             [&](auto& other) { return other.column == column; });
+  if (lookup == lookups_.end()) lookup = lookups_.insert(lookup, {column, SlotIndex()});
+  auto added = static_cast<uint32_t>(routes_.size());
+  duckdb::Vector value(constant);
+  HashColumn(value, 1, [&](duckdb::idx_t, uint64_t hash) {
+    routes_.push_back({edge, hash});
+    lookup->first.MakeRoom();
+    uint32_t first = lookup->first.FindOrAdd(
+        hash, [&](uint32_t route) { return routes_[route].hash == hash; }, [&] { return added; });
+    if (first == added) return;
+    routes_[added].next = routes_[first].next;
+    routes_[first].next = added;
+  });
 }
 
 void Router::Find(const Lookup& lookup, duckdb::DataChunk& rows) {
   HashColumn(rows.data[lookup.column], rows.size(), [&](duckdb::idx_t row, uint64_t hash) {
-    auto found = lookup.routes.find(hash);
-    if (found == lookup.routes.end()) return;
-    for (size_t route : found->second) {
-      matches_.emplace_back(static_cast<duckdb::sel_t>(row), route);
+    uint32_t route =
+        lookup.first.Find(hash, [&](uint32_t route) { return routes_[route].hash == hash; });
+    for (; route != kNone; route = routes_[route].next) {
+      if (kept_in_[row] == kNone) {
+        kept_in_[row] = static_cast<uint32_t>(rows_.rows() + chosen_count_);
+        chosen_.set_index(chosen_count_++, row);
+      }
+      if (routes_[route].count++ == 0) touched_.push_back(route);
+      found_.push_back({route, kept_in_[row]});
     }
   });
 }
 
 void Router::Push(duckdb::DataChunk& rows, const int64_t* weights) {
   for (auto& edge : others_) edge.to->Receive(edge.port, rows, weights);
-  matches_.clear();
+  chosen_count_ = 0;
+  std::fill_n(kept_in_, rows.size(), kNone);
   for (auto& lookup : lookups_) Find(lookup, rows);
-  if (matches_.empty()) return;
-  // Each row that goes anywhere is kept once.
-  if (lookups_.size() > 1) std::stable_sort(matches_.begin(), matches_.end());
-  duckdb::SelectionVector chosen(rows.size());
-  duckdb::idx_t count = 0;
-  for (size_t i = 0; i < matches_.size(); i++) {
-    if (i == 0 || matches_[i].first != matches_[i - 1].first) {
-      chosen.set_index(count++, matches_[i].first);
+  if (chosen_count_ == 0) return;
+  Keep(rows, weights);
+  if (found_.size() >= kMostRows || rows_.bytes() >= kMostBytes) Flush();
+}
+
+// Each row that goes anywhere is kept once.
+void Router::Keep(duckdb::DataChunk& rows, const int64_t* weights) {
+  if (weights || !weights_.empty()) {
+    weights_.resize(rows_.rows(), 1);
+    for (duckdb::idx_t i = 0; i < chosen_count_; i++) {
+      weights_.push_back(weights ? weights[chosen_.get_index(i)] : 1);
     }
   }
   for (size_t i = 0; i < kept_columns_.size(); i++) {
-    kept_.data[i].Slice(rows.data[kept_columns_[i]], chosen, count);
+    kept_.data[i].Reference(rows.data[kept_columns_[i]]);
   }
-  kept_.SetCardinality(count);
-  auto& encoded = layout_.Encode(kept_);
-  size_t at = 0;
-  for (size_t i = 0; i < matches_.size(); i++) {
-    if (i == 0 || matches_[i].first != matches_[i - 1].first) {
-      if (i > 0) at++;
-      bytes_ += encoded[at];
-    }
-    found_.push_back({matches_[i].second, bytes_.size() - encoded[at].size(),
-                      weights ? weights[matches_[i].first] : 1});
-  }
-  if (found_.size() >= kMostRows || bytes_.size() >= kMostBytes) Flush();
+  kept_.SetCardinality(rows.size());
+  rows_.Append(kept_, chosen_, chosen_count_);
 }
 
 void Router::Flush() {
   if (found_.empty()) return;
-  std::stable_sort(found_.begin(), found_.end(),
-                   [](const Found& a, const Found& b) { return a.route < b.route; });
-  const char* rows[STANDARD_VECTOR_SIZE];
+  // By counts, as they are known: a step has few rows for each of many routes.
+  std::sort(touched_.begin(), touched_.end());
+  uint32_t begin = 0;
+  for (uint32_t route : touched_) {
+    routes_[route].place = begin;
+    begin += routes_[route].count;
+  }
+  sorted_.resize(found_.size());
+  for (auto& found : found_) sorted_[routes_[found.route].place++] = found.row;
+
   int64_t weights[STANDARD_VECTOR_SIZE];
-  for (size_t i = 0; i < found_.size();) {
-    size_t route = found_[i].route, count = 0;
-    bool only_additions = true;
-    for (; i < found_.size() && found_[i].route == route && count < STANDARD_VECTOR_SIZE; i++) {
-      rows[count] = bytes_.data() + found_[i].offset;
-      weights[count++] = found_[i].weight;
-      only_additions &= found_[i].weight == 1;
+  const uint32_t* rows = sorted_.data();
+  for (uint32_t touched : touched_) {
+    auto& route = routes_[touched];
+    while (route.count > 0) {
+      auto count = std::min<uint32_t>(route.count, STANDARD_VECTOR_SIZE);
+      rows_.Gather(rows, count, gathered_);
+      for (size_t c = 0; c < kept_columns_.size(); c++) {
+        out_.data[kept_columns_[c]].Reference(gathered_.data[c]);
+      }
+      out_.SetCardinality(count);
+      bool only_additions = true;
+      for (uint32_t i = 0; i < count && !weights_.empty(); i++) {
+        weights[i] = weights_[rows[i]];
+        only_additions &= weights[i] == 1;
+      }
+      route.edge.to->Receive(route.edge.port, out_, only_additions ? nullptr : weights);
+      route.count -= count;
+      rows += count;
     }
-    gathered_.Reset();
-    layout_.Gather(rows, count, gathered_, 0);
-    for (size_t c = 0; c < kept_columns_.size(); c++) {
-      out_.data[kept_columns_[c]].Reference(gathered_.data[c]);
-    }
-    out_.SetCardinality(count);
-    routes_[route].to->Receive(routes_[route].port, out_, only_additions ? nullptr : weights);
   }
   found_.clear();
-  bytes_.clear();
+  touched_.clear();
+  rows_.Clear();
+  weights_.clear();
 }
 
 }  // namespace weir

@@ -9,12 +9,11 @@
 
 #include <cstdint>
 #include <memory>
-#include <string>
-#include <unordered_map>
 #include <vector>
 
+#include "flow/column_buffer.h"
 #include "flow/operator.h"
-#include "flow/row_layout.h"
+#include "flow/slot_index.h"
 
 namespace weir {
 
@@ -29,28 +28,44 @@ class Router {
   void Flush();
 
  private:
-  struct Found {  // a row and one of the filters it goes to
-    size_t route;
-    size_t offset;  // in bytes_
-    int64_t weight;
+  static constexpr uint32_t kNone = UINT32_MAX;
+
+  struct Route {  // to one filter
+    Operator::Edge edge;
+    uint64_t hash;          // of its constant
+    uint32_t next = kNone;  // the next one with that hash
+    uint32_t count = 0;     // of collected rows
+    uint32_t place = 0;     // of its next one among all, in order of routes
   };
   struct Lookup {
     size_t column;
-    std::unordered_map<uint64_t, std::vector<size_t>> routes;  // by hash of the constant
+    SlotIndex first;  // routes, by hash
+  };
+  struct Found {
+    uint32_t route, row;  // a collected row, and one of the filters it goes to
   };
 
   Router(const RowTypes& types, std::vector<bool> reads);
+  void Add(size_t column, const duckdb::Value& constant, const Operator::Edge& edge);
   void Find(const Lookup& lookup, duckdb::DataChunk& rows);
+  void Keep(duckdb::DataChunk& rows, const int64_t* weights);
 
-  RowTypes types_;
   std::vector<size_t> kept_columns_;  // those that somebody reads
-  RowLayout layout_;
-  std::vector<Operator::Edge> others_, routes_;
+  RowTypes kept_types_;
+  std::vector<Operator::Edge> others_;
+  std::vector<Route> routes_;
   std::vector<Lookup> lookups_;
 
-  std::vector<std::pair<duckdb::sel_t, size_t>> matches_;  // row and route, of the rows at hand
+  // Of the chunk at hand: the rows that go anywhere, and the place each is kept in.
+  duckdb::SelectionVector chosen_{STANDARD_VECTOR_SIZE};
+  duckdb::idx_t chosen_count_ = 0;
+  uint32_t kept_in_[STANDARD_VECTOR_SIZE];
+
+  ColumnBuffer rows_;             // collected
+  std::vector<int64_t> weights_;  // of them; empty while all came once
   std::vector<Found> found_;
-  std::string bytes_;  // encoded rows
+  std::vector<uint32_t> touched_;  // routes that have rows
+  std::vector<uint32_t> sorted_;   // found rows, by route
   duckdb::DataChunk kept_, gathered_, out_;
 };
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "base/error.h"
 #include "duckdb/common/types/vector.hpp"
+#include "flow/value_width.h"
 
 namespace weir {
 namespace {
@@ -25,18 +25,6 @@ template <size_t kWidth>
 void GetFixed(const char* const* rows, duckdb::idx_t count, size_t offset, char* to) {
   for (duckdb::idx_t i = 0; i < count; i++) {
     std::memcpy(to + i * kWidth, rows[i] + offset, kWidth);
-  }
-}
-
-// Calls `work` with the width as a constant.
-template <class Work>
-void WithWidth(size_t width, Work work) {
-  switch (width) {
-    case 1: return work(std::integral_constant<size_t, 1>());
-    case 2: return work(std::integral_constant<size_t, 2>());
-    case 4: return work(std::integral_constant<size_t, 4>());
-    case 8: return work(std::integral_constant<size_t, 8>());
-    default: CHECK(width == 16); return work(std::integral_constant<size_t, 16>());
   }
 }
 
