@@ -1,12 +1,15 @@
 #include "duck/row_codec.h"
 
+#include <algorithm>
 #include <optional>
 
+#include "duck/plain_sort_keys.h"
 #include "duckdb/function/create_sort_key.hpp"
 
 namespace weir {
 
 struct RowCodec::State {
+  std::optional<PlainSortKeys> plain;  // where it takes all columns
   duckdb::vector<duckdb::OrderModifiers> modifiers;
   std::optional<duckdb::Vector> keys;
   std::vector<std::string_view> views;
@@ -21,6 +24,12 @@ RowCodec::RowCodec(std::vector<duckdb::LogicalType> types, std::vector<Direction
         direction.nulls_first ? duckdb::OrderByNullType::NULLS_FIRST
                               : duckdb::OrderByNullType::NULLS_LAST);
   }
+  if (!std::all_of(types_.begin(), types_.end(), PlainSortKeys::Takes)) return;
+  std::vector<PlainSortKeys::Column> columns;
+  for (size_t i = 0; i < types_.size(); i++) {
+    columns.push_back({types_[i], directions[i].descending, directions[i].nulls_first});
+  }
+  state_->plain.emplace(std::move(columns));
 }
 
 RowCodec::~RowCodec() = default;
@@ -30,6 +39,10 @@ const std::vector<std::string_view>& RowCodec::Encode(duckdb::DataChunk& rows) {
   views.clear();
   if (rows.ColumnCount() == 0) {
     views.assign(rows.size(), std::string_view());
+    return views;
+  }
+  if (state_->plain) {
+    state_->plain->Encode(rows, views);
     return views;
   }
   state_->keys.emplace(duckdb::LogicalType::BLOB,
@@ -56,6 +69,7 @@ std::string RowCodec::Encode(const duckdb::Value& value) {
 
 void RowCodec::Decode(std::string_view key, duckdb::DataChunk& rows, duckdb::idx_t row) const {
   if (types_.empty()) return;
+  if (state_->plain) return state_->plain->Decode(key, rows, row);
   duckdb::CreateSortKeyHelpers::DecodeSortKey(
       duckdb::string_t(key.data(), static_cast<uint32_t>(key.size())), rows, row,
       state_->modifiers);
