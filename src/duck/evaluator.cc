@@ -15,49 +15,68 @@ namespace weir {
 
 struct Evaluator::Executor {
   explicit Executor(duckdb::ClientContext& context) : executor(context) {}
-  std::vector<duckdb::unique_ptr<duckdb::Expression>> faster;  // what is run for each expression
+  std::vector<std::optional<size_t>> columns;  // by expression: those that are just a column
+  // Of the others, in their order.
+  std::vector<duckdb::unique_ptr<duckdb::Expression>> faster;  // what is run for each
   duckdb::ExpressionExecutor executor;
   std::vector<std::unique_ptr<Rounding>> roundings;  // instead of the executor, where they are set
-  duckdb::DataChunk result;
+  duckdb::DataChunk computed;
+
+  duckdb::DataChunk result;  // refers to columns of the rows and of `computed`
 };
 
 Evaluator::Evaluator(std::shared_ptr<Session> session, std::vector<ExpressionPtr> expressions)
     : session_(std::move(session)),
       expressions_(std::move(expressions)),
       executor_(std::make_unique<Executor>(session_->context())) {
+  duckdb::vector<duckdb::LogicalType> computed;
   for (auto& expression : expressions_) {
+    types_.push_back(expression->return_type);
+    executor_->columns.push_back(AsColumn(expression));
+    if (executor_->columns.back()) continue;
     auto& faster = executor_->faster.emplace_back(expression->Copy());
     UseFasterFunctions(faster);
     executor_->executor.AddExpression(*faster);
     executor_->roundings.push_back(Rounding::Make(session_, *faster));
-    types_.push_back(expression->return_type);
+    computed.push_back(expression->return_type);
   }
-  if (!types_.empty()) {
-    duckdb::vector<duckdb::LogicalType> types(types_.begin(), types_.end());
-    executor_->result.Initialize(duckdb::Allocator::DefaultAllocator(), types);
-  }
+  if (types_.empty()) return;
+  executor_->result.InitializeEmpty({types_.begin(), types_.end()});
+  if (computed.empty()) return;
+  executor_->computed.Initialize(duckdb::Allocator::DefaultAllocator(), computed);
 }
 
 Evaluator::~Evaluator() = default;
 
 duckdb::DataChunk& Evaluator::Run(duckdb::DataChunk& rows) {
-  executor_->result.Reset();
-  executor_->executor.SetChunk(&rows);
-  size_t i = 0;
+  auto& executor = executor_->executor;
+  auto& computed = executor_->computed;
+  auto& result = executor_->result;
+  if (computed.ColumnCount() > 0) {
+    computed.Reset();
+    executor.SetChunk(&rows);
+  }
+  size_t i = 0, next = 0;
   try {
     for (; i < expressions_.size(); i++) {
-      auto& out = executor_->result.data[i];
-      if (auto& rounding = executor_->roundings[i]) {
+      if (auto column = executor_->columns[i]) {
+        result.data[i].Reference(rows.data[*column]);
+        continue;
+      }
+      auto& out = computed.data[next];
+      if (auto& rounding = executor_->roundings[next]) {
         rounding->Run(rows.data[rounding->column()], rows.size(), out);
       } else {
-        executor_->executor.ExecuteExpression(i, out);
+        executor.ExecuteExpression(next, out);
       }
+      result.data[i].Reference(out);
+      next++;
     }
   } catch (...) {
     RethrowExpressionFailure(expressions_[i]->ToString());
   }
-  executor_->result.SetCardinality(rows.size());
-  return executor_->result;
+  result.SetCardinality(rows.size());
+  return result;
 }
 
 namespace {

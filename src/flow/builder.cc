@@ -28,6 +28,15 @@ std::string Print(const RowTypes& types) {
   return text;
 }
 
+// All columns of rows of these types, and nothing else.
+bool AreColumnsInOrder(const std::vector<ExpressionPtr>& expressions, const RowTypes& types) {
+  if (expressions.size() != types.size()) return false;
+  for (size_t i = 0; i < types.size(); i++) {
+    if (AsColumn(expressions[i]) != i || TypeOf(expressions[i]) != types[i]) return false;
+  }
+  return true;
+}
+
 std::string Print(const AggregateCall& call) {
   std::string text = call.function + (call.distinct ? " distinct(" : "(") +
                      Fingerprint(call.arguments) + ")" + call.type.ToString();
@@ -146,8 +155,11 @@ std::vector<ExpressionPtr> CircuitBuilder::Over(const Built& input,
   return moved;
 }
 
+// The input itself when its columns are wanted as they are: of `SELECT k, count(*) ... GROUP BY k`
+// the aggregate's rows are the answer.
 Operator* CircuitBuilder::AddProject(Operator* input, std::vector<ExpressionPtr> expressions,
                                      std::string detail) {
+  if (AreColumnsInOrder(expressions, input->types())) return input;
   std::string identity = Fingerprint(expressions);
   return Add(MakeProject(session_, std::move(expressions), input->append_only()), {input}, identity,
              std::move(detail));
