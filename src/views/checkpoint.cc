@@ -6,7 +6,7 @@
 namespace weir {
 namespace {
 
-constexpr uint64_t kMagic = 0x37504b4352494557ull;  // "WEIRCKP7"
+constexpr uint64_t kMagic = 0x38504b4352494557ull;  // "WEIRCKP8"
 
 uint64_t Sum(std::string_view bytes) {
   return duckdb::Checksum(reinterpret_cast<uint8_t*>(const_cast<char*>(bytes.data())),

@@ -2,12 +2,13 @@
 // its values in order with their weights, so that the next best is known when the best one goes.
 //
 // Integers, and what is one inside (dates, times, decimals), are compared as they are, and so are
-// texts; other values by their sort keys.
+// texts; floats as integers in their order; other values by their sort keys.
 #include <map>
 #include <string>
 #include <type_traits>
 
 #include "duck/row_codec.h"
+#include "duckdb/common/radix.hpp"
 #include "flow/aggregates/aggregate_state.h"
 #include "flow/allocated.h"
 #include "flow/large_array.h"
@@ -17,10 +18,26 @@ namespace {
 
 using duckdb::PhysicalType;
 
-// How values are read, kept and written.  Of(...) calls `row(i, value)` for each that is not NULL.
+// In which form a number is kept: as it is.
 template <class Value>
+struct AsItIs {
+  static Value Kept(Value value) { return value; }
+  static Value Given(Value value) { return value; }
+};
+// As an integer: NaN is above all and -0 is 0, as SQL has it.
+struct FloatInOrder {
+  static uint32_t Kept(float value) { return duckdb::Radix::EncodeFloat(value); }
+  static float Given(uint32_t kept) { return duckdb::Radix::DecodeFloat(kept); }
+};
+struct DoubleInOrder {
+  static uint64_t Kept(double value) { return duckdb::Radix::EncodeDouble(value); }
+  static double Given(uint64_t kept) { return duckdb::Radix::DecodeDouble(kept); }
+};
+
+// How values are read, kept and written.  Of(...) calls `row(i, value)` for each that is not NULL.
+template <class Value, class Form = AsItIs<Value>>
 struct Numbers {
-  using Kept = Value;
+  using Kept = decltype(Form::Kept(Value()));
   explicit Numbers(const AggregateCall&) {}
 
   template <class Row>
@@ -31,19 +48,19 @@ struct Numbers {
     bool all_valid = format.validity.AllValid();
     for (duckdb::idx_t i = 0; i < arguments.size(); i++) {
       auto index = format.sel->get_index(i);
-      if (all_valid || format.validity.RowIsValid(index)) row(i, values[index]);
+      if (all_valid || format.validity.RowIsValid(index)) row(i, Form::Kept(values[index]));
     }
   }
-  void Write(Value value, duckdb::Vector& out, duckdb::idx_t i) {
-    reinterpret_cast<Value*>(duckdb::FlatVector::GetData(out))[i] = value;
+  void Write(Kept value, duckdb::Vector& out, duckdb::idx_t i) {
+    reinterpret_cast<Value*>(duckdb::FlatVector::GetData(out))[i] = Form::Given(value);
   }
   void WriteNull(duckdb::Vector& out, duckdb::idx_t i) {
     duckdb::FlatVector::SetNull(out, i, true);
   }
   void Finish(duckdb::Vector&) {}
-  static size_t BytesOf(Value) { return 0; }
-  static void Put(StateWriter& writer, Value value) { writer.Put(value); }
-  static Value Get(StateReader& reader) { return reader.Get<Value>(); }
+  static size_t BytesOf(Kept) { return 0; }
+  static void Put(StateWriter& writer, Kept value) { writer.Put(value); }
+  static Kept Get(StateReader& reader) { return reader.Get<Kept>(); }
 };
 
 struct Texts {
@@ -282,6 +299,8 @@ std::unique_ptr<AggregateState> MakeExtreme(const AggregateCall& call, bool appe
     case PhysicalType::INT16: return Make<Numbers<int16_t>>(call, append_only);
     case PhysicalType::INT32: return Make<Numbers<int32_t>>(call, append_only);
     case PhysicalType::INT64: return Make<Numbers<int64_t>>(call, append_only);
+    case PhysicalType::FLOAT: return Make<Numbers<float, FloatInOrder>>(call, append_only);
+    case PhysicalType::DOUBLE: return Make<Numbers<double, DoubleInOrder>>(call, append_only);
     default: return Make<SortKeys>(call, append_only);
   }
 }
