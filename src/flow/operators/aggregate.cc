@@ -60,12 +60,16 @@ class Aggregate : public Operator {
         on_close_(on_close) {
     RowTypes group_types(this->types().begin(), this->types().begin() + group_count);
     keys_.InitializeEmpty(DuckTypes(group_types));
+    key_columns_.InitializeEmpty(DuckTypes(group_types));
     if (group_count) {
       keys_out_.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(group_types));
     }
     old_.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(this->types()));
     new_.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(this->types()));
     out_.InitializeEmpty(DuckTypes(this->types()));
+    results_stand_alone_ =
+        std::all_of(this->types().begin() + group_count, this->types().end(),
+                    [](auto& type) { return duckdb::TypeIsConstantSize(type.InternalType()); });
     if (global_) Grow(1);
     for (auto& call : calls_) upkeep.Add(call.state->HowKept());
     for (auto& distinct : distincts_) upkeep.Add(distinct.set->HowKept());
@@ -232,17 +236,16 @@ class Aggregate : public Operator {
   // Appends the present rows of touched_[first...] to the pages of old rows.
   void Remember(size_t first) {
     size_t count = touched_.size() - first;
+    if (first == 0 && results_stand_alone_) {  // mostly all of a step: nothing is copied
+      Rows(touched_.data(), count, BeforePage(0));
+      before_count_ = count;
+      return;
+    }
     old_.Reset();
     Rows(touched_.data() + first, count, old_);
     for (size_t done = 0; done < count;) {
-      size_t page = before_count_ / STANDARD_VECTOR_SIZE;
-      if (page == before_pages_.size()) {
-        before_pages_.push_back(std::make_unique<duckdb::DataChunk>());
-        before_pages_.back()->Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(types()));
-      }
-      auto& target = *before_pages_[page];
       size_t at = before_count_ % STANDARD_VECTOR_SIZE;
-      if (at == 0) target.Reset();
+      auto& target = BeforePage(before_count_ / STANDARD_VECTOR_SIZE);
       size_t some = std::min(count - done, STANDARD_VECTOR_SIZE - at);
       for (duckdb::idx_t column = 0; column < target.ColumnCount(); column++) {
         duckdb::VectorOperations::Copy(old_.data[column], target.data[column], done + some, done,
@@ -254,12 +257,24 @@ class Aggregate : public Operator {
     }
   }
 
-  // The present rows of up to 2,048 groups.  Throws ExpressionFailed when one has no result.
+  // A page of old rows; empty when nothing is on it yet.
+  duckdb::DataChunk& BeforePage(size_t page) {
+    if (page == before_pages_.size()) {
+      before_pages_.push_back(std::make_unique<duckdb::DataChunk>());
+      before_pages_.back()->Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(types()));
+    } else if (before_count_ == page * STANDARD_VECTOR_SIZE) {
+      before_pages_[page]->Reset();
+    }
+    return *before_pages_[page];
+  }
+
+  // The present rows of up to 2,048 groups, into a chunk that is empty.  Throws ExpressionFailed
+  // when one has no result.
   void Rows(const uint32_t* slots, size_t count, duckdb::DataChunk& rows) {
     if (group_count_) {
-      keys_out_.Reset();
-      groups_->Keys(slots, count, keys_out_);
-      for (size_t i = 0; i < group_count_; i++) rows.data[i].Reference(keys_out_.data[i]);
+      for (size_t i = 0; i < group_count_; i++) key_columns_.data[i].Reference(rows.data[i]);
+      groups_->Keys(slots, count, key_columns_);
+      for (size_t i = 0; i < group_count_; i++) rows.data[i].Reference(key_columns_.data[i]);
     }
     rows.SetCardinality(count);
     size_t i = 0;
@@ -480,6 +495,7 @@ class Aggregate : public Operator {
   std::vector<Call> calls_;
   std::vector<SharedDistinct> distincts_;
   bool global_, on_close_;
+  bool results_stand_alone_;  // none points to what a state keeps, as a text may
   bool emitted_ = false;
 
   std::unique_ptr<Evaluator> end_;  // null: groups never end
@@ -501,6 +517,7 @@ class Aggregate : public Operator {
   int64_t filtered_weights_[STANDARD_VECTOR_SIZE];
   duckdb::SelectionVector gone_{STANDARD_VECTOR_SIZE}, come_{STANDARD_VECTOR_SIZE};
   duckdb::DataChunk keys_, keys_out_, old_, new_, out_;
+  duckdb::DataChunk key_columns_;  // the first columns of rows at hand
 };
 
 }  // namespace
