@@ -19,12 +19,13 @@ Operator* Circuit::Add(std::unique_ptr<Operator> op, std::vector<Operator*> inpu
   }
   op->inputs = std::move(inputs);
   if (auto* source = dynamic_cast<SourceOperator*>(op.get())) sources_.push_back(source);
+  if (op->WantsClock()) clocked_.push_back(op.get());
   operators_.push_back(std::move(op));
   return operators_.back().get();
 }
 
 void Circuit::SetClock(Micros now) {
-  for (auto& op : operators_) op->ReceiveClock(now);
+  for (auto* op : clocked_) op->ReceiveClock(now);
 }
 
 void Circuit::SetLogTime(Micros log_time) {
@@ -85,6 +86,7 @@ std::map<Operator*, Operator*> Circuit::Absorb(Circuit other) {
     }
     if (replaced) op->InputsReplaced();
     if (auto* source = dynamic_cast<SourceOperator*>(op.get())) sources_.push_back(source);
+    if (op->WantsClock()) clocked_.push_back(op.get());
     operators_.push_back(std::move(op));
   }
   return went;
@@ -113,6 +115,7 @@ void Circuit::KeepOnly(const std::set<Operator*>& outputs) {
     if (!needed.contains(op.get())) by_fingerprint_.erase(op->fingerprint);
   }
   std::erase_if(sources_, [&](auto* source) { return !needed.contains(source); });
+  std::erase_if(clocked_, [&](auto* op) { return !needed.contains(op); });
   std::erase_if(operators_, [&](auto& op) { return !needed.contains(op.get()); });
 }
 
@@ -120,11 +123,6 @@ std::vector<SourceOperator*> Circuit::Sources(const std::string& stream) const {
   auto sources = sources_;
   std::erase_if(sources, [&](auto* source) { return source->stream() != stream; });
   return sources;
-}
-
-bool Circuit::WantsClock() const {
-  return std::any_of(operators_.begin(), operators_.end(),
-                     [](auto& op) { return op->WantsClock(); });
 }
 
 }  // namespace weir

@@ -42,7 +42,7 @@ class Circuit {
 
   std::vector<SourceOperator*> Sources(const std::string& stream) const;
   const std::vector<SourceOperator*>& Sources() const { return sources_; }
-  bool WantsClock() const;
+  bool WantsClock() const { return !clocked_.empty(); }
   const std::vector<std::unique_ptr<Operator>>& operators() const { return operators_; }
 
   // `op` and all it needs, each once, inputs first.
@@ -53,6 +53,7 @@ class Circuit {
   uint64_t next_position_ = 0;
   std::vector<std::unique_ptr<Operator>> operators_;
   std::vector<SourceOperator*> sources_;  // among operators_
+  std::vector<Operator*> clocked_;        // those that want the clock, in order
   std::map<std::string, Operator*> by_fingerprint_;
 };
 

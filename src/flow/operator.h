@@ -51,7 +51,7 @@ class Operator {
   virtual void Flush() {}
 
   // True when an operator's content depends on the clock, so that steps are needed without events.
-  virtual bool WantsClock() const { return false; }
+  virtual bool WantsClock() const { return false; }  // the same for all its life
   // Of a filter that lets nothing pass but rows whose column is a constant: which.
   virtual const ColumnEquals* passes_only() const { return nullptr; }
   virtual bool HasState() const { return false; }
@@ -123,6 +123,8 @@ class Operator {
  private:
   template <class Work>
   void Measured(Work work);
+  template <class Work>
+  void NotOurs(Work work);
   void PushParts(size_t port, duckdb::DataChunk& rows, const int64_t* weights,
                  const ExpressionFailed& why);
 
