@@ -229,7 +229,11 @@ std::string ColumnWriter::WriteCast(duckdb::idx_t row, TokenKind kind, std::stri
   std::string message;
   // A UUID may come without its dashes, which is not strict.
   bool strict = column_.type.id() != LogicalTypeId::UUID;
-  if (!duckdb::Value(std::string(text)).DefaultTryCastAs(column_.type, value, &message, strict)) {
+  try {
+    if (!duckdb::Value(std::string(text)).DefaultTryCastAs(column_.type, value, &message, strict)) {
+      return NoValue();
+    }
+  } catch (const std::exception&) {  // of a MAP with a key twice, for one
     return NoValue();
   }
   bool real =

@@ -72,6 +72,10 @@ void CsvRows::ReadHeader() {
   given_.assign(stream_.columns.size(), false);
   bool any = false;
   for (size_t i = 0; i < count; i++) {
+    if (cells[i].text.find('\r') != std::string::npos) {  // all of the body would be the header
+      throw Error(ErrorCode::kInvalidData, "the CSV header has a carriage return inside the line",
+                  "Lines end with LF or CRLF, not with CR alone.");
+    }
     auto column = stream_.Find(cells[i].text);
     columns_.push_back(column ? static_cast<int>(*column) : -1);
     names_.push_back(cells[i].text);

@@ -168,6 +168,29 @@ TEST(CsvRows, QuotesNewlinesAndEmptyFields) {
             R"([[1,"x, \"y\"\nz"],[null,""],[2,null]])");
 }
 
+TEST(CsvRows, LinesThatEndWithCarriageReturnsAloneAreNotTakenForOneHeader) {
+  EXPECT_THROW(Parse(StreamOf({{"a", "INTEGER"}}), "a,b\r1,x\r2,y\r", RowFormat::kCsv), Error);
+}
+
+TEST(JsonRows, ValuesInsideOthersAreReadAsThoseOfColumns) {
+  auto stream = StreamOf({{"s", "STRUCT(t TIMESTAMP, n INTEGER)"}, {"l", "BIGINT[]"}});
+  auto rows = Parse(stream, R"({"s":{"t":"2026-01-01T00:00:00+02:00","N":2.0},"l":[1e2,3.0]})");
+  EXPECT_EQ(Text(rows), "[[{\"t\":\"2025-12-31 22:00:00\",\"n\":2},[\"100\",\"3\"]]]");
+  rows = Parse(stream, R"({"l":[1.5]})");
+  ASSERT_EQ(rows.errors.size(), 1u);
+  EXPECT_EQ(rows.errors[0].reason, "element 1: not a BIGINT");
+}
+
+TEST(JsonRows, AKeyThatAMapHasTwiceRefusesTheRowAlone) {
+  auto rows = Parse(StreamOf({{"m", "MAP(INTEGER, VARCHAR)"}}),
+                    "{\"m\":{\"1\":\"a\",\"1\":\"b\"}}\n{\"m\":{\"1\":\"a\",\"2\":\"b\"}}\n"
+                    "{\"m\":\"{1=a, 1=b}\"}\n");
+  EXPECT_EQ(rows.columns->rows, 1u);
+  ASSERT_EQ(rows.errors.size(), 2u);
+  EXPECT_EQ(rows.errors[0].reason, "key \"1\": there twice");
+  EXPECT_EQ(rows.errors[1].line, 3u);
+}
+
 TEST(CsvRows, NumbersThatAreNoneSayWhatTheyShouldBe) {
   auto stream = StreamOf({{"x", "DOUBLE"}});
   auto rows = Parse(stream, "x\n1.5\n-inf\nabc\n1e999\n", RowFormat::kCsv);

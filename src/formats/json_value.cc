@@ -1,7 +1,11 @@
 #include "formats/json_value.h"
 
+#include <cmath>
 #include <memory>
 
+#include "duckdb/common/string_util.hpp"
+#include "duckdb/common/types/value_map.hpp"
+#include "formats/text_scan.h"
 #include "simdjson.h"
 #include "yyjson.hpp"
 
@@ -35,11 +39,22 @@ std::string ReadElements(yyjson_val* json, const duckdb::LogicalType& element,
   return "";
 }
 
+// As with columns, the case of a name does not matter.
+yyjson_val* FieldOf(yyjson_val* json, const std::string& name) {
+  if (auto* exact = yyjson_obj_getn(json, name.data(), name.size())) return exact;
+  size_t index, count;
+  yyjson_val *key, *entry;
+  yyjson_obj_foreach(json, index, count, key, entry) {
+    if (duckdb::StringUtil::CIEquals(TextOf(key), name)) return entry;
+  }
+  return nullptr;
+}
+
 std::string ReadStruct(yyjson_val* json, const duckdb::LogicalType& type, Value& value) {
   duckdb::child_list_t<Value> fields;
   for (auto& [name, field_type] : duckdb::StructType::GetChildTypes(type)) {
     Value field{field_type};
-    if (auto* entry = yyjson_obj_getn(json, name.data(), name.size())) {
+    if (auto* entry = FieldOf(json, name)) {
       auto reason = Read(entry, field_type, field);
       if (!reason.empty()) return "field \"" + name + "\": " + reason;
     }
@@ -53,6 +68,7 @@ std::string ReadMap(yyjson_val* json, const duckdb::LogicalType& type, Value& va
   auto& key_type = duckdb::MapType::KeyType(type);
   auto& value_type = duckdb::MapType::ValueType(type);
   duckdb::vector<Value> keys, values;
+  duckdb::value_set_t seen;
   size_t index, count;
   yyjson_val *key, *entry;
   yyjson_obj_foreach(json, index, count, key, entry) {
@@ -60,6 +76,7 @@ std::string ReadMap(yyjson_val* json, const duckdb::LogicalType& type, Value& va
     auto reason = Read(key, key_type, map_key);
     if (reason.empty()) reason = Read(entry, value_type, map_value);
     if (!reason.empty()) return "key \"" + TextOf(key) + "\": " + reason;
+    if (!seen.insert(map_key).second) return "key \"" + TextOf(key) + "\": there twice";
     keys.push_back(std::move(map_key));
     values.push_back(std::move(map_value));
   }
@@ -104,7 +121,19 @@ std::string Read(yyjson_val* json, const duckdb::LogicalType& type, Value& value
     default: {
       bool nested = yyjson_is_arr(json) || yyjson_is_obj(json);
       if (nested && type.id() != LogicalTypeId::VARCHAR) return mismatch;
+      // What columns take by other means than a cast of text, and as they do.
+      if (type.id() == LogicalTypeId::TIMESTAMP && yyjson_is_str(json)) {
+        if (auto time = ReadTime(TextOf(json))) {  // with its zone, which the cast ignores
+          value = Value::TIMESTAMP(duckdb::timestamp_t(time->micros));
+          return "";
+        }
+      }
       std::string message;
+      if (type.IsIntegral() && yyjson_is_real(json)) {
+        double number = yyjson_get_real(json);
+        if (number != std::floor(number)) return mismatch;
+        return Value::DOUBLE(number).DefaultTryCastAs(type, value, &message, true) ? "" : mismatch;
+      }
       return Value(TextOf(json)).DefaultTryCastAs(type, value, &message, true) ? "" : mismatch;
     }
   }
