@@ -10,6 +10,7 @@
 #include "duckdb/parser/query_node/select_node.hpp"
 #include "duckdb/parser/result_modifier.hpp"
 #include "duckdb/parser/statement/select_statement.hpp"
+#include "duckdb/parser/tableref/joinref.hpp"
 #include "duckdb/parser/tableref/subqueryref.hpp"
 #include "sql/window_functions.h"
 
@@ -18,9 +19,24 @@ namespace {
 
 const std::set<std::string> kRandom = {"random", "uuid", "gen_random_uuid", "uuidv4", "uuidv7"};
 // Aggregates whose result depends on the order in which they see rows.
-const std::set<std::string> kOrdered = {
-    "first", "last",      "any_value",  "arg_min", "arg_max",      "min_by",    "max_by",
-    "list",  "array_agg", "string_agg", "listagg", "group_concat", "arbitrary", "mode"};
+const std::set<std::string> kOrdered = {"first",
+                                        "last",
+                                        "any_value",
+                                        "arg_min",
+                                        "arg_max",
+                                        "min_by",
+                                        "max_by",
+                                        "list",
+                                        "array_agg",
+                                        "string_agg",
+                                        "listagg",
+                                        "group_concat",
+                                        "arbitrary",
+                                        "mode",
+                                        "approx_top_k",
+                                        "json_group_array",
+                                        "json_group_object",
+                                        "json_group_structure"};
 
 class Finder {
  public:
@@ -31,6 +47,10 @@ class Finder {
         node, [&](duckdb::unique_ptr<duckdb::ParsedExpression>& child) { Look(*child); },
         [&](duckdb::TableRef& ref) {
           if (ref.sample) Say("which rows a SAMPLE picks");
+          if (ref.type == duckdb::TableReferenceType::JOIN &&
+              ref.Cast<duckdb::JoinRef>().ref_type == duckdb::JoinRefType::ASOF) {
+            Say("which of the rows that tie an ASOF JOIN takes");
+          }
           if (ref.type != duckdb::TableReferenceType::SUBQUERY) return;
           LookAtItself(*ref.Cast<duckdb::SubqueryRef>().subquery->node);
         });
@@ -70,6 +90,9 @@ class Finder {
             " OVER (...) comes first");
         break;
       }
+      case duckdb::ExpressionClass::COLLATE:
+        Say("which of the texts that are equal under a COLLATE stands for them");
+        break;
       case duckdb::ExpressionClass::FUNCTION: {
         auto& function = expression.Cast<duckdb::FunctionExpression>();
         if (kRandom.contains(function.function_name)) {

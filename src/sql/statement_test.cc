@@ -277,6 +277,12 @@ TEST(LeftOpen, SaysWhatTwoRunsMayAnswerDifferently) {
             "which of the rows that tie in its ORDER BY a LIMIT keeps");
   EXPECT_EQ(LeftOpen("SELECT random() FROM e"), "what random() says");
   EXPECT_EQ(LeftOpen("SELECT * FROM e USING SAMPLE 10%"), "which rows a SAMPLE picks");
+  EXPECT_EQ(LeftOpen("SELECT json_group_object(k, v) FROM e"),
+            "in which order json_group_object takes rows that tie");
+  EXPECT_EQ(LeftOpen("SELECT * FROM a ASOF JOIN b ON a.t >= b.t"),
+            "which of the rows that tie an ASOF JOIN takes");
+  EXPECT_EQ(LeftOpen("SELECT DISTINCT v COLLATE NOCASE FROM e"),
+            "which of the texts that are equal under a COLLATE stands for them");
   EXPECT_EQ(LeftOpen("SELECT"), "");
 }
 
