@@ -19,6 +19,8 @@
 #include "duckdb/parser/statement/select_statement.hpp"
 #include "duckdb/parser/tableref/subqueryref.hpp"
 #include "duckdb/parser/tableref/table_function_ref.hpp"
+#include "duckdb/planner/expression/bound_comparison_expression.hpp"
+#include "duckdb/planner/logical_operator_visitor.hpp"
 #include "duckdb/planner/operator/logical_get.hpp"
 #include "duckdb/planner/planner.hpp"
 
@@ -129,6 +131,19 @@ class PlanningScope {
   const Relations* outer_;  // planning a view plans the views it reads
 };
 
+class SaysIsDistinct : public duckdb::LogicalOperatorVisitor {
+ public:
+  bool found = false;
+
+ protected:
+  duckdb::unique_ptr<duckdb::Expression> VisitReplace(
+      duckdb::BoundComparisonExpression& comparison,
+      duckdb::unique_ptr<duckdb::Expression>*) override {
+    found = found || comparison.type == duckdb::ExpressionType::COMPARE_DISTINCT_FROM;
+    return nullptr;
+  }
+};
+
 // DuckDB looks for what may have been meant among its own tables; users mean theirs.
 Error InOurWords(Error error, const std::string& unknown, const Relations& relations) {
   size_t begin = unknown.empty() ? std::string::npos : error.message.find("table with name ");
@@ -177,12 +192,14 @@ Plan PlanQuery(Session& session, const std::string& sql, const Relations& relati
     plan.uses_clock = MarkClockFunctionsVolatile(*planner.plan);
     plan.names.assign(planner.names.begin(), planner.names.end());
     plan.types.assign(planner.types.begin(), planner.types.end());
+    SaysIsDistinct says;
+    says.VisitOperator(*planner.plan);
     duckdb::Optimizer optimizer(*planner.binder, context);
     auto root = optimizer.Optimize(std::move(planner.plan));
     root->ResolveOperatorTypes();
     duckdb::ColumnBindingResolver resolver;
     resolver.VisitOperator(*root);
-    plan.root = Translate(session, *root, plan.presentation);
+    plan.root = Translate(session, *root, says.found, plan.presentation);
     return plan;
   } catch (const Error&) {
     throw;

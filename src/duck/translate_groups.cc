@@ -173,7 +173,12 @@ NodePtr Translator::Aggregate(duckdb::LogicalAggregate& op) {
 }
 
 NodePtr Translator::Distinct(duckdb::LogicalDistinct& op) {
-  if (op.distinct_type != duckdb::DistinctType::DISTINCT) return DistinctOn(op);
+  // Under a collation rows are told apart by expressions of their columns.
+  bool as_they_are =
+      std::all_of(op.distinct_targets.begin(), op.distinct_targets.end(), [](auto& target) {
+        return target->GetExpressionClass() == duckdb::ExpressionClass::BOUND_REF;
+      });
+  if (op.distinct_type != duckdb::DistinctType::DISTINCT || !as_they_are) return DistinctOn(op);
   auto node = Make(PlanNode::Kind::kDistinct, op);
   node->inputs.push_back(Visit(*op.children[0]));
   return node;

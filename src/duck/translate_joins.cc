@@ -5,6 +5,7 @@
 #include "duck/translator.h"
 #include "duckdb/planner/expression/bound_comparison_expression.hpp"
 #include "duckdb/planner/expression/bound_conjunction_expression.hpp"
+#include "duckdb/planner/expression/bound_operator_expression.hpp"
 #include "duckdb/planner/expression/bound_reference_expression.hpp"
 #include "duckdb/planner/expression_iterator.hpp"
 
@@ -120,6 +121,15 @@ NodePtr Translator::Join(duckdb::LogicalComparisonJoin& op, NodePtr left, NodePt
       join.right_keys.push_back(Own(std::move(second)));
       join.null_is_value.push_back(null_is_value);
     } else {
+      // DuckDB 1.5.5 makes <> of EXISTS (... WHERE b <> a) an IS DISTINCT FROM, and of the two
+      // sides it remembers NOT NULL of b only.
+      if (join.kind == JoinKind::kMark && !is_distinct_ &&
+          comparison == ExpressionType::COMPARE_DISTINCT_FROM) {
+        auto known = duckdb::make_uniq<duckdb::BoundOperatorExpression>(
+            ExpressionType::OPERATOR_IS_NOT_NULL, duckdb::LogicalType::BOOLEAN);
+        known->children.push_back(first->Copy());
+        others.push_back(std::move(known));
+      }
       ShiftReferences(*second, node->inputs[0]->types.size());
       others.push_back(duckdb::make_uniq<duckdb::BoundComparisonExpression>(
           comparison, std::move(first), std::move(second)));
