@@ -201,7 +201,18 @@ ShutInQuery ParseWith(const duckdb::ParserOptions& options, const std::string& w
                 "one request runs one query, this one has " + std::to_string(statements.size()),
                 "Send each statement in a request of its own.");
   }
-  if (statements[0]->type != duckdb::StatementType::SELECT_STATEMENT) {
+  auto type = statements[0]->type;
+  if (type == duckdb::StatementType::MULTI_STATEMENT) {
+    throw Error(ErrorCode::kInvalidSql, "a PIVOT names the values it makes columns of",
+                "Say PIVOT ... ON column IN (values).");
+  }
+  if (type == duckdb::StatementType::INSERT_STATEMENT ||
+      type == duckdb::StatementType::UPDATE_STATEMENT ||
+      type == duckdb::StatementType::DELETE_STATEMENT) {
+    throw Error(ErrorCode::kInvalidSql, "WITH does not stand before a statement that writes",
+                "It stands inside: INSERT INTO name WITH ... SELECT ...");
+  }
+  if (type != duckdb::StatementType::SELECT_STATEMENT) {
     throw Error(ErrorCode::kForbidden,
                 "a query may not " + duckdb::StringUtil::Lower(duckdb::StringUtil::Split(
                                          sql.substr(sql.find_first_not_of(" \t\r\n(;")), ' ')[0]),

@@ -7,6 +7,14 @@
 namespace weir {
 namespace {
 
+// What SQL says of columns elsewhere and DuckDB would read as a part of the type.
+void RefuseConstraint(StatementReader& in) {
+  for (auto* word : {"DEFAULT", "CHECK", "UNIQUE", "REFERENCES", "COLLATE", "GENERATED", "AS"}) {
+    if (!in.Is(word)) continue;
+    in.Fail(std::string("a column has a type, NOT NULL and PRIMARY KEY, but no ") + word);
+  }
+}
+
 // The tokens up to what can only follow a type.
 duckdb::LogicalType ReadType(StatementReader& in) {
   size_t begin = in.Position(), left = in.Left();
@@ -17,6 +25,7 @@ duckdb::LogicalType ReadType(StatementReader& in) {
         break;
       // TIMESTAMP WITH TIME ZONE has a WITH of its own.
       if (in.Is("WITH") && !in.Is("TIME", 1)) break;
+      RefuseConstraint(in);
     }
     if (in.IsSymbol('(')) depth++;
     if (in.IsSymbol(')')) depth--;
@@ -68,6 +77,7 @@ void ReadColumn(StatementReader& in, Stream& stream, bool of_table) {
     } else if (in.Take("WITH")) {
       ReadColumnOptions(in, column);
     } else {
+      RefuseConstraint(in);
       in.Fail("unexpected \"" + in.Token().text + "\" in a column");
     }
   }

@@ -40,6 +40,7 @@ CreateView ReadCreateView(StatementReader& in, bool materialized, bool or_replac
   create.if_not_exists = in.TakeIfNotExists();
   create.view.name = in.Name("view");
   create.view.materialized = materialized;
+  if (in.IsSymbol('(')) in.Fail("a view's columns are named in its query: SELECT x AS name");
   if (in.Take("WITH")) ReadViewOptions(in, create.view);
   in.Expect("AS");
   if (in.AtEnd()) in.Fail("expected a query after AS");
@@ -53,9 +54,13 @@ CreateView ReadCreateView(StatementReader& in, bool materialized, bool or_replac
 
 // Only the grammar; what the names mean is looked at when the view is made.
 void CheckQuery(StatementReader& in, const std::string& query, size_t position, const char* what) {
+  bool columns_of_rows = false;
   try {
     duckdb::Parser parser;
     parser.ParseQuery(ExpandWindowFunctions(query, {in.text(), in.file(), position}));
+    // A PIVOT that asks for its values first.
+    columns_of_rows = parser.statements.size() == 1 &&
+                      parser.statements[0]->type == duckdb::StatementType::MULTI_STATEMENT;
     bool select = parser.statements.size() == 1 &&
                   parser.statements[0]->type == duckdb::StatementType::SELECT_STATEMENT;
     if (select) return;
@@ -67,6 +72,10 @@ void CheckQuery(StatementReader& in, const std::string& query, size_t position, 
     if (found != data.ExtraInfo().end()) position += std::stoul(found->second);
     auto& message = data.RawMessage();
     in.FailAt(position, message.substr(0, message.find('\n')));
+  }
+  if (columns_of_rows) {
+    in.FailAt(position, "the columns of " + std::string(what) +
+                            " do not depend on rows: say PIVOT ... ON column IN (values)");
   }
   in.FailAt(position, std::string(what) + " is made of one SELECT, VALUES or FROM query");
 }
