@@ -60,7 +60,8 @@ void AddCommands(CLI::App& app, int& exit_code) {
   auto generating = std::make_shared<GenerateOptions>();
   signups->add_option("--rate", generating->rate, "live events a second, on average; 0: none")
       ->default_val(11.6);
-  signups->add_option("--count", generating->count, "at most so many events in all");
+  signups->add_option("--count", generating->count, "at most so many events in all")
+      ->check(CLI::Range(int64_t{1}, int64_t{1'000'000'000'000}));
   signups->add_option("--history", generating->history, "first so much of the past, as 30d or 12h")
       ->default_val("0d");
   signups->add_option("--history-rate", generating->per_day, "events a day of history")
@@ -81,7 +82,8 @@ void AddCommands(CLI::App& app, int& exit_code) {
   auto bidding = std::make_shared<GenerateNexmarkOptions>();
   nexmark->add_option("--rate", bidding->rate, "events a second; 0: as fast as it goes")
       ->default_val(10'000);
-  nexmark->add_option("--count", bidding->count, "so many events in all; without it, until Ctrl-C");
+  nexmark->add_option("--count", bidding->count, "so many events in all; without it, until Ctrl-C")
+      ->check(CLI::Range(int64_t{1}, int64_t{1'000'000'000'000}));
   nexmark->add_option("--seed", bidding->seed, "the same seed gives the same events")
       ->default_val(1);
   nexmark->add_option("--to", bidding->to, "URL of a running Weir");

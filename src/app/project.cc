@@ -29,7 +29,9 @@ std::string ReadText(const fs::path& path) {
   std::stringstream text;
   text << file.rdbuf();
   if (!file) throw Error(ErrorCode::kInvalidRequest, "cannot read " + path.string());
-  return text.str();
+  std::string read = text.str();
+  if (read.starts_with("\xef\xbb\xbf")) read.erase(0, 3);  // editors on Windows mark UTF-8 so
+  return read;
 }
 
 ProjectSettings ReadSettings(const fs::path& path) {
@@ -531,7 +533,10 @@ std::vector<Error> BindingErrors(const Project& project, const CatalogState& sta
   }
   // Views that read each other in a circle.
   if (errors.empty() && project.wrong.empty()) {
-    for (auto& [view, error] : failed) errors.push_back(error);
+    for (auto& [view, error] : failed) {
+      errors.emplace_back(ErrorCode::kInvalidSql,
+                          "view \"" + view->name + "\" reads itself, through other views");
+    }
   }
   return errors;
 }

@@ -68,6 +68,10 @@ void References::Refresh(const Stream& table, Entry& entry) {
     if (!due) return;
     entry.looked_at = now;
     entry.stamp = stamp;
+    if (stamp.bytes == 0) {  // as a file is for a moment that is written in place
+      throw Error(ErrorCode::kInvalidData, "file \"" + table.reference->path + "\" is empty",
+                  "One without rows has its header, or is [].");
+    }
     auto written = writes_.Refresh(table);
     entry.status = {clock_.Now(), std::nullopt};
     if (written.rows > 0) {

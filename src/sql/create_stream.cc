@@ -40,6 +40,10 @@ duckdb::LogicalType ReadType(StatementReader& in) {
 
 void ReadColumnOptions(StatementReader& in, Column& column) {
   in.Options("a column", {"epoch"}, [&](const StatementReader::Option& option) {
+    auto type = column.type.id();
+    if (type != duckdb::LogicalTypeId::TIMESTAMP && type != duckdb::LogicalTypeId::TIMESTAMP_TZ) {
+      in.FailAt(option.position, "an epoch is of a TIMESTAMP or TIMESTAMPTZ column");
+    }
     if (option.value == "s") {
       column.epoch = EpochUnit::kSeconds;
     } else if (option.value == "ms") {

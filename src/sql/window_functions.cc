@@ -178,9 +178,20 @@ class Expander {
     ReadData(given.at("DATA"), *call.shape, window);
     window.time = ReadDescriptor(given.at("TIMECOL"));
     for (auto& name : call.shape->arguments) {
-      if (given.contains(name)) window.spans[name] = "(" + Text(given.at(name)) + ")";
+      if (!given.contains(name)) continue;
+      if (name != "OFFSET") CheckLength(given.at(name), name);
+      window.spans[name] = "(" + Text(given.at(name)) + ")";
     }
     return window;
+  }
+
+  // INTERVAL '0' SECOND and INTERVAL '-1' DAY would fail on every row.
+  void CheckLength(const Span& span, const std::string& name) const {
+    if (span.first >= span.last || !IsWord(span.first, "INTERVAL")) return;
+    auto& length = tokens_[span.first + 1].text;
+    std::string_view number = std::string_view(length).substr(0, length.find(' '));
+    bool none = number.starts_with('-') || number.find_first_not_of('0') == number.npos;
+    if (none) Fail(span.first, name + " is longer than nothing");
   }
 
   // TABLE name, TABLE (query), each with PARTITION BY columns.

@@ -355,6 +355,7 @@ class CommandLine(ServerTest):
 
     def test_wrong_usage(self):
         self.assertEqual(self.server.run("no-such-command").returncode, 2)
+        self.assertEqual(self.server.run("generate", "signups", "--count", "-5").returncode, 2)
         self.assertEqual(self.server.run("--help").returncode, 0)
 
     def test_statements_answer_in_the_format_asked_for(self):
@@ -409,6 +410,12 @@ class CommandLine(ServerTest):
         checked = self.server.run("check", str(project))
         self.assertIn("b.sql:1:8", checked.stderr)
         self.assertIn("c.sql:2:20", checked.stderr)
+        (project / "b.sql").write_text("CREATE VIEW w AS SELECT * FROM x;\nCREATE VIEW x AS SELECT * FROM w;\n")
+        (project / "a.sql").write_bytes(b"\xef\xbb\xbfCREATE STREAM s (x INTEGER);\n")
+        (project / "c.sql").unlink()
+        checked = self.server.run("check", str(project))
+        self.assertIn('view "w" reads itself, through other views', checked.stderr)
+        self.assertNotIn("a.sql", checked.stderr)
 
     def test_init_makes_a_project_that_serves(self):
         folder = self.server.folder / "shop"
