@@ -346,7 +346,9 @@ bool HttpSession::MakeRequest(Parser& parser, HttpRequest& request, int& status,
   if (lengths > 1 || (lengths && encodings)) return refuse(400, "the body's length is ambiguous");
   if (hosts != 1 && message.version() >= 11)
     return refuse(400, "the Host header is missing or doubled");
-  if (encodings && !parser.chunked()) return refuse(501, "unknown Transfer-Encoding");
+  // "gzip, chunked" would be read as if it said nothing of gzip.
+  bool other = encodings && !boost::beast::iequals(request.headers["transfer-encoding"], "chunked");
+  if (other || (encodings && !parser.chunked())) return refuse(501, "unknown Transfer-Encoding");
   auto length = parser.content_length();
   if (length && *length > settings_->limits.body_bytes) return refuse(413, "the body is too large");
   return true;

@@ -152,7 +152,7 @@ WriteResult TableWrites::Append(const Stream& stream, std::shared_ptr<Columns> r
   if (rows->rows == 0) return {0, at};
   uint64_t count = rows->rows;
   auto answer = parts_.ingest.Append(stream, std::move(rows));
-  return {count, answer.offset};
+  return {count - answer.duplicates, answer.offset};
 }
 
 WriteResult TableWrites::Run(const Insert& insert, const std::string& params_json) {

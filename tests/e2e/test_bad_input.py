@@ -150,6 +150,11 @@ class BadInput(ServerTest):
                 b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n")
         self.assertRegex(self.server.raw(head, 5), rb"^HTTP/1.1 400 ")
 
+    def test_a_transfer_encoding_that_nobody_decodes(self):
+        head = (b"POST /v1/streams/events/events HTTP/1.1\r\nHost: x\r\n"
+                b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n")
+        self.assertRegex(self.server.raw(head, 5), rb"^HTTP/1.1 501 ")
+
     def test_a_client_that_never_ends_its_headers(self):
         started = time.monotonic()
         with socket.create_connection((self.server.host, self.server.port), timeout=30) as slow:

@@ -13,6 +13,7 @@ from weir_server import ROOT, ServerTest, WeirServer
 PROJECT = """
 CREATE TABLE customers (id BIGINT PRIMARY KEY, name VARCHAR NOT NULL, city VARCHAR, credit DECIMAL(10,2));
 CREATE STREAM orders (customer BIGINT, amount BIGINT);
+CREATE STREAM once (id BIGINT) WITH (dedup_key = 'id');
 CREATE MATERIALIZED VIEW names AS SELECT id, name FROM customers;
 CREATE MATERIALIZED VIEW by_city AS SELECT city, count(*) AS n, sum(credit) AS credit FROM customers GROUP BY city;
 CREATE MATERIALIZED VIEW spent AS
@@ -154,6 +155,7 @@ class Statements(TableTest):
         changed, offset = self.change("INSERT INTO orders VALUES (1, 5), (1, $1)", [7])
         self.assertEqual(changed, 2)
         self.assertIn(["Ann", 12], self.server.rows("spent", wait_for=offset))
+        self.assertEqual(self.change("INSERT INTO once VALUES (1), (2), (1)")[0], 2)
 
     def test_statements_reach_no_further_than_queries(self):
         for sql, status in (("INSERT INTO customers SELECT 1, content FROM read_text('/etc/passwd')", 403),
