@@ -11,6 +11,7 @@
 #include "duckdb/planner/expression/bound_constant_expression.hpp"
 #include "duckdb/planner/expression/bound_reference_expression.hpp"
 #include "duckdb/planner/expression/bound_window_expression.hpp"
+#include "duckdb/planner/expression_binder.hpp"
 
 namespace weir {
 namespace {
@@ -110,6 +111,12 @@ std::vector<SortKey> SortKeys(const duckdb::vector<duckdb::BoundOrderByNode>& or
   return keys;
 }
 
+ExpressionPtr Translator::InOneForm(const Expression& interval) {
+  auto copy = interval.Copy();
+  duckdb::ExpressionBinder::PushCollation(session_.context(), copy, interval.return_type);
+  return Own(std::move(copy));
+}
+
 NodePtr Translator::Aggregate(duckdb::LogicalAggregate& op) {
   auto node = Make(PlanNode::Kind::kAggregate, op);
   for (auto& group : op.groups) {
@@ -137,7 +144,8 @@ NodePtr Translator::Aggregate(duckdb::LogicalAggregate& op) {
                            "the view is read.");
       }
       call.argument_types.push_back(child->return_type);
-      call.arguments.push_back(CopyOf(*child));
+      bool one_form = bound.IsDistinct() && child->return_type == duckdb::LogicalType::INTERVAL;
+      call.arguments.push_back(one_form ? InOneForm(*child) : CopyOf(*child));
     }
     if (bound.filter) {
       if (UsesClock(*bound.filter)) {

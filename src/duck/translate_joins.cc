@@ -1,4 +1,5 @@
 // Joins of every kind, what subqueries become of them, INTERSECT and EXCEPT.
+#include <algorithm>
 #include <optional>
 
 #include "duck/clock_functions.h"
@@ -200,7 +201,22 @@ NodePtr Translator::SetOperation(duckdb::LogicalSetOperation& op) {
   auto node = Make(PlanNode::Kind::kSetOperation, op);
   node->is_except = op.type == LogicalOperatorType::LOGICAL_EXCEPT;
   node->keeps_copies = op.setop_all;
-  for (auto& child : op.children) node->inputs.push_back(Visit(*child));
+  bool any_interval =
+      std::find(op.types.begin(), op.types.end(), duckdb::LogicalType::INTERVAL) != op.types.end();
+  for (auto& child : op.children) {
+    auto input = Visit(*child);
+    if (any_interval) {
+      auto rows = Make(PlanNode::Kind::kProject, op);
+      for (size_t i = 0; i < op.types.size(); i++) {
+        duckdb::BoundReferenceExpression column(op.types[i], i);
+        bool interval = op.types[i] == duckdb::LogicalType::INTERVAL;
+        rows->expressions.push_back(interval ? InOneForm(column) : CopyOf(column));
+      }
+      rows->inputs.push_back(std::move(input));
+      input = std::move(rows);
+    }
+    node->inputs.push_back(std::move(input));
+  }
   return node;
 }
 

@@ -89,6 +89,8 @@ class Translator {
   NodePtr SetOperation(duckdb::LogicalSetOperation& op);
 
   // translate_groups.cc
+  // '1 month', '30 days' and '720 hours' are one value; rows are told apart by their bytes.
+  ExpressionPtr InOneForm(const Expression& interval);
   NodePtr Aggregate(duckdb::LogicalAggregate& op);
   NodePtr Distinct(duckdb::LogicalDistinct& op);
   NodePtr TopN(duckdb::LogicalTopN& op);
