@@ -16,7 +16,7 @@ constexpr const char* kFooter = R"(Start with:
 and open http://127.0.0.1:7070 in a browser.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 cannot connect, 4 not equal or rows refused,
-74 the disk failed.)";
+5 equal but for views with error rows, 74 the disk failed.)";
 
 int Report(const weir::Error& error, bool is_client) {
   std::fprintf(stderr, "weir: %s\n", error.message.c_str());

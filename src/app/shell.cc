@@ -11,6 +11,7 @@
 #include <iostream>
 #include <iterator>
 #include <optional>
+#include <sstream>
 
 #include "app/api_client.h"
 #include "app/copy_command.h"
@@ -70,13 +71,37 @@ class Shell {
       fmt::print(stderr, "error: {}\n", error.message);
       if (!error.hint.empty()) fmt::print(stderr, "{}\n", error.hint);
       if (error.code == ErrorCode::kUnavailable) unreachable_ = true;
+      failed_ = true;
       return false;
     }
     return Done(started);
   }
 
-  // A whole script: statement after statement, stopping at the first that fails.
+  // A whole script, stopping at the first that fails.  A line that starts with a backslash between
+  // statements is a command.
   int RunScript(const std::string& text) {
+    std::string statements;
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) {
+      auto last = statements.find_last_not_of(" \t\r\n");
+      bool between = last == std::string::npos || statements[last] == ';';
+      if (!between || !line.starts_with('\\')) {
+        statements += line + '\n';
+        continue;
+      }
+      if (int code = RunStatements(statements)) return code;
+      statements.clear();
+      failed_ = false;
+      if (!Command(line)) return 0;
+      if (failed_) return unreachable_ ? 3 : 1;
+    }
+    return RunStatements(statements);
+  }
+
+  int RunPrompt();
+
+ private:
+  int RunStatements(const std::string& text) {
     size_t begin = 0;
     for (auto& token : TokenizeSql(text, "")) {
       bool ends = token.kind == SqlToken::Kind::kEnd ||
@@ -90,9 +115,6 @@ class Shell {
     return 0;
   }
 
-  int RunPrompt();
-
- private:
   void Print(const std::string& body) {
     if (options_.format != "box") {
       fmt::print("{}", body);
@@ -132,7 +154,7 @@ class Shell {
 
   ShellOptions options_;
   HttpClient client_;
-  bool timing_ = false, unreachable_ = false;
+  bool timing_ = false, unreachable_ = false, failed_ = false;
 };
 
 // Words to complete: names of the catalog and the commonest of SQL.

@@ -333,6 +333,13 @@ class HttpApi(ServerTest):
 
 
 class CommandLine(ServerTest):
+    def test_commands_of_the_prompt_in_a_script(self):
+        ran = self.server.run("sql", "--url", self.server.url, stdin="SELECT 41 + 1;\n\\d\n\\d events\n\\d nope\nSELECT 7;\n")
+        self.assertEqual(ran.returncode, 1)
+        for text in ("42", "by_name", "event_time"):
+            self.assertIn(text, ran.stdout)
+        self.assertIn("nope", ran.stderr)
+
     def test_sql_by_option_and_standard_input(self):
         weir = self.server.run
         self.assertIn("42", weir("sql", "--url", self.server.url, "-c", "SELECT 41 + 1 AS x").stdout)
