@@ -77,8 +77,10 @@ class EqualityTest {
     one_.Reset();
     codec.Decode(row, one_, 0);
     one_.SetCardinality(1);
-    return std::all_of(tests_.begin(), tests_.end(),
-                       [&](auto& test) { return one_.GetValue(test.first, 0) == test.second; });
+    return std::all_of(tests_.begin(), tests_.end(), [&](auto& test) {
+      auto value = one_.GetValue(test.first, 0);  // Value's == throws for NULLs
+      return !value.IsNull() && duckdb::Value::NotDistinctFrom(value, test.second);
+    });
   }
 
  private:

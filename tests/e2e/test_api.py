@@ -122,6 +122,17 @@ class Views(ServerTest):
         csv = self.server.get("/v1/views/by_name?format=csv").body.decode().splitlines()
         self.assertEqual(csv[0], "event_name,events")
 
+    def test_by_a_column_that_has_nulls(self):
+        self.server.sql("CREATE MATERIALIZED VIEW by_n AS SELECT n, count(*) AS events FROM events GROUP BY n")
+        self.server.wait_live("by_n")
+        rows = self.server.rows("by_n", wait_for=self.offset)
+        self.assertIn(None, [row[0] for row in rows])
+        twos = [row for row in rows if row[0] == 2]
+        self.assertEqual(self.server.rows("by_n", query="&n=2"), twos)
+        self.assertEqual(self.server.sql("SELECT * FROM by_n WHERE n = 2").json["rows"], twos)
+        self.assertEqual(self.server.sql("SELECT * FROM by_n WHERE n = 99999999999").json["rows"], [])
+        self.server.sql("DROP VIEW by_n")
+
     def test_exact_numbers_are_strings(self):
         self.assertIsInstance(self.server.rows("total", query="&exact=true")[0][0], str)
         self.assertIsInstance(self.server.rows("total")[0][0], int)

@@ -223,7 +223,12 @@ bool IsServedFromContent(Views& views, const PlainRead& read) {
     if (read.options.equals.empty()) return true;
     for (auto& column : info.columns) {
       if (!duckdb::StringUtil::CIEquals(column.name, read.options.equals[0].first)) continue;
-      return read.quoted ? column.type == duckdb::LogicalType::VARCHAR : column.type.IsIntegral();
+      if (read.quoted) return column.type == duckdb::LogicalType::VARCHAR;
+      duckdb::Value number;  // one beyond the column's type is equal to none of its values
+      std::string message;
+      return column.type.IsIntegral() &&
+             duckdb::Value(read.options.equals[0].second)
+                 .DefaultTryCastAs(column.type, number, &message, true);
     }
   }
   return false;
