@@ -226,9 +226,8 @@ bool IsServedFromContent(Views& views, const PlainRead& read) {
       if (read.quoted) return column.type == duckdb::LogicalType::VARCHAR;
       duckdb::Value number;  // one beyond the column's type is equal to none of its values
       std::string message;
-      return column.type.IsIntegral() &&
-             duckdb::Value(read.options.equals[0].second)
-                 .DefaultTryCastAs(column.type, number, &message, true);
+      return column.type.IsIntegral() && duckdb::Value(read.options.equals[0].second)
+                                             .DefaultTryCastAs(column.type, number, &message, true);
     }
   }
   return false;
