@@ -172,10 +172,10 @@ class Statements(TableTest):
 class Catalog(TableTest):
     def test_tables_are_shown_apart(self):
         self.assertEqual([row[:2] for row in self.server.sql("SHOW TABLES").json["rows"]], [["customers", "table"]])
-        self.assertEqual([row[0] for row in self.server.sql("SHOW STREAMS").json["rows"]], ["orders"])
+        self.assertEqual([row[0] for row in self.server.sql("SHOW STREAMS").json["rows"]], ["once", "orders"])
         self.assertEqual(self.server.sql("DESCRIBE customers").json["rows"][0], ["id", "BIGINT", "NO", "PRI"])
         catalog = self.server.get("/v1/catalog").json
-        self.assertEqual([stream["name"] for stream in catalog["streams"]], ["orders"])
+        self.assertEqual([stream["name"] for stream in catalog["streams"]], ["once", "orders"])
         table = catalog["tables"][0]
         self.assertEqual((table["name"], table["primary_key"], table["source"]), ("customers", ["id"], None))
         self.assertEqual([column["name"] for column in table["columns"]], ["id", "name", "city", "credit"])
