@@ -48,9 +48,9 @@ Plan PlanQuery(Session& session, const std::string& sql, const Relations& relati
 
 // The parts of PlanQuery.
 std::optional<SourceScan> AsSourceScan(const duckdb::LogicalGet& get);
-// `is_distinct`: the query says IS DISTINCT FROM itself.
+// `says_is_distinct`: the query says IS DISTINCT FROM itself.
 std::shared_ptr<PlanNode> Translate(Session& session, duckdb::LogicalOperator& root,
-                                    bool is_distinct, std::vector<SortKey>& presentation);
+                                    bool says_is_distinct, std::vector<SortKey>& presentation);
 
 // Registers the table function behind sources; called once by Kernel.
 void InstallSources(duckdb::DuckDB& database);

@@ -73,7 +73,7 @@ NodePtr Translator::Unsupported(const LogicalOperator& op, std::string reason, s
   return node;
 }
 
-std::shared_ptr<PlanNode> Translate(Session& session, LogicalOperator& root, bool is_distinct,
+std::shared_ptr<PlanNode> Translate(Session& session, LogicalOperator& root, bool says_is_distinct,
                                     std::vector<SortKey>& presentation) {
   LogicalOperator* top = &root;
   if (top->type == LogicalOperatorType::LOGICAL_ORDER_BY) {
@@ -82,7 +82,7 @@ std::shared_ptr<PlanNode> Translate(Session& session, LogicalOperator& root, boo
   } else if (top->type == LogicalOperatorType::LOGICAL_TOP_N) {
     presentation = SortKeys(top->Cast<duckdb::LogicalTopN>().orders);
   }
-  auto plan = Translator(session, is_distinct).Visit(*top);
+  auto plan = Translator(session, says_is_distinct).Visit(*top);
   MarkThresholds(plan);
   return plan;
 }

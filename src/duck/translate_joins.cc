@@ -124,7 +124,7 @@ NodePtr Translator::Join(duckdb::LogicalComparisonJoin& op, NodePtr left, NodePt
     } else {
       // DuckDB 1.5.5 makes <> of EXISTS (... WHERE b <> a) an IS DISTINCT FROM, and of the two
       // sides it remembers NOT NULL of b only.
-      if (join.kind == JoinKind::kMark && !is_distinct_ &&
+      if (join.kind == JoinKind::kMark && !says_is_distinct_ &&
           comparison == ExpressionType::COMPARE_DISTINCT_FROM) {
         auto known = duckdb::make_uniq<duckdb::BoundOperatorExpression>(
             ExpressionType::OPERATOR_IS_NOT_NULL, duckdb::LogicalType::BOOLEAN);

@@ -40,7 +40,8 @@ std::shared_ptr<const BatchPattern> FramedPattern(
 
 class Translator {
  public:
-  Translator(Session& session, bool is_distinct) : session_(session), is_distinct_(is_distinct) {}
+  Translator(Session& session, bool says_is_distinct)
+      : session_(session), says_is_distinct_(says_is_distinct) {}
 
   NodePtr Visit(duckdb::LogicalOperator& op);
 
@@ -121,7 +122,7 @@ class Translator {
   NodePtr Sessions(duckdb::LogicalWindow& ends);
 
   Session& session_;
-  bool is_distinct_;
+  bool says_is_distinct_;
   std::map<duckdb::idx_t, NodePtr> ctes_;
   std::vector<NodePtr> places_;  // what places (duck/batch_plan.h) stand for
   const LogicalOperator* rows_only_counted_ = nullptr;
