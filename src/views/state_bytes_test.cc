@@ -112,6 +112,8 @@ TEST_F(StateBytes, OfJoinsAreThoseOfTheAllocator) {
   Compare("SELECT a.t, b.t AS u FROM a JOIN b ON a.k = b.k AND a.n = b.n", kRows, 40);
   Compare("SELECT count(*) AS c FROM a LEFT JOIN b ON a.t = b.t AND a.x < b.x", kRows, 20);
   Compare("SELECT count(*) AS c FROM a WHERE k NOT IN (SELECT n FROM b)", kRows, 0);
+  Compare("SELECT count(*) AS c FROM a WHERE x > (SELECT avg(x) FROM b)", kRows, 0);
+  Compare("SELECT count(*) AS c FROM a WHERE n < (SELECT avg(n) FROM b WHERE b.k = a.k)", kRows, 0);
 }
 
 TEST_F(StateBytes, OfAggregatesAreThoseOfTheAllocator) {
