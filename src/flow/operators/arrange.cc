@@ -122,18 +122,17 @@ void Arrangement::Forget() {
   gone_.clear();
 }
 
-void Arrangement::Forget(const std::vector<RowRef>& refs) {
-  duckdb::DataChunk chunk;
-  chunk.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(types()));
-  for (size_t done = 0; done < refs.size(); done += STANDARD_VECTOR_SIZE) {
-    size_t some = std::min<size_t>(STANDARD_VECTOR_SIZE, refs.size() - done);
-    chunk.Reset();
-    rows().store().Gather(&refs[done], some, chunk, 0);
-    chunk.SetCardinality(some);
-    ResolveKeys(chunk, [](duckdb::idx_t, const ExpressionFailed&) {});  // is known to have failed
-    for (size_t i = 0; i < some; i++) {
-      if (slots_[i] != kNoSlot) Unlink(refs[done + i], slots_[i]);
-    }
+void Arrangement::PutIn(duckdb::DataChunk& rows, const RowRef* refs) {
+  ResolveKeys(rows, [](duckdb::idx_t, const ExpressionFailed&) {});
+  for (duckdb::idx_t i = 0; i < rows.size(); i++) {
+    if (slots_[i] != kNoSlot) Link(refs[i], slots_[i]);
+  }
+}
+
+void Arrangement::TakeOut(duckdb::DataChunk& rows, const RowRef* refs) {
+  ResolveKeys(rows, [](duckdb::idx_t, const ExpressionFailed&) {});
+  for (duckdb::idx_t i = 0; i < rows.size(); i++) {
+    if (slots_[i] != kNoSlot) Unlink(refs[i], slots_[i]);
   }
 }
 
@@ -150,8 +149,7 @@ void Arrangement::Keys(const uint32_t* slots, size_t count, duckdb::DataChunk& k
   keys.SetCardinality(count);
 }
 
-// Of the rows that are there, when they are others than before.
-void Arrangement::Rebuild() {
+void Arrangement::Clear() {
   heads_.Clear();
   next_.Clear();
   previous_.Clear();
@@ -159,12 +157,6 @@ void Arrangement::Rebuild() {
   linked_ = keys_there_ = 0;
   if (table_) table_ = KeyTable::Make(key_types_);
   heads_.Reserve(1);
-  rows().store().ForEachChunk([&](duckdb::DataChunk& chunk, const RowRef* refs) {
-    ResolveKeys(chunk, [](duckdb::idx_t, const ExpressionFailed&) {});  // is known to have failed
-    for (duckdb::idx_t i = 0; i < chunk.size(); i++) {
-      if (slots_[i] != kNoSlot) Link(refs[i], slots_[i]);
-    }
-  });
 }
 
 double Arrangement::RowsByKey() const {

@@ -54,13 +54,9 @@ class Arrangement : public RowIndex {
               bool rows_go);
 
   void Push(size_t port, duckdb::DataChunk& rows, const int64_t* weights) override;
-  bool HasState() const override { return true; }
   size_t StateBytes() const override;
-  void Load(StateReader& reader) override { Rebuild(); }  // the rows tell everything
-  void InputsReplaced() override { Rebuild(); }
   void IsGone(duckdb::idx_t row) override;
   void Forget() override;
-  void Forget(const std::vector<RowRef>& refs) override;
 
   // Of the chunk at hand: the rows' keys, and the slot of each; kNoSlot where the key has failed.
   duckdb::DataChunk& keys() const { return keys_; }
@@ -86,7 +82,9 @@ class Arrangement : public RowIndex {
   void ResolveKeys(duckdb::DataChunk& rows, OnFailure on_failure);
   void Link(RowRef ref, uint32_t slot);
   void Unlink(RowRef ref, uint32_t slot);
-  void Rebuild();
+  void Clear() override;
+  void PutIn(duckdb::DataChunk& rows, const RowRef* refs) override;
+  void TakeOut(duckdb::DataChunk& rows, const RowRef* refs) override;
 
   RowTypes key_types_;
   bool rows_go_;

@@ -127,18 +127,17 @@ void OrderedIndex::Forget() {
   gone_.clear();
 }
 
-void OrderedIndex::Forget(const std::vector<RowRef>& refs) {
-  duckdb::DataChunk chunk;
-  chunk.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(types()));
-  for (size_t done = 0; done < refs.size(); done += STANDARD_VECTOR_SIZE) {
-    size_t some = std::min<size_t>(STANDARD_VECTOR_SIZE, refs.size() - done);
-    chunk.Reset();
-    rows().store().Gather(&refs[done], some, chunk, 0);
-    chunk.SetCardinality(some);
-    ResolveItems(chunk, [](duckdb::idx_t, const ExpressionFailed&) {});  // is known to have failed
-    for (size_t i = 0; i < some; i++) {
-      if (slots_[i] != kNoSlot) Unlink(ItemAt(i, refs[done + i]));
-    }
+void OrderedIndex::PutIn(duckdb::DataChunk& rows, const RowRef* refs) {
+  ResolveItems(rows, [](duckdb::idx_t, const ExpressionFailed&) {});
+  for (duckdb::idx_t i = 0; i < rows.size(); i++) {
+    if (slots_[i] != kNoSlot) Link(ItemAt(i, refs[i]));
+  }
+}
+
+void OrderedIndex::TakeOut(duckdb::DataChunk& rows, const RowRef* refs) {
+  ResolveItems(rows, [](duckdb::idx_t, const ExpressionFailed&) {});
+  for (duckdb::idx_t i = 0; i < rows.size(); i++) {
+    if (slots_[i] != kNoSlot) Unlink(ItemAt(i, refs[i]));
   }
 }
 
@@ -150,18 +149,11 @@ void OrderedIndex::Find(duckdb::DataChunk& keys, uint32_t* slots) const {
   }
 }
 
-// Of the rows that are there, when they are others than before.
-void OrderedIndex::Rebuild() {
+void OrderedIndex::Clear() {
   items_.Clear();
   gone_.clear();
   if (table_) table_ = KeyTable::Make(key_types_);
   counts_.assign(1, 0);
-  rows().store().ForEachChunk([&](duckdb::DataChunk& chunk, const RowRef* refs) {
-    ResolveItems(chunk, [](duckdb::idx_t, const ExpressionFailed&) {});  // is known to have failed
-    for (duckdb::idx_t i = 0; i < chunk.size(); i++) {
-      if (slots_[i] != kNoSlot) Link(ItemAt(i, refs[i]));
-    }
-  });
 }
 
 size_t OrderedIndex::StateBytes() const {

@@ -50,13 +50,9 @@ class OrderedIndex : public RowIndex {
   OrderedIndex(const SessionPtr& session, const OrderedKey& by, RowTypes types, bool rows_go);
 
   void Push(size_t port, duckdb::DataChunk& rows, const int64_t* weights) override;
-  bool HasState() const override { return true; }
   size_t StateBytes() const override;
-  void Load(StateReader& reader) override { Rebuild(); }  // the rows tell everything
-  void InputsReplaced() override { Rebuild(); }
   void IsGone(duckdb::idx_t row) override;
   void Forget() override;
-  void Forget(const std::vector<RowRef>& refs) override;
 
   // Of the chunk at hand: the rows' keys, the slot of each (kNoSlot: it is not in the index) and
   // its value.
@@ -94,7 +90,9 @@ class OrderedIndex : public RowIndex {
   Item ItemAt(duckdb::idx_t row, RowRef ref) const { return {values_[row], slots_[row], ref}; }
   void Link(const Item& item);
   void Unlink(const Item& item);
-  void Rebuild();
+  void Clear() override;
+  void PutIn(duckdb::DataChunk& rows, const RowRef* refs) override;
+  void TakeOut(duckdb::DataChunk& rows, const RowRef* refs) override;
 
   RowTypes key_types_;
   std::vector<bool> null_is_value_;

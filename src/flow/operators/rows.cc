@@ -133,6 +133,24 @@ void RowIndex::OutputsChanged() {
   if (!inputs.empty()) inputs[0]->OutputsChanged();  // which tells our readers
 }
 
+void RowIndex::Forget(const std::vector<RowRef>& refs) {
+  duckdb::DataChunk chunk;
+  chunk.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(types()));
+  for (size_t done = 0; done < refs.size(); done += STANDARD_VECTOR_SIZE) {
+    size_t some = std::min<size_t>(STANDARD_VECTOR_SIZE, refs.size() - done);
+    chunk.Reset();
+    rows().store().Gather(&refs[done], some, chunk, 0);
+    chunk.SetCardinality(some);
+    TakeOut(chunk, &refs[done]);
+  }
+}
+
+void RowIndex::Rebuild() {
+  Clear();
+  rows().store().ForEachChunk(
+      [&](duckdb::DataChunk& chunk, const RowRef* refs) { PutIn(chunk, refs); });
+}
+
 size_t InputRows::StateBytes() const {
   return store_.Bytes() + gone_.capacity() * sizeof(RowRef) + ends_.capacity() * sizeof(End);
 }

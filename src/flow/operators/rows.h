@@ -89,20 +89,33 @@ class InputRows : public Operator {
 };
 
 // What stands on kept rows: an index by key (arrange.h), or one in order (ordered_index.h).  It is
-// told of a chunk before its readers are, and has what it made of the chunk ready for them.
+// told of a chunk before its readers are, and has what it made of the chunk ready for them.  It
+// keeps nothing that the rows do not tell, so a checkpoint has the rows only.
 class RowIndex : public Operator {
  public:
   using Operator::Operator;
 
   InputRows& rows() const { return static_cast<InputRows&>(*inputs[0]); }
   void OutputsChanged() override;
+  bool HasState() const override { return true; }
+  void Load(StateReader& reader) override { Rebuild(); }
+  void InputsReplaced() override { Rebuild(); }
 
   // What kept rows call: row `row` of the chunk at hand is there no more, unless it comes back
   // before Forget, which takes such rows from the index.
   virtual void IsGone(duckdb::idx_t row) = 0;
   virtual void Forget() = 0;
   // Takes rows that are there from the index; between two chunks.
-  virtual void Forget(const std::vector<RowRef>& refs) = 0;
+  void Forget(const std::vector<RowRef>& refs);
+
+ protected:
+  // Of all rows, and of those of a chunk; what fails on some of them has been said before.
+  virtual void Clear() = 0;
+  virtual void PutIn(duckdb::DataChunk& rows, const RowRef* refs) = 0;
+  virtual void TakeOut(duckdb::DataChunk& rows, const RowRef* refs) = 0;
+
+ private:
+  void Rebuild();  // of the rows that are there, when they are others than before
 };
 
 }  // namespace weir
