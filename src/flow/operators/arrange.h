@@ -37,10 +37,17 @@ void SlotsOf(duckdb::DataChunk& keys, duckdb::idx_t count, const std::vector<uin
   for (duckdb::idx_t i = 0; i < count; i++) {
     if (!without[i]) with.set_index(there++, i);
   }
+  for (size_t c = 0; c < some.ColumnCount(); c++) {
+    if (there == count) {
+      some.data[c].Reference(keys.data[c]);
+    } else {
+      some.data[c].Slice(keys.data[c], with, there);
+    }
+  }
+  some.SetCardinality(there);
+  if (there == count) return look_up(some, slots);
   std::fill_n(slots, count, kNoSlot);
   if (there == 0) return;
-  for (size_t c = 0; c < some.ColumnCount(); c++) some.data[c].Slice(keys.data[c], with, there);
-  some.SetCardinality(there);
   uint32_t found[STANDARD_VECTOR_SIZE];
   look_up(some, found);
   for (duckdb::idx_t i = 0; i < there; i++) slots[with.get_index(i)] = found[i];

@@ -120,25 +120,21 @@ class Join : public Operator {
   // The rows of a side that are not looked at.  Keys can fail, so nothing changes before.
   void Count(duckdb::DataChunk& rows, const int64_t* weights) {
     auto count = rows.size();
-    duckdb::SelectionVector with(count);
-    duckdb::idx_t some = 0;
-    auto* keys = counted_keys_ ? &counted_keys_->Run(rows) : nullptr;
-    std::vector<uint8_t> without(count);
-    if (keys) FindWithoutKey(*keys, count, null_is_value_, without);
-    for (duckdb::idx_t i = 0; i < count; i++) {
-      if (!without[i]) with.set_index(some++, i);
-    }
-    if (some == 0) return;
-    for (size_t c = 0; c < null_is_value_.size(); c++) {
-      some_keys_.data[c].Slice(keys->data[c], with, some);
-    }
-    some_keys_.SetCardinality(some);
     auto& partners = partners_[1];
-    uint32_t slots[STANDARD_VECTOR_SIZE];
-    partners.counts()->Resolve(some_keys_, slots);
-    for (duckdb::idx_t i = 0; i < some; i++) {
+    uint32_t slots[STANDARD_VECTOR_SIZE] = {};
+    if (counted_keys_) {
+      auto& keys = counted_keys_->Run(rows);
+      std::vector<uint8_t> without(count);
+      FindWithoutKey(keys, count, null_is_value_, without);
+      SlotsOf(keys, count, without, some_keys_, slots,
+              [&](duckdb::DataChunk& some, uint32_t* found) {
+                partners.counts()->Resolve(some, found);
+              });
+    }
+    for (duckdb::idx_t i = 0; i < count; i++) {
+      if (slots[i] == kNoSlot) continue;
       partners.Touch(slots[i]);
-      partners.counts()->Add(slots[i], weights ? weights[with.get_index(i)] : 1);
+      partners.counts()->Add(slots[i], weights ? weights[i] : 1);
     }
   }
 
@@ -196,6 +192,7 @@ class Join : public Operator {
     int shown_side = 1 - side;
     auto& own = *indexes_[shown_side];
     std::vector<uint32_t> slots;
+    slots.reserve(changes.size());
     for (auto& change : changes) slots.push_back(change.slot);
     uint32_t found[STANDARD_VECTOR_SIZE];
     for (size_t done = 0; done < slots.size(); done += STANDARD_VECTOR_SIZE) {

@@ -19,26 +19,12 @@ class JoinKeys {
   void Resolve(const Arrangement& own, duckdb::idx_t count, FindOther find) {
     without_.assign(count, false);
     any_without_ = FindWithoutKey(own.keys(), count, null_is_value_, without_);
-    duckdb::SelectionVector with(count);
-    duckdb::idx_t some = 0;
+    hidden_.resize(count);
     for (duckdb::idx_t i = 0; i < count; i++) {
       own_[i] = without_[i] ? kNoSlot : own.slots()[i];
-      if (own_[i] != kNoSlot) with.set_index(some++, i);
+      hidden_[i] = own_[i] == kNoSlot;
     }
-    for (size_t c = 0; c < some_.ColumnCount(); c++) {
-      if (some == count) {
-        some_.data[c].Reference(own.keys().data[c]);
-      } else {
-        some_.data[c].Slice(own.keys().data[c], with, some);
-      }
-    }
-    some_.SetCardinality(some);
-    if (some == count) return find(some_, other_);
-    std::fill_n(other_, count, kNoSlot);
-    if (some == 0) return;
-    uint32_t found[STANDARD_VECTOR_SIZE];
-    find(some_, found);
-    for (duckdb::idx_t i = 0; i < some; i++) other_[with.get_index(i)] = found[i];
+    SlotsOf(own.keys(), count, hidden_, some_, other_, find);
   }
 
   // By row; kNoSlot for rows without a key, and for keys that are not there.
@@ -50,7 +36,7 @@ class JoinKeys {
  private:
   std::vector<bool> null_is_value_;
   duckdb::DataChunk some_;
-  std::vector<uint8_t> without_;
+  std::vector<uint8_t> without_, hidden_;
   bool any_without_ = false;
   uint32_t own_[STANDARD_VECTOR_SIZE], other_[STANDARD_VECTOR_SIZE];
 };
