@@ -84,12 +84,13 @@ duckdb::idx_t Alternatives::SelectByValues(Condition& condition, duckdb::DataChu
   condition.executor->ExecuteExpression(rows, column);
   duckdb::UnifiedVectorFormat format;
   column.ToUnifiedFormat(rows.size(), format);
-  auto* values = duckdb::UnifiedVectorFormat::GetData<bool>(format);
+  // As bytes: what stands under a NULL is anything, and no bool.
+  auto* values = duckdb::UnifiedVectorFormat::GetDataUnsafe<uint8_t>(format);
   bool all_valid = format.validity.AllValid();
   duckdb::idx_t left = 0;
   for (duckdb::idx_t row = 0; row < rows.size(); row++) {
     auto index = format.sel->get_index(row);
-    bool holds = values[index] && (all_valid || format.validity.RowIsValid(index));
+    bool holds = values[index] != 0 && (all_valid || format.validity.RowIsValid(index));
     holds_[row] = holds;
     others.set_index(left, row);
     left += !holds;

@@ -105,6 +105,9 @@ void RunRound(uint64_t seed, uint64_t count, Tally& tally) {
 TEST(RandomQueries, AreTheirBatchQueriesAtEveryStep) {
   uint64_t seed = FromEnvironment("WEIR_SEED", SystemRandom().Next() % 1'000'000'000);
   uint64_t count = FromEnvironment("WEIR_QUERIES", 500);
+  std::printf("WEIR_SEED=%llu WEIR_QUERIES=%llu\n", static_cast<unsigned long long>(seed),
+              static_cast<unsigned long long>(count));
+  std::fflush(stdout);
   Tally tally;
   while (tally.queries < count && tally.different < 20) {
     uint64_t some = std::min(kQueriesAtOnce, count - tally.queries);
