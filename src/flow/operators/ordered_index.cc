@@ -37,11 +37,38 @@ bool OrderedValues::CanBeOf(const duckdb::LogicalType& type) {
 }
 
 OrderedValues::OrderedValues(const duckdb::LogicalType& type, bool descending)
-    : codec_({type}, {{descending, false}}) {
+    : descending_(descending), codec_({type}, {{descending, false}}) {
   column_.InitializeEmpty({type});
 }
 
+namespace {
+
+// Integers, and what is one inside, without a detour over bytes.
+template <class Number>
+void ReadNumbers(duckdb::Vector& column, duckdb::idx_t count, bool descending,
+                 OrderedValue* values) {
+  duckdb::UnifiedVectorFormat format;
+  column.ToUnifiedFormat(count, format);
+  auto* numbers = duckdb::UnifiedVectorFormat::GetDataUnsafe<Number>(format);
+  for (duckdb::idx_t i = 0; i < count; i++) {
+    auto number = static_cast<int64_t>(numbers[format.sel->get_index(i)]);
+    uint64_t word = static_cast<uint64_t>(number) ^ (uint64_t{1} << 63);
+    values[i] = {descending ? ~word : word, 0};
+  }
+}
+
+}  // namespace
+
 void OrderedValues::Read(duckdb::Vector& column, duckdb::idx_t count, OrderedValue* values) {
+  switch (column.GetType().InternalType()) {
+    case duckdb::PhysicalType::INT16:
+      return ReadNumbers<int16_t>(column, count, descending_, values);
+    case duckdb::PhysicalType::INT32:
+      return ReadNumbers<int32_t>(column, count, descending_, values);
+    case duckdb::PhysicalType::INT64:
+      return ReadNumbers<int64_t>(column, count, descending_, values);
+    default: break;
+  }
   column_.data[0].Reference(column);
   column_.SetCardinality(count);
   auto& keys = codec_.Encode(column_);
@@ -58,7 +85,8 @@ OrderedIndex::OrderedIndex(const SessionPtr& session, const OrderedKey& by, RowT
     : RowIndex("ordered index", std::move(types), !rows_go),
       null_is_value_(by.null_is_value),
       evaluator_(session, KeysThenValue(by)),
-      reader_(TypeOf(by.value), by.descending) {
+      reader_(TypeOf(by.value), by.descending),
+      is_short_(duckdb::GetTypeIdSize(TypeOf(by.value).InternalType()) <= 8) {
   for (auto& key : by.keys) key_types_.push_back(TypeOf(key));
   if (!key_types_.empty()) {
     table_ = KeyTable::Make(key_types_);
@@ -105,12 +133,12 @@ void OrderedIndex::ResolveItems(duckdb::DataChunk& rows, OnFailure on_failure) {
 }
 
 void OrderedIndex::Link(const Item& item) {
-  items_.Add(item);
+  is_short_ ? short_items_.Add(item) : items_.Add(item);
   counts_[item.slot]++;
 }
 
 void OrderedIndex::Unlink(const Item& item) {
-  items_.Erase(item);
+  is_short_ ? short_items_.Erase(item) : items_.Erase(item);
   if (--counts_[item.slot] == 0 && table_) table_->Erase(item.slot);
 }
 
@@ -150,6 +178,7 @@ void OrderedIndex::Find(duckdb::DataChunk& keys, uint32_t* slots) const {
 }
 
 void OrderedIndex::Clear() {
+  short_items_.Clear();
   items_.Clear();
   gone_.clear();
   if (table_) table_ = KeyTable::Make(key_types_);
@@ -157,8 +186,8 @@ void OrderedIndex::Clear() {
 }
 
 size_t OrderedIndex::StateBytes() const {
-  return (table_ ? table_->Bytes() : 0) + items_.Bytes() + counts_.capacity() * sizeof(uint32_t) +
-         gone_.capacity() * sizeof(Item);
+  return (table_ ? table_->Bytes() : 0) + short_items_.Bytes() + items_.Bytes() +
+         counts_.capacity() * sizeof(uint32_t) + gone_.capacity() * sizeof(Item);
 }
 
 }  // namespace weir
