@@ -5,12 +5,6 @@
 namespace weir {
 namespace {
 
-std::vector<ExpressionPtr> KeysThenValue(const OrderedKey& by) {
-  auto all = by.keys;
-  all.push_back(by.value);
-  return all;
-}
-
 // Big-endian bytes, as many as there are of eight.
 uint64_t Word(const char* bytes, size_t count) {
   uint64_t word = 0;
@@ -84,7 +78,7 @@ OrderedIndex::OrderedIndex(const SessionPtr& session, const OrderedKey& by, RowT
                            bool rows_go)
     : RowIndex("ordered index", std::move(types), !rows_go),
       null_is_value_(by.null_is_value),
-      evaluator_(session, KeysThenValue(by)),
+      evaluator_(session, by.KeysThenValue()),
       reader_(TypeOf(by.value), by.descending),
       is_short_(duckdb::GetTypeIdSize(TypeOf(by.value).InternalType()) <= 8) {
   for (auto& key : by.keys) key_types_.push_back(TypeOf(key));

@@ -44,6 +44,12 @@ struct OrderedKey {
   std::vector<bool> null_is_value;
   ExpressionPtr value;
   bool descending = false;
+
+  std::vector<ExpressionPtr> KeysThenValue() const {
+    auto all = keys;
+    all.push_back(value);
+    return all;
+  }
 };
 
 class OrderedIndex : public RowIndex {

@@ -32,7 +32,7 @@ class Threshold : public Operator {
       : Operator("threshold", std::move(types), append_only),
         or_equal_(spec.or_equal),
         null_is_value_(spec.by.null_is_value),
-        evaluator_(session, KeysThenThreshold(spec.by)),
+        evaluator_(session, spec.by.KeysThenValue()),
         reader_(TypeOf(spec.by.value), spec.by.descending) {
     RowTypes key_types;
     for (auto& key : spec.by.keys) key_types.push_back(TypeOf(key));
@@ -64,7 +64,7 @@ class Threshold : public Operator {
 
   bool HasState() const override { return true; }
   size_t StateBytes() const override {
-    return (table_ ? table_->Bytes() : 0) + thresholds_.capacity() * sizeof(thresholds_[0]) +
+    return (table_ ? table_->Bytes() : 0) + thresholds_.capacity() * sizeof(std::vector<Kept>) +
            kept_ * AllocatedBytes(sizeof(Kept)) + changes_.capacity() * sizeof(Change);
   }
   void Save(StateWriter& writer) const override {
@@ -101,11 +101,6 @@ class Threshold : public Operator {
     uint32_t slot = kNoSlot;
   };
 
-  static std::vector<ExpressionPtr> KeysThenThreshold(const OrderedKey& by) {
-    auto all = by.keys;
-    all.push_back(by.value);
-    return all;
-  }
   OrderedIndex& index() const { return static_cast<OrderedIndex&>(*inputs[0]); }
 
   // A row is above a threshold: also when it is as high, if that is enough.
