@@ -25,8 +25,18 @@ void ChangeRing::Add(ViewChangePtr change, uint64_t step, bool by_events) {
       sizeof(Entry) + sizeof(ViewChange) + BytesOf(change->added) + BytesOf(change->removed);
   bytes_ += bytes;
   entries_.push_back({step, std::move(change), by_events, bytes});
+  DropOld();
+}
+
+void ChangeRing::SetRoom(size_t content_bytes) {
+  std::lock_guard lock(mutex_);
+  bytes_max_ = std::clamp(content_bytes, kBytesMin, kBytesMax);
+  DropOld();
+}
+
+void ChangeRing::DropOld() {
   while (entries_.size() > 1 &&
-         (rows_ > kRowsMax || bytes_ > kBytesMax || entries_.size() > kChangesMax)) {
+         (rows_ > kRowsMax || bytes_ > bytes_max_ || entries_.size() > kChangesMax)) {
     rows_ -= RowsOf(*entries_.front().change);
     bytes_ -= entries_.front().bytes;
     dropped_ = entries_.front().change->sequence;

@@ -26,11 +26,17 @@ class ChangeRing {
   std::optional<std::vector<ViewChangePtr>> Since(uint64_t sequence) const;
   uint64_t Last() const;
   size_t Bytes() const;
+  // What the ring may take: about what the content takes, for whoever has missed more than that is
+  // as well off with a new snapshot.
+  void SetRoom(size_t content_bytes);
+
+  static constexpr size_t kBytesMin = 16 << 10;
+  static constexpr size_t kBytesMax = 64 << 20;
 
  private:
   static constexpr uint64_t kRowsMax = 200'000;
   static constexpr size_t kChangesMax = 4'096;
-  static constexpr size_t kBytesMax = 64 << 20;
+  void DropOld();
   struct Entry {
     uint64_t step;
     ViewChangePtr change;
@@ -43,7 +49,7 @@ class ChangeRing {
   Offset dropped_offset_;
   bool dropped_by_events_ = true;
   uint64_t rows_ = 0;
-  size_t bytes_ = 0;
+  size_t bytes_ = 0, bytes_max_ = kBytesMin;
 };
 
 }  // namespace weir

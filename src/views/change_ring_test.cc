@@ -51,5 +51,33 @@ TEST_F(ChangeRingTest, AfterARestartAViewOfTheClockMayHaveChangedAtTheSameOffset
   EXPECT_EQ(ring.SequenceAtOffset({11}), 101u);
 }
 
+// Bytes of a change of one row of a few columns are some hundred times the bytes of the row.
+TEST_F(ChangeRingTest, TakesNoMoreThanTheContentDoes) {
+  auto add_rows = [&](size_t rows) {
+    auto change = std::make_shared<ViewChange>();
+    change->sequence = ring.Last() + 1;
+    for (; rows > 0; rows--) {
+      auto chunk = std::make_unique<duckdb::DataChunk>();
+      chunk->Initialize(duckdb::Allocator::DefaultAllocator(),
+                        {duckdb::LogicalType::BIGINT, duckdb::LogicalType::VARCHAR}, 1);
+      chunk->SetCardinality(1);
+      change->added.chunks.push_back(std::move(chunk));
+      change->added.rows++;
+    }
+    ring.Add(std::move(change), ++step, true);
+  };
+  for (int i = 0; i < 5'000; i++) add_rows(1);
+  EXPECT_LE(ring.Bytes(), ChangeRing::kBytesMin);
+  ring.SetRoom(1 << 20);
+  for (int i = 0; i < 5'000; i++) add_rows(1);
+  EXPECT_GT(ring.Bytes(), size_t{512} << 10);
+  EXPECT_LE(ring.Bytes(), size_t{1} << 20);
+  ring.SetRoom(100);  // most rows went
+  EXPECT_LE(ring.Bytes(), ChangeRing::kBytesMin);
+  EXPECT_TRUE(ring.Since(ring.Last()));
+  add_rows(2'000);  // the last one is kept however large
+  EXPECT_EQ(ring.Since(ring.Last() - 1)->size(), 1u);
+}
+
 }  // namespace
 }  // namespace weir
