@@ -137,6 +137,7 @@ int RunServe(const ServeOptions& options) {
                 MemoryThereIs()),
       MemoryInUse};
   engine_options.marks_path = data + "/pump-marks";
+  engine_options.parked_path = data + "/parked";
   auto engine = Engine::Make({kernel, catalog, *log, history, &queries, clock, *disk},
                              engine_options);  // answers kept fresh
   queries.Connect(*engine);

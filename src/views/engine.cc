@@ -22,6 +22,10 @@ void EngineImpl::Start() {
     if (saved_ && saved_->at.offset > parts_.log.End()) saved_.reset();
     if (saved_) now_ = saved_->at.clock;
   }
+  if (!options_.parked_path.empty()) {
+    parked_saved_ = ReadWholeFile(parts_.disk, options_.parked_path);
+    parked_before_ = LoadParked(parked_saved_);
+  }
   RecoverMarks();
   position_ = parts_.log.End();
   log_time_ = parts_.log.LastTime();
@@ -52,6 +56,7 @@ void EngineImpl::Stop() {
   filler_wake_.notify_all();
   engine_.join();
   filler_.join();
+  SaveParked();
   if (!options_.checkpoint_directory.empty() && position_ > checkpoint_position_ && !filling_ &&
       HasRoomForCheckpoint() && !IsEmitting()) {
     WriteFileAtomically(parts_.disk, options_.checkpoint_directory + "/views",
@@ -153,6 +158,7 @@ void EngineImpl::Run() {
     for (auto& task : tasks) task();
     Step(records);
     SendAll();
+    RetireParked();
     FinishWaiters();
     MaybeTick();
     MaybeRecompute();
@@ -172,6 +178,7 @@ void EngineImpl::StepNow() {
   for (auto& task : tasks) task();
   Step(records);
   SendAll();
+  RetireParked();
   FinishWaiters();
 }
 
@@ -241,7 +248,7 @@ void EngineImpl::Publish(bool moved) {
       auto change = view->Apply(version, moved, [&](auto row) { view->output->Take(row); });
       if (change) changed.push_back(view->definition->name);
     } catch (...) {
-      Park(*view, CurrentError());
+      Park(*view, CurrentError(), Parked::kForGood);
     }
   }
   step_ = version.step;
@@ -274,22 +281,6 @@ void EngineImpl::PublishErrors(const Version& version) {
       for (LiveView* view : views) view->AddErrors(row, first, count, version.step);
     });
   }
-}
-
-void EngineImpl::Park(Kept& kept, Error error) {
-  std::lock_guard lock(kept.mutex);
-  kept.status = ViewStatus::kParked;
-  kept.error = std::move(error);
-}
-
-bool EngineImpl::ParkIfFailed(Kept& kept, const char* hint) {
-  if (kept.status == ViewStatus::kParked) return true;
-  for (Operator* op : kept.operators) {
-    if (op->failure().empty()) continue;
-    Park(kept, Error(ErrorCode::kQueryFailed, op->failure(), hint));
-    return true;
-  }
-  return false;
 }
 
 // A recomputed view may be behind the others; one that is parked shows its error at once.
@@ -376,6 +367,7 @@ void EngineImpl::Measure() {
       if (info.views.size() > 1) shared += info.state_bytes;
       ids.push_back(info.id);
     }
+    view->changes.SetRoom(view->content.Bytes());
     std::lock_guard lock(view->mutex);
     view->state_bytes = bytes;
     view->shared_bytes = shared;
@@ -385,6 +377,7 @@ void EngineImpl::Measure() {
   }
   for (auto& recomputed : recomputed_) {
     auto& view = *recomputed->view;
+    view.changes.SetRoom(view.content.Bytes());
     std::lock_guard lock(view.mutex);
     view.state_bytes = view.content_bytes = view.content.Bytes() + view.changes.Bytes();
     total += view.state_bytes;

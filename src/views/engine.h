@@ -12,7 +12,8 @@ namespace weir {
 
 struct EngineOptions {
   std::string checkpoint_directory;  // "" for none
-  std::string marks_path;  // how far pumps are, of what the log has forgotten; "" for none
+  std::string marks_path;   // how far pumps are, of what the log has forgotten; "" for none
+  std::string parked_path;  // why views and pumps are parked, for the next start; "" for nowhere
   Micros checkpoint_interval = 30'000'000;
   Micros tick = 100'000;                  // a step this often when a view looks at the clock
   Micros recompute_interval = 1'000'000;  // at most this often for a view that is recomputed

@@ -33,7 +33,8 @@ void EngineImpl::RunFiller() {
       std::unique_lock lock(mutex_);
       filling_ = false;
       filler_wake_.wait(lock, [&] {
-        return stopping_ || !to_fill_.empty() || !pumps_to_fill_.empty() || !to_save_.empty();
+        return stopping_ || !to_fill_.empty() || !pumps_to_fill_.empty() || !to_save_.empty() ||
+               parked_to_save_;
       });
       if (stopping_) return;
       if (!to_save_.empty()) {
@@ -44,6 +45,7 @@ void EngineImpl::RunFiller() {
       pumps.swap(pumps_to_fill_);
       filling_ = !views.empty() || !pumps.empty();
     }
+    SaveParked();
     try {
       if (save) WriteCheckpoint(*save);
       if (!views.empty() || !pumps.empty()) Fill(views, pumps);
@@ -395,6 +397,7 @@ LiveViewPtr EngineImpl::MakeLiveView(const CatalogState& catalog,
     auto built = BuildView(scratch, catalog, session, definition->name, definition->Planned());
     view->not_incremental = built.unsupported;
     view->hint = built.hint;
+    ParkAsBefore(*view, definition->id, definition->Planned());
   } catch (...) {
     Park(*view, CurrentError());
   }
@@ -436,7 +439,7 @@ void EngineImpl::Reconcile() {
       pump->stream = catalog->FindStream(definition->stream);
       pump->outbox = std::make_shared<Outbox>(parts_.log, definition->id, definition->stream,
                                               pump->stream->Types(), [this] { Post([] {}); });
-      pumps_fresh.push_back(pump);
+      if (!ParkAsBefore(*pump, definition->id, definition->query)) pumps_fresh.push_back(pump);
     }
     std::erase_if(pumps_, [&](auto& entry) {
       if (pumps.contains(entry.first)) return false;

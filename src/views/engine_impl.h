@@ -1,7 +1,7 @@
 // The engine's parts, one file each: engine.cc runs the steps, engine_filling.cc makes and fills
 // views, engine_pumps.cc puts what pumps say into the log, engine_recompute.cc keeps views that no
 // operator can, engine_subscriptions.cc makes views for those who follow a query, engine_readers.cc
-// answers other threads.
+// answers other threads, engine_parked.cc puts aside what failed.
 #pragma once
 
 #include <atomic>
@@ -16,6 +16,7 @@
 #include "views/engine.h"
 #include "views/filling.h"
 #include "views/live_view.h"
+#include "views/parked.h"
 #include "views/versions.h"
 
 namespace weir {
@@ -80,6 +81,7 @@ class EngineImpl : public Engine {
   std::string ExplainPump(const Pump& pump, bool analyze) override;
 
  private:
+  friend struct EngineForTests;
   struct Waiter {
     Offset offset;
     Micros deadline;
@@ -88,7 +90,8 @@ class EngineImpl : public Engine {
   };
   // A view that is followed while somebody holds it.
   struct Subscribed {
-    LiveViewPtr view;
+    std::string name;  // among views_
+    std::string query;
     std::string reads;  // what its query reads
     std::weak_ptr<void> hold;
   };
@@ -110,7 +113,11 @@ class EngineImpl : public Engine {
   void Detach(const LivePumpPtr& pump);
   bool IsWanted(const LiveViewPtr& view) const;
   void DropUnused();
-  void Park(Kept& kept, Error error);
+  enum class Parked { kUntilRestart, kForGood };
+  void Park(Kept& kept, Error error, Parked how_long = Parked::kUntilRestart);
+  // engine_parked.cc
+  void RetireParked();
+  void Retire(const LiveViewPtr& view);
   bool ParkIfFailed(Kept& kept, const char* hint);
   bool ParkIfRejected(LivePump& pump);
   static bool Shows(const LiveViewPtr& view, Offset offset);
@@ -135,6 +142,7 @@ class EngineImpl : public Engine {
   void RunFiller();
   void Fill(const std::vector<LiveViewPtr>& views, const std::vector<LivePumpPtr>& pumps);
   void WriteCheckpoint(const Save& save);
+  void SaveParked();
   void FillCircuit(Filling filling);
   void KeepWithinMemory(Filling& filling, double progress);
   void GiveUpBiggest(Filling& filling, double progress);
@@ -150,7 +158,8 @@ class EngineImpl : public Engine {
   // Any thread.
   LiveViewPtr MakeLiveView(const CatalogState& catalog,
                            const std::shared_ptr<const View>& definition);
-  void Unsubscribe(const std::string& key, const LiveViewPtr& view);
+  void Unsubscribe(const std::string& key, const std::string& name);
+  bool ParkAsBefore(Kept& kept, uint32_t id, const std::string& query);
   void FollowNames(const CatalogState& catalog);
   void EndSubscriptions(const CatalogState& catalog);
   LiveViewPtr Find(const std::string& name) const;
@@ -172,6 +181,7 @@ class EngineImpl : public Engine {
   std::vector<LiveViewPtr> to_fill_;
   std::vector<LivePumpPtr> pumps_to_fill_;
   std::vector<Save> to_save_;
+  bool parked_to_save_ = false;
   bool started_ = false, filling_ = false;
   std::atomic<bool> stopping_{false};  // written under mutex_
   std::atomic<uint64_t> backlog_bytes_{0}, emitting_bytes_{0};
@@ -187,6 +197,9 @@ class EngineImpl : public Engine {
   std::map<std::string, Subscribed> subscribed_;  // by query
   uint64_t subscription_number_ = 0;
   std::mutex reconcile_mutex_;
+  ParkedReasons parked_before_;           // when the process started; since then not changed
+  std::string parked_saved_;              // the filler's: what stands in the file
+  std::atomic<bool> parked_some_{false};  // some view or pump was parked and is not retired yet
 
   // The engine thread's own.
   Circuit circuit_;

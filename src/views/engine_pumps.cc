@@ -134,7 +134,7 @@ bool EngineImpl::ParkIfRejected(LivePump& pump) {
   for (Operator* op : pump.operators) {
     auto* row = op->failed_rows() ? op->failed_rows()->New() : nullptr;
     if (!row) continue;
-    Park(pump, Error(ErrorCode::kQueryFailed, row->reason, kParkedPumpHint));
+    Park(pump, Error(ErrorCode::kQueryFailed, row->reason, kParkedPumpHint), Parked::kForGood);
     return true;
   }
   return false;
@@ -164,7 +164,10 @@ EngineImpl::Save EngineImpl::Checkpointed() const {
   Save save;
   std::vector<LiveViewPtr> views;
   for (auto& view : live_) {
-    if (view->definition->id != 0) views.push_back(view);  // not those of subscriptions
+    // Not those of subscriptions; nor one that is parked: it stands where it failed, and read back
+    // it would look like one that has come as far as the others.
+    bool is_saved = view->definition->id != 0 && view->status != ViewStatus::kParked;
+    if (is_saved) views.push_back(view);
   }
   std::vector<LivePumpPtr> pumps;
   for (auto& pump : live_pumps_) {
@@ -247,7 +250,8 @@ uint64_t EngineImpl::EmitFilled(Filling& filling, InputMark mark) {
     auto failed = std::find_if(pump->operators.begin(), pump->operators.end(),
                                [&](Operator* op) { return rejected.contains(op); });
     if (failed != pump->operators.end()) {
-      Park(*pump, Error(ErrorCode::kQueryFailed, rejected.at(*failed), kParkedPumpHint));
+      Park(*pump, Error(ErrorCode::kQueryFailed, rejected.at(*failed), kParkedPumpHint),
+           Parked::kForGood);
       continue;
     }
     pump->emitted = mark;

@@ -48,7 +48,7 @@ void EngineImpl::FinishRecompute(Recomputed& recomputed, const BatchResult& resu
       Error error = CurrentError();
       bool passing = error.code == ErrorCode::kTooManyRequests ||
                      error.code == ErrorCode::kUnavailable || error.code == ErrorCode::kTimeout;
-      if (!passing) Park(view, std::move(error));
+      if (!passing) Park(view, std::move(error), Parked::kForGood);
     }
     return;
   }
@@ -68,7 +68,7 @@ void EngineImpl::FinishRecompute(Recomputed& recomputed, const BatchResult& resu
       }
     });
   } catch (...) {
-    return Park(view, CurrentError());
+    return Park(view, CurrentError(), Parked::kForGood);
   }
   {
     // Readers of this view wait, so that its content and its position are seen together.

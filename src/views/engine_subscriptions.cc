@@ -49,7 +49,7 @@ Subscription EngineImpl::Subscribe(const std::string& query) {
     auto found = subscribed_.find(key);
     if (found != subscribed_.end()) {
       auto hold = found->second.hold.lock();
-      if (hold) return {found->second.view->definition->name, hold};
+      if (hold) return {found->second.name, hold};
     }
     if (subscribed_.size() >= options_.subscriptions_max) {
       throw Error(ErrorCode::kTooManyRequests,
@@ -65,9 +65,11 @@ Subscription EngineImpl::Subscribe(const std::string& query) {
   auto view = MakeLiveView(*catalog, definition);
   if (view->status == ViewStatus::kParked) throw *view->error;
   Subscribed subscribed;
-  subscribed.view = view;
+  subscribed.name = definition->name;
+  subscribed.query = query;
   subscribed.reads = ReadsOf(*catalog, query);
-  std::shared_ptr<void> hold(nullptr, [this, key, view](void*) { Unsubscribe(key, view); });
+  std::shared_ptr<void> hold(
+      nullptr, [this, key, name = definition->name](void*) { Unsubscribe(key, name); });
   subscribed.hold = hold;
   {
     std::unique_lock lock(views_mutex_);
@@ -82,12 +84,16 @@ Subscription EngineImpl::Subscribe(const std::string& query) {
   return {definition->name, hold};
 }
 
-void EngineImpl::Unsubscribe(const std::string& key, const LiveViewPtr& view) {
+void EngineImpl::Unsubscribe(const std::string& key, const std::string& name) {
+  LiveViewPtr view;
   {
     std::unique_lock lock(views_mutex_);
-    views_.erase(view->definition->name);
+    auto kept = views_.find(name);
+    if (kept == views_.end()) return;
+    view = std::move(kept->second);
+    views_.erase(kept);
     auto found = subscribed_.find(key);
-    if (found != subscribed_.end() && found->second.view == view) subscribed_.erase(found);
+    if (found != subscribed_.end() && found->second.name == name) subscribed_.erase(found);
   }
   Post([this, view] { Detach(view); });
 }
@@ -95,10 +101,11 @@ void EngineImpl::Unsubscribe(const std::string& key, const LiveViewPtr& view) {
 // A query stands on what it was made from; when that is gone or replaced, its readers are told.
 void EngineImpl::EndSubscriptions(const CatalogState& catalog) {
   std::erase_if(subscribed_, [&](auto& entry) {
-    auto& [view, reads, hold] = entry.second;
-    if (ReadsOf(catalog, view->definition->query) == reads) return false;
-    Park(*view, Error(ErrorCode::kConflict, "what the query reads has been replaced or dropped",
-                      "Subscribe again."));
+    auto& subscribed = entry.second;
+    if (ReadsOf(catalog, subscribed.query) == subscribed.reads) return false;
+    Park(*views_.at(subscribed.name),
+         Error(ErrorCode::kConflict, "what the query reads has been replaced or dropped",
+               "Subscribe again."));
     return true;
   });
 }

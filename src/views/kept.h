@@ -1,6 +1,7 @@
 // What views and pumps have in common: operators in the circuit, and a state that is shown.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -35,10 +36,13 @@ struct Kept {
   // The engine's (or, while filling, the filler's).
   std::vector<Operator*> operators;  // all it needs, inputs first
 
+  std::atomic<ViewStatus> status{ViewStatus::kFilling};  // written under `mutex`
+
   mutable std::mutex mutex;  // guards what follows
-  ViewStatus status = ViewStatus::kFilling;
   double progress = 0;
   std::optional<Error> error;
+  // What it reads is why it is parked, so the next start would find the same: it stays parked.
+  bool stays_parked = false;
 };
 
 }  // namespace weir

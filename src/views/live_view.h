@@ -46,7 +46,8 @@ struct LiveView : Kept {
   uint64_t changed_rows = 0;
   size_t state_bytes = 0, shared_bytes = 0, file_bytes = 0, content_bytes = 0;
   std::vector<std::string> operator_ids;
-  Version standing;  // of a recomputed view: what its content shows
+  Version standing;         // of a recomputed view: what its content shows
+  bool is_retired = false;  // it is parked and stands for one whose rows and operators are gone
 
   // Whether its content may change when only time passes.
   bool WantsClock() const;

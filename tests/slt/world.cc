@@ -34,6 +34,7 @@ EngineOptions Quick(const std::string& directory) {
   EngineOptions options;
   options.checkpoint_directory = directory;
   options.marks_path = "/pump-marks";
+  options.parked_path = "/parked";
   options.checkpoint_interval = 0;
   options.tick = 1000;
   options.recompute_interval = 0;
