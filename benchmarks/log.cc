@@ -8,8 +8,8 @@
 #include <functional>
 #include <future>
 
+#include "base/crc32c.h"
 #include "io/clock.h"
-#include "log/crc32c.h"
 #include "log/log.h"
 
 namespace {

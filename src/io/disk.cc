@@ -1,6 +1,8 @@
 #include "io/disk.h"
 
-#include <filesystem>
+#include <fmt/format.h>
+
+#include "io/atomic_file.h"
 
 namespace weir {
 
@@ -13,34 +15,23 @@ void File::WriteDurably(uint64_t position, std::span<const std::string_view> par
 }
 
 void WriteFileAtomically(Disk& disk, const std::string& path, std::string_view bytes) {
-  std::string temporary = path + ".tmp";
-  if (disk.Exists(temporary)) {
-    disk.Remove(temporary);
-  }
-  try {
-    std::unique_ptr<File> file = disk.Open(temporary, OpenMode::kCreate);
-    file->Write(0, bytes);
-    file->Sync();
-    disk.Rename(temporary, path);
-  } catch (const DiskFailure&) {
-    throw;
-  } catch (const Error&) {  // full: give back what the half-written file holds
-    if (disk.Exists(temporary)) {
-      disk.Remove(temporary);
-    }
-    throw;
-  }
-  std::string folder = std::filesystem::path(path).parent_path().string();
-  disk.SyncDirectory(folder.empty() ? "." : folder);
+  AtomicFile file(disk, path);
+  file.Append(bytes);
+  file.Commit();
 }
 
 std::string ReadWholeFile(Disk& disk, const std::string& path) {
-  if (!disk.Exists(path)) {
-    return "";
+  std::unique_ptr<File> file = disk.TryOpen(path);
+  return file ? ReadAll(*file, path) : "";
+}
+
+std::string ReadAll(File& file, const std::string& path) {
+  std::string bytes(file.Size(), '\0');
+  size_t read = file.Read(0, bytes);
+  if (read != bytes.size()) {
+    throw DiskFailure(
+        fmt::format("cannot read \"{}\": {} of its {} bytes came", path, read, bytes.size()));
   }
-  std::unique_ptr<File> file = disk.Open(path, OpenMode::kRead);
-  std::string bytes(file->Size(), '\0');
-  bytes.resize(file->Read(0, bytes));
   return bytes;
 }
 

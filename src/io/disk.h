@@ -22,6 +22,13 @@ class DiskFailure : public Error {
   explicit DiskFailure(std::string message) : Error(ErrorCode::kUnavailable, std::move(message)) {}
 };
 
+// A change of which nobody knows whether it happened: it may be seen now and be gone after a power
+// cut, or the other way round.  Nobody may go on as if it had not happened, nor as if it had.
+class OutcomeUnknown : public DiskFailure {
+ public:
+  using DiskFailure::DiskFailure;
+};
+
 class File {
  public:
   virtual ~File() = default;
@@ -42,25 +49,43 @@ class File {
 
 enum class OpenMode { kRead, kReadWrite, kCreate };  // kCreate: must not exist
 
+// A folder that is held open: to sync its names later takes no file descriptor that might be
+// missing then.
+class Folder {
+ public:
+  virtual ~Folder() = default;
+  virtual void Sync() = 0;  // what was created, renamed and removed in it is on the disk
+};
+
 class Disk {
  public:
   virtual ~Disk() = default;
   virtual std::unique_ptr<File> Open(const std::string& path, OpenMode mode) = 0;
+  // To read; nothing when there is no such file, and only then: whatever else keeps it from being
+  // opened is an error, and so is a symbolic link in its place.
+  virtual std::unique_ptr<File> TryOpen(const std::string& path) = 0;
+  // False when there is nothing of that name, and only then.
   virtual bool Exists(const std::string& path) = 0;
   virtual std::vector<std::string> List(const std::string& directory) = 0;  // names, sorted
   virtual void MakeDirectories(const std::string& path) = 0;  // durable when it returns
   virtual void Rename(const std::string& from, const std::string& to) = 0;
   virtual void Remove(const std::string& path) = 0;
   virtual void SyncDirectory(const std::string& path) = 0;
+  virtual std::unique_ptr<Folder> OpenFolder(const std::string& path) = 0;
   // Holds an exclusive lock until the handle is gone; throws Error(kUnavailable) naming the holder.
   virtual std::shared_ptr<void> Lock(const std::string& path) = 0;
+  // The same of a folder itself, which nobody can remove without what is in it; `path`/LOCK, when
+  // it is there, names the holder.  Holds nothing on file systems that cannot lock folders.
+  virtual std::shared_ptr<void> LockFolder(const std::string& path) = 0;
   // A path other processes and libraries can open, where there is one.
   virtual std::string NativePath(const std::string& path) = 0;
 };
 
-// Whole small files, replaced atomically: temporary file, sync, rename, sync of the folder.
+// Whole files without a header (io/small_file.h has one), replaced atomically (io/atomic_file.h).
 void WriteFileAtomically(Disk& disk, const std::string& path, std::string_view bytes);
 std::string ReadWholeFile(Disk& disk, const std::string& path);  // "" when it does not exist
+// All that a file holds.
+std::string ReadAll(File& file, const std::string& path);
 
 std::unique_ptr<Disk> MakeRealDisk();
 

@@ -56,6 +56,30 @@ TEST_F(RealDiskTest, CreateRefusesAFileThatExists) {
   EXPECT_THROW(disk_->Open(folder_ + "/f", OpenMode::kCreate), DiskFailure);
 }
 
+TEST_F(RealDiskTest, AFolderIsLockedThoughItsLockFileIsRemoved) {
+  auto held = disk_->LockFolder(folder_);
+  ASSERT_TRUE(held);
+  auto file = disk_->Lock(folder_ + "/LOCK");
+  std::filesystem::remove(folder_ + "/LOCK");
+  auto other = MakeRealDisk();
+  try {
+    other->LockFolder(folder_);
+    FAIL() << "locked twice";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.message, "\"" + folder_ + "\" is held by process ?");
+  }
+  held.reset();
+  EXPECT_TRUE(other->LockFolder(folder_));
+}
+
+TEST_F(RealDiskTest, WhatCannotBeMadeAFolderIsSaid) {
+  disk_->MakeDirectories(folder_ + "/a/b");
+  disk_->MakeDirectories(folder_ + "/a/b");
+  EXPECT_TRUE(std::filesystem::is_directory(folder_ + "/a/b"));
+  disk_->Open(folder_ + "/a/f", OpenMode::kCreate);
+  EXPECT_THROW(disk_->MakeDirectories(folder_ + "/a/f/b"), DiskFailure);
+}
+
 TEST_F(RealDiskTest, AMissingFileIsAnErrorThatNamesIt) {
   try {
     disk_->Open(folder_ + "/nothing", OpenMode::kRead);

@@ -29,6 +29,10 @@ std::string Describe(std::string_view action, std::string_view path, int error) 
     throw Error(ErrorCode::kUnavailable, Describe(action, path, error),
                 "Free some space on the disk, then try again.");
   }
+  if (error == EFBIG) {  // SIGXFSZ is ignored (app/serve.cc)
+    throw Error(ErrorCode::kUnavailable, Describe(action, path, error),
+                "The process may not write files of this size: raise `ulimit -f`.");
+  }
   throw DiskFailure(Describe(action, path, error));
 }
 
@@ -155,6 +159,28 @@ class RealFile : public File {
   std::string path_;
 };
 
+Descriptor OpenedFolder(const std::string& path) {
+  Descriptor fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) {
+    Fail("open folder", path);
+  }
+  return fd;
+}
+
+class RealFolder : public Folder {
+ public:
+  RealFolder(Descriptor fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
+  void Sync() override {
+    if (fsync(fd_.get()) != 0) {
+      FailSync(path_);
+    }
+  }
+
+ private:
+  Descriptor fd_;
+  std::string path_;
+};
+
 class RealDisk : public Disk {
  public:
   std::unique_ptr<File> Open(const std::string& path, OpenMode mode) override {
@@ -168,9 +194,26 @@ class RealDisk : public Disk {
     return std::make_unique<RealFile>(std::move(fd), path);
   }
 
+  std::unique_ptr<File> TryOpen(const std::string& path) override {
+    Descriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    if (!fd && errno == ENOENT) {
+      return nullptr;
+    }
+    if (!fd) {
+      Fail("open", path);
+    }
+    return std::make_unique<RealFile>(std::move(fd), path);
+  }
+
   bool Exists(const std::string& path) override {
     struct stat info;
-    return stat(path.c_str(), &info) == 0;
+    if (stat(path.c_str(), &info) == 0) {
+      return true;
+    }
+    if (errno != ENOENT) {
+      Fail("look at", path);
+    }
+    return false;
   }
 
   std::vector<std::string> List(const std::string& directory) override {
@@ -194,15 +237,29 @@ class RealDisk : public Disk {
   }
 
   void MakeDirectories(const std::string& path) override {
-    if (path.empty() || Exists(path)) {
+    if (path.empty()) {
       return;
     }
     std::string parent = std::filesystem::path(path).parent_path().string();
-    MakeDirectories(parent);
-    if (mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) {
-      Fail("create folder", path);
+    bool is_there = Exists(path);
+    if (!is_there) {
+      MakeDirectories(parent);
+      if (mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) {
+        Fail("create folder", path);
+      }
     }
-    SyncDirectory(parent.empty() ? "." : parent);
+    // Also of a folder that is there: who made it may have been killed before its name was synced.
+    // Those above it were synced before it was made.
+    Descriptor fd(open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!fd && errno == EACCES && is_there) {
+      return;  // a parent that cannot be opened is not one in which this process makes folders
+    }
+    if (!fd) {
+      Fail("open folder", parent);
+    }
+    if (fsync(fd.get()) != 0) {
+      FailSync(parent);
+    }
   }
 
   void Rename(const std::string& from, const std::string& to) override {
@@ -218,13 +275,11 @@ class RealDisk : public Disk {
   }
 
   void SyncDirectory(const std::string& path) override {
-    Descriptor fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!fd) {
-      Fail("open folder", path);
-    }
-    if (fsync(fd.get()) != 0) {
-      FailSync(path);
-    }
+    RealFolder(OpenedFolder(path), path).Sync();
+  }
+
+  std::unique_ptr<Folder> OpenFolder(const std::string& path) override {
+    return std::make_unique<RealFolder>(OpenedFolder(path), path);
   }
 
   std::shared_ptr<void> Lock(const std::string& path) override {
@@ -236,13 +291,7 @@ class RealDisk : public Disk {
       if (errno != EWOULDBLOCK) {
         Fail("lock", path);
       }
-      char holder[32] = {};
-      ssize_t n = pread(fd->get(), holder, sizeof holder - 1, 0);
-      std::string pid(holder, std::max<ssize_t>(n, 0));
-      pid.erase(std::find(pid.begin(), pid.end(), '\n'), pid.end());
-      throw Error(ErrorCode::kUnavailable,
-                  fmt::format("\"{}\" is held by process {}", path, pid.empty() ? "?" : pid),
-                  "Stop that process, or use another data folder.");
+      ThrowHeld(path, *fd);
     }
     // The pid is for people; the lock itself is the kernel's and ends with the process.
     std::string pid = fmt::format("{}\n", getpid());
@@ -253,8 +302,31 @@ class RealDisk : public Disk {
     return fd;
   }
 
+  std::shared_ptr<void> LockFolder(const std::string& path) override {
+    auto fd = std::make_shared<Descriptor>(OpenedFolder(path));
+    if (flock(fd->get(), LOCK_EX | LOCK_NB) == 0) {
+      return fd;
+    }
+    if (errno == EWOULDBLOCK) {
+      ThrowHeld(path, Descriptor(open((path + "/LOCK").c_str(), O_RDONLY | O_CLOEXEC)));
+    }
+    return nullptr;  // some network file systems: the file LOCK alone must do
+  }
+
   std::string NativePath(const std::string& path) override {
     return std::filesystem::absolute(path).string();
+  }
+
+ private:
+  // `lock` holds the holder's pid, when it is open.
+  [[noreturn]] static void ThrowHeld(const std::string& path, const Descriptor& lock) {
+    char holder[32] = {};
+    ssize_t n = lock ? pread(lock.get(), holder, sizeof holder - 1, 0) : 0;
+    std::string pid(holder, std::max<ssize_t>(n, 0));
+    pid.erase(std::find(pid.begin(), pid.end(), '\n'), pid.end());
+    throw Error(ErrorCode::kUnavailable,
+                fmt::format("\"{}\" is held by process {}", path, pid.empty() ? "?" : pid),
+                "Stop that process, or use another data folder.");
   }
 };
 

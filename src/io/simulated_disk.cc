@@ -11,8 +11,17 @@ namespace {
 
 constexpr uint64_t kPage = 4096;
 
+// The folder that is always there has several names.
+std::string Named(const std::string& folder) {
+  return folder == "." || folder == "/" ? "" : folder;
+}
+
 std::string FolderOf(const std::string& path) {
-  return std::filesystem::path(path).parent_path().string();
+  return Named(std::filesystem::path(path).parent_path().string());
+}
+
+bool IsBelow(const std::string& path, const std::string& folder) {
+  return path.size() > folder.size() && path.starts_with(folder) && path[folder.size()] == '/';
 }
 
 [[noreturn]] void ThrowFull(const std::string& path) {
@@ -116,10 +125,13 @@ class SimulatedDisk::SimulatedFile : public File {
     if (disk_.reads_fail_) {
       ThrowFailure("read \"" + path_ + "\"");
     }
+    disk_.Look("read \"" + path_ + "\"");
     if (position >= inode_->bytes.size()) {
       return 0;
     }
-    return inode_->bytes.copy(buffer.data(), buffer.size(), position);
+    size_t n = std::min<size_t>(buffer.size(), inode_->bytes.size() - position);
+    n -= disk_.reads_are_short_ ? (n + 1) / 2 : 0;
+    return inode_->bytes.copy(buffer.data(), n, position);
   }
 
   void Write(uint64_t position, std::string_view bytes) override {
@@ -154,6 +166,7 @@ class SimulatedDisk::SimulatedFile : public File {
 
   uint64_t Size() override {
     std::lock_guard lock(disk_.mutex_);
+    disk_.Look("look at \"" + path_ + "\"");
     return inode_->bytes.size();
   }
 
@@ -178,6 +191,16 @@ class SimulatedDisk::SimulatedFile : public File {
   std::shared_ptr<Inode> inode_;
 };
 
+class SimulatedDisk::SimulatedFolder : public Folder {
+ public:
+  SimulatedFolder(SimulatedDisk& disk, std::string path) : disk_(disk), path_(std::move(path)) {}
+  void Sync() override { disk_.SyncDirectory(path_); }
+
+ private:
+  SimulatedDisk& disk_;
+  std::string path_;
+};
+
 SimulatedDisk::SimulatedDisk() : locks_(std::make_shared<std::set<std::string>>()) {}
 SimulatedDisk::~SimulatedDisk() = default;
 
@@ -188,32 +211,48 @@ std::unique_ptr<File> SimulatedDisk::Open(const std::string& path, OpenMode mode
     if (entry != names_.end()) {
       throw DiskFailure("cannot create \"" + path + "\": it exists");
     }
+    if (!FolderOf(path).empty() && !directories_.contains(FolderOf(path))) {
+      throw DiskFailure("cannot create \"" + path + "\": there is no such folder");
+    }
     NextCallOrThrow("create \"" + path + "\"");
     auto inode = std::make_shared<Inode>();
     Change(FolderOf(path), {"", path, inode});
     return std::make_unique<SimulatedFile>(*this, path, inode);
   }
+  Look("open \"" + path + "\"");
   if (entry == names_.end()) {
     throw DiskFailure("cannot open \"" + path + "\": there is no such file");
   }
   return std::make_unique<SimulatedFile>(*this, path, entry->second);
 }
 
+std::unique_ptr<File> SimulatedDisk::TryOpen(const std::string& path) {
+  std::lock_guard lock(mutex_);
+  Look("open \"" + path + "\"");
+  auto entry = names_.find(path);
+  if (entry == names_.end()) {
+    return nullptr;
+  }
+  return std::make_unique<SimulatedFile>(*this, path, entry->second);
+}
+
 bool SimulatedDisk::Exists(const std::string& path) {
   std::lock_guard lock(mutex_);
+  Look("look at \"" + path + "\"");
   return names_.contains(path) || directories_.contains(path);
 }
 
 std::vector<std::string> SimulatedDisk::List(const std::string& directory) {
   std::lock_guard lock(mutex_);
+  Look("list \"" + directory + "\"");
   std::vector<std::string> names;
   for (const auto& [path, inode] : names_) {
-    if (FolderOf(path) == directory) {
+    if (FolderOf(path) == Named(directory)) {
       names.push_back(std::filesystem::path(path).filename().string());
     }
   }
-  for (const std::string& path : directories_) {
-    if (FolderOf(path) == directory && path != directory) {
+  for (const auto& [path, durable] : directories_) {
+    if (FolderOf(path) == Named(directory)) {
       names.push_back(std::filesystem::path(path).filename().string());
     }
   }
@@ -223,8 +262,20 @@ std::vector<std::string> SimulatedDisk::List(const std::string& directory) {
 
 void SimulatedDisk::MakeDirectories(const std::string& path) {
   std::lock_guard lock(mutex_);
-  for (std::string p = path; !p.empty() && directories_.insert(p).second; p = FolderOf(p)) {
+  MakeDirectoriesLocked(path);
+}
+
+// As the real disk does it.
+void SimulatedDisk::MakeDirectoriesLocked(const std::string& path) {
+  if (Named(path).empty()) {
+    return;
   }
+  if (!directories_.contains(path)) {
+    MakeDirectoriesLocked(FolderOf(path));
+    NextCallOrThrow("create folder \"" + path + "\"");
+    directories_[path] = false;
+  }
+  SyncDirectoryLocked(FolderOf(path));
 }
 
 void SimulatedDisk::Rename(const std::string& from, const std::string& to) {
@@ -265,6 +316,10 @@ void SimulatedDisk::Change(const std::string& directory, NameChange change) {
 
 void SimulatedDisk::SyncDirectory(const std::string& path) {
   std::lock_guard lock(mutex_);
+  SyncDirectoryLocked(Named(path));
+}
+
+void SimulatedDisk::SyncDirectoryLocked(const std::string& path) {
   if (NextCall()) {
     ThrowFailure("sync \"" + path + "\"");
   }
@@ -272,6 +327,22 @@ void SimulatedDisk::SyncDirectory(const std::string& path) {
     Apply(durable_names_, change);
   }
   changes_.erase(path);
+  for (auto& [folder, durable] : directories_) {
+    durable |= FolderOf(folder) == path;
+  }
+}
+
+std::unique_ptr<Folder> SimulatedDisk::OpenFolder(const std::string& path) {
+  std::lock_guard lock(mutex_);
+  Look("open folder \"" + path + "\"");
+  if (!Named(path).empty() && !directories_.contains(path)) {
+    throw DiskFailure("cannot open folder \"" + path + "\": there is no such folder");
+  }
+  return std::make_unique<SimulatedFolder>(*this, path);
+}
+
+std::shared_ptr<void> SimulatedDisk::LockFolder(const std::string& path) {
+  return Lock(path + "/");
 }
 
 std::shared_ptr<void> SimulatedDisk::Lock(const std::string& path) {
@@ -297,7 +368,15 @@ std::unique_ptr<SimulatedDisk> SimulatedDisk::CrashState(Random& random) const {
     }
   }
   auto after = std::make_unique<SimulatedDisk>();
-  after->directories_ = directories_;
+  for (const auto& [folder, durable] : directories_) {  // those above come first
+    std::string above = FolderOf(folder);
+    bool hangs = above.empty() || after->directories_.contains(above);
+    if (hangs && (durable || random.OneIn(2))) {
+      after->directories_[folder] = true;
+    } else {
+      std::erase_if(names, [&](auto& entry) { return IsBelow(entry.first, folder); });
+    }
+  }
   std::map<const Inode*, std::shared_ptr<Inode>> settled;
   for (const auto& [path, inode] : names) {
     std::shared_ptr<Inode>& copy = settled[inode.get()];
@@ -352,6 +431,21 @@ void SimulatedDisk::FailReads(bool fail) {
   reads_fail_ = fail;
 }
 
+void SimulatedDisk::FailLook(uint64_t n) {
+  std::lock_guard lock(mutex_);
+  fault_look_ = looks_ + n;
+}
+
+uint64_t SimulatedDisk::Looks() const {
+  std::lock_guard lock(mutex_);
+  return looks_;
+}
+
+void SimulatedDisk::ShortReads(bool cut) {
+  std::lock_guard lock(mutex_);
+  reads_are_short_ = cut;
+}
+
 void SimulatedDisk::SetCapacity(uint64_t bytes) {
   std::lock_guard lock(mutex_);
   capacity_ = bytes;
@@ -369,6 +463,26 @@ void SimulatedDisk::FlipByte(const std::string& path, uint64_t position, uint8_t
 uint64_t SimulatedDisk::FileSize(const std::string& path) const {
   std::lock_guard lock(mutex_);
   return names_.at(path)->bytes.size();
+}
+
+void SimulatedDisk::CutFile(const std::string& path, uint64_t size) {
+  std::lock_guard lock(mutex_);
+  Inode& inode = *names_.at(path);
+  inode.bytes.resize(std::min<uint64_t>(size, inode.bytes.size()));
+  inode.durable.resize(std::min<uint64_t>(size, inode.durable.size()));
+}
+
+void SimulatedDisk::LoseFile(const std::string& path) {
+  std::lock_guard lock(mutex_);
+  names_.erase(path);
+  durable_names_.erase(path);
+}
+
+void SimulatedDisk::Look(const std::string& what) {
+  looks_++;
+  if (looks_ == fault_look_) {
+    ThrowFailure(what);
+  }
 }
 
 std::optional<SimulatedDisk::Fault> SimulatedDisk::NextCall() {

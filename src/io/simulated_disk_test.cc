@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <set>
 
 namespace weir {
@@ -108,6 +109,43 @@ TEST_F(SimulatedDiskTest, AFullDiskRefusesGrowthButNotRewriting) {
   EXPECT_THROW(file->Allocate(10'000), Error);
   file->Write(0, std::string(5000, 'n'));
   EXPECT_EQ(ReadWholeFile(disk_, "d/f"), std::string(5000, 'n'));
+}
+
+TEST_F(SimulatedDiskTest, AFolderWhoseNameWasNotSyncedMayGoWithAllThatIsInIt) {
+  MakeDurable("kept");
+  disk_.FailCall(3, Fault::kIoError);  // the sync of its name; that of "d" comes first
+  EXPECT_THROW(disk_.MakeDirectories("d/e"), DiskFailure);
+  disk_.Open("d/e/f", OpenMode::kCreate)->Sync();
+  disk_.SyncDirectory("d/e");
+  auto outcomes = [&] {
+    std::set<bool> there;
+    for (uint64_t seed = 0; seed < 100; seed++) {
+      SeededRandom random(seed);
+      auto after = disk_.CrashState(random);
+      there.insert(after->Exists("d/e/f"));
+      EXPECT_EQ(after->Exists("d/e"), after->Exists("d/e/f"));
+      EXPECT_TRUE(after->Exists("d/f"));
+    }
+    return there;
+  };
+  EXPECT_EQ(outcomes(), (std::set<bool>{false, true}));
+  disk_.MakeDirectories("d/e");  // is there, and is synced now
+  EXPECT_EQ(outcomes(), std::set<bool>{true});
+}
+
+TEST_F(SimulatedDiskTest, EveryLookCanFailOnce) {
+  auto file = MakeDurable("x");
+  char byte[1];
+  std::vector<std::function<void()>> looks = {
+      [&] { disk_.Exists("d/f"); },  [&] { disk_.List("d"); },
+      [&] { disk_.TryOpen("d/f"); }, [&] { disk_.Open("d/f", OpenMode::kRead); },
+      [&] { file->Size(); },         [&] { file->Read(0, byte); },
+      [&] { disk_.OpenFolder("d"); }};
+  for (auto& look : looks) {
+    disk_.FailLook(1);
+    EXPECT_THROW(look(), DiskFailure);
+    EXPECT_NO_THROW(look());
+  }
 }
 
 }  // namespace

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/crc32c.h"
 #include "base/error.h"
-#include "log/crc32c.h"
 
 namespace weir {
 

@@ -6,8 +6,8 @@
 #include <deque>
 #include <thread>
 
+#include "base/crc32c.h"
 #include "log/append_queue.h"
-#include "log/crc32c.h"
 #include "log/log_reader.h"
 #include "log/recovery.h"
 

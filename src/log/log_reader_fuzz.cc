@@ -2,9 +2,9 @@
 // what was accepted must take appends and be found again.
 #include <cstring>
 
+#include "base/crc32c.h"
 #include "io/manual_clock.h"
 #include "io/simulated_disk.h"
-#include "log/crc32c.h"
 #include "log/frame.h"
 #include "log/test_log.h"
 

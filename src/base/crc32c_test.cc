@@ -1,10 +1,9 @@
-#include "log/crc32c.h"
+#include "base/crc32c.h"
 
 #include <gtest/gtest.h>
 
+#include <random>
 #include <string>
-
-#include "io/random.h"
 
 namespace weir {
 namespace {
@@ -17,10 +16,10 @@ TEST(Crc32c, GivesThePublishedValues) {
 }
 
 TEST(Crc32c, TheInstructionAndTheTablesAgreeOnEveryLengthAndAlignment) {
-  SeededRandom random(1);
+  std::mt19937_64 random(1);
   std::string bytes;
   for (int i = 0; i < 20'000; i++) {
-    bytes += char(random.Next());
+    bytes += char(random());
   }
   for (size_t length = 0; length < bytes.size(); length += 1 + length / 7) {
     for (size_t start = 0; start < 9 && start + length <= bytes.size(); start++) {
