@@ -6,19 +6,26 @@
 
 #include "catalog/catalog.h"
 #include "io/disk.h"
+#include "io/small_file.h"
 #include "server/server.h"
 
 namespace weir {
 
 class CatalogFile : public CatalogStore {
  public:
-  CatalogFile(Disk& disk, std::string path) : disk_(disk), path_(std::move(path)) {}
-  std::string Load() override { return ReadWholeFile(disk_, path_); }
-  void Save(const std::string& text) override { WriteFileAtomically(disk_, path_, text); }
+  CatalogFile(Disk& disk, std::string path, OnUnknownOutcome on_unknown = {})
+      : file_(disk, std::move(path),
+              {"catalog", 1, "Restore it from a backup of the data folder; nothing was changed."},
+              std::move(on_unknown)) {}
+  std::string Load() override {
+    auto content = file_.Load();
+    return content ? std::move(content->bytes) : "";
+  }
+  void Save(const std::string& text) override { file_.Save(text); }
+  std::string Name() const override { return "\"" + file_.path() + "\""; }
 
  private:
-  Disk& disk_;
-  std::string path_;
+  SmallFile file_;
 };
 
 class LayoutFile : public LayoutStore {

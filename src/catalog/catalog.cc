@@ -1,6 +1,7 @@
 #include "catalog/catalog.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -130,9 +131,36 @@ std::string PumpQuery(const Pump& pump, const Stream& stream) {
   return "SELECT " + list + " FROM (" + pump.query + "\n) AS inserted(" + names + ")";
 }
 
+namespace {
+
+std::set<uint32_t> IdsIn(const CatalogState& state) {
+  std::set<uint32_t> ids;
+  for (auto& [name, stream] : state.streams) ids.insert(stream->id.value);
+  for (auto& [name, view] : state.views) ids.insert(view->id);
+  for (auto& [name, pump] : state.pumps) ids.insert(pump->id);
+  ids.erase(0);
+  return ids;
+}
+
+// After a change: no id may come back, and those that nothing has any more are retired.
+void SettleIds(const CatalogState& before, CatalogState& after) {
+  ASSERT(after.next_id >= before.next_id);
+  auto in_use = IdsIn(after);
+  for (uint32_t id : in_use) ASSERT(!after.retired.Contains(id));
+  if (!in_use.empty()) after.next_id = std::max(after.next_id, *in_use.rbegin() + 1);
+  after.retired = RetiredIds::AllBut(in_use, after.next_id);
+}
+
+}  // namespace
+
 Catalog::Catalog(CatalogStore& store) : store_(store) {
   auto text = store_.Load();
-  current_ = std::make_shared<CatalogState>(text.empty() ? CatalogState() : LoadCatalog(text));
+  try {
+    current_ = std::make_shared<CatalogState>(text.empty() ? CatalogState() : LoadCatalog(text));
+  } catch (const Error& error) {
+    throw Error(ErrorCode::kCorruption, store_.Name() + " is damaged: " + error.message,
+                "Restore it from a backup of the data folder; nothing was changed.");
+  }
 }
 
 CatalogPtr Catalog::Current() const {
@@ -143,7 +171,9 @@ CatalogPtr Catalog::Current() const {
 CatalogPtr Catalog::Change(const std::function<void(CatalogState&)>& edit) {
   std::lock_guard change(change_mutex_);
   auto next = std::make_shared<CatalogState>(*Current());
+  auto current = Current();
   edit(*next);
+  SettleIds(*current, *next);
   next->version++;
   store_.Save(SaveCatalog(*next));
   std::lock_guard lock(mutex_);

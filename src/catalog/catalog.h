@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "catalog/retired_ids.h"
 #include "duckdb/common/types.hpp"
 
 namespace weir {
@@ -122,7 +123,12 @@ std::string PumpQuery(const Pump& pump, const Stream& stream);
 
 struct CatalogState {
   uint64_t version = 0;
+  // Ids of streams, tables, views and pumps come from one row and are never given out twice: each
+  // below next_id belongs to something here, or is retired.
   uint32_t next_id = 1;
+  RetiredIds retired;
+  // The log whose events these are (Log::Identity); empty until there is one.
+  std::string log;
   std::string time_zone = "UTC";
   std::map<std::string, std::shared_ptr<const Stream>> streams;  // by lower-case name
   std::map<std::string, std::shared_ptr<const View>> views;      // by lower-case name
@@ -130,6 +136,9 @@ struct CatalogState {
 
   std::shared_ptr<const Stream> FindStream(std::string_view name) const;
   std::shared_ptr<const Stream> FindStream(StreamId id) const;
+  // There was a stream of this id, and it was dropped: known, unlike an id that is merely not
+  // found.
+  bool WasDropped(StreamId id) const { return retired.Contains(id.value); }
   std::shared_ptr<const View> FindView(std::string_view name) const;
   std::shared_ptr<const Pump> FindPump(std::string_view name) const;
   // The stream, table or view whose name is the nearest to one that is none; "" when none is near.
@@ -148,18 +157,21 @@ using CatalogPtr = std::shared_ptr<const CatalogState>;
 class CatalogStore {
  public:
   virtual ~CatalogStore() = default;
-  virtual std::string Load() = 0;                  // "" when there is none yet
-  virtual void Save(const std::string& text) = 0;  // durable when it returns
+  virtual std::string Load() = 0;  // "" when there is none yet
+  // Durable when it returns.  What it throws has changed nothing, but for OutcomeUnknown.
+  virtual void Save(const std::string& text) = 0;
+  virtual std::string Name() const { return "the catalog"; }  // for messages
 };
 
 class Catalog {
  public:
+  // Throws Error(kCorruption), naming the store, when what it holds is no catalog.
   explicit Catalog(CatalogStore& store);
 
   CatalogPtr Current() const;
 
   // Applies `edit` to a copy of the current state, makes it durable, then current.  What edit
-  // throws passes through and nothing changes.
+  // throws passes through and nothing changes.  Ids that are in use no longer are retired.
   CatalogPtr Change(const std::function<void(CatalogState&)>& edit);
 
  private:

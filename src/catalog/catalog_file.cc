@@ -32,6 +32,13 @@ class Writer {
     Number(root, "format", kFormat);
     Number(root, "version", state.version);
     Number(root, "next_id", state.next_id);
+    auto* retired = yyjson_mut_obj_add_arr(document_, root, "retired_ids");
+    for (auto& [first, last] : state.retired.ranges()) {
+      auto* range = yyjson_mut_arr_add_arr(document_, retired);
+      yyjson_mut_arr_add_uint(document_, range, first);
+      yyjson_mut_arr_add_uint(document_, range, last);
+    }
+    Text(root, "log", state.log);
     Text(root, "time_zone", state.time_zone);
     auto* streams = yyjson_mut_obj_add_arr(document_, root, "streams");
     for (auto& [name, stream] : state.streams) yyjson_mut_arr_append(streams, Object(*stream));
@@ -140,9 +147,7 @@ class Writer {
 
 // ---- reading ------------------------------------------------------------------------------------
 
-[[noreturn]] void Damaged(const std::string& what) {
-  throw Error(ErrorCode::kCorruption, "the catalog file is damaged: " + what);
-}
+[[noreturn]] void Damaged(const std::string& what) { throw Error(ErrorCode::kCorruption, what); }
 
 yyjson_val* Get(yyjson_val* object, const char* key) {
   auto* value = yyjson_obj_get(object, key);
@@ -165,9 +170,45 @@ std::optional<Micros> MaybeMicros(yyjson_val* object, const char* key) {
   return static_cast<Micros>(Number(object, key));
 }
 
+uint32_t Id(yyjson_val* object, const char* key) {
+  uint64_t id = Number(object, key);
+  if (id > UINT32_MAX) Damaged(std::string("\"") + key + "\" is out of range");
+  return static_cast<uint32_t>(id);
+}
+
+// Notes an id that something has: below `next`, and of nothing else.
+void Take(std::set<uint32_t>& ids, uint32_t id, uint32_t next, const std::string& name) {
+  if (id == 0 || id >= next) {
+    Damaged("\"" + name + "\" has the id " + std::to_string(id) + ", which was never given out");
+  }
+  if (!ids.insert(id).second) Damaged("two things have the id " + std::to_string(id));
+}
+
+// Every id below next_id belongs to something or is retired; files of earlier versions do not
+// say which are retired, so those are all that nothing has.
+RetiredIds ReadRetired(yyjson_val* list, const std::set<uint32_t>& in_use, uint32_t next) {
+  auto expected = RetiredIds::AllBut(in_use, next);
+  if (!list) return expected;
+  RetiredIds retired;
+  size_t index, count;
+  yyjson_val* range;
+  yyjson_arr_foreach(list, index, count, range) {
+    uint64_t first = yyjson_get_uint(yyjson_arr_get(range, 0));
+    uint64_t last = yyjson_get_uint(yyjson_arr_get(range, 1));
+    if (first == 0 || first > last || last >= next)
+      Damaged("a range of retired ids makes no sense");
+    retired.Add(static_cast<uint32_t>(first), static_cast<uint32_t>(last));
+  }
+  for (uint32_t id : in_use) {
+    if (retired.Contains(id)) Damaged("the id " + std::to_string(id) + " is retired and in use");
+  }
+  if (!(retired == expected)) Damaged("something that it had is missing");
+  return retired;
+}
+
 std::shared_ptr<const Stream> ReadStream(yyjson_val* object) {
   auto stream = std::make_shared<Stream>();
-  stream->id.value = static_cast<uint32_t>(Number(object, "id"));
+  stream->id.value = Id(object, "id");
   stream->name = Text(object, "name");
   stream->sql = Text(object, "sql");
   stream->comment = Text(object, "comment");
@@ -209,7 +250,7 @@ std::shared_ptr<const Stream> ReadStream(yyjson_val* object) {
 
 std::shared_ptr<const View> ReadView(yyjson_val* object) {
   auto view = std::make_shared<View>();
-  view->id = static_cast<uint32_t>(Number(object, "id"));
+  view->id = Id(object, "id");
   view->name = Text(object, "name");
   view->query = Text(object, "query");
   if (yyjson_obj_get(object, "spelled_out")) view->spelled_out = Text(object, "spelled_out");
@@ -225,9 +266,9 @@ std::shared_ptr<const View> ReadView(yyjson_val* object) {
 
 std::shared_ptr<const Pump> ReadPump(yyjson_val* object) {
   auto pump = std::make_shared<Pump>();
-  pump->id = static_cast<uint32_t>(Number(object, "id"));
+  pump->id = Id(object, "id");
   pump->name = Text(object, "name");
-  pump->stream.value = static_cast<uint32_t>(Number(object, "stream"));
+  pump->stream.value = Id(object, "stream");
   size_t index, count;
   yyjson_val* entry;
   yyjson_arr_foreach(Get(object, "columns"), index, count, entry) {
@@ -286,26 +327,34 @@ CatalogState LoadCatalog(const std::string& text) {
   if (!document) Damaged("it is no JSON");
   auto* root = yyjson_doc_get_root(document.get());
   if (Number(root, "format") != kFormat) {
-    throw Error(ErrorCode::kCorruption, "the catalog file is of another version of Weir");
+    Damaged("it is of another version of Weir");
   }
   CatalogState state;
   state.version = Number(root, "version");
-  state.next_id = static_cast<uint32_t>(Number(root, "next_id"));
+  state.next_id = Id(root, "next_id");
   state.time_zone = Text(root, "time_zone");
+  if (yyjson_obj_get(root, "log")) state.log = Text(root, "log");
+  std::set<uint32_t> ids;
   size_t index, count;
   yyjson_val* entry;
   yyjson_arr_foreach(Get(root, "streams"), index, count, entry) {
     auto stream = ReadStream(entry);
-    state.streams[duckdb::StringUtil::Lower(stream->name)] = stream;
+    Take(ids, stream->id.value, state.next_id, stream->name);
+    if (!state.streams.emplace(duckdb::StringUtil::Lower(stream->name), stream).second) {
+      Damaged("there are two streams \"" + stream->name + "\"");
+    }
   }
   yyjson_arr_foreach(Get(root, "views"), index, count, entry) {
     auto view = ReadView(entry);
+    if (view->id != 0) Take(ids, view->id, state.next_id, view->name);  // 0: made for one query
     state.views[duckdb::StringUtil::Lower(view->name)] = view;
   }
   yyjson_arr_foreach(yyjson_obj_get(root, "pumps"), index, count, entry) {
     auto pump = ReadPump(entry);
+    Take(ids, pump->id, state.next_id, pump->name);
     state.pumps[duckdb::StringUtil::Lower(pump->name)] = pump;
   }
+  state.retired = ReadRetired(yyjson_obj_get(root, "retired_ids"), ids, state.next_id);
   return state;
 }
 
