@@ -28,6 +28,7 @@
 namespace weir {
 namespace {
 
+constexpr int kExitEngineFailure = 70;
 constexpr int kExitDiskFailure = 74;
 
 std::pair<std::string, uint16_t> SplitAddress(const std::string& address) {
@@ -138,6 +139,10 @@ int RunServe(const ServeOptions& options) {
       MemoryInUse};
   engine_options.marks_path = data + "/pump-marks";
   engine_options.parked_path = data + "/parked";
+  engine_options.on_failure = [](const std::string& why) {
+    fmt::print(stderr, "weir: {}\n", why);
+    _exit(kExitEngineFailure);
+  };
   auto engine = Engine::Make({kernel, catalog, *log, history, &queries, clock, *disk},
                              engine_options);  // answers kept fresh
   queries.Connect(*engine);

@@ -1,5 +1,7 @@
 #include "views/engine_impl.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <future>
 
@@ -78,22 +80,24 @@ Micros EngineImpl::PublishedClock() const {
   return published ? published : parts_.clock.Now();
 }
 
+// After the engine's thread has ended nobody would come to a task: it is dropped.
 void EngineImpl::Post(Task task) {
   {
     std::lock_guard lock(mutex_);
+    if (engine_ended_) return;
     tasks_.push_back(std::move(task));
   }
   wake_.notify_one();
 }
 
-void EngineImpl::RunOnEngine(Task task) {
+bool EngineImpl::RunOnEngine(Task task) {
   {
     std::lock_guard lock(mutex_);
-    if (!started_ || stopping_) return;
+    if (!started_ || engine_ended_) return false;
   }
   auto finished = std::make_shared<std::promise<void>>();
   auto future = finished->get_future();
-  Post([task = std::move(task), finished] {
+  Post([task = std::move(task), finished = std::move(finished)] {
     try {
       task();
       finished->set_value();
@@ -101,7 +105,12 @@ void EngineImpl::RunOnEngine(Task task) {
       finished->set_exception(std::current_exception());
     }
   });
-  future.get();
+  try {
+    future.get();
+  } catch (const std::future_error&) {
+    return false;  // the task was dropped, and its promise with it
+  }
+  return true;
 }
 
 void EngineImpl::OnCommit(const CommittedRecords& group) {
@@ -124,46 +133,79 @@ void EngineImpl::OnCommit(const CommittedRecords& group) {
 }
 
 void EngineImpl::Run() {
+  constexpr int kFailuresMax = 1'000;
+  constexpr auto kPause = std::chrono::milliseconds(10);
+  int failures = 0;  // in a row
+  for (bool go_on = true; go_on;) {
+    try {
+      go_on = Turn();
+      failures = 0;
+    } catch (...) {
+      // Whatever concerns one view has parked it before it could come up to here.
+      Error error = CurrentError();
+      if (failures++ == 0) spdlog::error("engine: {}; going on", error.message);
+      if (failures == kFailuresMax)
+        options_.on_failure("the engine cannot go on: " + error.message);
+      std::this_thread::sleep_for(kPause);
+    }
+  }
+  std::vector<Task> dropped;
+  {
+    std::lock_guard lock(mutex_);
+    engine_ended_ = true;
+    dropped.swap(tasks_);
+  }
+}
+
+// False when the engine is to end.
+bool EngineImpl::Turn() {
   constexpr uint64_t kEmittingMax = 64 << 20;       // no step adds to more than this
   constexpr Micros kLastEmissionsMax = 10'000'000;  // how long a stop waits for the log
-  Micros give_up = 0;
-  while (true) {
-    std::deque<std::shared_ptr<const CommittedRecord>> records;
-    std::vector<Task> tasks;
-    {
-      std::unique_lock lock(mutex_);
-      bool closes_soon = next_close_ && *next_close_ - parts_.clock.Now() < 10 * options_.tick;
-      bool hurried =
-          circuit_.WantsClock() || !waiters_.empty() || emitting_bytes_ > 0 || closes_soon;
-      auto timeout = std::chrono::microseconds(hurried ? options_.tick : 10 * options_.tick);
-      auto has_room = [&] { return emitting_bytes_ < kEmittingMax; };
-      wake_.wait_for(lock, timeout, [&] {
-        return (stopping_ && !IsEmitting()) || (!queue_.empty() && has_room()) || !tasks_.empty();
-      });
-      tasks.swap(tasks_);
-      uint64_t rows = 0;
-      while (!queue_.empty() && has_room() && (rows == 0 || rows < step_rows_max_)) {
-        rows += queue_.front()->record.count;
-        records.push_back(std::move(queue_.front()));
-        queue_.pop_front();
-      }
-      if (stopping_ && records.empty() && tasks.empty()) {
-        // What pumps have said goes into the log first, so that the next start need not repeat it.
-        Micros now = parts_.clock.Monotonic();
-        if (give_up == 0) give_up = now + kLastEmissionsMax;
-        if (!IsEmitting() || now > give_up) return;
-      }
+  std::deque<std::shared_ptr<const CommittedRecord>> records;
+  std::vector<Task> tasks;
+  {
+    std::unique_lock lock(mutex_);
+    bool closes_soon = next_close_ && *next_close_ - parts_.clock.Now() < 10 * options_.tick;
+    bool hurried = circuit_.WantsClock() || !waiters_.empty() || emitting_bytes_ > 0 || closes_soon;
+    auto timeout = std::chrono::microseconds(hurried ? options_.tick : 10 * options_.tick);
+    auto has_room = [&] { return emitting_bytes_ < kEmittingMax; };
+    wake_.wait_for(lock, timeout, [&] {
+      return (stopping_ && !IsEmitting()) || (!queue_.empty() && has_room()) || !tasks_.empty();
+    });
+    tasks.swap(tasks_);
+    uint64_t rows = 0;
+    while (!queue_.empty() && has_room() && (rows == 0 || rows < step_rows_max_)) {
+      rows += queue_.front()->record.count;
+      records.push_back(std::move(queue_.front()));
+      queue_.pop_front();
     }
-    // Tasks first: whoever handed in a filled circuit did so for the position before these records.
-    for (auto& task : tasks) task();
-    Step(records);
-    SendAll();
-    RetireParked();
-    FinishWaiters();
-    MaybeTick();
-    MaybeRecompute();
-    Measure();
-    MaybeCheckpoint();
+    if (stopping_ && records.empty() && tasks.empty()) {
+      // What pumps have said goes into the log first, so that the next start need not repeat it.
+      Micros now = parts_.clock.Monotonic();
+      if (give_up_at_ == 0) give_up_at_ = now + kLastEmissionsMax;
+      if (!IsEmitting() || now > give_up_at_) return false;
+    }
+  }
+  // Tasks first: whoever handed in a filled circuit did so for the position before these records.
+  RunTasks(tasks);
+  Step(records);
+  SendAll();
+  RetireParked();
+  FinishWaiters();
+  MaybeTick();
+  MaybeRecompute();
+  Measure();
+  MaybeCheckpoint();
+  return true;
+}
+
+void EngineImpl::RunTasks(const std::vector<Task>& tasks) {
+  for (auto& task : tasks) {
+    try {
+      task();
+    } catch (...) {
+      spdlog::error("engine: {}", CurrentError().message);
+    }
   }
 }
 
@@ -175,7 +217,7 @@ void EngineImpl::StepNow() {
     records.swap(queue_);
     tasks.swap(tasks_);
   }
-  for (auto& task : tasks) task();
+  RunTasks(tasks);
   Step(records);
   SendAll();
   RetireParked();
@@ -263,7 +305,18 @@ void EngineImpl::Publish(bool moved) {
   }
   info.backlog_bytes = backlog_bytes_;
   if (!moved && changed.empty()) return;
-  for (auto& callback : callbacks_) callback(info, changed);
+  Tell(info, changed);
+}
+
+void EngineImpl::Tell(const EngineInfo& info, const std::vector<std::string>& changed) {
+  for (auto& callback : callbacks_) {
+    try {
+      callback(info, changed);
+    } catch (...) {
+      // Whoever follows a view looks at it once a second without being told.
+      spdlog::error("engine: {}", CurrentError().message);
+    }
+  }
 }
 
 // Rows that expressions failed on, or no longer do, in every view that needs the operator.

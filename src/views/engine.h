@@ -1,6 +1,8 @@
 // The engine behind Views: one thread, one circuit, one step after the other.
 #pragma once
 
+#include <cstdlib>
+#include <functional>
 #include <memory>
 
 #include "duck/session.h"
@@ -21,6 +23,9 @@ struct EngineOptions {
   uint64_t step_rows_max = 256 * 1024;
   uint64_t backlog_bytes_max = 256ull << 20;  // above this the door should say "later"
   StateMemoryOptions memory;
+  // Called once, on the engine's thread, when it fails again and again for a reason that lies in no
+  // view.  Does not return.
+  std::function<void(const std::string& why)> on_failure = [](const std::string&) { std::abort(); };
 };
 
 class Engine : public Views {

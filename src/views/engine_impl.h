@@ -17,6 +17,7 @@
 #include "views/filling.h"
 #include "views/live_view.h"
 #include "views/parked.h"
+#include "views/relations.h"
 #include "views/versions.h"
 
 namespace weir {
@@ -104,11 +105,17 @@ class EngineImpl : public Engine {
 
   // Engine thread.
   void Run();
+  bool Turn();
+  void RunTasks(const std::vector<Task>& tasks);
   void Step(const std::deque<std::shared_ptr<const CommittedRecord>>& records);
   void Feed(const CommittedRecord& record);
   void Publish(bool moved);
+  void Tell(const EngineInfo& info, const std::vector<std::string>& changed);
   void PublishErrors(const Version& version);
-  void Attach(Filling& filling);
+  bool Attach(Filling& filling);
+  void TakeOver(Filling& filling);
+  void TakeOver(LiveView& view, const Version& version);
+  void ShowInPlace(const std::vector<LiveViewPtr>& attached);
   void Detach(const LiveViewPtr& view);
   void Detach(const LivePumpPtr& pump);
   bool IsWanted(const LiveViewPtr& view) const;
@@ -143,25 +150,50 @@ class EngineImpl : public Engine {
   void Fill(const std::vector<LiveViewPtr>& views, const std::vector<LivePumpPtr>& pumps);
   void WriteCheckpoint(const Save& save);
   void SaveParked();
-  void FillCircuit(Filling filling);
+  void PrepareView(Filling& filling, const CatalogState& catalog, const LiveViewPtr& view,
+                   BuiltView* built = nullptr);
+  void PreparePump(Filling& filling, const CatalogState& catalog, const LivePumpPtr& pump);
+  void Recompute(const LiveViewPtr& view, const BuiltView& built);
+  void RestoreOrFill(Filling& restored, Filling& fresh, const CatalogState& catalog);
+  void FillOrPark(Filling& filling);
+  void FillCircuit(Filling& filling);
+  void CatchUp(Filling& filling);
+  void LeaveUnwanted(Filling& filling);
+  OnFillTrouble TryAgain(Filling& filling);
+  void GiveUpReaders(Filling& filling, SourceOperator& source, const Error& error);
   void KeepWithinMemory(Filling& filling, double progress);
   void GiveUpBiggest(Filling& filling, double progress);
   void FillPumpsUpTo(Filling& filling, const InputMark& target,
-                     const std::function<bool(Offset)>& progress);
+                     const std::function<bool(Offset)>& progress, const OnFillTrouble& trouble);
   uint64_t EmitFilled(Filling& filling, InputMark mark);
   void WaitForRoom(const Filling& filling);
   void RecoverMarks();
   InputMark EmittedBefore(const Pump& pump) const;
   void Post(Task task);
-  void RunOnEngine(Task task);  // waits
+  // Waits; false when the engine ends before it comes to the task.
+  bool RunOnEngine(Task task);
 
   // Any thread.
   LiveViewPtr MakeLiveView(const CatalogState& catalog,
                            const std::shared_ptr<const View>& definition);
   void Unsubscribe(const std::string& key, const std::string& name);
   bool ParkAsBefore(Kept& kept, uint32_t id, const std::string& query);
+  // engine_registry.cc
+  using Planned = std::map<uint32_t, LiveViewPtr>;  // new views, by id
+  struct Turnover {
+    std::vector<LiveViewPtr> gone, fresh;
+    std::vector<LivePumpPtr> pumps_gone, pumps_fresh;
+  };
+  Planned PlanNew(const CatalogState& catalog);
+  bool Install(const CatalogPtr& catalog, const Planned& planned,
+               const std::map<std::string, bool>& ended, Turnover& turnover);
+  void InstallPumps(const CatalogState& catalog, Turnover& turnover);
+  void RemoveGone(const CatalogState& catalog, Turnover& turnover);
   void FollowNames(const CatalogState& catalog);
-  void EndSubscriptions(const CatalogState& catalog);
+  // engine_subscriptions.cc: what a query reads, told apart from what may have the same names later
+  static std::string ReadsOf(const CatalogState& state, const std::string& query);
+  std::map<std::string, std::pair<std::string, std::string>> SubscribedNow() const;
+  std::optional<Subscription> FindSubscription(const std::string& key) const;
   LiveViewPtr Find(const std::string& name) const;
   LiveViewPtr FindReadable(const std::string& name) const;
   bool OfErrors(const std::string& name) const;
@@ -182,7 +214,7 @@ class EngineImpl : public Engine {
   std::vector<LivePumpPtr> pumps_to_fill_;
   std::vector<Save> to_save_;
   bool parked_to_save_ = false;
-  bool started_ = false, filling_ = false;
+  bool started_ = false, filling_ = false, engine_ended_ = false;
   std::atomic<bool> stopping_{false};  // written under mutex_
   std::atomic<uint64_t> backlog_bytes_{0}, emitting_bytes_{0};
 
@@ -195,8 +227,9 @@ class EngineImpl : public Engine {
   std::map<std::string, LiveViewPtr> next_;       // filling beside a view of the same name
   std::map<uint32_t, LivePumpPtr> pumps_;         // by id
   std::map<std::string, Subscribed> subscribed_;  // by query
-  uint64_t subscription_number_ = 0;
-  std::mutex reconcile_mutex_;
+  std::atomic<uint64_t> subscription_number_{0};
+  CatalogPtr installed_;                  // what the above was last made to match
+  std::mutex reconcile_mutex_;            // one Reconcile at a time
   ParkedReasons parked_before_;           // when the process started; since then not changed
   std::string parked_saved_;              // the filler's: what stands in the file
   std::atomic<bool> parked_some_{false};  // some view or pump was parked and is not retired yet
@@ -210,6 +243,7 @@ class EngineImpl : public Engine {
   Offset position_;
   uint64_t step_ = 0;
   uint64_t step_rows_max_ = 0;  // less where pumps multiply rows
+  Micros give_up_at_ = 0;       // monotonic: when a stop waits no longer for the log
   Micros measured_ = 0, checkpointed_ = 0, checkpoint_took_ = 0;
   Offset checkpoint_position_;
   std::optional<Checkpoint> saved_;  // until the first filling has taken it

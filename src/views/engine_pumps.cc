@@ -196,7 +196,8 @@ void EngineImpl::WriteCheckpoint(const Save& save) {
 // As FillUpTo, stopping at each pump's mark; beyond it in slices, so that what is on its way into
 // the log stays small.  Without `progress`: on the engine thread, which waits for nothing.
 void EngineImpl::FillPumpsUpTo(Filling& filling, const InputMark& target,
-                               const std::function<bool(Offset)>& progress) {
+                               const std::function<bool(Offset)>& progress,
+                               const OnFillTrouble& trouble) {
   constexpr uint64_t kSliceMin = 1'000, kSliceMax = 1'000'000;
   uint64_t slice = 100'000;
   while (true) {
@@ -221,7 +222,7 @@ void EngineImpl::FillPumpsUpTo(Filling& filling, const InputMark& target,
     if (next.offset > filling.position) {
       FillUpTo(
           filling, parts_.history, next.offset,
-          [&](Offset reached) { return !progress || progress(reached); }, next.log_time);
+          [&](Offset reached) { return !progress || progress(reached); }, trouble, next.log_time);
       if (filling.position < next.offset) return;  // stopped
     } else {
       filling.circuit.SetLogTime(next.log_time);

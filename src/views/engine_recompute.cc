@@ -82,7 +82,7 @@ void EngineImpl::FinishRecompute(Recomputed& recomputed, const BatchResult& resu
   view.content.Reclaim(versions_.Oldest());
   if (!change) return;
   EngineInfo info = Info();
-  for (auto& callback : callbacks_) callback(info, {view.definition->name});
+  Tell(info, {view.definition->name});
 }
 
 }  // namespace weir

@@ -1,5 +1,6 @@
 // SUBSCRIBE: views made for those who follow a query, shared by equal queries, gone with their last
-// reader.  They are in no catalog and in no checkpoint.
+// reader.  They are in no catalog and in no checkpoint.  A query stands on what it was made from;
+// when that is gone or replaced, its readers are told.
 #include "duckdb/common/string_util.hpp"
 #include "duckdb/parser/parser.hpp"
 #include "sql/names_in.h"
@@ -29,7 +30,9 @@ void AddReads(const CatalogState& state, const std::string& query, std::set<std:
   }
 }
 
-std::string ReadsOf(const CatalogState& state, const std::string& query) {
+}  // namespace
+
+std::string EngineImpl::ReadsOf(const CatalogState& state, const std::string& query) {
   std::set<std::string> reads;
   AddReads(state, query, reads);
   std::string text = state.time_zone;
@@ -37,51 +40,69 @@ std::string ReadsOf(const CatalogState& state, const std::string& query) {
   return text;
 }
 
-}  // namespace
+std::map<std::string, std::pair<std::string, std::string>> EngineImpl::SubscribedNow() const {
+  std::map<std::string, std::pair<std::string, std::string>> now;
+  std::shared_lock lock(views_mutex_);
+  for (auto& [key, subscribed] : subscribed_) now[key] = {subscribed.query, subscribed.reads};
+  return now;
+}
 
+// The one there is; `lock` stands for views_mutex_.
+std::optional<Subscription> EngineImpl::FindSubscription(const std::string& key) const {
+  auto found = subscribed_.find(key);
+  if (found != subscribed_.end()) {
+    if (auto hold = found->second.hold.lock()) return Subscription{found->second.name, hold};
+  }
+  if (subscribed_.size() < options_.subscriptions_max) return std::nullopt;
+  throw Error(ErrorCode::kTooManyRequests,
+              std::to_string(subscribed_.size()) + " queries are followed already",
+              "Answers that many follow are better kept as materialized views.");
+}
+
+// Planned first, without a lock; when the catalog has changed by then, once more.
 Subscription EngineImpl::Subscribe(const std::string& query) {
-  Bind(*parts_.catalog.Current(), query);  // throws what is wrong with it, with its place
-  auto catalog = parts_.catalog.Current();
-  std::string key = Normalized(query);
-  std::lock_guard reconcile(reconcile_mutex_);  // as Reconcile: one at a time makes views
-  {
-    std::shared_lock lock(views_mutex_);
-    auto found = subscribed_.find(key);
-    if (found != subscribed_.end()) {
-      auto hold = found->second.hold.lock();
-      if (hold) return {found->second.name, hold};
+  constexpr int kTriesMax = 3;
+  for (int tries = 0; tries < kTriesMax; tries++) {
+    auto catalog = parts_.catalog.Current();
+    Bind(*catalog, query);  // throws what is wrong with it, with its place
+    std::string key = Normalized(query);
+    {
+      std::shared_lock lock(views_mutex_);
+      if (auto there = FindSubscription(key)) return *there;
     }
-    if (subscribed_.size() >= options_.subscriptions_max) {
-      throw Error(ErrorCode::kTooManyRequests,
-                  std::to_string(subscribed_.size()) + " queries are followed already",
-                  "Answers that many follow are better kept as materialized views.");
+    CheckRoom(ErrorCode::kLimitExceeded, "no further query can be followed");
+    auto definition = std::make_shared<View>();
+    // No view of the catalog has such a name.
+    definition->name = "subscription/" + std::to_string(++subscription_number_);
+    definition->query = query;
+    auto view = MakeLiveView(*catalog, definition);
+    if (view->status == ViewStatus::kParked) throw *view->error;
+    Subscribed subscribed;
+    subscribed.name = definition->name;
+    subscribed.query = query;
+    subscribed.reads = ReadsOf(*catalog, query);
+    std::shared_ptr<void> hold(
+        nullptr, [this, key, name = definition->name](void*) { Unsubscribe(key, name); });
+    subscribed.hold = hold;
+    std::optional<Subscription> other;  // somebody was faster
+    {
+      std::unique_lock lock(views_mutex_);
+      if (installed_ && installed_->version > catalog->version) continue;
+      other = FindSubscription(key);
+      if (!other) {
+        views_[definition->name] = view;
+        subscribed_[key] = subscribed;
+      }
     }
+    if (other) return *other;
+    {
+      std::lock_guard lock(mutex_);
+      to_fill_.push_back(view);
+    }
+    filler_wake_.notify_one();
+    return {definition->name, hold};
   }
-  CheckRoom(ErrorCode::kLimitExceeded, "no further query can be followed");
-  auto definition = std::make_shared<View>();
-  // No view of the catalog has such a name.
-  definition->name = "subscription/" + std::to_string(++subscription_number_);
-  definition->query = query;
-  auto view = MakeLiveView(*catalog, definition);
-  if (view->status == ViewStatus::kParked) throw *view->error;
-  Subscribed subscribed;
-  subscribed.name = definition->name;
-  subscribed.query = query;
-  subscribed.reads = ReadsOf(*catalog, query);
-  std::shared_ptr<void> hold(
-      nullptr, [this, key, name = definition->name](void*) { Unsubscribe(key, name); });
-  subscribed.hold = hold;
-  {
-    std::unique_lock lock(views_mutex_);
-    views_[definition->name] = view;
-    subscribed_[key] = subscribed;
-  }
-  {
-    std::lock_guard lock(mutex_);
-    to_fill_.push_back(view);
-  }
-  filler_wake_.notify_one();
-  return {definition->name, hold};
+  throw Error(ErrorCode::kUnavailable, "the catalog changes all the time", "Subscribe again.");
 }
 
 void EngineImpl::Unsubscribe(const std::string& key, const std::string& name) {
@@ -95,19 +116,8 @@ void EngineImpl::Unsubscribe(const std::string& key, const std::string& name) {
     auto found = subscribed_.find(key);
     if (found != subscribed_.end() && found->second.name == name) subscribed_.erase(found);
   }
+  view->is_wanted = false;
   Post([this, view] { Detach(view); });
-}
-
-// A query stands on what it was made from; when that is gone or replaced, its readers are told.
-void EngineImpl::EndSubscriptions(const CatalogState& catalog) {
-  std::erase_if(subscribed_, [&](auto& entry) {
-    auto& subscribed = entry.second;
-    if (ReadsOf(catalog, subscribed.query) == subscribed.reads) return false;
-    Park(*views_.at(subscribed.name),
-         Error(ErrorCode::kConflict, "what the query reads has been replaced or dropped",
-               "Subscribe again."));
-    return true;
-  });
 }
 
 }  // namespace weir

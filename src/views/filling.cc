@@ -1,6 +1,7 @@
 #include "views/filling.h"
 
 #include "duck/constant.h"
+#include "duck/errors.h"
 
 namespace weir {
 namespace {
@@ -12,47 +13,108 @@ bool Has(const Filling& filling, const SourceOperator& source) {
                      [&](auto& op) { return op.get() == &source; });
 }
 
-// Feeds one source; rows arrive with the columns it reads, and are widened to those it has.
-bool FillSource(Filling& filling, SourceOperator& source, const Stream& stream, History& history,
-                Offset up_to, const std::function<bool(Offset)>& progress) {
-  constexpr uint64_t kFlushRows = 1'000'000;
-  uint64_t since_flush = 0;
+// The columns of history a source reads, and where each stands among those it has.
+struct ColumnsOfHistory {
   std::vector<size_t> projection, places;
+};
+ColumnsOfHistory ColumnsRead(const SourceOperator& source, const Stream& stream) {
+  ColumnsOfHistory columns;
   auto& reads = source.reads();
   for (size_t i = 0; i < reads.size(); i++) {
     if (!reads[i] || i > stream.columns.size() + 1) continue;  // _watermark: the source's own
-    places.push_back(i);
-    projection.push_back(i < stream.columns.size()    ? i
-                         : i == stream.columns.size() ? kOffsetColumn
-                                                      : kArrivalTimeColumn);
+    columns.places.push_back(i);
+    columns.projection.push_back(i < stream.columns.size()    ? i
+                                 : i == stream.columns.size() ? kOffsetColumn
+                                                              : kArrivalTimeColumn);
   }
-  if (projection.empty()) {  // only the number of rows counts
-    places.push_back(stream.columns.size());
-    projection.push_back(kOffsetColumn);
+  if (columns.projection.empty()) {  // only the number of rows counts
+    columns.places.push_back(stream.columns.size());
+    columns.projection.push_back(kOffsetColumn);
   }
-  duckdb::DataChunk wide;
-  wide.InitializeEmpty(DuckTypes(source.types()));
-  bool go_on = true;
-  history.Scan(stream, projection, filling.position, up_to, [&](const Columns& rows, Offset last) {
-    for (auto& chunk : rows.chunks) {
-      for (auto& column : wide.data) SetNull(column);
-      for (size_t i = 0; i < places.size(); i++) wide.data[places[i]].Reference(chunk->data[i]);
-      wide.SetCardinality(chunk->size());
-      source.FeedHistory(wide);
-      since_flush += chunk->size();
-    }
-    // Windows of long ago close on the way, so that not all of history waits for its end.
-    if (source.keeps_time() && since_flush >= kFlushRows) {
-      filling.circuit.Flush();
-      since_flush = 0;
-    }
-    go_on = progress(last);
-    return go_on && Has(filling, source);
-  });
-  return go_on;
+  return columns;
 }
 
+// Feeds one source; rows arrive with the columns it reads, and are widened to those it has.
+class SourceFiller {
+ public:
+  SourceFiller(Filling& filling, SourceOperator& source, History& history,
+               const std::function<bool(Offset)>& progress)
+      : filling_(filling),
+        source_(source),
+        stream_(*filling.streams.at(source.stream())),
+        history_(history),
+        progress_(progress),
+        columns_(ColumnsRead(source, stream_)) {
+    wide_.InitializeEmpty(DuckTypes(source.types()));
+  }
+
+  // False when `progress` had it stopped.
+  bool Run(Offset up_to, const OnFillTrouble& trouble) {
+    for (int tries = 0;;) {
+      Offset& reached = filling_.ahead.try_emplace(&source_, filling_.position).first->second;
+      Offset before = reached;
+      try {
+        if (reached < up_to) Scan(reached, up_to);
+        return go_on_;
+      } catch (...) {
+        Error error = CurrentError();
+        if (reached > before) tries = 0;
+        if (!trouble({source_, stream_, error, !in_sink_, tries})) return true;
+        tries++;
+      }
+    }
+  }
+
+ private:
+  static constexpr uint64_t kFlushRows = 1'000'000;
+
+  void Scan(Offset& reached, Offset up_to) {
+    Offset after = reached;
+    history_.Scan(stream_, columns_.projection, after, up_to,
+                  [&](const Columns& rows, Offset last) {
+                    in_sink_ = true;
+                    for (auto& chunk : rows.chunks) Feed(*chunk);
+                    reached = last;
+                    // Windows of long ago close on the way, so that not all of history waits.
+                    if (source_.keeps_time() && since_flush_ >= kFlushRows) {
+                      filling_.circuit.Flush();
+                      since_flush_ = 0;
+                    }
+                    go_on_ = progress_(last);
+                    in_sink_ = false;
+                    return go_on_ && Has(filling_, source_);
+                  });
+  }
+
+  void Feed(const duckdb::DataChunk& chunk) {
+    for (auto& column : wide_.data) SetNull(column);
+    for (size_t i = 0; i < columns_.places.size(); i++) {
+      wide_.data[columns_.places[i]].Reference(chunk.data[i]);
+    }
+    wide_.SetCardinality(chunk.size());
+    source_.FeedHistory(wide_);
+    since_flush_ += chunk.size();
+  }
+
+  Filling& filling_;
+  SourceOperator& source_;
+  const Stream& stream_;
+  History& history_;
+  const std::function<bool(Offset)>& progress_;
+  const ColumnsOfHistory columns_;
+  duckdb::DataChunk wide_;
+  uint64_t since_flush_ = 0;
+  bool go_on_ = true, in_sink_ = false;
+};
+
 }  // namespace
+
+void Filling::KeepNeeded() {
+  std::set<Operator*> outputs;
+  for (auto& view : views) outputs.insert(view->output);
+  for (auto& pump : pumps) outputs.insert(pump->emit);
+  circuit.KeepOnly(outputs);
+}
 
 void Filling::SettleErrors(Offset reached) {
   for (auto& op : circuit.operators()) {
@@ -66,21 +128,22 @@ void Filling::SettleErrors(Offset reached) {
 }
 
 void FillUpTo(Filling& filling, History& history, Offset up_to,
-              const std::function<bool(Offset)>& progress, Micros log_time) {
+              const std::function<bool(Offset)>& progress, const OnFillTrouble& trouble,
+              Micros log_time) {
   auto sources = filling.circuit.Sources();  // views, and so sources, may be given up on the way
+  std::function<bool(Offset)> reached = [&](Offset offset) {
+    filling.SettleErrors(offset);
+    return progress(offset);
+  };
   for (SourceOperator* source : sources) {
     if (!Has(filling, *source)) continue;
-    auto& stream = *filling.streams.at(source->stream());
-    auto reached = [&](Offset offset) {
-      filling.SettleErrors(offset);
-      return progress(offset);
-    };
-    if (!FillSource(filling, *source, stream, history, up_to, reached)) return;
+    if (!SourceFiller(filling, *source, history, reached).Run(up_to, trouble)) return;
   }
   filling.circuit.SetLogTime(log_time);  // only now: rows that were yet to come are older
   filling.circuit.Flush();
   filling.SettleErrors(up_to);
   filling.position = up_to;
+  filling.ahead.clear();
 }
 
 }  // namespace weir

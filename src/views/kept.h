@@ -37,6 +37,7 @@ struct Kept {
   std::vector<Operator*> operators;  // all it needs, inputs first
 
   std::atomic<ViewStatus> status{ViewStatus::kFilling};  // written under `mutex`
+  std::atomic<bool> is_wanted{true};                     // false: it was dropped or replaced
 
   mutable std::mutex mutex;  // guards what follows
   double progress = 0;

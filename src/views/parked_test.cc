@@ -114,8 +114,8 @@ TEST_F(ParkedView, KeepsNoRowsAndNoOperatorsOfItsOwn) {
   world.Append("s", {{"3"}});
   world.Settle();
   ExpectParked("v");
+  world.Until([&] { return world.Info("v").rows == 0; });
   EXPECT_EQ(EngineForTests::Operators(*world.engine), before);
-  EXPECT_EQ(world.Info("v").rows, 0u);
   EXPECT_EQ(world.Read("w"), (std::vector<std::string>{"1|1", "2|1", "3|1"}));
 }
 

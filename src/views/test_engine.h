@@ -51,6 +51,8 @@ class LogHistory : public History {
  public:
   explicit LogHistory(Log& log) : log_(log) {}
   std::function<void(const Stream& stream, Offset after)> before;
+  // Called before each piece of rows is handed on, and may throw.
+  std::function<void(Offset last)> in_sink;
   std::atomic<uint64_t> scans{0};
 
   void Scan(const Stream& stream, const std::vector<size_t>& projection, Offset after, Offset up_to,
@@ -67,6 +69,7 @@ class LogHistory : public History {
       for (auto& chunk : rows.chunks) {
         uint64_t skip = after.value >= offset ? after.value - offset + 1 : 0;
         uint64_t end = std::min<uint64_t>(chunk->size(), up_to.value - offset + 1);
+        if (skip < end && in_sink) in_sink({offset + end - 1});
         if (skip < end && !sink(Part(stream, projection, *chunk, offset, skip, end, *record),
                                 {offset + end - 1})) {
           return;

@@ -1,0 +1,140 @@
+// What the filler has filled becomes the engine's, and what is dropped goes, between two steps.
+#include <spdlog/spdlog.h>
+
+#include "duck/errors.h"
+#include "duckdb/common/string_util.hpp"
+#include "views/engine_impl.h"
+
+namespace weir {
+
+// Takes a filled circuit over.  False, and nothing has changed, when the last rows cannot be read
+// just now: the filler tries again, for the engine waits for nothing.
+bool EngineImpl::Attach(Filling& filling) {
+  OnFillTrouble no_waiting = [](const FillTrouble& trouble) -> bool { throw Error(trouble.error); };
+  auto all = [](Offset) { return true; };
+  try {
+    if (filling.pumps.empty()) {
+      FillUpTo(filling, parts_.history, position_, all, no_waiting);
+      filling.circuit.SetClock(now_);
+      filling.circuit.SetLogTime(log_time_);
+      filling.circuit.Flush();
+      filling.SettleErrors(position_);
+    } else {
+      FillPumpsUpTo(filling, {position_, now_, log_time_}, nullptr, no_waiting);
+    }
+  } catch (...) {
+    spdlog::warn("filling views: {}; trying again", CurrentError().message);
+    return false;
+  }
+  TakeOver(filling);
+  return true;
+}
+
+void EngineImpl::TakeOver(Filling& filling) {
+  filling.attached = true;
+  auto went = circuit_.Absorb(std::move(filling.circuit));
+  Version version{step_ + 1, position_, now_, log_time_};
+  std::vector<LiveViewPtr> attached;
+  for (auto& view : filling.views) {
+    if (!IsWanted(view)) continue;  // replaced or dropped while it was filled
+    view->output = static_cast<OutputOperator*>(went.at(view->output));
+    view->operators = Circuit::Needs(view->output);
+    live_.push_back(view);
+    attached.push_back(view);
+    try {
+      if (!ParkIfFailed(*view, kParkedViewHint)) TakeOver(*view, version);
+    } catch (...) {
+      Park(*view, CurrentError());
+    }
+  }
+  for (auto& pump : filling.pumps) {
+    pump->emit = static_cast<EmitOperator*>(went.at(pump->emit));
+    pump->operators = Circuit::Needs(pump->emit);
+    {
+      std::shared_lock lock(views_mutex_);
+      auto wanted = pumps_.find(pump->definition->id);
+      if (wanted == pumps_.end() || wanted->second != pump) continue;
+    }
+    live_pumps_.push_back(pump);
+    std::lock_guard lock(pump->mutex);
+    if (pump->status == ViewStatus::kFilling) pump->status = ViewStatus::kLive;
+    pump->progress = 1;
+  }
+  IndexSources();
+  NoteEventTime();
+  Publish(true);
+  // Only now do readers see the new ones, in place of the old.
+  for (auto& view : attached) {
+    std::lock_guard lock(view->mutex);
+    if (view->status == ViewStatus::kFilling) view->status = ViewStatus::kLive;
+    view->progress = 1;
+  }
+  ShowInPlace(attached);
+  DropUnused();
+  EngineInfo info = Info();
+  std::vector<std::string> names;
+  for (auto& view : attached) names.push_back(view->definition->name);
+  Tell(info, names);
+}
+
+void EngineImpl::TakeOver(LiveView& view, const Version& version) {
+  view.output->Take([&](std::string_view row, int64_t weight) {
+    view.content.Change(row, weight, version.step);
+  });
+  for (Operator* op : view.operators) {
+    if (!op->failed_rows()) continue;
+    op->failed_rows()->ForEach([&](const FailedRow& row, Offset first, int64_t count) {
+      view.AddErrors(row, first, count, version.step);
+    });
+  }
+  view.changes.StartAt(version.step << 20, position_, !view.WantsClock());
+}
+
+// Views that were filled beside others of the same names take their places.
+void EngineImpl::ShowInPlace(const std::vector<LiveViewPtr>& attached) {
+  std::vector<LiveViewPtr> replaced;
+  {
+    std::unique_lock lock(views_mutex_);
+    for (auto& view : attached) {
+      std::string name = duckdb::StringUtil::Lower(view->definition->name);
+      auto next = next_.find(name);
+      if (next == next_.end() || next->second != view) continue;
+      replaced.push_back(views_[name]);
+      views_[name] = view;
+      next_.erase(next);
+    }
+  }
+  for (auto& view : replaced) Detach(view);
+}
+
+void EngineImpl::Detach(const LivePumpPtr& pump) {
+  std::erase(live_pumps_, pump);
+  DropUnused();
+}
+
+void EngineImpl::Detach(const LiveViewPtr& view) {
+  std::erase(live_, view);
+  std::erase_if(recomputed_,
+                [&](auto& recomputed) { return recomputed->view == view && !recomputed->running; });
+  DropUnused();
+}
+
+bool EngineImpl::IsWanted(const LiveViewPtr& view) const {
+  std::shared_lock lock(views_mutex_);
+  auto is = [&](auto& entry) { return entry.second == view; };
+  return std::any_of(views_.begin(), views_.end(), is) ||
+         std::any_of(next_.begin(), next_.end(), is);
+}
+
+// Keeps what live views and pumps need of the circuit.
+void EngineImpl::DropUnused() {
+  std::set<Operator*> outputs;
+  for (auto& other : live_) outputs.insert(other->output);
+  for (auto& pump : live_pumps_) outputs.insert(pump->emit);
+  circuit_.KeepOnly(outputs);
+  for (auto& other : live_) other->operators = Circuit::Needs(other->output);
+  for (auto& pump : live_pumps_) pump->operators = Circuit::Needs(pump->emit);
+  IndexSources();
+}
+
+}  // namespace weir
