@@ -182,6 +182,9 @@ int RunServe(const ServeOptions& options) {
   engine->Start();
   lake->Start();
   references.Start();
+  // Most dedup windows are read back in a moment; a long one goes on beside the others' events.
+  constexpr Micros kKeysAwaited = 1'000'000;
+  ingest->AwaitKeys(kKeysAwaited);
   server.Start();
   Say(fmt::format("listening on http://{}:{}", server.host(), server.port()));
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/hash_seed.h"
 #include "duckdb/common/types/hash.hpp"
 #include "duckdb/common/types/value.hpp"
 
@@ -23,9 +24,11 @@ uint64_t Mix(uint64_t word) {
   return word ^ (word >> 33);
 }
 
+// What producers choose is mixed with what they cannot know, before it says a place in the table.
 DedupWindow::Hash HashWords(uint64_t a, uint64_t b) {
-  uint64_t low = Mix(a ^ Mix(b + 0x9e3779b97f4a7c15ull));
-  return {low, Mix(b ^ Mix(a + 0xd1b54a32d192ed03ull))};
+  auto& seeds = HashSeeds();
+  uint64_t low = Mix(a ^ Mix(b + seeds[0]));
+  return {low, Mix(b ^ Mix(a + seeds[1]))};
 }
 
 DedupWindow::Hash HashBytes(const char* data, size_t size) {
@@ -149,6 +152,15 @@ void DedupWindow::Rebuild(size_t slots) {
   swept_at_ = At(newest_).began;
 }
 
+bool DedupWindow::Put(const Hash& hash) {
+  Slot* slot = Find(hash);
+  bool empty = slot->high == 0;
+  if (!empty && IsLive(*slot)) return false;
+  used_ += empty;
+  *slot = {hash.low, newest_number_ << kPartShift | (hash.high & kHashBits)};
+  return true;
+}
+
 std::vector<bool> DedupWindow::Claim(const std::vector<std::optional<Hash>>& hashes, Micros now) {
   constexpr size_t kAhead = 16;
   std::vector<bool> fresh(hashes.size(), true);
@@ -156,29 +168,43 @@ std::vector<bool> DedupWindow::Claim(const std::vector<std::optional<Hash>>& has
   std::lock_guard lock(mutex_);
   Advance(now);
   MakeRoom(hashes.size(), now);
-  uint64_t number = newest_number_ << kPartShift;
   size_t claimed = 0;
   for (size_t i = 0; i < hashes.size(); i++) {
     if (i + kAhead < hashes.size() && hashes[i + kAhead]) {
       __builtin_prefetch(Line(*hashes[i + kAhead]), 1);
     }
     if (!hashes[i]) continue;
-    Slot* slot = Find(*hashes[i]);
-    bool empty = slot->high == 0;
-    if (!empty && IsLive(*slot)) {
-      fresh[i] = false;
-      continue;
-    }
-    used_ += empty;
-    claimed++;
-    *slot = {hashes[i]->low, number | (hashes[i]->high & kHashBits)};
+    fresh[i] = Put(*hashes[i]);
+    claimed += fresh[i];
   }
   At(newest_).keys += claimed;
   return fresh;
 }
 
+bool DedupWindow::ClaimAgain(const Hash& hash) noexcept {
+  std::lock_guard lock(mutex_);
+  // Its old place is still there, unless the table was made anew; then there is room.
+  if (!slots_ || used_ + kLine >= slots_count_) return true;
+  bool is_new = Put(hash);
+  At(newest_).keys += is_new;
+  return is_new;
+}
+
+void DedupWindow::Remember(const std::vector<std::optional<Hash>>& hashes, const Micros* times) {
+  ASSERT(hashes.size() <= kSlotsMin / 2);
+  std::lock_guard lock(mutex_);
+  for (size_t i = 0; i < hashes.size(); i++) {
+    // Rows of one record came at one time.
+    if (i == 0 || times[i] != times[i - 1]) {
+      Advance(times[i]);
+      MakeRoom(hashes.size() - i, times[i]);
+    }
+    if (hashes[i]) At(newest_).keys += Put(*hashes[i]);
+  }
+}
+
 void DedupWindow::TakeBack(const std::vector<std::optional<Hash>>& hashes,
-                           const std::vector<bool>& claimed) {
+                           const std::vector<bool>& claimed) noexcept {
   std::lock_guard lock(mutex_);
   for (size_t i = 0; i < hashes.size(); i++) {
     if (!hashes[i] || !claimed[i] || !slots_) continue;

@@ -35,7 +35,12 @@ class DedupWindow {
 
   // For each value whether it is new; new ones count as seen from now on.
   std::vector<bool> Claim(const std::vector<std::optional<Hash>>& hashes, Micros now);
-  void TakeBack(const std::vector<std::optional<Hash>>& hashes, const std::vector<bool>& claimed);
+  // The same of one value that was just taken back; allocates nothing.
+  bool ClaimAgain(const Hash& hash) noexcept;
+  void TakeBack(const std::vector<std::optional<Hash>>& hashes,
+                const std::vector<bool>& claimed) noexcept;
+  // Values that came at `times`, which do not go back: each counts for a window from its own time.
+  void Remember(const std::vector<std::optional<Hash>>& hashes, const Micros* times);
   // Gives back the memory of keys whose time is over; cheap when there is none.
   void Forget(Micros now);
 
@@ -70,6 +75,7 @@ class DedupWindow {
     return slots_ + (hash.low & (slots_count_ - 1) & ~(kLine - 1));
   }
   Slot* Find(const Hash& hash);
+  bool Put(const Hash& hash);  // false: it is there already, and counts
   void Advance(Micros now);
   void Open(Micros now);
   void MakeRoom(size_t keys, Micros now);

@@ -5,75 +5,101 @@
 namespace weir {
 namespace {
 
-IngestAnswer Conflict() {
-  IngestAnswer answer;
-  answer.error =
-      Error(ErrorCode::kConflict, "this Idempotency-Key was used before with another body",
-            "Use a new key for new events, and the same key only for a retry.");
-  return answer;
+size_t BytesOf(const std::string& key, const IngestAnswer& answer) {
+  constexpr size_t kOverhead = 400;  // the entry, its place in the order, the table
+  size_t bytes = kOverhead + key.size();
+  for (auto& row : answer.rejected) {
+    bytes += sizeof(row) + row.column.size() + row.value.size() + row.reason.size();
+  }
+  return bytes;
 }
 
 }  // namespace
 
-bool IdempotencyWindow::Begin(const std::string& key, uint64_t body_hash, const Done& done) {
-  IngestAnswer answer;
-  {
-    std::lock_guard lock(mutex_);
-    auto [place, added] = entries_.try_emplace(key);
-    Entry& entry = place->second;
-    if (added) {
-      entry.body_hash = body_hash;
-      return true;
-    }
-    if (entry.body_hash != body_hash) {
-      answer = Conflict();
-    } else if (!entry.finished) {
-      entry.waiting.push_back(done);
-      return false;
-    } else {
-      answer = entry.answer;
-    }
-  }
-  done(std::move(answer));
-  return false;
-}
-
-void IdempotencyWindow::Finish(const std::string& key, const IngestAnswer& answer, Micros time) {
-  std::vector<Done> waiting;
-  {
-    std::lock_guard lock(mutex_);
-    Entry& entry = entries_[key];
-    entry.finished = true;
-    entry.answer = answer;
-    waiting.swap(entry.waiting);
-    order_.emplace_back(time, key);
-    Forget(time);
-  }
-  for (auto& done : waiting) done(answer);
-}
-
-void IdempotencyWindow::Abandon(const std::string& key, const IngestAnswer& failure) {
-  std::vector<Done> waiting;
-  {
-    std::lock_guard lock(mutex_);
-    auto found = entries_.find(key);
-    if (found == entries_.end()) return;
-    waiting.swap(found->second.waiting);
-    entries_.erase(found);
-  }
-  for (auto& done : waiting) done(failure);
-}
-
-void IdempotencyWindow::Remember(const std::string& key, uint64_t body_hash,
-                                 const IngestAnswer& answer, Micros time) {
+IdempotencyWindow::Begun IdempotencyWindow::Begin(const std::string& key, uint64_t use,
+                                                  Ticket& ticket, IngestAnswer& answer,
+                                                  std::list<Waiting>* waiting) {
+  std::list<Finished> place(1);
   std::lock_guard lock(mutex_);
-  Entry& entry = entries_[key];
-  if (entry.finished) return;
-  entry.body_hash = body_hash;
-  entry.finished = true;
-  entry.answer = answer;
-  order_.emplace_back(time, key);
-  Forget(time);
+  auto [found, added] = entries_.try_emplace(key);
+  Entry& entry = found->second;
+  if (added) {
+    entry.use = use;
+    place.front().key = &found->first;
+    entry.place.splice(entry.place.end(), place);
+    ticket.window_ = this;
+    ticket.at_ = &*found;
+    return Begun::kMine;
+  }
+  if (entry.use != use) {
+    answer.error = Error(ErrorCode::kConflict,
+                         "this Idempotency-Key was used before with another body, or to do "
+                         "something else with it",
+                         "Use a new key for each thing to be done, and the same key only to do the "
+                         "same again.");
+    return Begun::kConflict;
+  }
+  if (entry.finished) {
+    answer = entry.answer;
+    return Begun::kAnswered;
+  }
+  if (waiting) entry.waiting.splice(entry.waiting.end(), *waiting);
+  return Begun::kOnItsWay;
+}
+
+void IdempotencyWindow::Ticket::Prepare(const IngestAnswer& answer) {
+  IngestAnswer kept = answer;
+  size_t bytes = BytesOf(at_->first, kept);
+  std::lock_guard lock(window_->mutex_);
+  at_->second.answer = std::move(kept);
+  at_->second.bytes = bytes;
+}
+
+void IdempotencyWindow::Ticket::Finish(Offset offset, Micros time) noexcept {
+  IdempotencyWindow& window = *std::exchange(window_, nullptr);
+  std::list<Waiting> waiting;
+  IngestAnswer answer;
+  bool copied = true;
+  {
+    std::lock_guard lock(window.mutex_);
+    Entry& entry = at_->second;
+    entry.answer.offset = offset;
+    waiting.swap(entry.waiting);
+    try {
+      if (!waiting.empty()) answer = entry.answer;
+    } catch (const std::bad_alloc&) {
+      copied = false;  // they get no answer, and may ask again
+    }
+    window.Keep(*at_, time);
+  }
+  for (auto& one : waiting) {
+    try {
+      if (copied) one.answered(answer);
+    } catch (const std::exception&) {  // memory, too
+    }
+  }
+}
+
+void IdempotencyWindow::Ticket::Abandon() noexcept {
+  if (!window_) return;
+  IdempotencyWindow& window = *std::exchange(window_, nullptr);
+  std::list<Waiting> dropped;
+  TaskThread::Task next;
+  {
+    std::lock_guard lock(window.mutex_);
+    Entry& entry = at_->second;
+    if (entry.waiting.empty()) {
+      window.entries_.erase(window.entries_.find(at_->first));
+      return;
+    }
+    // The next one has its task with it; the key stays taken.
+    auto first = entry.waiting.begin();
+    first->place->window_ = &window;
+    first->place->at_ = at_;
+    next.splice(next.end(), first->take_over);
+    dropped.splice(dropped.end(), entry.waiting, first);
+  }
+  window.resumed_.Post(std::move(next));
 }
 
 // For each key: how many bytes its meta data has, those, the answer's offset, the time.
@@ -84,10 +110,10 @@ std::string IdempotencyWindow::Save() const {
   };
   std::lock_guard lock(mutex_);
   for (auto& [time, key] : order_) {
-    const Entry& entry = entries_.at(key);
+    const Entry& entry = entries_.at(*key);
     RecordMeta meta;
-    meta.key = key;
-    meta.body_hash = entry.body_hash;
+    meta.key = *key;
+    meta.body_hash = entry.use;
     meta.answer = entry.answer;
     std::string encoded = EncodeMeta(meta);
     put(encoded.size());
@@ -118,11 +144,50 @@ void IdempotencyWindow::Load(std::string_view bytes) {
   }
 }
 
-void IdempotencyWindow::Forget(Micros now) {
-  while (!order_.empty() && (order_.size() > kKeysMax || order_.front().first < now - kWindow)) {
-    entries_.erase(order_.front().second);
+void IdempotencyWindow::Remember(const std::string& key, uint64_t use, IngestAnswer answer,
+                                 Micros time) {
+  std::lock_guard lock(mutex_);
+  auto [found, added] = entries_.try_emplace(key);
+  Entry& entry = found->second;
+  if (!added) return;
+  entry.use = use;
+  entry.bytes = BytesOf(key, answer);
+  entry.answer = std::move(answer);
+  entry.place.push_back({time, &found->first});
+  Keep(*found, time);
+}
+
+// The entry's answer is final.
+void IdempotencyWindow::Keep(Entries::value_type& entry, Micros time) noexcept {
+  entry.second.finished = true;
+  entry.second.place.front().time = time;
+  bytes_ += entry.second.bytes;
+  order_.splice(order_.end(), entry.second.place);
+  Forget(time);
+}
+
+void IdempotencyWindow::Forget(Micros now) noexcept {
+  while (!order_.empty()) {
+    auto& [time, key] = order_.front();
+    bool over = time < now - kWindow;
+    if (!over && order_.size() <= kKeysMax && bytes_ <= bytes_max_) return;
+    shortened_ += !over;
+    auto found = entries_.find(*key);
+    bytes_ -= found->second.bytes;
+    entries_.erase(found);
     order_.pop_front();
   }
+}
+
+void IdempotencyWindow::Close() {
+  std::list<Waiting> dropped;  // without the mutex: with a task may go a ticket
+  std::lock_guard lock(mutex_);
+  for (auto& [key, entry] : entries_) dropped.splice(dropped.end(), entry.waiting);
+}
+
+IdempotencyWindow::Info IdempotencyWindow::Now() const {
+  std::lock_guard lock(mutex_);
+  return {order_.size(), bytes_, shortened_};
 }
 
 }  // namespace weir

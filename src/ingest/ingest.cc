@@ -1,16 +1,14 @@
 #include "ingest/ingest.h"
 
-#include <atomic>
 #include <future>
 #include <map>
 #include <mutex>
 
-#include "duck/errors.h"
 #include "duckdb/common/types/hash.hpp"
-#include "formats/block.h"
-#include "ingest/dedup.h"
+#include "ingest/dedup_keys.h"
 #include "ingest/idempotency.h"
 #include "ingest/meta.h"
+#include "ingest/pipeline.h"
 #include "ingest/table_gate.h"
 
 namespace weir {
@@ -27,76 +25,68 @@ class IngestImpl : public Ingest {
         keys_path_(std::move(keys_path)),
         catalog_(catalog),
         log_(log),
-        clock_(clock),
         backpressure_(backpressure),
-        history_(history) {}
+        keys_(resumed_),
+        dedup_(catalog, clock, history, resumed_),
+        pipeline_(log, clock, dedup_) {}
+  ~IngestImpl() override {
+    resumed_.Stop();
+    dedup_.Close();
+    keys_.Close();
+  }
 
   void Recover();
   void Post(const IngestRequest& request, std::function<void(IngestAnswer)> done) override;
   IngestAnswer Append(const Stream& stream, std::shared_ptr<Columns> rows) override;
-  std::unique_ptr<TableHold> HoldTable(const Stream& table) override;
+  std::unique_ptr<TableHold> HoldTable(const Stream& table) override {
+    return pipeline_.HoldTable(table);
+  }
   Offset SaveKeys() override;
-  void ForgetExpired() override;
-  Counts Info() const override { return {rows_, rejected_, duplicates_, bodies_, bytes_}; }
+  void ForgetExpired() override { dedup_.ForgetExpired(); }
+  bool AwaitKeys(Micros most) override { return dedup_.Await(most); }
+  Counts Info() const override;
 
  private:
-  // A stream's window of keys, read back from history when it is first needed.
-  struct Dedup {
-    explicit Dedup(Micros window) : window(window) {}
-    std::mutex mutex;
-    bool recovered = false;
-    DedupWindow window;
-  };
-  struct Claimed {
-    std::vector<std::vector<std::optional<DedupWindow::Hash>>> hashes;
-    std::vector<std::vector<bool>> fresh;
-  };
+  using Done = std::function<void(IngestAnswer)>;
+  using Key = IdempotencyWindow::Ticket;
 
-  struct Prepared {
-    std::shared_ptr<const Stream> stream;
-    std::string key;
-    uint64_t body_hash = 0;
-    std::shared_ptr<Claimed> claimed = std::make_shared<Claimed>();
-    std::vector<LogRecord> records;
-    IngestAnswer answer;
-    std::function<void(IngestAnswer)> done;
-  };
-
+  bool BeginKey(const std::shared_ptr<const Stream>& stream, const IngestRequest& request,
+                uint64_t use, const Done& done, Key& key);
+  void Run(const std::shared_ptr<const Stream>& stream, const IngestRequest& request, uint64_t use,
+           Key key, Done done);
+  void CheckPressure() const;
   ParsedRows Parse(const std::shared_ptr<const Stream>& stream, const IngestRequest& request);
-  void AppendPrepared(std::shared_ptr<Prepared> prepared);
-  void Fail(const Prepared& prepared, const std::exception_ptr& error);
-  TableGate& GateOf(const Stream& table);
   std::unique_ptr<RowParser> TakeParser(const std::shared_ptr<const Stream>& stream);
   void ReturnParser(StreamId stream, std::unique_ptr<RowParser> parser);
-  Dedup& DedupOf(const Stream& stream);
-  uint64_t DropDuplicates(const Stream& stream, Columns& columns, Claimed& claimed);
-  void TakeBack(const Stream& stream, const Claimed& claimed);
-  IngestAnswer Refuse(ParsedRows& parsed);
 
   Disk& disk_;
   const std::string keys_path_;
   Catalog& catalog_;
   Log& log_;
-  Clock& clock_;
   const Backpressure& backpressure_;
-  KeyHistory& history_;
+  TaskThread resumed_;  // bodies that waited for others
   IdempotencyWindow keys_;
-  // Records up to here have their keys in keys_: appends are answered in the log's order.
-  std::atomic<uint64_t> answered_{0};
+  DedupKeys dedup_;
+  RowPipeline pipeline_;
   size_t saved_hash_ = 0;  // of what SaveKeys wrote last
   std::mutex mutex_;       // guards what follows
   std::map<uint32_t, std::vector<std::unique_ptr<RowParser>>> parsers_;
-  std::map<uint32_t, std::unique_ptr<Dedup>> dedup_;
-  std::map<uint32_t, std::unique_ptr<TableGate>> gates_;
-  std::atomic<uint64_t> rows_{0}, rejected_{0}, duplicates_{0}, bodies_{0}, bytes_{0};
 };
 
 std::string KeyOf(const Stream& stream, const std::string& key) {
   return std::to_string(stream.id.value) + "/" + key;
 }
 
+// A fingerprint of what a key is used for: the body, and what is to be done with it.
+uint64_t UseOf(const IngestRequest& request) {
+  uint64_t body = duckdb::Hash(request.body.data(), request.body.size());
+  uint64_t operation = static_cast<uint64_t>(request.format) << 2 |
+                       static_cast<uint64_t>(request.deletes) << 1 | request.atomic;
+  return body ^ operation * 0x9e3779b97f4a7c15ull;
+}
+
 void IngestImpl::Recover() {
-  answered_ = log_.End().value;
+  pipeline_.StartAt(log_.End());
   keys_.Load(ReadWholeFile(disk_, keys_path_));
   auto reader = log_.Read(Offset{});
   while (auto record = reader->Next()) {
@@ -104,7 +94,7 @@ void IngestImpl::Recover() {
     if (!meta || meta->key.empty()) continue;
     meta->answer.offset = record->last();
     keys_.Remember(std::to_string(record->record.stream.value) + "/" + meta->key, meta->body_hash,
-                   meta->answer, record->append_time);
+                   std::move(meta->answer), record->append_time);
   }
 }
 
@@ -127,30 +117,8 @@ void IngestImpl::ReturnParser(StreamId stream, std::unique_ptr<RowParser> parser
   if (parsers.size() < kParsersKept) parsers.push_back(std::move(parser));
 }
 
-IngestImpl::Dedup& IngestImpl::DedupOf(const Stream& stream) {
-  Dedup* dedup;
-  {
-    std::lock_guard lock(mutex_);
-    auto& place = dedup_[stream.id.value];
-    if (!place) place = std::make_unique<Dedup>(stream.dedup_window);
-    dedup = place.get();
-  }
-  std::lock_guard lock(dedup->mutex);
-  if (!dedup->recovered) {
-    history_.Scan(stream, *stream.Find(stream.dedup_key), clock_.Now() - stream.dedup_window,
-                  [&](duckdb::Vector& keys, duckdb::Vector& times, duckdb::idx_t count) {
-                    auto hashes = DedupWindow::HashesOf(keys, count);
-                    times.Flatten(count);
-                    auto time = duckdb::FlatVector::GetDataUnsafe<int64_t>(times)[count - 1];
-                    dedup->window.Claim(hashes, time);
-                  });
-    dedup->recovered = true;
-  }
-  return *dedup;
-}
-
 Offset IngestImpl::SaveKeys() {
-  Offset covered{answered_};
+  Offset covered = pipeline_.Answered();
   std::string bytes = keys_.Save();
   size_t hash = std::hash<std::string>()(bytes);
   if (!bytes.empty() && hash != saved_hash_) {
@@ -160,50 +128,26 @@ Offset IngestImpl::SaveKeys() {
   return covered;
 }
 
-void IngestImpl::ForgetExpired() {
-  std::vector<Dedup*> all;
-  {
-    std::lock_guard lock(mutex_);
-    for (auto& [stream, dedup] : dedup_) all.push_back(dedup.get());
-  }
-  for (auto* dedup : all) dedup->window.Forget(clock_.Now());
+Ingest::Counts IngestImpl::Info() const {
+  auto passed = pipeline_.Info();
+  auto dedup = dedup_.Now();
+  auto keys = keys_.Now();
+  Counts counts;
+  counts.rows = passed.rows;
+  counts.rejected = passed.rejected;
+  counts.duplicates = passed.duplicates;
+  counts.bodies = passed.bodies;
+  counts.bytes = passed.bytes;
+  counts.dedup_bytes = dedup.bytes;
+  counts.dedup_shortened = dedup.shortened;
+  counts.streams_recovering = dedup.recovering;
+  counts.idempotency_keys = keys.keys;
+  counts.idempotency_bytes = keys.bytes;
+  counts.idempotency_shortened = keys.shortened;
+  return counts;
 }
 
-// Leaves only rows whose key is new; returns how many went.
-uint64_t IngestImpl::DropDuplicates(const Stream& stream, Columns& columns, Claimed& claimed) {
-  Dedup& dedup = DedupOf(stream);
-  size_t key = *stream.Find(stream.dedup_key);
-  uint64_t dropped = 0;
-  Micros now = clock_.Now();
-  for (auto& chunk : columns.chunks) {
-    auto hashes = DedupWindow::HashesOf(chunk->data[key], chunk->size());
-    auto fresh = dedup.window.Claim(hashes, now);
-    duckdb::SelectionVector kept(chunk->size());
-    duckdb::idx_t count = 0;
-    for (duckdb::idx_t row = 0; row < chunk->size(); row++) {
-      if (fresh[row]) kept.set_index(count++, row);
-    }
-    if (count < chunk->size()) {
-      dropped += chunk->size() - count;
-      chunk->Slice(kept, count);
-      chunk->Flatten();
-    }
-    claimed.hashes.push_back(std::move(hashes));
-    claimed.fresh.push_back(std::move(fresh));
-  }
-  std::erase_if(columns.chunks, [](auto& chunk) { return chunk->size() == 0; });
-  columns.rows -= dropped;
-  return dropped;
-}
-
-// The rows did not become durable: the same keys are new when they come again.
-void IngestImpl::TakeBack(const Stream& stream, const Claimed& claimed) {
-  for (size_t i = 0; i < claimed.hashes.size(); i++) {
-    DedupOf(stream).window.TakeBack(claimed.hashes[i], claimed.fresh[i]);
-  }
-}
-
-IngestAnswer IngestImpl::Refuse(ParsedRows& parsed) {
+IngestAnswer RefusedWhole(ParsedRows& parsed) {
   IngestAnswer answer;
   answer.rejected = std::move(parsed.errors);
   answer.rejected_total = parsed.error_count;
@@ -231,163 +175,109 @@ ParsedRows IngestImpl::Parse(const std::shared_ptr<const Stream>& stream,
   return parsed;
 }
 
-// Hands rows to the log; throws, having kept nothing, when it does not take them.
-void IngestImpl::AppendPrepared(std::shared_ptr<Prepared> prepared) {
-  auto records = std::move(prepared->records);
-  bool through_gate = prepared->stream->IsTable() && !records.empty();
-  try {
-    log_.Append(std::move(records), [this, prepared, through_gate](const AppendResult& result) {
-      if (through_gate) GateOf(*prepared->stream).Leave();
-      if (result.error) return Fail(*prepared, result.error);
-      auto& answer = prepared->answer;
-      answer.offset = result.last;
-      if (!prepared->key.empty()) keys_.Finish(prepared->key, answer, result.append_time);
-      answered_ = std::max<uint64_t>(answered_, result.last.value);
-      prepared->done(std::move(answer));
-    });
-  } catch (...) {
-    if (through_gate) GateOf(*prepared->stream).Leave();
-    throw;
+void IngestImpl::CheckPressure() const {
+  if (backpressure_.Behind()) {
+    throw Error(ErrorCode::kTooManyRequests, "the views are behind the events that came in",
+                "Try again after the time in Retry-After.");
   }
-}
-
-void IngestImpl::Fail(const Prepared& prepared, const std::exception_ptr& error) {
-  TakeBack(*prepared.stream, *prepared.claimed);
-  IngestAnswer failure;
-  try {
-    std::rethrow_exception(error);
-  } catch (...) {
-    failure.error = CurrentError();
-  }
-  if (!prepared.key.empty()) keys_.Abandon(prepared.key, failure);
-  prepared.done(std::move(failure));
-}
-
-TableGate& IngestImpl::GateOf(const Stream& table) {
-  std::lock_guard lock(mutex_);
-  auto& gate = gates_[table.id.value];
-  if (!gate) gate = std::make_unique<TableGate>();
-  return *gate;
-}
-
-std::unique_ptr<TableHold> IngestImpl::HoldTable(const Stream& table) {
-  return GateOf(table).Hold();
+  backpressure_.CheckRoom();
 }
 
 IngestAnswer IngestImpl::Append(const Stream& stream, std::shared_ptr<Columns> rows) {
-  if (backpressure_.Behind()) {
-    throw Error(ErrorCode::kTooManyRequests, "the views are behind the events that came in",
-                "Try again in a moment.");
+  CheckPressure();
+  auto work = std::make_shared<Submission>();
+  work->stream = std::make_shared<Stream>(stream);
+  for (auto& chunk : rows->chunks) work->bytes += chunk->GetAllocationSize();
+  work->rows = std::move(rows);
+  work->holds_table = true;
+  auto answered = std::make_shared<std::promise<IngestAnswer>>();
+  auto future = answered->get_future();
+  work->done = [answered](IngestAnswer answer) { answered->set_value(std::move(answer)); };
+  try {
+    pipeline_.Submit(std::move(work));
+  } catch (...) {
+    throw RowsRefused();
   }
-  backpressure_.CheckRoom();
-  auto prepared = std::make_shared<Prepared>();
-  prepared->stream = std::make_shared<Stream>(stream);
-  if (!stream.dedup_key.empty()) {
-    prepared->answer.duplicates = DropDuplicates(stream, *rows, *prepared->claimed);
-    duplicates_ += prepared->answer.duplicates;
-  }
-  prepared->answer.accepted = rows->rows;
-  rows_ += rows->rows;
-  std::vector<LogRecord> records;
-  if (rows->rows > 0) {
-    LogRecord record;
-    record.stream = stream.id;
-    record.count = static_cast<uint32_t>(rows->rows);
-    record.payload = EncodeBlock(*rows, stream.Types());
-    record.decoded = rows;
-    records.push_back(std::move(record));
-  }
-  std::promise<IngestAnswer> answered;
-  prepared->done = [&](IngestAnswer answer) { answered.set_value(std::move(answer)); };
-  log_.Append(std::move(records), [this, prepared](const AppendResult& result) {
-    if (result.error) return Fail(*prepared, result.error);
-    prepared->answer.offset = result.last;
-    answered_ = std::max<uint64_t>(answered_, result.last.value);
-    prepared->done(std::move(prepared->answer));
-  });
-  auto answer = answered.get_future().get();
+  auto answer = future.get();
   if (answer.error) throw *answer.error;
   return answer;
 }
 
-void IngestImpl::Post(const IngestRequest& request, std::function<void(IngestAnswer)> done) {
+void IngestImpl::Post(const IngestRequest& request, Done done) {
   auto stream = catalog_.Current()->GetStream(request.stream);
   CheckWritable(*stream);
   if (request.idempotency_key.size() > kKeyBytesMax) {
     throw Error(ErrorCode::kInvalidRequest, "an Idempotency-Key has at most 255 bytes");
   }
-  std::string key;
-  uint64_t body_hash = 0;
-  if (!request.idempotency_key.empty()) {
-    key = KeyOf(*stream, request.idempotency_key);
-    body_hash = duckdb::Hash(request.body.data(), request.body.size());
-    if (!keys_.Begin(key, body_hash, done)) return;
-  }
-  auto prepared = std::make_shared<Prepared>();
   try {
-    if (backpressure_.Behind()) {
-      throw Error(ErrorCode::kTooManyRequests, "the views are behind the events that came in",
-                  "Try again after the time in Retry-After.");
+    Key key;
+    uint64_t use = 0;
+    if (!request.idempotency_key.empty()) {
+      use = UseOf(request);
+      if (!BeginKey(stream, request, use, done, key)) return;
     }
-    backpressure_.CheckRoom();
-    auto parsed = Parse(stream, request);
-    if (request.atomic && parsed.error_count > 0) {
-      auto answer = Refuse(parsed);
-      if (!key.empty()) keys_.Abandon(key, answer);
-      return done(std::move(answer));
-    }
-
-    RecordMeta meta;
-    meta.answer.rejected = std::move(parsed.errors);
-    meta.answer.rejected_total = parsed.error_count;
-    if (!stream->dedup_key.empty()) {
-      meta.answer.duplicates = DropDuplicates(*stream, *parsed.columns, *prepared->claimed);
-    }
-    meta.answer.accepted = parsed.columns->rows;
-    bodies_++;
-    bytes_ += request.body.size();
-    rows_ += meta.answer.accepted;
-    rejected_ += meta.answer.rejected_total;
-    duplicates_ += meta.answer.duplicates;
-
-    if (parsed.columns->rows > 0 || !key.empty()) {
-      LogRecord record;
-      record.stream = stream->id;
-      record.count = static_cast<uint32_t>(parsed.columns->rows);
-      if (!key.empty()) {
-        meta.stream = stream->name;
-        meta.key = request.idempotency_key;
-        meta.body_hash = body_hash;
-        record.meta = EncodeMeta(meta);
-      }
-      record.payload = EncodeBlock(*parsed.columns, stream->Types());
-      record.decoded = parsed.columns;
-      prepared->records.push_back(std::move(record));
-    }
-    prepared->stream = stream;
-    prepared->key = key;
-    prepared->answer = std::move(meta.answer);
-    prepared->done = std::move(done);
-    if (!stream->IsTable() || prepared->records.empty()) return AppendPrepared(prepared);
-    size_t size = prepared->records[0].payload.size();
-    auto& gate = GateOf(*stream);
-    bool waits = !gate.Enter(size, [this, prepared] {
-      try {
-        AppendPrepared(prepared);
-      } catch (...) {
-        Fail(*prepared, std::current_exception());
-      }
-    });
-    if (!waits) AppendPrepared(prepared);
+    Run(stream, request, use, std::move(key), std::move(done));
   } catch (...) {
-    TakeBack(*stream, *prepared->claimed);
-    if (!key.empty()) {
-      IngestAnswer failure;
-      failure.error = CurrentError();
-      keys_.Abandon(key, failure);
-    }
-    throw;
+    throw RowsRefused();
   }
+}
+
+// Whether the key is the request's, to be used; if not, the request is answered, or waits.
+bool IngestImpl::BeginKey(const std::shared_ptr<const Stream>& stream, const IngestRequest& request,
+                          uint64_t use, const Done& done, Key& key) {
+  using Begun = IdempotencyWindow::Begun;
+  std::string name = KeyOf(*stream, request.idempotency_key);
+  IngestAnswer answer;
+  Begun begun = keys_.Begin(name, use, key, answer);
+  if (begun == Begun::kOnItsWay) {
+    auto copy = std::make_shared<IngestRequest>(request);
+    if (!copy->body_owner) {
+      auto body = std::make_shared<std::string>(request.body);
+      copy->body = *body;
+      copy->body_owner = std::move(body);
+    }
+    std::list<IdempotencyWindow::Waiting> waiting(1);
+    auto place = std::make_shared<Key>();
+    waiting.front().answered = done;
+    waiting.front().place = place;
+    waiting.front().take_over =
+        TaskThread::Make([this, stream, copy, use, place, done = Done(done)]() mutable {
+          try {
+            Run(stream, *copy, use, std::move(*place), Done(done));
+          } catch (...) {
+            IngestAnswer failure;
+            failure.error = RowsRefused();
+            Give(done, std::move(failure));
+          }
+        });
+    begun = keys_.Begin(name, use, key, answer, &waiting);
+  }
+  if (begun == Begun::kMine) return true;
+  if (begun != Begun::kOnItsWay) done(std::move(answer));
+  return false;
+}
+
+void IngestImpl::Run(const std::shared_ptr<const Stream>& stream, const IngestRequest& request,
+                     uint64_t use, Key key, Done done) {
+  CheckPressure();
+  auto work = std::make_shared<Submission>();
+  work->ticket = std::move(key);
+  auto parsed = Parse(stream, request);
+  if (request.atomic && parsed.error_count > 0) {
+    auto answer = RefusedWhole(parsed);
+    work->ticket.Abandon();
+    return done(std::move(answer));
+  }
+  work->stream = stream;
+  work->rows = std::move(parsed.columns);
+  work->answer.rejected = std::move(parsed.errors);
+  work->answer.rejected_total = parsed.error_count;
+  work->bytes = request.body.size();
+  work->is_body = true;
+  work->key = request.idempotency_key;
+  work->use = use;
+  work->done = std::move(done);
+  pipeline_.Submit(std::move(work));
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // The one door in: finds the stream, turns bytes into columns, refuses bad rows, drops duplicates,
 // appends to the log and answers once the rows are durable.  Every protocol goes through here.
-// Thread-safe.  Owned by main.
+// Thread-safe.  Owned by main, which closes the log before it lets this go.
 #pragma once
 
 #include <functional>
@@ -25,6 +25,8 @@ struct IngestRequest {
   bool deletes = false;         // of a table: each row is a key, whose row goes
   std::string idempotency_key;  // "" when there is none
   std::string_view body;        // decompressed; must live until Post returns, not until done
+  // Keeps `body` alive, for a request that has to wait for another; without it the body is copied.
+  std::shared_ptr<const void> body_owner;
 };
 
 struct IngestAnswer {
@@ -32,7 +34,7 @@ struct IngestAnswer {
   uint64_t duplicates = 0;
   Offset offset;  // views that stand here or later hold these rows
   std::vector<RowError> rejected;
-  uint64_t rejected_total = 0;  // `rejected` holds the first 1,000
+  uint64_t rejected_total = 0;  // `rejected` holds the first 1,000, or 100 of a body with a key
   std::optional<Error> error;   // set: nothing was kept
 };
 
@@ -45,8 +47,9 @@ class Backpressure {
   virtual void CheckRoom() const {}
 };
 
-// Reads a column of a stream's rows that arrived since a time, so that a restart knows the keys of
-// the window; implemented by main over lake and log.
+// Reads a column of a stream's rows that arrived since a time, in the order in which they did, so
+// that a restart knows the keys of the window; implemented by main over lake and log.  Called by a
+// thread of Ingest.
 class KeyHistory {
  public:
   virtual ~KeyHistory() = default;
@@ -64,15 +67,20 @@ class TableHold {
 class Ingest {
  public:
   // Reads back which idempotency keys are known, from the log and the file SaveKeys wrote; call
-  // before the first Post.
+  // before the first Post.  The keys of dedup windows are read back by a thread from here on; until
+  // it has them, their streams refuse rows (kUnavailable).
   static std::unique_ptr<Ingest> Open(Disk& disk, const std::string& keys_path, Catalog& catalog,
                                       Log& log, Clock& clock, const Backpressure& backpressure,
                                       KeyHistory& history);
   virtual ~Ingest() = default;
 
-  // Parses on the caller's thread; `done` runs on the log's thread once durable (or at once, for a
-  // body that is refused whole).  An idempotency key seen before answers what it answered then; the
-  // same key with another body is kConflict.
+  // Parses on the caller's thread; `done` runs once durable, mostly on the log's thread (or at
+  // once, for a body that is refused whole).  Or throws, having kept nothing.
+  //
+  // An idempotency key seen before answers what it answered then; the same key with another body,
+  // format or operation is kConflict.  A body waits for one on its way that has the same key, or
+  // rows with the same dedup_key: it is a duplicate when that one is durable, and takes its place
+  // when that one is refused.
   virtual void Post(const IngestRequest& request, std::function<void(IngestAnswer)> done) = 0;
 
   // Rows that are columns of the stream already, as one record: all become durable or none.  Those
@@ -92,8 +100,15 @@ class Ingest {
   // Gives back the memory of dedup windows that are over; to be called now and then.
   virtual void ForgetExpired() = 0;
 
+  // Returns once the keys of all dedup windows are read back, or after `most` (of real time).
+  virtual bool AwaitKeys(Micros most) = 0;
+
   struct Counts {
     uint64_t rows = 0, rejected = 0, duplicates = 0, bodies = 0, bytes = 0;
+    // Memory of both kinds of keys; how often some were forgotten before their time, for want of
+    // room; and the streams whose keys are still being read back.
+    uint64_t dedup_bytes = 0, dedup_shortened = 0, streams_recovering = 0;
+    uint64_t idempotency_keys = 0, idempotency_bytes = 0, idempotency_shortened = 0;
   };
   virtual Counts Info() const = 0;
 };

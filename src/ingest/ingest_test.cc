@@ -1,74 +1,7 @@
-#include "ingest/ingest.h"
-
-#include <gtest/gtest.h>
-
-#include <chrono>
-#include <future>
-
-#include "catalog/memory_store.h"
-#include "formats/block.h"
-#include "io/manual_clock.h"
-#include "io/simulated_disk.h"
-#include "log/log.h"
+#include "ingest/test_ingest.h"
 
 namespace weir {
 namespace {
-
-class Switch : public Backpressure {
- public:
-  bool Behind() const override { return behind; }
-  bool behind = false;
-};
-
-class NoHistory : public KeyHistory {
- public:
-  void Scan(const Stream&, size_t, Micros,
-            const std::function<void(duckdb::Vector&, duckdb::Vector&, duckdb::idx_t)>&) override {}
-};
-
-class IngestTest : public testing::Test {
- protected:
-  IngestTest() : clock(1'700'000'000'000'000), catalog(store) {
-    auto stream = std::make_shared<Stream>();
-    stream->id = {1};
-    stream->name = "events";
-    stream->columns = {{"n", duckdb::LogicalType::BIGINT, true}};
-    catalog.Change([&](CatalogState& state) { state.streams["events"] = stream; });
-    LogOptions options;
-    options.directory = "log";
-    log = Log::Open(disk, clock, options);
-    ingest = Ingest::Open(disk, "keys", catalog, *log, clock, backpressure, history);
-  }
-
-  IngestAnswer Post(std::string_view body, const std::string& key = "", bool atomic = false) {
-    IngestRequest request;
-    request.stream = "events";
-    request.body = body;
-    request.idempotency_key = key;
-    request.atomic = atomic;
-    std::promise<IngestAnswer> answer;
-    ingest->Post(request, [&](IngestAnswer got) { answer.set_value(std::move(got)); });
-    return answer.get_future().get();
-  }
-
-  ErrorCode Refusal(std::string_view body, const std::string& key = "") {
-    try {
-      Post(body, key);
-    } catch (const Error& error) {
-      return error.code;
-    }
-    return ErrorCode::kInternal;
-  }
-
-  SimulatedDisk disk;
-  ManualClock clock;
-  MemoryStore store;
-  Catalog catalog;
-  Switch backpressure;
-  NoHistory history;
-  std::unique_ptr<Log> log;
-  std::unique_ptr<Ingest> ingest;
-};
 
 TEST_F(IngestTest, GoodRowsAreDurableAndBadOnesToldByLine) {
   auto answer = Post("{\"n\":1}\n{\"n\":\"x\"}\n{\"n\":3}\n");
@@ -77,13 +10,13 @@ TEST_F(IngestTest, GoodRowsAreDurableAndBadOnesToldByLine) {
   ASSERT_EQ(answer.rejected.size(), 1u);
   EXPECT_EQ(answer.rejected[0].line, 2u);
   EXPECT_EQ(answer.rejected[0].column, "n");
-  EXPECT_EQ(log->End(), Offset{2});
+  EXPECT_EQ(real_log->End(), Offset{2});
 }
 
 TEST_F(IngestTest, NothingComesInWhileTheViewsAreBehind) {
   backpressure.behind = true;
   EXPECT_EQ(Refusal("{\"n\":1}"), ErrorCode::kTooManyRequests);
-  EXPECT_EQ(log->End(), Offset{0});
+  EXPECT_EQ(real_log->End(), Offset{0});
   backpressure.behind = false;
   EXPECT_EQ(Post("{\"n\":1}").accepted, 1u);
 }
@@ -94,43 +27,25 @@ TEST_F(IngestTest, ARefusedBodysKeyIsFreeForTheNextTry) {
   backpressure.behind = false;
   EXPECT_EQ(Post("{\"n\":1}", "key").offset, Offset{1});
   EXPECT_EQ(Post("{\"n\":1}", "key").offset, Offset{1});  // once
-  EXPECT_EQ(log->End(), Offset{1});
+  EXPECT_EQ(real_log->End(), Offset{1});
 }
 
 TEST_F(IngestTest, AtomicKeepsAllOrNone) {
   auto answer = Post("{\"n\":1}\n{}\n", "", true);
   EXPECT_TRUE(answer.error);
   EXPECT_EQ(answer.rejected.size(), 1u);
-  EXPECT_EQ(log->End(), Offset{0});
+  EXPECT_EQ(real_log->End(), Offset{0});
 }
 
 // ---- tables -------------------------------------------------------------------------------------
 
 class TableTest : public IngestTest {
  protected:
-  TableTest() {
-    auto table = std::make_shared<Stream>();
-    table->id = {2};
-    table->name = "rows";
-    table->columns = {{"k", duckdb::LogicalType::BIGINT, true},
-                      {"v", duckdb::LogicalType::VARCHAR, true},
-                      {kDeletedColumn, duckdb::LogicalType::BOOLEAN}};
-    table->primary_key = {0};
-    catalog.Change([&](CatalogState& state) { state.streams["rows"] = table; });
-    this->table = table;
-  }
-
   std::future<IngestAnswer> Put(std::string_view body, bool deletes = false) {
-    IngestRequest request;
-    request.stream = "rows";
-    request.body = body;
+    auto request = Request("rows", body);
     request.deletes = deletes;
-    auto answer = std::make_shared<std::promise<IngestAnswer>>();
-    ingest->Post(request, [answer](IngestAnswer got) { answer->set_value(std::move(got)); });
-    return answer->get_future();
+    return Begin(request);
   }
-
-  std::shared_ptr<const Stream> table;
 };
 
 TEST_F(TableTest, ARowThatGoesNeedsOnlyItsKey) {
@@ -151,7 +66,7 @@ TEST_F(TableTest, ARowThatGoesNeedsOnlyItsKey) {
 TEST_F(TableTest, KeysAloneTakeRowsOut) {
   auto answer = Put(R"({"k": 1, "v": 7, "more": true})", true).get();
   EXPECT_EQ(answer.accepted, 1u);
-  auto record = log->Read(Offset{})->Next();
+  auto record = real_log->Read(Offset{})->Next();
   auto rows = DecodeBlock(record->record.payload, table->Types(), {0, 1, 2});
   EXPECT_EQ(rows.chunks[0]->GetValue(0, 0).ToString(), "1");
   EXPECT_TRUE(rows.chunks[0]->GetValue(1, 0).IsNull());
@@ -164,7 +79,7 @@ TEST_F(TableTest, BodiesWaitWhileATableIsHeldAndComeInTheirOrder) {
   auto second = Put(R"({"k": 1, "v": "b"})");
   EXPECT_EQ(Post(R"({"n": 1})").accepted, 1u);  // other streams go on
   EXPECT_EQ(first.wait_for(std::chrono::milliseconds(20)), std::future_status::timeout);
-  EXPECT_EQ(log->End(), Offset{1});
+  EXPECT_EQ(real_log->End(), Offset{1});
   hold.reset();
   EXPECT_EQ(first.get().offset, Offset{2});
   EXPECT_EQ(second.get().offset, Offset{3});
@@ -177,7 +92,7 @@ TEST_F(TableTest, AHolderWaitsForThoseOnTheirWay) {
     auto hold = ingest->HoldTable(*table);
     // All that passed before is durable: what the holder reads is what there is.
     EXPECT_EQ(answer.wait_for(std::chrono::seconds(5)), std::future_status::ready);
-    EXPECT_EQ(log->End(), answer.get().offset);
+    EXPECT_EQ(real_log->End(), answer.get().offset);
   }
 }
 
@@ -197,65 +112,137 @@ TEST_F(TableTest, WhatWaitsIsBounded) {
   for (auto& answer : waiting) EXPECT_FALSE(answer.get().error);
 }
 
-// ---- a log that refuses
-// --------------------------------------------------------------------------
+// ---- what is remembered -------------------------------------------------------------------------
 
-// A log that can be told to refuse the next append, as a full queue does.
-class BusyLog : public Log {
+TEST_F(IngestTest, AKeyIsBoundToWhatItWasUsedFor) {
+  auto put = Request("rows", R"({"k": 7, "v": "x"})", "key");
+  EXPECT_EQ(Begin(put).get().accepted, 1u);
+  auto remove = put;
+  remove.deletes = true;
+  for (int restarts = 0; restarts < 2; restarts++) {
+    auto answer = Begin(remove).get();
+    ASSERT_TRUE(answer.error);
+    EXPECT_EQ(answer.error->code, ErrorCode::kConflict);
+    EXPECT_EQ(Begin(put).get().offset, Offset{1});
+    Restart();
+  }
+  auto csv = put;
+  csv.format = RowFormat::kCsv;
+  EXPECT_TRUE(Begin(csv).get().error);
+  remove.idempotency_key = "another";
+  EXPECT_EQ(Begin(remove).get().accepted, 1u);
+  EXPECT_EQ(real_log->End(), Offset{2});
+}
+
+TEST_F(IngestTest, ABodyWithAKeyIsAnsweredInTheSameWayBeforeAndAfterARestart) {
+  std::string body = "{\"n\":1}\n";
+  for (int i = 0; i < 150; i++) body += "x" + std::to_string(i) + "\n";
+  auto first = Post(body, "key");
+  auto check = [&](const IngestAnswer& again) {
+    EXPECT_EQ(again.offset, first.offset);
+    EXPECT_EQ(again.accepted, 1u);
+    EXPECT_EQ(again.rejected_total, 150u);
+    ASSERT_EQ(again.rejected.size(), 100u);
+    EXPECT_EQ(again.rejected[99].line, 101u);
+    EXPECT_EQ(again.rejected[99].value, first.rejected.at(99).value);
+    EXPECT_EQ(again.rejected[99].reason, first.rejected.at(99).reason);
+  };
+  check(first);
+  check(Post(body, "key"));
+  Restart();
+  check(Post(body, "key"));
+  ingest->SaveKeys();
+  Restart();
+  check(Post(body, "key"));
+  EXPECT_EQ(Post(body).rejected.size(), 150u);  // without one there is no need to be short
+}
+
+// Keys of the past that come when they are told to.
+class SlowHistory : public KeyHistory {
  public:
-  explicit BusyLog(Log& log) : log_(log) {}
-  bool busy = false;
-  void Append(std::vector<LogRecord> records, AppendDone done) override {
-    if (busy) throw Error(ErrorCode::kTooManyRequests, "too many appends wait");
-    log_.Append(std::move(records), std::move(done));
+  void Scan(
+      const Stream& stream, size_t column, Micros since,
+      const std::function<void(duckdb::Vector&, duckdb::Vector&, duckdb::idx_t)>& sink) override {
+    EXPECT_EQ(stream.name, "keyed");
+    go.get_future().wait();
+    if (std::exchange(fails_left, 0) > 0) {
+      go = std::promise<void>();
+      go.set_value();
+      throw Error(ErrorCode::kCorruption, "file x.parquet is damaged");
+    }
+    duckdb::Vector keys(duckdb::LogicalType::VARCHAR), times(duckdb::LogicalType::TIMESTAMP_TZ);
+    for (size_t i = 0; i < rows.size(); i++) {
+      keys.SetValue(i, duckdb::Value(rows[i].first));
+      times.SetValue(i, duckdb::Value::TIMESTAMPTZ(duckdb::timestamp_tz_t(rows[i].second)));
+    }
+    sink(keys, times, rows.size());
   }
-  void AddListener(CommitListener& listener) override { log_.AddListener(listener); }
-  bool Failed() const override { return log_.Failed(); }
-  Offset Begin() const override { return log_.Begin(); }
-  Offset End() const override { return log_.End(); }
-  Micros LastTime() const override { return log_.LastTime(); }
-  const RecoveryReport& Recovery() const override { return log_.Recovery(); }
-  std::unique_ptr<LogReader> Read(Offset after, std::optional<Offset> up_to,
-                                  std::optional<StreamId> only) override {
-    return log_.Read(after, up_to, only);
-  }
-  PinnedSegments Segments(Offset after, Offset up_to) override {
-    return log_.Segments(after, up_to);
-  }
-  void Trim(Offset up_to) override { log_.Trim(up_to); }
-  void Close() override { log_.Close(); }
-
- private:
-  Log& log_;
+  std::vector<std::pair<std::string, Micros>> rows;
+  std::promise<void> go;
+  int fails_left = 0;
 };
 
-TEST_F(IngestTest, KeysOfRowsThatTheLogRefusedAreNewWhenTheyComeAgain) {
-  auto stream = std::make_shared<Stream>();
-  stream->id = {2};
-  stream->name = "keyed";
-  stream->columns = {{"id", duckdb::LogicalType::VARCHAR}};
-  stream->dedup_key = "id";
-  stream->dedup_window = 3'600'000'000;
-  catalog.Change([&](CatalogState& state) { state.streams["keyed"] = stream; });
-  BusyLog busy(*log);
-  ingest = Ingest::Open(disk, "keys", catalog, busy, clock, backpressure, history);
-  auto post = [&](const std::string& key) {
-    IngestRequest request;
-    request.stream = "keyed";
-    request.body = "{\"id\":\"a\"}";
-    request.idempotency_key = key;
-    std::promise<IngestAnswer> answer;
-    ingest->Post(request, [&](IngestAnswer got) { answer.set_value(std::move(got)); });
-    return answer.get_future().get();
-  };
-  busy.busy = true;
-  EXPECT_THROW(post(""), Error);
-  EXPECT_THROW(post("retried"), Error);
-  busy.busy = false;
-  auto answer = post("retried");
+TEST_F(IngestTest, AStreamWhoseKeysAreBeingReadBackRefusesAndNobodyWaitsForIt) {
+  SlowHistory slow;
+  slow.rows = {{"old", clock.Now() - 1'000'000}};
+  Open(slow);
+  EXPECT_EQ(ingest->Info().streams_recovering, 1u);
+  EXPECT_FALSE(ingest->AwaitKeys(1));
+  for (bool insert : {false, true}) {
+    try {
+      insert ? ingest->Append(*keyed, Texts({"old"})) : PostKeyed(R"({"id":"old"})", "key");
+      ADD_FAILURE() << "the row was taken";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code, ErrorCode::kUnavailable);
+    }
+  }
+  EXPECT_EQ(Post("{\"n\":1}").accepted, 1u);
+  slow.go.set_value();
+  ASSERT_TRUE(ingest->AwaitKeys(10'000'000));
+  EXPECT_EQ(ingest->Info().streams_recovering, 0u);
+  auto answer = PostKeyed("{\"id\":\"old\"}\n{\"id\":\"new\"}", "key");
   EXPECT_EQ(answer.accepted, 1u);
-  EXPECT_EQ(answer.duplicates, 0u);
-  EXPECT_EQ(post("").duplicates, 1u);
+  EXPECT_EQ(answer.duplicates, 1u);
+  ingest.reset();
+}
+
+TEST_F(IngestTest, KeysThatCannotBeReadBackAreToldAndTriedAgain) {
+  SlowHistory slow;
+  slow.rows = {{"old", clock.Now() - 1'000'000}};
+  slow.fails_left = 1;
+  slow.go.set_value();
+  Open(slow);
+  std::string message;
+  for (int i = 0; i < 500 && message.find("x.parquet") == std::string::npos; i++) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    try {
+      PostKeyed(R"({"id":"old"})");
+    } catch (const Error& error) {
+      message = error.message;
+    }
+  }
+  EXPECT_NE(message.find("x.parquet"), std::string::npos) << message;
+  ASSERT_TRUE(ingest->AwaitKeys(10'000'000));
+  EXPECT_EQ(PostKeyed(R"({"id":"old"})").duplicates, 1u);
+  ingest.reset();
+}
+
+TEST_F(IngestTest, AfterARestartEachKeyCountsForAWindowFromItsOwnTime) {
+  SlowHistory slow;
+  Micros hour = keyed->dedup_window, minute = hour / 60;
+  Micros now = clock.Now();
+  slow.rows = {{"a", now - 59 * minute}, {"b", now - 30 * minute}, {"c", now - minute}};
+  slow.go.set_value();
+  Open(slow);
+  ASSERT_TRUE(ingest->AwaitKeys(10'000'000));
+  EXPECT_EQ(PostKeyed("{\"id\":\"a\"}\n{\"id\":\"b\"}\n{\"id\":\"c\"}").duplicates, 3u);
+  clock.Set(now + 10 * minute);  // a came more than an hour before
+  EXPECT_EQ(PostKeyed("{\"id\":\"b\"}\n{\"id\":\"c\"}").duplicates, 2u);
+  EXPECT_EQ(PostKeyed(R"({"id":"a"})").accepted, 1u);
+  clock.Set(now + 40 * minute);
+  EXPECT_EQ(PostKeyed(R"({"id":"c"})").duplicates, 1u);
+  EXPECT_EQ(PostKeyed(R"({"id":"b"})").accepted, 1u);
+  ingest.reset();
 }
 
 }  // namespace

@@ -7,8 +7,6 @@
 namespace weir {
 namespace {
 
-constexpr size_t kErrorsKept = 100;
-
 void PutNumber(std::string& out, uint64_t number) {
   out.append(reinterpret_cast<const char*>(&number), sizeof(number));
 }
@@ -49,10 +47,9 @@ std::string EncodeMeta(const RecordMeta& meta) {
   PutNumber(out, meta.answer.accepted);
   PutNumber(out, meta.answer.duplicates);
   PutNumber(out, meta.answer.rejected_total);
-  uint64_t kept = std::min<uint64_t>(meta.answer.rejected.size(), kErrorsKept);
-  PutNumber(out, kept);
-  for (uint64_t i = 0; i < kept; i++) {
-    auto& row = meta.answer.rejected[i];
+  ASSERT(meta.answer.rejected.size() <= kErrorsOfKeyed);
+  PutNumber(out, meta.answer.rejected.size());
+  for (auto& row : meta.answer.rejected) {
     PutNumber(out, row.line);
     PutText(out, row.column);
     PutText(out, row.value);
@@ -71,6 +68,7 @@ std::optional<RecordMeta> DecodeMeta(std::string_view bytes) {
   meta.answer.accepted = reader.Number();
   meta.answer.duplicates = reader.Number();
   meta.answer.rejected_total = reader.Number();
+  // A row's four parts take 32 bytes at least, so a damaged number ends soon.
   for (uint64_t left = reader.Number(); left; left--) {
     RowError row;
     row.line = reader.Number();

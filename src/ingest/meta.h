@@ -11,11 +11,14 @@
 
 namespace weir {
 
+// The answer to a body with a key is the same whenever it is given, so no longer than what is kept.
+inline constexpr size_t kErrorsOfKeyed = 100;
+
 struct RecordMeta {
   std::string stream;
-  std::string key;  // idempotency key
-  uint64_t body_hash = 0;
-  IngestAnswer answer;  // offset left out: the record's own
+  std::string key;         // idempotency key
+  uint64_t body_hash = 0;  // of the body and what was to be done with it
+  IngestAnswer answer;     // offset left out: the record's own; at most kErrorsOfKeyed refused rows
 };
 
 std::string EncodeMeta(const RecordMeta& meta);

@@ -1,16 +1,16 @@
 #include "ingest/table_gate.h"
 
+#include "base/error.h"
 #include "duck/constant.h"
 
 namespace weir {
 
 class TableGate::Holder : public TableHold {
  public:
-  explicit Holder(TableGate& gate) : gate_(gate) {}
-  ~Holder() override { gate_.Release(); }
-
- private:
-  TableGate& gate_;
+  ~Holder() override {
+    if (gate) gate->Release();
+  }
+  TableGate* gate = nullptr;
 };
 
 bool TableGate::Enter(size_t bytes, std::function<void()> later) {
@@ -23,23 +23,26 @@ bool TableGate::Enter(size_t bytes, std::function<void()> later) {
     throw Error(ErrorCode::kTooManyRequests, "a statement that changes the table is running",
                 "Try again after the time in Retry-After.");
   }
-  waiting_bytes_ += bytes;
   waiting_.push_back(std::move(later));
+  waiting_bytes_ += bytes;
   return false;
 }
 
 void TableGate::Leave() {
   std::lock_guard lock(mutex_);
+  ASSERT(inside_ > 0);
   inside_--;
   if (inside_ == 0) free_.notify_all();
 }
 
 std::unique_ptr<TableHold> TableGate::Hold() {
+  auto holder = std::make_unique<Holder>();  // what may fail comes before the gate is shut
   std::unique_lock lock(mutex_);
   free_.wait(lock, [&] { return !held_; });
   held_ = true;  // nobody passes from here on
   free_.wait(lock, [&] { return inside_ == 0; });
-  return std::make_unique<Holder>(*this);
+  holder->gate = this;
+  return holder;
 }
 
 void TableGate::Release() {

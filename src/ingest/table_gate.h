@@ -20,8 +20,8 @@ class TableGate {
   static constexpr size_t kWaitingBytesMax = 64 << 20;
 
   // True: passed, go on and call Leave when the rows are durable or given up.  False: `later` is
-  // called when the gate is free, having passed.  Throws kTooManyRequests when more waits than
-  // kWaitingBytesMax.
+  // called when the gate is free, having passed; it must not throw.  Throws kTooManyRequests when
+  // more waits than kWaitingBytesMax.
   bool Enter(size_t bytes, std::function<void()> later);
   void Leave();
 

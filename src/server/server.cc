@@ -250,6 +250,21 @@ std::string Server::Metrics() const {
   out += fmt::format("weir_ingest_duplicate_rows_total {}\n", ingest.duplicates);
   add("weir_ingest_bytes_total", "counter", "Bytes of bodies, decompressed.");
   out += fmt::format("weir_ingest_bytes_total {}\n", ingest.bytes);
+  add("weir_dedup_bytes", "gauge", "Memory of the keys of all dedup windows.");
+  out += fmt::format("weir_dedup_bytes {}\n", ingest.dedup_bytes);
+  add("weir_dedup_shortened_total", "counter",
+      "How often a dedup window was full, and forgot its oldest keys before their time.");
+  out += fmt::format("weir_dedup_shortened_total {}\n", ingest.dedup_shortened);
+  add("weir_dedup_recovering_streams", "gauge",
+      "Streams that take no events until the keys of their dedup window are read back.");
+  out += fmt::format("weir_dedup_recovering_streams {}\n", ingest.streams_recovering);
+  add("weir_idempotency_keys", "gauge", "Idempotency keys that are known.");
+  out += fmt::format("weir_idempotency_keys {}\n", ingest.idempotency_keys);
+  add("weir_idempotency_bytes", "gauge", "Memory of those, with their answers.");
+  out += fmt::format("weir_idempotency_bytes {}\n", ingest.idempotency_bytes);
+  add("weir_idempotency_shortened_total", "counter",
+      "Idempotency keys that were forgotten within a day, for want of room.");
+  out += fmt::format("weir_idempotency_shortened_total {}\n", ingest.idempotency_shortened);
   add("weir_log_end_offset", "gauge", "The last durable offset.");
   out += fmt::format("weir_log_end_offset {}\n", parts_.log.End().value);
   add("weir_log_begin_offset", "gauge", "The first offset the log still holds.");

@@ -62,6 +62,7 @@ struct World::Parts {
     lake->BeforeTrim([this] { return std::min(ingest->SaveKeys(), engine->SaveMarks()); });
     log->AddListener(*engine);
     engine->Start();
+    ingest->AwaitKeys(60'000'000);
   }
   ~Parts() {
     engine->Stop();

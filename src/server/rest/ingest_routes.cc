@@ -75,12 +75,14 @@ void Post(Server& server, const ExchangePtr& exchange, const std::shared_ptr<con
   std::string encoding = request.Header("content-encoding");
   for (char& c : encoding) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   if (encoding == "x-gzip") encoding = "gzip";  // RFC 9110, 8.4.1.3
-  std::string decompressed;
   post.body = request.body;
+  post.body_owner = exchange;
   if (encoding == "gzip" || encoding == "zstd") {
-    decompressed = Decompress(encoding == "gzip" ? Compression::kGzip : Compression::kZstd,
-                              request.body, server.options().decompressed_bytes_max);
-    post.body = decompressed;
+    auto decompressed = std::make_shared<std::string>(
+        Decompress(encoding == "gzip" ? Compression::kGzip : Compression::kZstd, request.body,
+                   server.options().decompressed_bytes_max));
+    post.body = *decompressed;
+    post.body_owner = std::move(decompressed);
   } else if (!encoding.empty() && encoding != "identity") {
     throw Error(ErrorCode::kUnsupportedMediaType, "cannot decode \"" + encoding + "\"",
                 "Send the body plain, or with Content-Encoding gzip or zstd.");

@@ -1,0 +1,100 @@
+#include "ingest/dedup_keys.h"
+
+#include <chrono>
+
+#include "base/error.h"
+#include "duck/errors.h"
+
+namespace weir {
+namespace {
+
+constexpr auto kRetry = std::chrono::seconds(1);
+
+struct Stopping {};
+
+}  // namespace
+
+DedupKeys::DedupKeys(Catalog& catalog, Clock& clock, KeyHistory& history, TaskThread& resumed)
+    : clock_(clock), history_(history), resumed_(resumed) {
+  auto state = catalog.Current();
+  for (auto& [name, stream] : state->streams) {
+    if (stream->dedup_key.empty()) continue;
+    auto& claims = claims_[stream->id.value];
+    claims = std::make_unique<KeyClaims>(stream->dedup_window, false, resumed_);
+    recovering_++;
+    reader_.Post(TaskThread::Make(
+        [this, stream = stream, claims = claims.get()] { Recover(stream, *claims); }));
+  }
+}
+
+KeyClaims& DedupKeys::Of(const Stream& stream) {
+  std::lock_guard lock(mutex_);
+  auto& claims = claims_[stream.id.value];
+  if (!claims) claims = std::make_unique<KeyClaims>(stream.dedup_window, true, resumed_);
+  return *claims;
+}
+
+void DedupKeys::Recover(const std::shared_ptr<const Stream>& stream, KeyClaims& claims) {
+  while (true) {
+    try {
+      auto since = clock_.Now() - stream->dedup_window;
+      history_.Scan(*stream, *stream->Find(stream->dedup_key), since,
+                    [&](duckdb::Vector& keys, duckdb::Vector& times, duckdb::idx_t count) {
+                      if (stopping_) throw Stopping();
+                      times.Flatten(count);
+                      claims.Remember(DedupWindow::HashesOf(keys, count),
+                                      duckdb::FlatVector::GetDataUnsafe<int64_t>(times));
+                    });
+      claims.Recovered();
+      std::lock_guard lock(mutex_);
+      recovering_--;
+      changed_.notify_all();
+      return;
+    } catch (const Stopping&) {
+      return;
+    } catch (...) {
+      claims.CannotRecover(CurrentError().message);
+    }
+    std::unique_lock lock(mutex_);
+    if (changed_.wait_for(lock, kRetry, [&] { return stopping_.load(); })) return;
+  }
+}
+
+void DedupKeys::ForgetExpired() {
+  std::vector<KeyClaims*> all;
+  {
+    std::lock_guard lock(mutex_);
+    for (auto& [stream, claims] : claims_) {
+      if (claims->IsRecovered()) all.push_back(claims.get());
+    }
+  }
+  for (auto* claims : all) claims->window().Forget(clock_.Now());
+}
+
+bool DedupKeys::Await(Micros most) {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, std::chrono::microseconds(most), [&] { return recovering_ == 0; });
+}
+
+void DedupKeys::Close() {
+  {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  reader_.Stop();
+  for (auto& [stream, claims] : claims_) claims->Close();
+}
+
+DedupKeys::Info DedupKeys::Now() const {
+  std::lock_guard lock(mutex_);
+  Info info;
+  info.recovering = recovering_;
+  for (auto& [stream, claims] : claims_) {
+    info.bytes += claims->window().Bytes();
+    info.shortened += claims->window().Shortened();
+  }
+  return info;
+}
+
+}  // namespace weir

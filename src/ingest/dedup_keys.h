@@ -1,0 +1,55 @@
+// The dedup windows of all streams, and how their keys come back after a start.
+//
+// A stream that was there at the start has its keys in the lake and the log; a thread reads them
+// back, one stream after the other, and until it is done with one, that stream takes no rows
+// (kUnavailable).  A stream made later begins with no keys.  Thread-safe.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+
+#include "catalog/catalog.h"
+#include "ingest/claims.h"
+#include "ingest/ingest.h"
+#include "ingest/task_thread.h"
+#include "io/clock.h"
+
+namespace weir {
+
+class DedupKeys {
+ public:
+  DedupKeys(Catalog& catalog, Clock& clock, KeyHistory& history, TaskThread& resumed);
+  ~DedupKeys() { Close(); }
+
+  KeyClaims& Of(const Stream& stream);
+  // Gives back the memory of keys whose time is over.
+  void ForgetExpired();
+  // Returns once all keys are read back, or after `most` (of real time); whether they are.
+  bool Await(Micros most);
+  // Ends the thread, and drops what waits.
+  void Close();
+
+  struct Info {
+    size_t bytes = 0, recovering = 0;
+    uint64_t shortened = 0;
+  };
+  Info Now() const;
+
+ private:
+  void Recover(const std::shared_ptr<const Stream>& stream, KeyClaims& claims);
+
+  Clock& clock_;
+  KeyHistory& history_;
+  TaskThread& resumed_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<uint32_t, std::unique_ptr<KeyClaims>> claims_;
+  size_t recovering_ = 0;
+  std::atomic<bool> stopping_{false};
+  TaskThread reader_;
+};
+
+}  // namespace weir
