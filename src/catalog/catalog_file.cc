@@ -1,15 +1,11 @@
 // The catalog as JSON: one object, written and read with yyjson.
 #include <cstdlib>
 #include <optional>
-#include <set>
 
 #include "base/error.h"
 #include "catalog/catalog.h"
 #include "duckdb/common/string_util.hpp"
 #include "duckdb/common/types.hpp"
-#include "duckdb/parser/expression/constant_expression.hpp"
-#include "duckdb/parser/expression/function_expression.hpp"
-#include "duckdb/parser/parser.hpp"
 #include "yyjson.hpp"
 
 namespace weir {
@@ -287,37 +283,7 @@ std::shared_ptr<const Pump> ReadPump(yyjson_val* object) {
   return pump;
 }
 
-// ENUM('a', 'b'): DuckDB binds it only with a catalog at hand.
-std::optional<duckdb::LogicalType> ParseEnum(const std::string& text) {
-  if (!duckdb::StringUtil::StartsWith(duckdb::StringUtil::Upper(text), "ENUM")) return std::nullopt;
-  auto expressions = duckdb::Parser::ParseExpressionList("list_value" + text.substr(4));
-  auto& call = expressions.at(0)->Cast<duckdb::FunctionExpression>();
-  duckdb::Vector values(duckdb::LogicalType::VARCHAR, call.children.size());
-  std::set<std::string> seen;
-  for (size_t i = 0; i < call.children.size(); i++) {
-    auto& value = call.children[i]->Cast<duckdb::ConstantExpression>().value;
-    bool is_new = seen.insert(value.ToString()).second;
-    if (value.IsNull() || !is_new) throw Error(ErrorCode::kInvalidSql, "an ENUM's values differ");
-    values.SetValue(i, duckdb::Value(value.ToString()));
-  }
-  if (seen.empty()) throw Error(ErrorCode::kInvalidSql, "an ENUM has values");
-  return duckdb::LogicalType::ENUM(values, call.children.size());
-}
-
 }  // namespace
-
-duckdb::LogicalType ParseColumnType(const std::string& text) {
-  try {
-    if (duckdb::StringUtil::CIEquals(text, "JSON")) return duckdb::LogicalType::JSON();
-    if (auto enumeration = ParseEnum(text)) return *enumeration;
-    auto columns = duckdb::Parser::ParseColumnList("x " + text);
-    auto type = columns.GetColumn(duckdb::LogicalIndex(0)).Type();
-    type = duckdb::UnboundType::TryDefaultBind(type);
-    if (!type.IsUnbound()) return type;
-  } catch (const std::exception&) {
-  }
-  throw Error(ErrorCode::kInvalidSql, "there is no type \"" + text + "\"");
-}
 
 std::string SaveCatalog(const CatalogState& state) { return Writer().Write(state); }
 
