@@ -14,7 +14,7 @@ thread_local int64_t allocations_left = -1;
 thread_local bool allocation_failed = false;
 }  // namespace
 
-void* operator new(size_t size) {
+[[gnu::noinline]] void* operator new(size_t size) {
   if (allocations_left >= 0 && allocations_left-- == 0) {
     allocation_failed = true;
     throw std::bad_alloc();
@@ -23,8 +23,8 @@ void* operator new(size_t size) {
   if (!memory) throw std::bad_alloc();
   return memory;
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
 namespace weir {
 namespace {
