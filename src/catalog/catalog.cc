@@ -41,6 +41,13 @@ bool Stream::IsKey(size_t column) const {
   return std::find(primary_key.begin(), primary_key.end(), column) != primary_key.end();
 }
 
+void CatalogState::DropStream(const std::string& name) {
+  auto found = streams.find(name);
+  ASSERT(found != streams.end());
+  dropped[found->second->id.value] = found->second;
+  streams.erase(found);
+}
+
 std::shared_ptr<const Stream> CatalogState::FindStream(std::string_view name) const {
   auto found = streams.find(Lower(name));
   return found == streams.end() ? nullptr : found->second;

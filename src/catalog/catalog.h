@@ -133,6 +133,12 @@ struct CatalogState {
   std::map<std::string, std::shared_ptr<const Stream>> streams;  // by lower-case name
   std::map<std::string, std::shared_ptr<const View>> views;      // by lower-case name
   std::map<std::string, std::shared_ptr<const Pump>> pumps;      // by lower-case name
+  // Streams and tables that were dropped, by id, as long as the log may hold events of theirs that
+  // have not landed.  An id that is neither here nor in `streams` says nothing of the kind.
+  std::map<uint32_t, std::shared_ptr<const Stream>> dropped;
+
+  // Drops a stream or table that is there; by lower-case name.
+  void DropStream(const std::string& name);
 
   std::shared_ptr<const Stream> FindStream(std::string_view name) const;
   std::shared_ptr<const Stream> FindStream(StreamId id) const;

@@ -42,6 +42,8 @@ class Writer {
     for (auto& [name, view] : state.views) yyjson_mut_arr_append(views, Object(*view));
     auto* pumps = yyjson_mut_obj_add_arr(document_, root, "pumps");
     for (auto& [name, pump] : state.pumps) yyjson_mut_arr_append(pumps, Object(*pump));
+    auto* dropped = yyjson_mut_obj_add_arr(document_, root, "dropped");
+    for (auto& [id, stream] : state.dropped) yyjson_mut_arr_append(dropped, Object(*stream));
     size_t size = 0;
     char* text = yyjson_mut_write(document_, YYJSON_WRITE_PRETTY, &size);
     std::string result(text, size);
@@ -321,6 +323,11 @@ CatalogState LoadCatalog(const std::string& text) {
     state.pumps[duckdb::StringUtil::Lower(pump->name)] = pump;
   }
   state.retired = ReadRetired(yyjson_obj_get(root, "retired_ids"), ids, state.next_id);
+  yyjson_arr_foreach(yyjson_obj_get(root, "dropped"), index, count, entry) {
+    auto stream = ReadStream(entry);
+    if (!state.retired.Contains(stream->id.value)) Damaged("what was dropped is still there");
+    state.dropped[stream->id.value] = stream;
+  }
   return state;
 }
 

@@ -155,7 +155,7 @@ ResultTable Statements::Do(const Drop& drop) {
     if (stream) {
       auto own = state.FindPump(drop.name);
       if (own) state.pumps.erase(Lower(drop.name));
-      state.streams.erase(Lower(drop.name));
+      state.DropStream(Lower(drop.name));
     } else {
       RemoveView(state, drop.name);
     }
