@@ -76,7 +76,8 @@ void NameColumns(const CatalogState& state, Views& views, const std::string& que
       throw Error(ErrorCode::kInvalidSql, "column " + InQuotes(column.name) + " is there twice",
                   "Give one of them another name with AS.");
     }
-    if (column.name == "_offset" || column.name == "_arrival_time") {
+    std::string lower = Lower(column.name);  // names that differ in case alone are one
+    if (lower == "_offset" || lower == "_arrival_time" || lower == "_watermark") {
       throw Error(ErrorCode::kInvalidSql,
                   InQuotes(column.name) + " is a column that every stream has by itself",
                   "Give it another name with AS.");

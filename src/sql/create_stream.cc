@@ -63,7 +63,8 @@ void ReadColumn(StatementReader& in, Stream& stream, bool of_table) {
   if (stream.Find(column.name)) {
     in.FailAt(position, "column \"" + column.name + "\" is there twice");
   }
-  if (column.name == "_offset" || column.name == "_arrival_time" || column.name == "_watermark" ||
+  auto is = [&](const char* name) { return duckdb::StringUtil::CIEquals(column.name, name); };
+  if (is("_offset") || is("_arrival_time") || is("_watermark") ||
       (of_table && duckdb::StringUtil::CIEquals(column.name, kDeletedColumn))) {
     in.FailAt(position, "\"" + column.name + "\" is a column that every " +
                             (of_table ? "table" : "stream") + " has by itself");

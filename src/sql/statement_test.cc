@@ -135,6 +135,8 @@ TEST(Statement, WhatIsWrongIsToldWithItsPlace) {
             "1:47: there is no column \"b\"");
   EXPECT_EQ(Refusal("CREATE STREAM s (_offset BIGINT)"),
             "1:18: \"_offset\" is a column that every stream has by itself");
+  EXPECT_EQ(Refusal("CREATE STREAM s (\"_Arrival_Time\" BIGINT)"),
+            "1:18: \"_Arrival_Time\" is a column that every stream has by itself");
   EXPECT_EQ(Refusal("CREATE STREAM s ()"), "1:18: expected the name of a column");
   EXPECT_EQ(Refusal("CREATE STREAM s (a VARCHAR, WATERMARK FOR a AS a)"),
             "1:43: a watermark needs a TIMESTAMP column");
