@@ -45,8 +45,19 @@ ProjectSettings ReadSettings(const fs::path& path) {
                                                 std::to_string(error.source().begin.column) + ": " +
                                                 std::string(error.description()));
   }
-  static constexpr std::string_view kKeys[] = {"listen", "data", "time_zone", "memory_limit",
-                                               "spill_limit"};
+  static constexpr std::string_view kKeys[] = {"listen",       "data",         "time_zone",
+                                               "memory_limit", "spill_limit",  "landing_interval",
+                                               "landing_rows", "segment_size", "scrub_rate"};
+  const std::map<std::string, std::string*> fields = {
+      {"listen", &settings.listen},
+      {"data", &settings.data},
+      {"time_zone", &settings.time_zone},
+      {"memory_limit", &settings.memory_limit},
+      {"spill_limit", &settings.spill_limit},
+      {"landing_interval", &settings.landing_interval},
+      {"landing_rows", &settings.landing_rows},
+      {"segment_size", &settings.segment_size},
+      {"scrub_rate", &settings.scrub_rate}};
   for (auto&& [key, value] : table) {
     std::string name(key.str());
     auto text = value.value<std::string>();
@@ -54,19 +65,16 @@ ProjectSettings ReadSettings(const fs::path& path) {
       auto nearest = NearestName(name, std::begin(kKeys), std::end(kKeys));
       throw Error(ErrorCode::kInvalidRequest,
                   path.filename().string() + ": there is no setting \"" + name + "\"",
-                  nearest.empty() ? "Settings are listen, data, time_zone, memory_limit and "
-                                    "spill_limit."
+                  nearest.empty() ? "Settings are listen, data, time_zone, memory_limit, "
+                                    "spill_limit, landing_interval, landing_rows, segment_size "
+                                    "and scrub_rate."
                                   : "Did you mean \"" + nearest + "\"?");
     }
     if (!text) {
       throw Error(ErrorCode::kInvalidRequest,
                   path.filename().string() + ": \"" + name + "\" is a text in quotes");
     }
-    (name == "listen"         ? settings.listen
-     : name == "data"         ? settings.data
-     : name == "memory_limit" ? settings.memory_limit
-     : name == "spill_limit"  ? settings.spill_limit
-                              : settings.time_zone) = *text;
+    *fields.at(name) = *text;
   }
   return settings;
 }
@@ -423,12 +431,14 @@ class Applier {
       done_.push_back("view " + entry.second->name + " is gone");
       return true;
     });
-    std::erase_if(state_.streams, [&](auto& entry) {
-      if (!is_gone(entry.first, entry.second->from_project)) return false;
-      done_.push_back(KindOf(*entry.second) + entry.second->name +
-                      " is gone; its Parquet files stay");
-      return true;
-    });
+    std::vector<std::string> streams_gone;
+    for (auto& [name, stream] : state_.streams) {
+      if (!is_gone(name, stream->from_project)) continue;
+      streams_gone.push_back(name);
+      done_.push_back(KindOf(*stream) + stream->name +
+                      " is gone; its events stay, as Parquet files in the lake");
+    }
+    for (auto& name : streams_gone) state_.DropStream(name);
   }
 
   void RenewDependents() {

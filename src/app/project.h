@@ -18,6 +18,8 @@ struct ProjectSettings {
   std::string time_zone;
   std::string memory_limit;  // as BytesFrom reads it
   std::string spill_limit;
+  // How the log's events become Parquet: app/lake_settings.h.
+  std::string landing_interval, landing_rows, segment_size, scrub_rate;
 };
 
 struct Project {

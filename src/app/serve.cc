@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <pthread.h>
 #include <signal.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 #include <filesystem>
 
 #include "app/embedded_web.h"
+#include "app/lake_settings.h"
 #include "app/project.h"
 #include "app/stores.h"
 #include "app/wiring.h"
@@ -92,6 +94,8 @@ void Say(const std::string& line) {
 
 int RunServe(const ServeOptions& options) {
   StopSignals signals;
+  // What goes wrong meanwhile is no part of what is printed.
+  spdlog::set_default_logger(spdlog::stderr_color_mt("weir"));
   Project project = LoadProject(options.project);
   auto pick = [](const std::string& given, const std::string& setting, std::string otherwise) {
     return !given.empty() ? given : !setting.empty() ? setting : otherwise;
@@ -108,6 +112,8 @@ int RunServe(const ServeOptions& options) {
   Catalog catalog(catalog_file);  // what exists
 
   LogOptions log_options;
+  LakeOptions lake_options;
+  ApplyLakeSettings(project.settings, log_options, lake_options);
   log_options.directory = data + "/log";
   log_options.on_failure = [](const std::string& why) {
     fmt::print(stderr, "weir: the log's disk failed: {}\n", why);
@@ -115,7 +121,6 @@ int RunServe(const ServeOptions& options) {
   };
   auto log = Log::Open(*disk, clock, log_options);  // every event, in order, durable
 
-  LakeOptions lake_options;
   lake_options.directory = data + "/lake";
   auto lake = Lake::Open(*disk, clock, catalog, *log, lake_options);  // the same events as Parquet
 

@@ -34,18 +34,21 @@ void CollectRuns(const std::vector<PublishedFilePtr>& files, size_t shortest,
 }
 
 void PlanHour(const std::vector<PublishedFilePtr>& files, bool over, uint64_t file_rows_max,
+              const std::function<bool(const PublishedFile&)>& mergeable,
               std::vector<MergeRun>& runs) {
   if (over) {
     CollectRuns(
         files, 2, file_rows_max,
-        [&](const PublishedFile& file) { return file.rows < file_rows_max / 2; }, runs);
+        [&](const PublishedFile& file) { return file.rows < file_rows_max / 2 && mergeable(file); },
+        runs);
     return;
   }
   for (int size = 0; size <= SizeClass(file_rows_max); size++) {
     size_t before = runs.size();
     CollectRuns(
         files, kFanIn, file_rows_max,
-        [&](const PublishedFile& file) { return SizeClass(file.rows) <= size; }, runs);
+        [&](const PublishedFile& file) { return SizeClass(file.rows) <= size && mergeable(file); },
+        runs);
     if (runs.size() > before) return;  // larger classes get their turn once these are merged
   }
 }
@@ -53,7 +56,8 @@ void PlanHour(const std::vector<PublishedFilePtr>& files, bool over, uint64_t fi
 }  // namespace
 
 std::vector<MergeRun> PlanMerges(const std::vector<PublishedFilePtr>& files, int64_t hour_now,
-                                 uint64_t file_rows_max) {
+                                 uint64_t file_rows_max,
+                                 const std::function<bool(const PublishedFile&)>& mergeable) {
   std::vector<MergeRun> runs;
   for (size_t begin = 0; begin < files.size();) {
     size_t end = begin;
@@ -63,7 +67,7 @@ std::vector<MergeRun> PlanMerges(const std::vector<PublishedFilePtr>& files, int
     }
     if (end - begin > 1) {
       PlanHour({files.begin() + begin, files.begin() + end}, files[begin]->hour < hour_now,
-               file_rows_max, runs);
+               file_rows_max, mergeable, runs);
     }
     begin = end;
   }

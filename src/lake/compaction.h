@@ -5,6 +5,7 @@
 // good.
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "lake/files.h"
@@ -15,8 +16,9 @@ namespace weir {
 using MergeRun = std::vector<PublishedFilePtr>;
 
 // `files`: the whole lake, each stream in order.  `hour_now`: the current hour
-// (ManifestFile::hour). Runs do not share files.
+// (ManifestFile::hour).  Runs do not share files, and have none that is not `mergeable`.
 std::vector<MergeRun> PlanMerges(const std::vector<PublishedFilePtr>& files, int64_t hour_now,
-                                 uint64_t file_rows_max);
+                                 uint64_t file_rows_max,
+                                 const std::function<bool(const PublishedFile&)>& mergeable);
 
 }  // namespace weir

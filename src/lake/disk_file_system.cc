@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <string_view>
+#include <utility>
 
 namespace weir {
 namespace {
@@ -12,11 +13,16 @@ constexpr size_t kWriteBuffer = 1 << 20;
 class DiskHandle : public duckdb::FileHandle {
  public:
   DiskHandle(duckdb::FileSystem& system, std::string path, duckdb::FileOpenFlags flags,
-             std::unique_ptr<File> file)
-      : FileHandle(system, std::move(path), flags), file_(std::move(file)) {}
+             std::unique_ptr<File> file, DiskFiles& files)
+      : FileHandle(system, std::move(path), flags), file_(std::move(file)), files_(files) {}
 
   void Close() override {
-    if (file_) Flush();
+    try {
+      if (file_) Flush();
+    } catch (...) {
+      files_.NoteFailure(std::current_exception());
+      throw;
+    }
     file_.reset();
   }
 
@@ -50,13 +56,14 @@ class DiskHandle : public duckdb::FileHandle {
 
  private:
   std::unique_ptr<File> file_;
+  DiskFiles& files_;
   std::string buffer_;
   uint64_t written_ = 0;
 };
 
 class DiskFileSystem : public duckdb::FileSystem {
  public:
-  explicit DiskFileSystem(Disk& disk) : disk_(disk) {}
+  DiskFileSystem(Disk& disk, DiskFiles& files) : disk_(disk), files_(files) {}
 
   std::string GetName() const override { return "weir"; }
   bool CanHandleFile(const std::string& path) override { return path.starts_with(kDiskPrefix); }
@@ -67,37 +74,46 @@ class DiskFileSystem : public duckdb::FileSystem {
       const std::string& path, duckdb::FileOpenFlags flags,
       duckdb::optional_ptr<duckdb::FileOpener>) override {
     std::string name = Strip(path);
-    if (flags.OpenForWriting()) {
-      if (disk_.Exists(name)) disk_.Remove(name);
-      return duckdb::make_uniq<DiskHandle>(*this, path, flags, disk_.Open(name, OpenMode::kCreate));
-    }
-    if (flags.ReturnNullIfNotExists() && !disk_.Exists(name)) return nullptr;
-    return duckdb::make_uniq<DiskHandle>(*this, path, flags, disk_.Open(name, OpenMode::kRead));
+    return Noted([&]() -> duckdb::unique_ptr<duckdb::FileHandle> {
+      std::unique_ptr<File> file;
+      if (flags.OpenForWriting()) {
+        if (disk_.Exists(name)) disk_.Remove(name);
+        file = disk_.Open(name, OpenMode::kCreate);
+      } else {
+        if (flags.ReturnNullIfNotExists() && !disk_.Exists(name)) return nullptr;
+        file = files_.Open(disk_, name);
+      }
+      return duckdb::make_uniq<DiskHandle>(*this, path, flags, std::move(file), files_);
+    });
   }
 
   void Read(duckdb::FileHandle& handle, void* buffer, int64_t size,
             duckdb::idx_t location) override {
     std::span<char> span(static_cast<char*>(buffer), static_cast<size_t>(size));
-    if (Of(handle).ReadAt(location, span) != span.size()) {
+    Noted([&] {
+      if (Of(handle).ReadAt(location, span) == span.size()) return;
       throw Error(ErrorCode::kCorruption, "lake file \"" + Strip(handle.path) + "\" is cut short");
-    }
+    });
   }
 
   int64_t Read(duckdb::FileHandle& handle, void* buffer, int64_t size) override {
     auto& file = Of(handle);
-    size_t got =
-        file.ReadAt(file.position, {static_cast<char*>(buffer), static_cast<size_t>(size)});
+    size_t got = Noted([&] {
+      return file.ReadAt(file.position, {static_cast<char*>(buffer), static_cast<size_t>(size)});
+    });
     file.position += got;
     return static_cast<int64_t>(got);
   }
 
   int64_t Write(duckdb::FileHandle& handle, void* buffer, int64_t size) override {
-    Of(handle).Append({static_cast<const char*>(buffer), static_cast<size_t>(size)});
+    Noted([&] {
+      Of(handle).Append({static_cast<const char*>(buffer), static_cast<size_t>(size)});
+    });
     return size;
   }
 
   int64_t GetFileSize(duckdb::FileHandle& handle) override {
-    return static_cast<int64_t>(Of(handle).Size());
+    return static_cast<int64_t>(Noted([&] { return Of(handle).Size(); }));
   }
   // A lake file never changes once it is published.
   duckdb::timestamp_t GetLastModifiedTime(duckdb::FileHandle&) override {
@@ -107,8 +123,10 @@ class DiskFileSystem : public duckdb::FileSystem {
     return duckdb::FileType::FILE_TYPE_REGULAR;
   }
   void FileSync(duckdb::FileHandle& handle) override {
-    Of(handle).Flush();
-    Of(handle).file().Sync();
+    Noted([&] {
+      Of(handle).Flush();
+      Of(handle).file().Sync();
+    });
   }
   void Seek(duckdb::FileHandle& handle, duckdb::idx_t location) override {
     Of(handle).position = location;
@@ -117,15 +135,17 @@ class DiskFileSystem : public duckdb::FileSystem {
   duckdb::idx_t SeekPosition(duckdb::FileHandle& handle) override { return Of(handle).position; }
 
   bool FileExists(const std::string& path, duckdb::optional_ptr<duckdb::FileOpener>) override {
-    return disk_.Exists(Strip(path));
+    return Noted([&] { return disk_.Exists(Strip(path)); });
   }
   void RemoveFile(const std::string& path, duckdb::optional_ptr<duckdb::FileOpener>) override {
-    disk_.Remove(Strip(path));
+    Noted([&] { disk_.Remove(Strip(path)); });
   }
   bool TryRemoveFile(const std::string& path, duckdb::optional_ptr<duckdb::FileOpener>) override {
-    if (!disk_.Exists(Strip(path))) return false;
-    disk_.Remove(Strip(path));
-    return true;
+    return Noted([&] {
+      if (!disk_.Exists(Strip(path))) return false;
+      disk_.Remove(Strip(path));
+      return true;
+    });
   }
   duckdb::vector<duckdb::OpenFileInfo> Glob(const std::string& path, duckdb::FileOpener*) override {
     return {duckdb::OpenFileInfo(path)};
@@ -137,13 +157,54 @@ class DiskFileSystem : public duckdb::FileSystem {
     return path.substr(std::strlen(kDiskPrefix));
   }
 
+  template <typename Work>
+  auto Noted(Work work) -> decltype(work()) {
+    try {
+      return work();
+    } catch (...) {
+      files_.NoteFailure(std::current_exception());
+      throw;
+    }
+  }
+
   Disk& disk_;
+  DiskFiles& files_;
 };
 
 }  // namespace
 
-duckdb::unique_ptr<duckdb::FileSystem> MakeDiskFileSystem(Disk& disk) {
-  return duckdb::make_uniq<DiskFileSystem>(disk);
+void DiskFiles::Expect(const ParquetFile& file) {
+  std::lock_guard lock(mutex_);
+  files_[file.path] = file;
+}
+
+void DiskFiles::Forget() {
+  std::lock_guard lock(mutex_);
+  files_.clear();
+}
+
+std::unique_ptr<File> DiskFiles::Open(Disk& disk, const std::string& path) const {
+  ParquetFile expected;
+  {
+    std::lock_guard lock(mutex_);
+    if (auto found = files_.find(path); found != files_.end()) expected = found->second;
+  }
+  if (expected.path.empty()) return disk.Open(path, OpenMode::kRead);
+  return OpenSealed(disk, expected);
+}
+
+void DiskFiles::NoteFailure(std::exception_ptr failure) {
+  std::lock_guard lock(mutex_);
+  if (!failure_) failure_ = std::move(failure);
+}
+
+std::exception_ptr DiskFiles::TakeFailure() {
+  std::lock_guard lock(mutex_);
+  return std::exchange(failure_, nullptr);
+}
+
+duckdb::unique_ptr<duckdb::FileSystem> MakeDiskFileSystem(Disk& disk, DiskFiles& files) {
+  return duckdb::make_uniq<DiskFileSystem>(disk, files);
 }
 
 }  // namespace weir

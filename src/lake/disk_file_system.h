@@ -1,19 +1,42 @@
 // Our Disk as a DuckDB file system: paths that start with "weir:" are files of the Disk, so that
 // Parquet is written and read through the same seam as everything else (and can be put on a
-// simulated disk, or elsewhere).  Owned by the DuckDB instance it is registered with; the Disk
-// outlives it.
+// simulated disk, or elsewhere), and what is read is checked.  Owned by the DuckDB instance it is
+// registered with; the Disk and the DiskFiles outlive it.
 #pragma once
 
+#include <exception>
+#include <map>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 
 #include "duckdb/common/file_system.hpp"
 #include "io/disk.h"
+#include "lake/sealed_file.h"
 
 namespace weir {
 
 inline constexpr char kDiskPrefix[] = "weir:";
 
-duckdb::unique_ptr<duckdb::FileSystem> MakeDiskFileSystem(Disk& disk);
+// What the file system is told of its files, and tells.  Thread-safe.
+class DiskFiles {
+ public:
+  void Expect(const ParquetFile& file);
+  void Forget();  // all of them
+  std::unique_ptr<File> Open(Disk& disk, const std::string& path) const;
+
+  // DuckDB tells of what a file system throws in words of its own: here is the thing itself, the
+  // first since it was asked for.
+  void NoteFailure(std::exception_ptr failure);
+  std::exception_ptr TakeFailure();
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<std::string, ParquetFile> files_;
+  std::exception_ptr failure_;
+};
+
+duckdb::unique_ptr<duckdb::FileSystem> MakeDiskFileSystem(Disk& disk, DiskFiles& files);
 
 }  // namespace weir

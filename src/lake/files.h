@@ -4,18 +4,25 @@
 // longer in it are removed once nobody has them pinned.  What a crash leaves behind (files written
 // but not published, files replaced but not removed) is listed in a file of its own before it can
 // exist, and removed at the next start.
-// Thread-safe; publishing is for one thread.  Owned by the lake.
+//
+// A publication whose write throws may have happened or not: nobody knows which manifest the disk
+// will show after a crash.  It stays pending; until Settle has written it again, whole, nothing is
+// intended, published or removed, so that every file that either manifest names is there.  The same
+// holds for a manifest that was just read, since who wrote it may have failed to sync it.
+// Thread-safe; Settle, Place, Intend and Publish are for one thread.  Owned by the lake.
 #pragma once
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "catalog/catalog.h"
 #include "io/disk.h"
-#include "lake/manifest.h"
+#include "lake/disk_file_system.h"
+#include "lake/manifest_store.h"
 
 namespace weir {
 
@@ -24,19 +31,32 @@ constexpr Micros kHour = 3'600'000'000;  // what a file's rows have in common
 struct PublishedFile : ManifestFile {
   std::string native_path;
 };
+
+// The file as it is to be read: `path` is where, `stream` a name for people.
+ParquetFile Readable(const ManifestFile& file, const std::string& path, const std::string& stream);
 using PublishedFilePtr = std::shared_ptr<const PublishedFile>;
+// The files of a stream, in order of offset.
+using FileListPtr = std::shared_ptr<const std::vector<PublishedFilePtr>>;
 
 class LakeFiles {
  public:
+  // Throws Error(kCorruption) for a damaged manifest.  Files that are missing or have another size
+  // are damage, which `Damaged` tells.
   LakeFiles(Disk& disk, std::string directory);
+  // Removes what a life before has left behind; once it is known that the log goes on where the
+  // lake ends.  On a full disk it stays until there is room.
+  void RemoveLeftovers();
 
   Offset Landed() const;
+  Offset LandedOf(StreamId stream) const;  // less for a stream that is held back
+  Offset LeastLanded() const;              // of all streams: the log may forget this far
+  std::map<uint32_t, Offset> Held() const;
   std::vector<PublishedFilePtr> All() const;
 
-  // What has landed of some streams, all at one position: for each the files with rows in
-  // (after, up_to], in order.
+  // What has landed of some streams, all as of one moment: for each how far, and the files with
+  // rows in (after, up_to], in order.
   struct Part {
-    Offset landed;
+    std::vector<Offset> landed;
     std::vector<std::vector<PublishedFilePtr>> files;
   };
   Part Of(const std::vector<StreamId>& streams, Offset after, Offset up_to) const;
@@ -47,27 +67,68 @@ class LakeFiles {
   // Where a file is written before it has its name.
   static std::string TemporaryPath(const std::string& path);
 
+  // Makes sure that what is on the disk is known and stays, completing a publication that failed
+  // before; to be called before each piece of work.
+  void Settle();
   // Says that these files may come to exist before the next Publish; removes those of an earlier
   // call that was never published.
   void Intend(const std::vector<std::string>& paths);
-  // Adds and removes files and moves the landed position, all at once, durable when it returns.
-  void Publish(Offset landed, const std::vector<ManifestFile>& added,
-               std::vector<PublishedFilePtr> removed);
+  // Adds and removes files, moves the landed position, and holds streams back from it (all that are
+  // to be, each time): all at once, durable when it returns.
+  struct Publication {
+    Offset landed;
+    std::map<uint32_t, Offset> held;
+    std::vector<ManifestFile> added;
+    std::vector<PublishedFilePtr> removed;
+  };
+  void Publish(Publication publication);
+
+  // Files whose bytes are not what was published: noted by whoever finds it, until the file is
+  // found sound or leaves the lake.
+  struct Damage {
+    PublishedFilePtr file;
+    std::string reason;
+  };
+  // False when it was known, or the file is no longer in the lake.
+  bool NoteDamage(const PublishedFilePtr& file, const std::string& reason);
+  void NoteSound(const PublishedFilePtr& file);
+  std::vector<Damage> Damaged() const;
 
  private:
-  void RemoveLeftovers();
+  struct State {
+    Offset landed;
+    std::map<uint32_t, Offset> held;
+    std::map<uint32_t, FileListPtr> files;  // by stream
+  };
+  struct Pending {
+    State state;
+    std::vector<PublishedFilePtr> removed;
+    std::set<std::string> added;  // paths, and those they had before
+  };
+
+  void CheckFiles();
   void SweepRemoved();
-  void SaveIntentions(const std::vector<std::string>& paths);
+  void SaveIntentions(const std::vector<PublishedFilePtr>& going);
+  void RemoveDurably(const std::vector<std::string>& paths);
+  State Next(const Publication& publication) const;
+  Manifest Whole(const State& state) const;
+  ManifestChange ChangeTo(const Publication& publication) const;
+  void Adopt();
 
   Disk& disk_;
   const std::string directory_;
   mutable std::mutex mutex_;
-  Offset landed_;
+  State state_;
   std::map<uint32_t, std::string> folders_;
-  std::map<uint32_t, std::vector<PublishedFilePtr>> files_;  // by stream
-  std::vector<PublishedFilePtr> removed_;  // still on disk; publisher's thread only
-  std::vector<std::string> intended_;      // the same
-  std::set<std::string> made_;             // folders known to exist; the same
+  std::map<std::string, Damage> damaged_;  // by path
+  // The publisher's thread only:
+  ManifestStore store_;
+  std::map<uint32_t, std::string> known_folders_;  // that the store has
+  std::optional<Pending> pending_;
+  std::vector<PublishedFilePtr> removed_;  // still on disk
+  std::vector<std::string> intended_;
+  std::vector<std::string> leftovers_;  // not removed, since something else is missing
+  std::set<std::string> made_;          // folders known to exist
 };
 
 }  // namespace weir

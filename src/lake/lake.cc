@@ -7,8 +7,10 @@
 #include <condition_variable>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <shared_mutex>
 #include <thread>
+#include <utility>
 
 #include "duck/errors.h"
 #include "io/thread_priority.h"
@@ -17,6 +19,7 @@
 #include "lake/landing.h"
 #include "lake/parquet.h"
 #include "lake/scan.h"
+#include "lake/scrub.h"
 
 namespace weir {
 namespace {
@@ -29,9 +32,11 @@ constexpr std::chrono::seconds kRetryPause{10};
 constexpr size_t kHiddenOffset = static_cast<size_t>(-1);
 constexpr size_t kHiddenArrivalTime = static_cast<size_t>(-2);
 
-LakeFile Describe(const PublishedFile& file) {
-  return {file.native_path, file.stream, file.first, file.last, file.rows, file.bytes};
-}
+// A stream that could not land is tried again after this long, then after twice that, and so on.
+constexpr std::chrono::seconds kHeldPauseMax{600};
+// A dropped stream's definition is forgotten when it was dropped so long ago that no producer can
+// still have an append of it under way, and all since has landed.
+constexpr std::chrono::minutes kDroppedPause{10};
 
 class ParquetLake : public Lake, public CommitListener {
  public:
@@ -41,6 +46,9 @@ class ParquetLake : public Lake, public CommitListener {
   void Start() override;
   void Stop() override;
   Offset Landed() const override { return files_.Landed(); }
+  Offset LandedOf(StreamId stream) const override { return files_.LandedOf(stream); }
+  LakeHealth Health() const override;
+  void Suspect(StreamId stream) override { scrub_.Suspect(stream); }
   Files FilesOf(StreamId stream, Offset after, Offset up_to) override;
   Pinned Pin(const std::vector<StreamId>& streams, Offset up_to) override;
   void LandNow() override;
@@ -53,11 +61,34 @@ class ParquetLake : public Lake, public CommitListener {
   void OnCommit(const CommittedRecords& group) override;
 
  private:
+  // How it goes with streams that are held back, and since when.
+  struct Trouble {
+    std::string why;
+    std::chrono::seconds pause;
+    SteadyTime next_try;
+  };
+  struct Dropped {
+    SteadyTime since;
+    Offset end;
+  };
+
   void Run();
   std::optional<SteadyTime> Due() const;
   void DoRound();
-  void Round();
+  void Round(bool try_held);
+  bool LandAll(const LandingParts& parts, Offset target);
+  bool LandHeldStreams(const LandingParts& parts, bool try_all);
+  void NoteTroubles(const Troubles& troubles);
+  void MendDamaged(const LandingParts& parts);
+  bool MergeSmallFiles(const LandingParts& parts);
+  void ForgetDropped();
   void TrimLog();
+  bool Stopping();
+  std::string NameOf(StreamId stream) const;
+  LakeFile Describe(const PublishedFile& file) const;
+  ParquetFile ReadableOf(const PublishedFile& file) const;
+  void FoundDamage(const PublishedFile& file, const std::string& reason);
+  void NoteFailedRead(const std::vector<PublishedFilePtr>& files, const LakeFileDamaged& damaged);
 
   Disk& disk_;
   Clock& clock_;
@@ -68,9 +99,11 @@ class ParquetLake : public Lake, public CommitListener {
   std::mutex round_mutex_;        // one round at a time
   std::shared_mutex trim_mutex_;  // shared: nothing is trimmed from the log meanwhile
   std::function<Offset()> before_trim_;
-  Offset retain_{UINT64_MAX};  // under trim_mutex_
+  Offset retain_{UINT64_MAX};               // under trim_mutex_
+  std::map<uint32_t, Dropped> dropped_;     // the writer's: definitions that are still kept
+  std::set<std::string> not_to_be_merged_;  // the writer's: paths whose merge failed
 
-  std::mutex mutex_;  // for everything below
+  mutable std::mutex mutex_;  // for everything below
   std::condition_variable wake_;
   std::thread thread_;
   bool stopping_ = false;
@@ -78,6 +111,12 @@ class ParquetLake : public Lake, public CommitListener {
   SteadyTime waiting_since_;
   std::optional<SteadyTime> not_before_;  // after a failure
   std::optional<SteadyTime> merge_at_;    // an hour ends and leaves small files behind
+  std::map<uint32_t, Trouble> troubles_;  // of streams that are held back
+  bool mend_ = false;                     // there is damage that was not tried to be mended
+  std::string failure_;
+  uint64_t failures_ = 0, mended_ = 0;
+
+  Scrub scrub_;  // the last: it ends first
 };
 
 ParquetLake::ParquetLake(Disk& disk, Clock& clock, Catalog& catalog, Log& log, LakeOptions options)
@@ -86,25 +125,37 @@ ParquetLake::ParquetLake(Disk& disk, Clock& clock, Catalog& catalog, Log& log, L
       catalog_(catalog),
       log_(log),
       options_(std::move(options)),
-      files_(disk, options_.directory) {
-  if (log_.Begin().value > files_.Landed().value + 1 || log_.End() < files_.Landed()) {
+      files_(disk, options_.directory),
+      scrub_(
+          disk, files_, {options_.scrub_bytes_per_second, options_.scrub_every},
+          [this](const PublishedFile& file) { return ReadableOf(file); },
+          [this](const PublishedFile& file, const std::string& reason) {
+            FoundDamage(file, reason);
+          }) {
+  if (log_.Begin().value > files_.LeastLanded().value + 1 || log_.End() < files_.Landed()) {
     throw Error(ErrorCode::kCorruption,
-                "the lake is complete up to offset " + std::to_string(files_.Landed().value) +
+                "the lake is complete up to offset " + std::to_string(files_.LeastLanded().value) +
                     " but the log holds " + std::to_string(log_.Begin().value) + " to " +
                     std::to_string(log_.End().value),
                 "The lake's folder and the log's folder are not of the same age.");
   }
   waiting_rows_ = log_.End().value - files_.Landed().value;
   waiting_since_ = std::chrono::steady_clock::now();
+  files_.RemoveLeftovers();
+  for (auto& damage : files_.Damaged()) FoundDamage(*damage.file, damage.reason);
   log_.AddListener(*this);
 }
 
 void ParquetLake::Start() {
-  std::lock_guard lock(mutex_);
-  if (!thread_.joinable()) thread_ = std::thread([this] { Run(); });
+  {
+    std::lock_guard lock(mutex_);
+    if (!thread_.joinable()) thread_ = std::thread([this] { Run(); });
+  }
+  scrub_.Start();
 }
 
 void ParquetLake::Stop() {
+  scrub_.Stop();
   {
     std::lock_guard lock(mutex_);
     stopping_ = true;
@@ -140,6 +191,8 @@ std::optional<SteadyTime> ParquetLake::Due() const {
   } else if (waiting_rows_ > 0) {
     sooner(waiting_since_ + std::chrono::microseconds(options_.interval));
   }
+  for (auto& [stream, trouble] : troubles_) sooner(trouble.next_try);
+  if (mend_) sooner(SteadyTime());
   if (due && not_before_) due = std::max(*due, *not_before_);
   return due;
 }
@@ -172,19 +225,28 @@ void ParquetLake::Run() {
 // The edge of the writer: a failure is said, and tried again later.
 void ParquetLake::DoRound() {
   try {
-    Round();
+    Round(false);
     std::lock_guard lock(mutex_);
     not_before_.reset();
+    failure_.clear();
   } catch (...) {
     Error error = CurrentError();
     spdlog::error("lake: {}; trying again in {} s", error.message, kRetryPause.count());
     std::lock_guard lock(mutex_);
     not_before_ = std::chrono::steady_clock::now() + kRetryPause;
+    failure_ = error.message;
+    failures_++;
   }
 }
 
-void ParquetLake::Round() {
+bool ParquetLake::Stopping() {
+  std::lock_guard lock(mutex_);
+  return stopping_;
+}
+
+void ParquetLake::Round(bool try_held) {
   std::lock_guard round(round_mutex_);
+  files_.Settle();
   auto parquet = std::make_unique<Parquet>(disk_);
   Offset target = log_.End();
   uint64_t bytes_before;
@@ -193,12 +255,9 @@ void ParquetLake::Round() {
     bytes_before = waiting_bytes_;
     merge_at_.reset();
   }
-  while (files_.Landed() < target) {
-    LandOnce(disk_, *catalog_.Current(), log_, files_, *parquet, options_, target);
-    TrimLog();
-    std::lock_guard lock(mutex_);
-    if (stopping_) return;
-  }
+  auto catalog = catalog_.Current();  // after the target: it knows every stream up to there
+  LandingParts parts{disk_, *catalog, log_, files_, *parquet, options_};
+  if (!LandAll(parts, target)) return;
   {
     std::lock_guard lock(mutex_);
     // The log tells of a commit after it is visible: counting again heals what that got wrong.
@@ -207,36 +266,161 @@ void ParquetLake::Round() {
         waiting_rows_ == 0 ? 0 : waiting_bytes_ - std::min(waiting_bytes_, bytes_before);
     waiting_since_ = std::chrono::steady_clock::now();
   }
-  auto runs = PlanMerges(files_.All(), clock_.Now() / kHour, options_.file_rows_max);
-  for (auto& run : runs) {
-    MergeFiles(disk_, files_, *parquet, std::move(run));
-    std::lock_guard lock(mutex_);
-    if (stopping_) return;
-  }
-  // When this hour ends, its small files can be merged for good.
-  Micros now = clock_.Now();
-  if (!PlanMerges(files_.All(), now / kHour + 1, options_.file_rows_max).empty()) {
-    std::lock_guard lock(mutex_);
-    merge_at_ = std::chrono::steady_clock::now() +
-                std::chrono::microseconds(kHour - now % kHour + options_.interval);
-  }
+  if (!LandHeldStreams(parts, try_held)) return;
+  MendDamaged(parts);
+  if (!MergeSmallFiles(parts)) return;
+  ForgetDropped();
   parquet.reset();
   malloc_trim(0);  // a round takes much memory for a short time
 }
 
-void ParquetLake::LandNow() { Round(); }
+// False: it is time to stop.
+bool ParquetLake::LandAll(const LandingParts& parts, Offset target) {
+  while (files_.Landed() < target) {
+    Troubles troubles;
+    LandOnce(parts, target, troubles);
+    NoteTroubles(troubles);
+    TrimLog();
+    if (Stopping()) return false;
+  }
+  return true;
+}
+
+bool ParquetLake::LandHeldStreams(const LandingParts& parts, bool try_all) {
+  auto now = std::chrono::steady_clock::now();
+  for (auto& [stream, landed] : files_.Held()) {
+    {
+      std::lock_guard lock(mutex_);
+      auto known = troubles_.find(stream);
+      if (!try_all && known != troubles_.end() && known->second.next_try > now) continue;
+    }
+    Troubles troubles;
+    while (LandHeld(parts, {stream}, troubles)) {
+      if (Stopping()) return false;
+    }
+    NoteTroubles(troubles);
+    if (files_.Held().contains(stream)) continue;
+    spdlog::info("lake: stream \"{}\" lands again", NameOf({stream}));
+    {
+      std::lock_guard lock(mutex_);
+      troubles_.erase(stream);
+    }
+    TrimLog();
+  }
+  return true;
+}
+
+void ParquetLake::NoteTroubles(const Troubles& troubles) {
+  for (auto& [stream, error] : troubles) {
+    std::lock_guard lock(mutex_);
+    auto [known, is_new] = troubles_.try_emplace(stream);
+    Trouble& trouble = known->second;
+    trouble.pause = is_new ? kRetryPause : std::min(trouble.pause * 2, kHeldPauseMax);
+    trouble.next_try = std::chrono::steady_clock::now() + trouble.pause;
+    if (trouble.why == error.message) continue;
+    trouble.why = error.message;
+    spdlog::error(
+        "lake: events of stream \"{}\" beyond offset {} cannot become Parquet: {}; the log keeps "
+        "them, and all after them, and it is tried again",
+        NameOf({stream}), files_.LandedOf({stream}).value, error.message);
+  }
+}
+
+void ParquetLake::MendDamaged(const LandingParts& parts) {
+  {
+    std::lock_guard lock(mutex_);
+    if (!std::exchange(mend_, false)) return;
+  }
+  for (auto& damage : files_.Damaged()) {
+    try {
+      if (!MendFromLog(parts, damage.file)) continue;
+    } catch (...) {
+      Error error = CurrentError();
+      if (error.code == ErrorCode::kUnavailable) throw;
+      spdlog::error("lake: file \"{}\" cannot be made again from the log: {}", damage.file->path,
+                    error.message);
+      continue;
+    }
+    spdlog::warn("lake: file \"{}\" was made again from the log", damage.file->path);
+    std::lock_guard lock(mutex_);
+    mended_++;
+    damage.file.reset();
+  }
+  files_.Settle();  // what was replaced goes
+}
+
+bool ParquetLake::MergeSmallFiles(const LandingParts& parts) {
+  // Damaged files, and those whose merge failed, stay as they are; so do those without checksums,
+  // which hold some types in another form.
+  auto mergeable = [&] {
+    auto apart = not_to_be_merged_;
+    for (auto& damage : files_.Damaged()) apart.insert(damage.file->path);
+    return [apart = std::move(apart)](const PublishedFile& file) {
+      return file.seal.has_value() && !apart.contains(file.path);
+    };
+  };
+  for (auto& run :
+       PlanMerges(files_.All(), clock_.Now() / kHour, options_.file_rows_max, mergeable())) {
+    StreamId stream = run.front()->stream;
+    std::vector<std::string> paths;
+    for (auto& file : run) paths.push_back(file->path);
+    try {
+      MergeFiles(parts, std::move(run));
+    } catch (...) {
+      Error error = CurrentError();
+      if (error.code == ErrorCode::kUnavailable) throw;
+      spdlog::error("lake: {} files from \"{}\" on cannot be merged: {}", paths.size(),
+                    paths.front(), error.message);
+      not_to_be_merged_.insert(paths.begin(), paths.end());
+      scrub_.Suspect(stream);
+    }
+    if (Stopping()) return false;
+  }
+  // When this hour ends, its small files can be merged for good.
+  Micros now = clock_.Now();
+  if (!PlanMerges(files_.All(), now / kHour + 1, options_.file_rows_max, mergeable()).empty()) {
+    std::lock_guard lock(mutex_);
+    merge_at_ = std::chrono::steady_clock::now() +
+                std::chrono::microseconds(kHour - now % kHour + options_.interval);
+  }
+  return true;
+}
+
+// Definitions of dropped streams are for their last events; each round knows better which have
+// landed.
+void ParquetLake::ForgetDropped() {
+  auto now = std::chrono::steady_clock::now();
+  std::vector<uint32_t> done;
+  for (auto& [id, stream] : catalog_.Current()->dropped) {
+    auto [known, is_new] = dropped_.try_emplace(id, Dropped{now, log_.End()});
+    if (now - known->second.since < kDroppedPause || files_.LandedOf({id}) < known->second.end) {
+      continue;
+    }
+    done.push_back(id);
+  }
+  if (done.empty()) return;
+  catalog_.Change([&](CatalogState& state) {
+    for (uint32_t id : done) state.dropped.erase(id);
+  });
+  for (uint32_t id : done) dropped_.erase(id);
+}
+
+void ParquetLake::LandNow() { Round(true); }
 
 void ParquetLake::TrimLog() {
-  Offset up_to = before_trim_ ? std::min(files_.Landed(), before_trim_()) : files_.Landed();
+  Offset up_to = files_.LeastLanded();
+  if (before_trim_) up_to = std::min(up_to, before_trim_());
   std::unique_lock lock(trim_mutex_);
-  log_.Trim(std::min(up_to, retain_));
+  up_to = std::min(up_to, retain_);
+  ASSERT(up_to <= files_.LeastLanded());
+  log_.Trim(up_to);
 }
 
 Offset ParquetLake::ArrivedBefore(StreamId stream, Micros time) const {
   Offset before{0};
-  for (auto& file : files_.All()) {
-    if (file->stream == stream && (file->hour + 1) * kHour <= time)
-      before = std::max(before, file->last);
+  auto part = files_.Of({stream}, Offset{0}, Offset{UINT64_MAX});
+  for (auto& file : part.files[0]) {
+    if ((file->hour + 1) * kHour <= time) before = std::max(before, file->last);
   }
   return before;
 }
@@ -249,10 +433,63 @@ void ParquetLake::SetRetain(Offset checkpointed) {
   TrimLog();
 }
 
+std::string ParquetLake::NameOf(StreamId stream) const {
+  auto catalog = catalog_.Current();
+  if (auto found = catalog->FindStream(stream)) return found->name;
+  auto dropped = catalog->dropped.find(stream.value);
+  return dropped == catalog->dropped.end() ? std::to_string(stream.value) : dropped->second->name;
+}
+
+ParquetFile ParquetLake::ReadableOf(const PublishedFile& file) const {
+  return Readable(file, files_.FullPath(file.path), NameOf(file.stream));
+}
+
+LakeFile ParquetLake::Describe(const PublishedFile& file) const {
+  return {file.native_path, ReadableOf(file).name,
+          file.stream,      file.first,
+          file.last,        file.rows,
+          file.bytes,       file.seal};
+}
+
+void ParquetLake::FoundDamage(const PublishedFile& file, const std::string& reason) {
+  spdlog::error("lake: file {} is damaged: {}", ReadableOf(file).name, reason);
+  std::lock_guard lock(mutex_);
+  mend_ = true;
+  wake_.notify_one();
+}
+
+void ParquetLake::NoteFailedRead(const std::vector<PublishedFilePtr>& files,
+                                 const LakeFileDamaged& damaged) {
+  for (auto& file : files) {
+    if (files_.FullPath(file->path) != damaged.path) continue;
+    if (files_.NoteDamage(file, damaged.reason)) FoundDamage(*file, damaged.reason);
+  }
+}
+
+LakeHealth ParquetLake::Health() const {
+  LakeHealth health;
+  auto held = files_.Held();
+  for (auto& damage : files_.Damaged()) {
+    auto& file = *damage.file;
+    health.damaged.push_back({file.stream, file.path, file.first, file.last, damage.reason});
+  }
+  health.checked_bytes = scrub_.CheckedBytes();
+  std::lock_guard lock(mutex_);
+  for (auto& [stream, landed] : held) {
+    auto trouble = troubles_.find(stream);
+    std::string why = trouble == troubles_.end() ? "not tried yet" : trouble->second.why;
+    health.held.push_back({{stream}, landed, std::move(why)});
+  }
+  health.failure = failure_;
+  health.failures = failures_;
+  health.mended = mended_;
+  return health;
+}
+
 Lake::Files ParquetLake::FilesOf(StreamId stream, Offset after, Offset up_to) {
   auto part = std::make_shared<LakeFiles::Part>(files_.Of({stream}, after, up_to));
   Files result;
-  result.landed = part->landed;
+  result.landed = part->landed[0];
   for (auto& file : part->files[0]) result.files.push_back(Describe(*file));
   result.pin = std::move(part);
   return result;
@@ -272,8 +509,10 @@ Lake::Pinned ParquetLake::Pin(const std::vector<StreamId>& streams, Offset up_to
     auto& described = pinned.files.emplace_back();
     for (auto& file : files) described.push_back(Describe(*file));
   }
-  if (pinned.landed < up_to) {
-    auto tail = log_.Segments(pinned.landed, up_to);
+  Offset least = up_to;
+  for (Offset landed : pinned.landed) least = std::min(least, landed);
+  if (least < up_to) {
+    auto tail = log_.Segments(least, up_to);
     pinned.segments = std::move(tail.segments);
     held->segments = std::move(tail.pin);
   }
@@ -297,10 +536,15 @@ void ParquetLake::Scan(const Stream& stream, const std::vector<size_t>& projecti
   {
     std::shared_lock lock(trim_mutex_);
     part = files_.Of({stream.id}, after, up_to);
-    if (part.landed < up_to) segments = log_.Segments(std::max(after, part.landed), up_to);
+    if (part.landed[0] < up_to) segments = log_.Segments(std::max(after, part.landed[0]), up_to);
   }
-  Offset landed = part.landed;
-  if (!ScanFiles(disk_, files_, stream, columns, part.files[0], after, up_to, sink)) return;
+  Offset landed = part.landed[0];
+  try {
+    if (!ScanFiles(disk_, files_, stream, columns, part.files[0], after, up_to, sink)) return;
+  } catch (const LakeFileDamaged& damaged) {
+    NoteFailedRead(part.files[0], damaged);
+    throw;
+  }
   ScanTail(std::make_shared<const Stream>(stream), columns, log_, std::max(after, landed), up_to,
            sink);
 }

@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,9 +23,11 @@ namespace weir {
 
 struct LakeFile {
   std::string path;  // native path
+  std::string name;  // for people
   StreamId stream;
   Offset first, last;
   uint64_t rows = 0, bytes = 0;
+  std::optional<uint32_t> seal;  // by which its bytes are checked; see ManifestFile
 };
 
 struct LakeOptions {
@@ -34,12 +37,39 @@ struct LakeOptions {
   Micros interval = 60'000'000;               // at the latest after this long
   uint64_t urgent_bytes = uint64_t{4} << 30;  // with more than this waiting, landing is no longer
                                               // done with what processor time is left over
+  // The files are read again at this pace, to find bytes that rot; 0: they are not.
+  uint64_t scrub_bytes_per_second = 8 << 20;
+  Micros scrub_every = Micros{24} * 3600 * 1'000'000;  // how often each is, if the pace allows
 };
 
 struct LakeInfo {
   StreamId stream;
   uint64_t files = 0, rows = 0, bytes = 0;
   Offset last;
+};
+
+// What is not as it should be.
+struct LakeHealth {
+  // A stream whose rows could not become Parquet.  They are in the log, which keeps them, and all
+  // that comes after; it is tried again and again.
+  struct Held {
+    StreamId stream;
+    Offset landed;  // so far
+    std::string why;
+  };
+  // A file whose bytes are not those that were written; reading it is an error.
+  struct Damage {
+    StreamId stream;
+    std::string path;  // below the lake's folder
+    Offset first, last;
+    std::string reason;
+  };
+  std::vector<Held> held;
+  std::vector<Damage> damaged;
+  std::string failure;         // why the last round failed as a whole; "" when it did not
+  uint64_t failures = 0;       // such rounds since the start
+  uint64_t checked_bytes = 0;  // read again since the start
+  uint64_t mended = 0;         // files made anew from the log since the start
 };
 
 class Lake {
@@ -50,8 +80,12 @@ class Lake {
   virtual void Start() = 0;
   virtual void Stop() = 0;
 
-  // Everything up to here is in the lake and durable.
+  // Everything up to here is in the lake and durable, but for streams that are held back.
   virtual Offset Landed() const = 0;
+  virtual Offset LandedOf(StreamId stream) const = 0;
+  virtual LakeHealth Health() const = 0;
+  // Somebody read wrong bytes of a stream: its files are looked at before all others.
+  virtual void Suspect(StreamId stream) = 0;
 
   // The files of a stream that hold rows of (after, up_to], pinned (not compacted away) while the
   // handle lives; rows beyond `landed` are in the log.
@@ -65,15 +99,16 @@ class Lake {
   // One position over several streams: files, and log segments for what has not landed.  Every row
   // of (0, up_to] is in exactly one of the two; all of it stays while the handle lives.
   struct Pinned {
-    std::vector<std::vector<LakeFile>> files;  // of each stream asked for
-    Offset landed;
-    std::vector<SegmentInfo> segments;  // of (landed, up_to]
+    // Of each stream asked for: its files, and up to where they are all of it.
+    std::vector<std::vector<LakeFile>> files;
+    std::vector<Offset> landed;
+    std::vector<SegmentInfo> segments;  // of (the least landed, up_to]
     std::shared_ptr<void> pin;
   };
   virtual Pinned Pin(const std::vector<StreamId>& streams, Offset up_to) = 0;
 
   // Lands everything committed by now and merges small files, on the calling thread.  For tests
-  // and tools; the writer thread does it by itself.
+  // and tools; the writer thread does it by itself.  Streams that are held back are tried again.
   virtual void LandNow() = 0;
 
   virtual std::vector<LakeInfo> Info() const = 0;
@@ -91,7 +126,7 @@ class Lake {
   // before Start.
   virtual void BeforeTrim(std::function<Offset()> allowed) = 0;
 
-  // The log may forget up to min(Landed, this).  Views set it to their last checkpoint.
+  // The log may forget up to min(Landed, this).  For tests, which want to see the log stay.
   virtual void SetRetain(Offset checkpointed) = 0;
 };
 

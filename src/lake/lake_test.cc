@@ -4,153 +4,13 @@
 
 #include <chrono>
 #include <functional>
-#include <set>
 #include <thread>
 
-#include "catalog/memory_store.h"
-#include "duckdb/common/types/vector.hpp"
-#include "formats/block.h"
-#include "io/simulated_disk.h"
-#include "lake/files.h"
 #include "lake/storage.h"
-#include "log/test_log.h"
+#include "lake/test_lake.h"
 
 namespace weir {
 namespace {
-
-using duckdb::LogicalType;
-
-constexpr Micros kMinute = kHour / 60;
-
-std::shared_ptr<Stream> MakeStream(uint32_t id, const std::string& name,
-                                   std::vector<Column> columns) {
-  auto stream = std::make_shared<Stream>();
-  stream->id = {id};
-  stream->name = name;
-  stream->columns = std::move(columns);
-  return stream;
-}
-
-std::shared_ptr<Stream> Events() {
-  return MakeStream(1, "events", {{"id", LogicalType::BIGINT}, {"name", LogicalType::VARCHAR}});
-}
-
-Columns Rows(const Stream& stream, const std::vector<std::vector<duckdb::Value>>& rows) {
-  Columns columns;
-  duckdb::vector<LogicalType> types;
-  for (auto& column : stream.columns) types.push_back(column.type);
-  for (auto& row : rows) {
-    if (columns.chunks.empty() || columns.chunks.back()->size() == STANDARD_VECTOR_SIZE) {
-      columns.chunks.push_back(std::make_unique<duckdb::DataChunk>());
-      columns.chunks.back()->Initialize(duckdb::Allocator::DefaultAllocator(), types);
-    }
-    auto& chunk = *columns.chunks.back();
-    auto at = chunk.size();
-    for (size_t i = 0; i < row.size(); i++) chunk.SetValue(i, at, row[i]);
-    chunk.SetCardinality(at + 1);
-    columns.rows++;
-  }
-  return columns;
-}
-
-// A log and a lake on a disk that can fail.
-struct World {
-  explicit World(std::unique_ptr<SimulatedDisk> on, Micros now = 1'700'000'000'000'000)
-      : disk(std::move(on)), clock(now), catalog(store) {
-    Declare(Events());
-  }
-
-  void Declare(std::shared_ptr<const Stream> stream) {
-    catalog.Change([&](CatalogState& state) { state.streams[stream->name] = stream; });
-  }
-
-  void Open(uint64_t file_rows_max = 1 << 20, Micros interval = kMinute) {
-    LogOptions log_options;
-    log_options.directory = "log";
-    log_options.segment_bytes = 64 << 10;
-    log = Log::Open(*disk, clock, log_options);
-    LakeOptions options;
-    options.directory = "lake";
-    options.file_rows_max = file_rows_max;
-    options.interval = interval;
-    lake = Lake::Open(*disk, clock, catalog, *log, options);
-  }
-
-  // Returns the last offset once it is durable.
-  Offset Append(const Stream& stream, const std::vector<std::vector<duckdb::Value>>& rows) {
-    auto record = MakeRecord(EncodeBlock(Rows(stream, rows), stream.Types()),
-                             static_cast<uint32_t>(rows.size()), "", stream.id.value);
-    return AppendAndWait(*log, Unit(std::move(record))).last;
-  }
-
-  // Rows of "events" whose id is their offset.
-  Offset AppendEvents(size_t count) {
-    std::vector<std::vector<duckdb::Value>> rows;
-    for (size_t i = 1; i <= count; i++) {
-      int64_t id = static_cast<int64_t>(log->End().value + i);
-      rows.push_back({duckdb::Value::BIGINT(id), duckdb::Value("event " + std::to_string(id))});
-    }
-    return Append(*Events(), rows);
-  }
-
-  // Offsets and ids of all events, as a view would be filled with them.
-  std::vector<std::pair<uint64_t, int64_t>> ScanEvents(Offset after = {0},
-                                                       std::optional<Offset> up_to = {}) {
-    std::vector<std::pair<uint64_t, int64_t>> result;
-    Offset reached = after;
-    lake->Scan(*Events(), {0, static_cast<size_t>(-1)}, after, up_to.value_or(log->End()),
-               [&](const Columns& rows, Offset last) {
-                 for (auto& chunk : rows.chunks) {
-                   for (duckdb::idx_t i = 0; i < chunk->size(); i++) {
-                     result.emplace_back(chunk->GetValue(1, i).GetValue<uint64_t>(),
-                                         chunk->GetValue(0, i).GetValue<int64_t>());
-                   }
-                 }
-                 EXPECT_GE(last, reached);
-                 reached = last;
-                 if (!result.empty()) {
-                   EXPECT_GE(last.value, result.back().first);
-                 }
-                 return true;
-               });
-    EXPECT_EQ(reached, up_to.value_or(log->End()));
-    return result;
-  }
-
-  // Every event once, in order.
-  void ExpectAllEvents() {
-    auto events = ScanEvents();
-    ASSERT_EQ(events.size(), log->End().value);
-    for (size_t i = 0; i < events.size(); i++) {
-      ASSERT_EQ(events[i].first, i + 1);
-      ASSERT_EQ(events[i].second, static_cast<int64_t>(i + 1));
-    }
-  }
-
-  std::set<std::string> ParquetFiles() {
-    std::set<std::string> found;
-    Collect("lake", found);
-    return found;
-  }
-
-  void Collect(const std::string& directory, std::set<std::string>& found) {
-    for (auto& name : disk->List(directory)) {
-      std::string path = directory + "/" + name;
-      if (name.find(".parquet") != std::string::npos) {
-        found.insert(path);
-      } else if (name.find('.') == std::string::npos && name != "unpublished") {
-        Collect(path, found);
-      }
-    }
-  }
-
-  std::unique_ptr<SimulatedDisk> disk;
-  ManualClock clock;
-  MemoryStore store;
-  Catalog catalog;
-  std::unique_ptr<Log> log;
-  std::unique_ptr<Lake> lake;
-};
 
 TEST(Lake, EveryRowIsInAFileOrInTheTailAndReadOnce) {
   World world(std::make_unique<SimulatedDisk>());
@@ -192,6 +52,20 @@ TEST(Lake, FilesLieByArrivalHourAndAreNamedByOffsets) {
                                    "lake/events/dt=2023-11-14/hour=23/11-15.parquet"}));
 }
 
+TEST(Lake, WhatArrivedBeforeATimeIsFoundByTheHours) {
+  World world(std::make_unique<SimulatedDisk>(), 1'700'000'000'000'000);  // 2023-11-14 22:13:20
+  world.Open();
+  Micros hour = world.clock.Now() / kHour * kHour;
+  world.AppendEvents(10);
+  world.clock.Advance(kHour);
+  world.AppendEvents(5);
+  world.lake->LandNow();
+  EXPECT_EQ(world.lake->ArrivedBefore({1}, hour + kHour - 1), Offset{0});
+  EXPECT_EQ(world.lake->ArrivedBefore({1}, hour + kHour), Offset{10});
+  EXPECT_EQ(world.lake->ArrivedBefore({1}, hour + 2 * kHour), Offset{15});
+  EXPECT_EQ(world.lake->ArrivedBefore({2}, hour + 2 * kHour), Offset{0});
+}
+
 TEST(Lake, StreamsHaveFilesOfTheirOwnAndShareOneOrder) {
   World world(std::make_unique<SimulatedDisk>());
   auto other = MakeStream(2, "odd name/..", {{"value", LogicalType::DOUBLE}});
@@ -209,22 +83,141 @@ TEST(Lake, StreamsHaveFilesOfTheirOwnAndShareOneOrder) {
   EXPECT_TRUE(files.contains("lake/odd%20name%2F%2E%2E/dt=2023-11-14/hour=22/4-5.parquet"));
 }
 
-TEST(Lake, ADroppedStreamsEventsAreSkippedAndItsNameCanComeBack) {
+TEST(Lake, ADroppedStreamsEventsLandAndItsNameCanComeBack) {
   World world(std::make_unique<SimulatedDisk>());
   world.Open();
   world.AppendEvents(4);
   world.lake->LandNow();
   world.AppendEvents(4);
-  world.catalog.Change([](CatalogState& state) { state.streams.clear(); });
-  world.lake->LandNow();
-  EXPECT_EQ(world.lake->Landed(), Offset{8});
+  world.catalog.Change([](CatalogState& state) { state.DropStream("events"); });
+  world.AppendEvents(1);  // was on its way when the stream was dropped
   auto again = MakeStream(7, "events", {{"x", LogicalType::INTEGER}});
   world.Declare(again);
   world.Append(*again, {{duckdb::Value::INTEGER(1)}});
   world.lake->LandNow();
+  EXPECT_EQ(world.lake->Landed(), Offset{10});
   EXPECT_EQ(world.ParquetFiles(),
             (std::set<std::string>{"lake/events/dt=2023-11-14/hour=22/1-4.parquet",
-                                   "lake/events-7/dt=2023-11-14/hour=22/9-9.parquet"}));
+                                   "lake/events/dt=2023-11-14/hour=22/5-9.parquet",
+                                   "lake/events-7/dt=2023-11-14/hour=22/10-10.parquet"}));
+  EXPECT_EQ(world.ScanEvents({0}, Offset{9}).size(), 9u);
+}
+
+TEST(Lake, ADroppedStreamLandsAfterARestart) {
+  World world(std::make_unique<SimulatedDisk>());
+  world.Open();
+  world.AppendEvents(4);
+  world.catalog.Change([](CatalogState& state) { state.DropStream("events"); });
+  world.lake.reset();
+  world.log.reset();
+  // The catalog as it is read from its file.
+  CatalogState read = LoadCatalog(SaveCatalog(*world.catalog.Current()));
+  ASSERT_EQ(read.dropped.size(), 1u);
+  EXPECT_EQ(read.dropped.at(1)->name, "events");
+  world.catalog.Change([&](CatalogState& state) { state = read; });
+  world.Open();
+  world.lake->LandNow();
+  EXPECT_EQ(world.ParquetFiles(),
+            (std::set<std::string>{"lake/events/dt=2023-11-14/hour=22/1-4.parquet"}));
+}
+
+TEST(Lake, AnUnknownStreamIsNotTakenForADroppedOne) {
+  World world(std::make_unique<SimulatedDisk>());
+  auto other = MakeStream(2, "other", {{"value", LogicalType::DOUBLE}});
+  world.Open();
+  world.lake->SetRetain({UINT64_MAX});
+  world.AppendEvents(3);
+  world.Append(*other, {{duckdb::Value::DOUBLE(0.5)}, {duckdb::Value::DOUBLE(1.5)}});
+  for (int i = 0; i < 20; i++) world.AppendEvents(1000);
+  world.lake->LandNow();
+  auto health = world.lake->Health();
+  ASSERT_EQ(health.held.size(), 1u);
+  EXPECT_EQ(health.held[0].stream, StreamId{2});
+  EXPECT_EQ(health.held[0].landed, Offset{3});
+  EXPECT_NE(health.held[0].why.find("id 2"), std::string::npos) << health.held[0].why;
+  EXPECT_EQ(world.lake->Landed(), Offset{20005});
+  EXPECT_EQ(world.log->Begin(), Offset{1});  // its segment is kept
+  world.lake->LandNow();
+  EXPECT_EQ(world.lake->Health().held.size(), 1u);
+  world.Declare(other);  // the catalog is back
+  world.lake->LandNow();
+  EXPECT_TRUE(world.lake->Health().held.empty());
+  EXPECT_TRUE(world.ParquetFiles().contains("lake/other/dt=2023-11-14/hour=22/4-5.parquet"));
+  EXPECT_GT(world.log->Begin(), Offset{5});
+}
+
+// Appends rows of a stream that no longer fit it.
+void AppendGarbage(World& world, const Stream& stream) {
+  AppendAndWait(*world.log, Unit(MakeRecord("this is no block", 3, "", stream.id.value)));
+}
+
+TEST(Lake, AStreamThatCannotLandHoldsNobodyElseUp) {
+  World world(std::make_unique<SimulatedDisk>());
+  auto other = MakeStream(2, "other", {{"value", LogicalType::DOUBLE}});
+  auto third = MakeStream(3, "third", {{"value", LogicalType::DOUBLE}});
+  world.Declare(other);
+  world.Declare(third);
+  world.Open(100);  // small files: several batches
+  for (int i = 0; i < 20; i++) world.AppendEvents(1000);
+  world.Append(*other, {{duckdb::Value::DOUBLE(0.5)}});
+  AppendGarbage(world, *other);
+  world.Append(*other, {{duckdb::Value::DOUBLE(1.5)}});
+  world.Append(*third, {{duckdb::Value::DOUBLE(0.5)}});
+  for (int i = 0; i < 20; i++) world.AppendEvents(1000);
+  world.lake->LandNow();
+  EXPECT_EQ(world.lake->Landed(), world.log->End());
+  EXPECT_EQ(world.lake->LandedOf({1}), world.log->End());
+  EXPECT_EQ(world.lake->LandedOf({3}), world.log->End());
+  EXPECT_LE(world.lake->LandedOf({2}), Offset{20001});
+  auto health = world.lake->Health();
+  ASSERT_EQ(health.held.size(), 1u);
+  EXPECT_FALSE(health.held[0].why.empty());
+  // Trimmed is what may be: everything before the events that did not land.
+  EXPECT_GT(world.log->Begin(), Offset{10000});
+  EXPECT_LE(world.log->Begin(), Offset{20001});
+  // All that also after a restart, and files that were begun are gone.
+  world.lake.reset();
+  world.log.reset();
+  world.Open(100);
+  world.lake->LandNow();
+  EXPECT_EQ(world.lake->Health().held.size(), 1u);
+  EXPECT_LE(world.lake->LandedOf({2}), Offset{20001});
+  auto pinned = world.lake->Pin({{1}, {2}}, world.log->End());
+  EXPECT_EQ(pinned.landed[0], world.log->End());
+  ASSERT_FALSE(pinned.segments.empty());
+  EXPECT_LE(pinned.segments.front().first, Offset{20001});
+  for (auto& path : world.ParquetFiles()) EXPECT_EQ(path.find(".tmp"), std::string::npos) << path;
+}
+
+TEST(Lake, PartitionsAreNotNamedAsColumnsAre) {
+  World world(std::make_unique<SimulatedDisk>());
+  auto plain = MakeStream(2, "a", {{"Hour", LogicalType::INTEGER}});
+  auto both = MakeStream(3, "b", {{"DT", LogicalType::DATE}, {"arrival_hour", LogicalType::DATE}});
+  world.Declare(plain);
+  world.Declare(both);
+  world.Open();
+  world.Append(*plain, {{duckdb::Value::INTEGER(5)}});
+  world.Append(*both, {{duckdb::Value(), duckdb::Value()}});
+  world.lake->LandNow();
+  EXPECT_EQ(world.ParquetFiles(),
+            (std::set<std::string>{"lake/a/arrival_dt=2023-11-14/arrival_hour=22/1-1.parquet",
+                                   "lake/b/arrival_dt_=2023-11-14/arrival_hour_=22/2-2.parquet"}));
+}
+
+TEST(Lake, AStreamMayBeNamedAsAnyFileOfTheLake) {
+  World world(std::make_unique<SimulatedDisk>());
+  auto stream = MakeStream(2, "unpublished", {{"x", LogicalType::INTEGER}});
+  auto taken = MakeStream(3, "unpublished-2", {{"x", LogicalType::INTEGER}});
+  world.Declare(stream);
+  world.Declare(taken);
+  world.Open();
+  world.Append(*taken, {{duckdb::Value::INTEGER(5)}});
+  world.lake->LandNow();
+  world.Append(*stream, {{duckdb::Value::INTEGER(5)}});
+  world.lake->LandNow();
+  EXPECT_EQ(world.ParquetFiles(),
+            (std::set<std::string>{"lake/unpublished-2-2/dt=2023-11-14/hour=22/2-2.parquet",
+                                   "lake/unpublished-2/dt=2023-11-14/hour=22/1-1.parquet"}));
 }
 
 TEST(Lake, SmallFilesOfAnHourBecomeOneWhenItIsOver) {
@@ -377,65 +370,6 @@ TEST(Lake, AFullDiskOnlyDelaysTheWriter) {
   EXPECT_EQ(world.lake->Landed(), Offset{1000});
   world.ExpectAllEvents();
 }
-
-// One life under load: appends, landings, an hour that ends.  Returns the last offset acknowledged.
-Offset Live(World& world) {
-  Offset acknowledged{0};
-  try {
-    world.Open(2000);
-    acknowledged = world.log->End();
-    for (int round = 0; round < 3; round++) {
-      for (int i = 0; i < 3; i++) acknowledged = world.AppendEvents(700);
-      world.lake->LandNow();
-    }
-    world.clock.Advance(kHour);
-    acknowledged = world.AppendEvents(10);
-    world.lake->LandNow();
-  } catch (const Error&) {
-  } catch (const std::exception&) {
-    // DuckDB wraps what the disk throws.
-  }
-  return acknowledged;
-}
-
-void CrashAtEveryCall(bool power_cut) {
-  SeededRandom random(42);
-  uint64_t calls = 0;
-  {
-    World world(std::make_unique<SimulatedDisk>());
-    Live(world);
-    world.ExpectAllEvents();
-    calls = world.disk->Calls();
-  }
-  ASSERT_GT(calls, 50u);
-  // Every call is tried in turn over runs of the test with other strides; here, a spread of them.
-  uint64_t stride = std::max<uint64_t>(1, calls / 40);
-  for (uint64_t call = 1; call <= calls; call += stride) {
-    SCOPED_TRACE("fault at call " + std::to_string(call));
-    World world(std::make_unique<SimulatedDisk>());
-    world.disk->FailCall(
-        call, power_cut ? SimulatedDisk::Fault::kPowerCut : SimulatedDisk::Fault::kIoError);
-    Offset acknowledged = Live(world);
-    world.lake.reset();
-    world.log.reset();
-    World after(power_cut ? world.disk->CrashState(random) : world.disk->KillState());
-    after.clock.Advance(2 * kHour);
-    after.Open(2000);
-    EXPECT_GE(after.log->End(), acknowledged);
-    after.ExpectAllEvents();
-    after.AppendEvents(5);
-    after.lake->LandNow();
-    after.ExpectAllEvents();
-    // Nothing half-made is left: what is on the disk is what the lake knows.
-    uint64_t files = after.lake->Info().empty() ? 0 : after.lake->Info()[0].files;
-    EXPECT_EQ(after.ParquetFiles().size(), files);
-    if (testing::Test::HasFatalFailure()) return;
-  }
-}
-
-TEST(Lake, APowerCutAtAnyStepLosesAndDoublesNothing) { CrashAtEveryCall(true); }
-
-TEST(Lake, AFailedCallAtAnyStepLosesAndDoublesNothing) { CrashAtEveryCall(false); }
 
 }  // namespace
 }  // namespace weir

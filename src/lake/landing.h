@@ -1,6 +1,14 @@
-// One piece of the log becomes Parquet files: read, split by stream and hour, written, published.
+// One piece of the log becomes Parquet files: read, split by stream and hour, written, checked,
+// published.
+//
+// A failure of the disk fails the piece.  Any other is one of a stream's rows, and holds that
+// stream alone back: what it has is published up to there, the others go on, and the log keeps its
+// rows.
 #pragma once
 
+#include <map>
+
+#include "base/error.h"
 #include "catalog/catalog.h"
 #include "lake/files.h"
 #include "lake/lake.h"
@@ -9,12 +17,31 @@
 
 namespace weir {
 
+struct LandingParts {
+  Disk& disk;
+  const CatalogState& catalog;
+  Log& log;
+  LakeFiles& files;
+  Parquet& parquet;
+  const LakeOptions& options;
+};
+
+// Why streams could not land, by id.
+using Troubles = std::map<uint32_t, Error>;
+
 // Lands the log from where the lake ends, at most one file's worth of rows or bytes and nothing
-// beyond `up_to`.  Returns the position reached; everything up to it is published.
-Offset LandOnce(Disk& disk, const CatalogState& catalog, Log& log, LakeFiles& files,
-                Parquet& parquet, const LakeOptions& options, Offset up_to);
+// beyond `up_to`.  Returns the position reached; everything up to it is published, but for streams
+// that are held back.
+Offset LandOnce(const LandingParts& parts, Offset up_to, Troubles& troubles);
+
+// The same for a stream that is held back.  True: there may be more of it to land at once.
+bool LandHeld(const LandingParts& parts, StreamId stream, Troubles& troubles);
 
 // Replaces files by one with the same rows.
-void MergeFiles(Disk& disk, LakeFiles& files, Parquet& parquet, std::vector<PublishedFilePtr> run);
+void MergeFiles(const LandingParts& parts, std::vector<PublishedFilePtr> run);
+
+// Replaces a file whose bytes are not what was published by one made from the log again, when the
+// log still has its rows.  False when it has not.
+bool MendFromLog(const LandingParts& parts, const PublishedFilePtr& file);
 
 }  // namespace weir

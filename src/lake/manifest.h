@@ -1,10 +1,12 @@
-// Which files make up the lake, and up to where it is complete: one small text, replaced
-// atomically. Layout: docs/internals/lake.md.
+// Which files make up the lake, and up to where it is complete, as text: a whole manifest, or one
+// change of it.  Layout: docs/internals/lake.md.
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/ids.h"
@@ -17,16 +19,40 @@ struct ManifestFile {
   Offset first, last;  // of its first and last row
   uint64_t rows = 0, bytes = 0;
   int64_t hour = 0;  // of arrival, counted from 1970-01-01 00:00 UTC
+  // CRC-32C of the file's end, which holds the checksums of all before (lake/sealed_file.h);
+  // none: the file was written before there were any.
+  std::optional<uint32_t> seal;
 };
 
 struct Manifest {
-  Offset landed;                            // everything up to here is in the files
+  uint64_t number = 0;                      // which snapshot it is; its changes are of this number
+  Offset landed;                            // everything up to here is in the files, but for ...
+  std::map<uint32_t, Offset> held;          // ... streams that could not land, and how far they are
   std::map<uint32_t, std::string> folders;  // stream id to folder name
   std::vector<ManifestFile> files;          // of each stream in order of offset
 };
 
 std::string SaveManifest(const Manifest& manifest);
-Manifest LoadManifest(std::string_view text);  // throws Error(kCorruption)
+// Throws Error(kCorruption), also for one that contradicts itself.
+Manifest LoadManifest(std::string_view text);
+
+// One publication.  What it says of the whole replaces what was said before.
+struct ManifestChange {
+  Offset landed;
+  std::map<uint32_t, Offset> held;
+  std::map<uint32_t, std::string> folders;  // those that are new
+  std::vector<ManifestFile> added;
+  std::vector<std::pair<StreamId, std::string>> removed;  // paths
+};
+
+// A line that tells when it is damaged.
+std::string SaveChange(const ManifestChange& change);
+// Applies all lines.  The last may be torn, and then counts for nothing: false.  Throws
+// Error(kCorruption) for any other damage, and for changes that do not fit the manifest.
+bool ApplyChanges(std::string_view lines, Manifest& manifest);
+
+// What is wrong with the files of one stream in order, complete up to `landed`; "" when nothing is.
+std::string Contradiction(const std::vector<const ManifestFile*>& files, Offset landed);
 
 // Files that a crash may have left half-made or half-removed: one path a line.
 std::string SavePaths(const std::vector<std::string>& paths);

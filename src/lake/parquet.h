@@ -1,6 +1,7 @@
 // Parquet through an in-process DuckDB that runs on the calling thread and keeps the order of rows.
 // Opening one costs some milliseconds and a few megabytes: made for a piece of work, then dropped.
-// One thread at a time.
+// What the disk throws comes through as it is, and anything else is about the rows.  One thread at
+// a time.
 #pragma once
 
 #include <functional>
@@ -11,10 +12,12 @@
 #include "catalog/catalog.h"
 #include "duck/row_source.h"
 #include "io/disk.h"
+#include "lake/disk_file_system.h"
 
 namespace duckdb {
 class Connection;
 class DuckDB;
+class QueryResult;
 }  // namespace duckdb
 
 namespace weir {
@@ -24,21 +27,38 @@ class Parquet {
   explicit Parquet(Disk& disk);
   ~Parquet();
 
-  // Writes the rows of `source` (StoredNames of `stream`) to a new file; durable when it returns.
-  void Write(const std::string& path, const Stream& stream, std::shared_ptr<RowSource> source);
-  // One file with the rows of several, in that order; durable when it returns.
-  void Merge(const std::vector<std::string>& from, const std::string& to);
+  // A new file, durable when it returns, and what is needed to trust it.
+  struct Written {
+    uint64_t rows = 0;  // that went in
+    Seal seal;
+  };
+  // The rows of `source` (StoredNames of `stream`).
+  Written Write(const std::string& path, const Stream& stream, std::shared_ptr<RowSource> source);
+  // The rows of several files, in that order.
+  Written Merge(const std::vector<ParquetFile>& from, const std::string& to);
+
+  // What a file says of itself in its footer.
+  struct Extent {
+    uint64_t rows = 0;
+    Offset first, last;
+    bool operator==(const Extent&) const = default;
+  };
+  Extent ExtentOf(const ParquetFile& file);
 
   // The rows of files of one stream in order: `columns` are indexes into StoredNames(stream).
-  // Stops early when `sink` returns false.
-  void Read(const std::vector<std::string>& paths, const Stream& stream,
+  // All of the files have a seal, or none has.  Stops early when `sink` returns false.
+  void Read(const std::vector<ParquetFile>& files, const Stream& stream,
             const std::vector<size_t>& columns,
             const std::function<bool(std::unique_ptr<duckdb::DataChunk>)>& sink);
 
  private:
-  void Copy(const std::string& query, const std::string& path);
+  Written Copy(const std::string& query, const std::string& path);
+  std::vector<std::string> Expect(const std::vector<ParquetFile>& files);
+  [[noreturn]] void Fail(duckdb::QueryResult& result);
+  duckdb::unique_ptr<duckdb::DataChunk> Fetch(duckdb::QueryResult& result);
 
   Disk& disk_;
+  DiskFiles files_;
   RowSources sources_;
   std::unique_ptr<duckdb::DuckDB> database_;
   std::unique_ptr<duckdb::Connection> connection_;

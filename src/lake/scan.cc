@@ -59,12 +59,14 @@ bool ScanDense(Parquet& parquet, const LakeFiles& lake, const Stream& stream,
                Pieces& pieces) {
   bool only_counted = columns.empty();
   if (only_counted) columns.push_back(stream.columns.size());
-  std::vector<std::string> paths;
-  for (auto& file : files) paths.push_back(lake.FullPath(file->path));
+  std::vector<ParquetFile> readable;
+  for (auto& file : files) {
+    readable.push_back(Readable(*file, lake.FullPath(file->path), stream.name));
+  }
   size_t current = 0;
   uint64_t row = 0;  // inside the current file
   bool more = true;
-  parquet.Read(paths, stream, columns, [&](std::unique_ptr<duckdb::DataChunk> chunk) {
+  parquet.Read(readable, stream, columns, [&](std::unique_ptr<duckdb::DataChunk> chunk) {
     row += chunk->size();
     if (only_counted) chunk->data.clear();
     while (row > files[current]->rows) row -= files[current++]->rows;
@@ -81,7 +83,7 @@ bool ScanSparse(Parquet& parquet, const LakeFiles& lake, const Stream& stream,
   size_t wanted = columns.size();
   columns.push_back(stream.columns.size());
   bool more = true;
-  parquet.Read({lake.FullPath(file.path)}, stream, columns,
+  parquet.Read({Readable(file, lake.FullPath(file.path), stream.name)}, stream, columns,
                [&](std::unique_ptr<duckdb::DataChunk> chunk) {
                  auto* offsets = duckdb::FlatVector::GetDataUnsafe<uint64_t>(chunk->data[wanted]);
                  auto* begin = std::upper_bound(offsets, offsets + chunk->size(), after.value);
@@ -113,8 +115,9 @@ bool ScanFilesInPieces(Disk& disk, const LakeFiles& lake, const Stream& stream,
   Pieces pieces(sink);
   for (size_t begin = 0; begin < files.size();) {
     size_t end = begin;
+    bool sealed = files[begin]->seal.has_value();  // their types may differ otherwise
     while (end < files.size() && end - begin < kFilesAtOnce && Dense(*files[end]) &&
-           Inside(*files[end], after, up_to)) {
+           Inside(*files[end], after, up_to) && files[end]->seal.has_value() == sealed) {
       end++;
     }
     bool more;

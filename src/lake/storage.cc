@@ -1,5 +1,6 @@
 #include "lake/storage.h"
 
+#include "duck/union_structs.h"
 #include "duckdb/common/types.hpp"
 
 namespace weir {
@@ -47,6 +48,20 @@ LogicalType StorageType(const LogicalType& type) {
   }
 }
 
+// The expression, taken from type to type: each step is a cast or, from or to unions, a new label.
+std::string Converted(std::string expression, const std::vector<LogicalType>& types) {
+  for (size_t i = 1; i < types.size(); i++) {
+    auto &from = types[i - 1], &to = types[i];
+    if (from == to) continue;
+    if (UnionsAsStructs(from) == UnionsAsStructs(to)) {
+      expression = "weir_relabel(" + expression + ", CAST(NULL AS " + to.ToString() + "))";
+    } else {
+      expression = "CAST(" + expression + " AS " + to.ToString() + ")";
+    }
+  }
+  return expression;
+}
+
 }  // namespace
 
 std::vector<std::string> StoredNames(const Stream& stream) {
@@ -71,29 +86,27 @@ std::string WriteList(const Stream& stream) {
   std::string list;
   for (size_t i = 0; i < names.size(); i++) {
     if (i > 0) list += ", ";
-    LogicalType stored = StorageType(types[i]);
-    std::string name = QuotedName(names[i]);
-    if (stored == types[i]) {
-      list += name;
-    } else {
-      list += "CAST(" + name + " AS " + stored.ToString() + ") AS " + name;
-    }
+    list += Converted(QuotedName(names[i]), {types[i], UnionsAsStructs(types[i]),
+                                             StorageType(UnionsAsStructs(types[i]))});
+    list += " AS " + QuotedName(names[i]);
   }
   return list;
 }
 
-std::string ReadList(const Stream& stream, const std::vector<size_t>& columns) {
+std::string ReadList(const Stream& stream, const std::vector<size_t>& columns, bool sealed) {
   auto names = StoredNames(stream);
   auto types = StoredTypes(stream);
   std::string list;
   for (size_t column : columns) {
+    auto& type = types[column];
     if (!list.empty()) list += ", ";
     std::string name = QuotedName(names[column]);
-    if (StorageType(types[column]) == types[column]) {
-      list += name;
+    if (sealed) {
+      list += Converted(name, {StorageType(UnionsAsStructs(type)), UnionsAsStructs(type), type});
     } else {
-      list += "CAST(" + name + " AS " + types[column].ToString() + ") AS " + name;
+      list += StorageType(type) == type ? name : "CAST(" + name + " AS " + type.ToString() + ")";
     }
+    list += " AS " + name;
   }
   return list;
 }

@@ -1,7 +1,8 @@
 // How a stream's columns look inside a Parquet file, and how they are read back.
 //
 // Types that Parquet keeps exactly are stored as they are; the few it would round (HUGEINT,
-// INTERVAL, TIMETZ, ...) are stored as text and cast back.  Every file ends with two hidden
+// INTERVAL, TIMETZ, ...) are stored as text and cast back, and UNION is a STRUCT there
+// (duck/union_structs.h, whose function must be registered).  Every file ends with two hidden
 // columns: `_offset` UBIGINT and `_arrival_time` TIMESTAMPTZ.
 #pragma once
 
@@ -22,9 +23,9 @@ std::vector<std::string> StoredNames(const Stream& stream);
 std::vector<duckdb::LogicalType> StoredTypes(const Stream& stream);
 
 // Select lists over StoredNames by index: what a file holds from the rows, and the rows from a
-// file.
+// file.  A file without checksums is of a time when a UNION was stored as text.
 std::string WriteList(const Stream& stream);
-std::string ReadList(const Stream& stream, const std::vector<size_t>& columns);
+std::string ReadList(const Stream& stream, const std::vector<size_t>& columns, bool sealed);
 
 // read_parquet(['a', 'b'])
 std::string ReadParquet(const std::vector<std::string>& paths);

@@ -98,8 +98,13 @@ void Fields(A& archive, NeedMessage& m) {
   archive(m.streams), archive(m.views);
 }
 template <typename A>
+void Fields(A& archive, FileData& m) {
+  archive(m.path), archive(m.name), archive(m.whole), archive(m.bytes), archive(m.sealed),
+      archive(m.seal);
+}
+template <typename A>
 void Fields(A& archive, StreamData& m) {
-  archive(m.name), archive(m.whole_files), archive(m.partial_files);
+  archive(m.name), archive(m.landed), archive(m.files);
 }
 template <typename A>
 void Fields(A& archive, ViewData& m) {
@@ -111,7 +116,7 @@ void Fields(A& archive, SegmentInfo& m) {
 }
 template <typename A>
 void Fields(A& archive, DataMessage& m) {
-  archive(m.at), archive(m.landed), archive(m.as_of), archive(m.log_time), archive(m.streams);
+  archive(m.at), archive(m.as_of), archive(m.log_time), archive(m.streams);
   archive(m.segments);
   archive(m.views);
 }

@@ -51,10 +51,19 @@ struct NeedMessage {
   std::vector<std::string> streams, views;
 };
 
+// A file of the lake.
+struct FileData {
+  std::string path, name;
+  bool whole = true;  // every row is wanted; otherwise those up to the position
+  uint64_t bytes = 0;
+  bool sealed = false;
+  uint32_t seal = 0;  // by which its bytes are checked, when it is sealed
+};
+
 struct StreamData {
   std::string name;
-  std::vector<std::string> whole_files;    // every row is wanted
-  std::vector<std::string> partial_files;  // only rows up to the position
+  Offset landed;  // up to here it is in the files
+  std::vector<FileData> files;
 };
 
 struct ViewData {
@@ -66,7 +75,6 @@ struct ViewData {
 
 struct DataMessage {
   Offset at;
-  Offset landed;
   Micros as_of = 0;
   Micros log_time = 0;
   std::vector<StreamData> streams;

@@ -8,9 +8,11 @@ namespace {
 DataMessage Example() {
   DataMessage message;
   message.at = {41};
-  message.landed = {30};
   message.as_of = 1'700'000'000'000'000;
-  message.streams.push_back({"events", {"a.parquet", "b.parquet"}, {"c.parquet"}});
+  message.streams.push_back({"events",
+                             {30},
+                             {{"a.parquet", "a", true, 100, true, 0xdeadbeef},
+                              {"b.parquet", "b", false, 200, false, 0}}});
   message.segments.push_back({"log/1", {31}, {41}, 4096});
   message.views.push_back({"totals", {"n"}, {std::string("\0\1", 2)}, std::string(100, '\0'), 3});
   return message;
@@ -20,7 +22,9 @@ TEST(Messages, ArriveAsTheyWereSent) {
   DataMessage read;
   Read(Write(Example()), read);
   EXPECT_EQ(read.at, Offset{41});
-  EXPECT_EQ(read.streams.at(0).whole_files.at(1), "b.parquet");
+  EXPECT_EQ(read.streams.at(0).landed, Offset{30});
+  EXPECT_EQ(read.streams.at(0).files.at(0).seal, 0xdeadbeef);
+  EXPECT_EQ(read.streams.at(0).files.at(1).path, "b.parquet");
   EXPECT_EQ(read.segments.at(0).bytes, 4096u);
   EXPECT_EQ(read.views.at(0).types.at(0), std::string("\0\1", 2));
   EXPECT_EQ(Write(read), Write(Example()));

@@ -125,13 +125,13 @@ std::optional<Error> QueryRunner::Converse(QueryJob& job, Micros deadline) {
   }
   bool sent = Send(*worker_, MessageKind::kQuery, job.message, deadline);
   std::shared_ptr<void> pin;
+  NeedMessage need;
   while (sent) {
     auto message = worker_->socket().Receive(kWorkerMessageMax, deadline);
     if (!message) break;
     if (message->kind == static_cast<uint8_t>(MessageKind::kBody)) {
       job.body(std::move(message->body));
     } else if (message->kind == static_cast<uint8_t>(MessageKind::kNeed)) {
-      NeedMessage need;
       Read(message->body, need);
       auto prepared = Prepare(job, *catalog, need, deadline);
       pin = std::move(prepared.pin);
@@ -141,6 +141,11 @@ std::optional<Error> QueryRunner::Converse(QueryJob& job, Micros deadline) {
       Read(message->body, done);
       job.Attach(nullptr);
       if (job.cancelled()) EndWorker();  // it is being killed
+      if (done.error && done.error->code == ErrorCode::kCorruption) {
+        for (auto& name : need.streams) {
+          if (auto stream = catalog->FindStream(name)) queries_.lake_.Suspect(stream->id);
+        }
+      }
       return done.error;
     } else {
       break;
@@ -175,13 +180,14 @@ QueryRunner::Prepared QueryRunner::Prepare(const QueryJob& job, const CatalogSta
   for (auto& name : need.streams) streams.push_back(catalog.GetStream(name)->id);
   if (streams.empty()) return prepared;
   auto pinned = queries_.lake_.Pin(streams, data.at);
-  data.landed = pinned.landed;
   data.segments = std::move(pinned.segments);
   for (size_t i = 0; i < streams.size(); i++) {
     StreamData stream;
     stream.name = need.streams[i];
+    stream.landed = pinned.landed[i];
     for (auto& file : pinned.files[i]) {
-      (file.last <= data.at ? stream.whole_files : stream.partial_files).push_back(file.path);
+      stream.files.push_back({file.path, file.name, file.last <= data.at, file.bytes,
+                              file.seal.has_value(), file.seal.value_or(0)});
     }
     data.streams.push_back(std::move(stream));
   }

@@ -12,6 +12,7 @@
 #include "catalog/memory_store.h"
 #include "formats/block.h"
 #include "io/manual_clock.h"
+#include "lake/type_samples.h"
 #include "log/test_log.h"
 #include "query/fake_views.h"
 #include "query/worker.h"
@@ -452,6 +453,92 @@ TEST_F(QueriesTest, AWorkerWithoutWorkEnds) {
   std::this_thread::sleep_for(std::chrono::milliseconds(500));
   EXPECT_EQ(Service().Info().workers, 0u);
   EXPECT_EQ(Body("SELECT 42 AS x"), "x\n42\n");
+}
+
+// Every type in every nesting is the same in an answer before its rows landed and after, and when
+// it is compared, grouped and unnested there.
+TEST_F(QueriesTest, EveryTypeIsReadAlikeFromTheLogAndFromTheLake) {
+  auto samples = TypeSamples();
+  // What the catalog cannot say of a type, a worker cannot know.
+  std::erase_if(samples, [](auto& sample) {
+    try {
+      return ParseColumnType(sample.type.ToString()) != sample.type;
+    } catch (const Error&) {
+      return true;
+    }
+  });
+  ASSERT_GT(samples.size(), 400u);
+  constexpr size_t kColumns = 16;
+  uint32_t id = 100;
+  for (size_t begin = 0; begin < samples.size(); begin += kColumns, id++) {
+    size_t end = std::min(samples.size(), begin + kColumns);
+    auto stream = std::make_shared<Stream>();
+    stream->id = {id};
+    stream->name = "types" + std::to_string(id);
+    size_t rows = 0;
+    for (size_t i = begin; i < end; i++) {
+      stream->columns.push_back({"c" + std::to_string(i), samples[i].type});
+      rows = std::max(rows, samples[i].values.size());
+    }
+    SCOPED_TRACE(stream->columns[0].type.ToString());
+    catalog_.Change([&](CatalogState& state) { state.streams[stream->name] = stream; });
+    Columns columns;
+    columns.rows = rows;
+    columns.chunks.push_back(std::make_unique<duckdb::DataChunk>());
+    auto& chunk = *columns.chunks.back();
+    auto types = stream->Types();
+    chunk.Initialize(duckdb::Allocator::DefaultAllocator(),
+                     duckdb::vector<LogicalType>(types.begin(), types.end()));
+    for (size_t row = 0; row < rows; row++) {
+      for (size_t i = begin; i < end; i++) {
+        chunk.SetValue(i - begin, row, SampleAt(samples[i], row));
+      }
+    }
+    chunk.SetCardinality(rows);
+    AppendAndWait(
+        *log_, Unit(MakeRecord(EncodeBlock(columns, types), static_cast<uint32_t>(rows), "", id)));
+    std::vector<std::string> questions = {"SELECT * FROM " + stream->name + " ORDER BY _offset"};
+    for (auto& column : stream->columns) {
+      questions.push_back("SELECT count(" + column.name + "), count(DISTINCT " + column.name +
+                          "::VARCHAR), min(typeof(" + column.name + ")) FROM " + stream->name);
+    }
+    std::vector<std::string> before;
+    for (auto& question : questions) before.push_back(Body(question));
+    lake_->LandNow();
+    ASSERT_EQ(lake_->Landed(), log_->End());
+    for (size_t i = 0; i < questions.size(); i++) {
+      EXPECT_EQ(Body(questions[i]), before[i]) << questions[i];
+    }
+  }
+}
+
+// One file of a stream is damaged: who reads it is told which, and others are answered.
+TEST_F(QueriesTest, ADamagedLakeFileIsNamedAndNothingElseFails) {
+  AppendEvents(3000);
+  lake_->LandNow();
+  DefineView("totals", "SELECT count(*) AS n FROM events", false);
+  EXPECT_EQ(Body("SELECT count(*), sum(id) FROM events"), "count_star(),sum(id)\n3000,4501500\n");
+  std::filesystem::path file;
+  for (auto& entry : std::filesystem::recursive_directory_iterator(folder_ / "lake")) {
+    if (entry.path().extension() == ".parquet") file = entry.path();
+  }
+  auto flip = [&] {
+    std::fstream bytes(file, std::ios::in | std::ios::out | std::ios::binary);
+    bytes.seekg(2000);
+    char c = static_cast<char>(bytes.get() ^ 1);
+    bytes.seekp(2000);
+    bytes.put(c);
+  };
+  flip();
+  Answer answer = Ask("SELECT sum(id), max(name) FROM events");
+  ASSERT_TRUE(answer.error);
+  EXPECT_EQ(answer.error->code, ErrorCode::kCorruption);
+  EXPECT_NE(answer.error->message.find("1-3000.parquet"), std::string::npos)
+      << answer.error->message;
+  EXPECT_NE(answer.error->message.find("stream \"events\""), std::string::npos);
+  EXPECT_EQ(Body("SELECT 1 AS one"), "one\n1\n");
+  flip();
+  EXPECT_EQ(Body("SELECT count(*), sum(id) FROM events"), "count_star(),sum(id)\n3000,4501500\n");
 }
 
 }  // namespace

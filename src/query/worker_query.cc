@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "duck/errors.h"
 #include "duck/transaction_time.h"
+#include "duck/union_structs.h"
 #include "duckdb/common/error_data.hpp"
 #include "duckdb/main/client_context.hpp"
 #include "duckdb/main/config.hpp"
@@ -72,7 +73,7 @@ NextRecord ReadSegments(std::shared_ptr<const std::vector<SegmentInfo>> segments
 }  // namespace
 
 WorkerEngine::WorkerEngine(const HelloMessage& hello)
-    : answer_file_(std::make_unique<AnswerFile>()) {
+    : disk_(MakeRealDisk()), answer_file_(std::make_unique<AnswerFile>()) {
   duckdb::DBConfig config;
   config.SetOptionByName("threads", duckdb::Value::INTEGER(1));
   config.SetOptionByName("memory_limit",
@@ -82,6 +83,7 @@ WorkerEngine::WorkerEngine(const HelloMessage& hello)
   config.SetOptionByName("temp_directory", duckdb::Value(""));
   database_ = std::make_unique<duckdb::DuckDB>(nullptr, &config);
   database_->GetFileSystem().RegisterSubSystem(answer_file_->MakeFileSystem());
+  database_->GetFileSystem().RegisterSubSystem(MakeDiskFileSystem(*disk_, lake_files_));
   auto& settings = duckdb::DBConfig::GetConfig(*database_->instance);
   settings.replacement_scans.clear();  // FROM 'file' is never a file
 }
@@ -89,9 +91,12 @@ WorkerEngine::WorkerEngine(const HelloMessage& hello)
 void WorkerEngine::ShutIn(const HelloMessage& hello) {
   duckdb::Connection connection(*database_);
   RegisterRowSources(*connection.context, sources_);
+  RegisterUnionStructs(*connection.context);
   std::string folders;
   for (auto& folder : hello.readable) {
-    folders += (folders.empty() ? "" : ", ") + QuotedText(folder + "/");
+    for (auto& prefix : {std::string(), std::string(kDiskPrefix)}) {
+      folders += (folders.empty() ? "" : ", ") + QuotedText(prefix + folder + "/");
+    }
   }
   for (auto& statement : {"SET threads = " + std::to_string(hello.threads),
                           "SET GLOBAL TimeZone = " + QuotedText(hello.time_zone),
@@ -130,6 +135,7 @@ WorkerQuery::~WorkerQuery() {
   connection_.reset();
   engine_.sources().Clear();
   engine_.answer_file().Direct(nullptr);
+  engine_.lake_files().Forget();
 }
 
 // Finds the streams and kept answers the query stands on, through views.
@@ -196,6 +202,30 @@ void WorkerQuery::Define(const std::string& name, const std::string& select) {
   }
 }
 
+// Selects over the files, in order: those that are read in the same way together.
+std::vector<std::string> WorkerQuery::ReadFiles(const weir::Stream& stream,
+                                                const std::vector<size_t>& columns,
+                                                const std::vector<FileData>& files, Offset at) {
+  std::vector<std::string> selects;
+  for (size_t begin = 0; begin < files.size();) {
+    bool sealed = files[begin].sealed, whole = files[begin].whole;
+    std::vector<std::string> paths;
+    size_t end = begin;
+    for (; end < files.size() && files[end].sealed == sealed && files[end].whole == whole; end++) {
+      auto& file = files[end];
+      ParquetFile readable{file.path, file.name, {}};
+      if (sealed) readable.seal = Seal{file.bytes, file.seal};
+      engine_.lake_files().Expect(readable);
+      paths.push_back(kDiskPrefix + file.path);
+    }
+    selects.push_back("SELECT " + ReadList(stream, columns, sealed) + " FROM " +
+                      ReadParquet(paths));
+    if (!whole) selects.back() += " WHERE _offset <= " + std::to_string(at.value);
+    begin = end;
+  }
+  return selects;
+}
+
 // Lake files and the log's tail as one relation.  A part with nothing in it is left out, so that
 // the batch engine sees plain Parquet wherever it can.
 void WorkerQuery::DefineStream(const weir::Stream& stream, const DataMessage& data) {
@@ -203,26 +233,19 @@ void WorkerQuery::DefineStream(const weir::Stream& stream, const DataMessage& da
   bool with_hidden = hidden_columns_ || stream.IsTable();  // a table's changes are in their order
   std::vector<size_t> columns(stream.columns.size() + (with_hidden ? 2 : 0));
   for (size_t i = 0; i < columns.size(); i++) columns[i] = i;
-  std::string list = ReadList(stream, columns);
   std::vector<std::string> parts;
-  for (auto& files : data.streams) {
-    if (files.name != key) continue;
-    if (!files.whole_files.empty()) {
-      parts.push_back("SELECT " + list + " FROM " + ReadParquet(files.whole_files));
-    }
-    if (!files.partial_files.empty()) {
-      parts.push_back("SELECT " + list + " FROM " + ReadParquet(files.partial_files) +
-                      " WHERE _offset <= " + std::to_string(data.at.value));
-    }
+  Offset landed;
+  for (auto& part : data.streams) {
+    if (part.name != key) continue;
+    landed = std::min(part.landed, data.at);
+    parts = ReadFiles(stream, columns, part.files, data.at);
   }
-  if (!data.segments.empty() || parts.empty()) {
+  if (landed < data.at || parts.empty()) {
     auto segments = std::make_shared<const std::vector<SegmentInfo>>(data.segments);
-    uint64_t most = data.at.value - std::min(data.landed, data.at).value;
-    auto source = std::make_shared<TailSource>(std::make_shared<const weir::Stream>(stream),
-                                               data.landed, data.at, most,
-                                               [segments, after = data.landed, up_to = data.at] {
-                                                 return ReadSegments(segments, after, up_to);
-                                               });
+    uint64_t most = data.at.value - landed.value;
+    auto source = std::make_shared<TailSource>(
+        std::make_shared<const weir::Stream>(stream), landed, data.at, most,
+        [segments, landed, up_to = data.at] { return ReadSegments(segments, landed, up_to); });
     engine_.sources().Set("stream " + key, source);
     std::string names;
     for (size_t column : columns) {
@@ -319,7 +342,18 @@ void WorkerQuery::DefineFile(const FileRelation& file) {
   Define(file.name, "SELECT * FROM " + read);
 }
 
+// DuckDB tells of damaged files in words of its own.
 void WorkerQuery::Run(const DataMessage& data, const AnswerOut& out) {
+  engine_.lake_files().TakeFailure();
+  try {
+    RunOn(data, out);
+  } catch (...) {
+    if (auto failure = engine_.lake_files().TakeFailure()) std::rethrow_exception(failure);
+    throw;
+  }
+}
+
+void WorkerQuery::RunOn(const DataMessage& data, const AnswerOut& out) {
   connection_->BeginTransaction();
   for (auto& file : query_.files) DefineFile(file);
   SetTransactionTime(*connection_->context, data.as_of);

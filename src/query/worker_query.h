@@ -8,6 +8,8 @@
 
 #include "catalog/catalog.h"
 #include "duck/row_source.h"
+#include "io/disk.h"
+#include "lake/disk_file_system.h"
 #include "query/answer.h"
 #include "query/messages.h"
 #include "query/shut_in.h"
@@ -35,9 +37,12 @@ class WorkerEngine {
   duckdb::DuckDB& database() { return *database_; }
   RowSources& sources() { return sources_; }
   AnswerFile& answer_file() { return *answer_file_; }
+  DiskFiles& lake_files() { return lake_files_; }
 
  private:
   RowSources sources_;
+  std::unique_ptr<Disk> disk_;
+  DiskFiles lake_files_;
   std::unique_ptr<AnswerFile> answer_file_;
   std::unique_ptr<duckdb::DuckDB> database_;
 };
@@ -54,7 +59,10 @@ class WorkerQuery {
 
  private:
   void Resolve(const ShutInQuery& query, int depth);
-  void DefineStream(const Stream& stream, const DataMessage& data);
+  void RunOn(const DataMessage& data, const AnswerOut& out);
+  void DefineStream(const weir::Stream& stream, const DataMessage& data);
+  std::vector<std::string> ReadFiles(const weir::Stream& stream, const std::vector<size_t>& columns,
+                                     const std::vector<FileData>& files, Offset at);
   void DefineEventTime(const DataMessage& data);
   void DefineFile(const FileRelation& file);
   bool IsFile(const std::string& name) const;

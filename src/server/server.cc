@@ -184,8 +184,11 @@ void Server::Measure() {
 
 void Server::CountRowsBefore() {
   for (auto& info : parts_.lake.Info()) rows_before_[info.stream.value] += info.rows;
-  auto tail = parts_.log.Read(parts_.lake.Landed());
+  Offset least = parts_.lake.Landed();
+  for (auto& held : parts_.lake.Health().held) least = std::min(least, held.landed);
+  auto tail = parts_.log.Read(least);
   while (auto record = tail->Next()) {
+    if (record->last() <= parts_.lake.LandedOf(record->record.stream)) continue;
     rows_before_[record->record.stream.value] += record->record.count;
   }
 }
@@ -271,6 +274,19 @@ std::string Server::Metrics() const {
   out += fmt::format("weir_log_begin_offset {}\n", parts_.log.Begin().value);
   add("weir_lake_landed_offset", "gauge", "Everything up to here is in the lake.");
   out += fmt::format("weir_lake_landed_offset {}\n", parts_.lake.Landed().value);
+  auto lake_health = parts_.lake.Health();
+  add("weir_lake_failures_total", "counter", "Rounds of landing that failed, by the disk.");
+  out += fmt::format("weir_lake_failures_total {}\n", lake_health.failures);
+  add("weir_lake_failing", "gauge", "1 while the last round of landing failed.");
+  out += fmt::format("weir_lake_failing {}\n", lake_health.failure.empty() ? 0 : 1);
+  add("weir_lake_held_streams", "gauge", "Streams whose events cannot become Parquet.");
+  out += fmt::format("weir_lake_held_streams {}\n", lake_health.held.size());
+  add("weir_lake_damaged_files", "gauge", "Parquet files that are not what was written.");
+  out += fmt::format("weir_lake_damaged_files {}\n", lake_health.damaged.size());
+  add("weir_lake_mended_files_total", "counter", "Damaged files made again from the log.");
+  out += fmt::format("weir_lake_mended_files_total {}\n", lake_health.mended);
+  add("weir_lake_checked_bytes_total", "counter", "Bytes read again to find damage.");
+  out += fmt::format("weir_lake_checked_bytes_total {}\n", lake_health.checked_bytes);
   add("weir_engine_offset", "gauge", "The position of all views.");
   out += fmt::format("weir_engine_offset {}\n", engine.offset.value);
   add("weir_engine_backlog_bytes", "gauge", "Committed blocks the engine has not taken yet.");

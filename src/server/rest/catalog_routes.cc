@@ -151,6 +151,28 @@ std::string ViewJson(Server& server, const View& view, const ViewInfo* info) {
   return json + "]}";
 }
 
+// What of the lake is not as it should be; names of streams that are gone are their numbers.
+std::string LakeJson(Server& server, const CatalogState& state) {
+  auto health = server.parts().lake.Health();
+  auto name = [&](StreamId id) {
+    auto stream = state.FindStream(id);
+    return QuoteJson(stream ? stream->name : std::to_string(id.value));
+  };
+  std::string held, damaged;
+  for (auto& one : health.held) {
+    held += fmt::format(R"({}{{"stream":{},"landed":{},"reason":{}}})", held.empty() ? "" : ",",
+                        name(one.stream), one.landed.value, QuoteJson(one.why));
+  }
+  for (auto& one : health.damaged) {
+    damaged += fmt::format(R"({}{{"stream":{},"file":{},"first":{},"last":{},"reason":{}}})",
+                           damaged.empty() ? "" : ",", name(one.stream), QuoteJson(one.path),
+                           one.first.value, one.last.value, QuoteJson(one.reason));
+  }
+  std::string failure = health.failure.empty() ? "null" : QuoteJson(health.failure);
+  return fmt::format(R"({{"landed":{},"failure":{},"held":[{}],"damaged":[{}]}})",
+                     server.parts().lake.Landed().value, failure, held, damaged);
+}
+
 std::string CatalogJson(Server& server) {
   auto state = server.parts().catalog.Current();
   auto engine = server.parts().views.Info();
@@ -188,7 +210,8 @@ std::string CatalogJson(Server& server) {
          ",\"as_of\":\"" + IsoTime(engine.as_of) +
          "\",\"time_zone\":" + QuoteJson(state->time_zone) + ",\"streams\":[" + streams +
          "],\"tables\":[" + tables + "],\"views\":[" + views + "],\"pumps\":[" + pumps +
-         "],\"operators\":[" + operators + "],\"engine\":" + EngineJson(engine) + "}";
+         "],\"operators\":[" + operators + "],\"lake\":" + LakeJson(server, *state) +
+         ",\"engine\":" + EngineJson(engine) + "}";
 }
 
 void PutLayout(Server& server, const ExchangePtr& exchange) {

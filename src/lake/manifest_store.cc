@@ -1,0 +1,79 @@
+#include "lake/manifest_store.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "base/error.h"
+
+namespace weir {
+namespace {
+
+constexpr uint64_t kChangesBytesMin = 256 << 10;
+constexpr std::string_view kChanges = "manifest.changes-";
+
+}  // namespace
+
+ManifestStore::ManifestStore(Disk& disk, std::string directory)
+    : disk_(disk), directory_(std::move(directory)) {}
+
+std::string ManifestStore::ChangesPath(uint64_t number) const {
+  return directory_ + "/" + std::string(kChanges) + std::to_string(number);
+}
+
+Manifest ManifestStore::Load() {
+  Manifest manifest;
+  std::string text = ReadWholeFile(disk_, directory_ + "/manifest.json");
+  if (!text.empty()) manifest = LoadManifest(text);
+  number_ = manifest.number;
+  snapshot_bytes_ = text.size();
+  std::string changes = ReadWholeFile(disk_, ChangesPath(number_));
+  changes_bytes_ = changes.size();
+  torn_ = !ApplyChanges(changes, manifest);
+  return manifest;
+}
+
+bool ManifestStore::WantsSnapshot() const {
+  return changes_bytes_ > std::max(snapshot_bytes_, kChangesBytesMin);
+}
+
+void ManifestStore::SaveSnapshot(Manifest& manifest) {
+  certain_ = false;
+  changes_.reset();
+  // Changes to a snapshot that may or may not be there are never mixed up with those to another.
+  manifest.number = ++number_;
+  std::string text = SaveManifest(manifest);
+  WriteFileAtomically(disk_, directory_ + "/manifest.json", text);
+  snapshot_bytes_ = text.size();
+  changes_bytes_ = 0;
+  certain_ = true;
+  RemoveOldChanges();
+}
+
+// They are of no use and do no harm: what cannot be removed now is the next time.
+void ManifestStore::RemoveOldChanges() {
+  try {
+    for (auto& name : disk_.List(directory_)) {
+      if (name.starts_with(kChanges)) disk_.Remove(directory_ + "/" + name);
+    }
+  } catch (const Error&) {
+  }
+}
+
+void ManifestStore::Append(const ManifestChange& change) {
+  ASSERT(certain_);
+  std::string line = SaveChange(change);
+  certain_ = false;
+  if (!changes_) {
+    std::string path = ChangesPath(number_);
+    if (disk_.Exists(path)) disk_.Remove(path);
+    changes_ = disk_.Open(path, OpenMode::kCreate);
+    disk_.SyncDirectory(directory_);
+  }
+  std::array<std::string_view, 1> parts = {line};
+  changes_->WriteDurably(changes_bytes_, parts);
+  changes_bytes_ += line.size();
+  certain_ = true;
+}
+
+}  // namespace weir
