@@ -6,9 +6,14 @@ sent again with the same key after the restart.  So is the last one that was, an
 writer hangs up before it has read the answer: all of these must count once.  The server is killed
 (SIGKILL) at random moments.
 Streams made of queries go on beside them: one by one, with state, and one made of another that
-makes three rows of one.  Now and then the checkpoint is lost with the process.
+makes three rows of one.  One writer sends rows with a dedup_key, all of them more than once; one
+changes rows of a table; one makes streams with views, fills and drops them, whose events must then
+be Parquet.  Events land, files are merged and the log is trimmed many times a second.  Now and then
+the checkpoint is lost with the process, and the disk is full for a while (where a tmpfs can be
+mounted).
 In the end every acknowledged event must be there exactly once, no event twice, each derived stream
-must hold exactly what its query says, and each view must equal its batch query (`weir verify`).
+must hold exactly what its query says, the table what was last said of each key, and each view must
+equal its batch query (`weir verify`).
 
     tests/fault/kill_loop.py --weir build/weir --cycles 200
 """
@@ -49,7 +54,20 @@ CREATE STREAM signups AS SELECT writer, number, event_time FROM events WHERE eve
 CREATE STREAM hundreds AS SELECT DISTINCT writer, number // 100 AS hundred FROM events;
 CREATE STREAM tripled (number BIGINT, copy INTEGER);
 CREATE PUMP triple AS INSERT INTO tripled SELECT number, r.k FROM signups, range(3) r(k);
+CREATE STREAM once (event_id VARCHAR NOT NULL, number BIGINT)
+WITH (dedup_key = 'event_id', dedup_window = '1 day');
+CREATE MATERIALIZED VIEW once_total AS SELECT count(*) AS n, sum(number) AS s FROM once;
+CREATE TABLE accounts (id INTEGER PRIMARY KEY, n BIGINT, note VARCHAR);
+CREATE MATERIALIZED VIEW accounts_total AS SELECT count(*) AS n, sum(n) AS s FROM accounts;
 CREATE MATERIALIZED VIEW tripled_total AS SELECT copy, count(*) AS n, sum(number) AS s FROM tripled GROUP BY copy;
+"""
+
+# Landing, merging and trimming many times in a life.
+SETTINGS = """\
+landing_interval = "60 ms"
+landing_rows = "5000"
+segment_size = "128 KiB"
+scrub_rate = "64 MB"
 """
 
 # Each derived stream and what it must hold.
@@ -69,6 +87,7 @@ class Server:
 
     def __init__(self, weir, project, data, start_timeout):
         self.command = [weir, "serve", project, "--data", data, "--listen", "127.0.0.1:0"]
+        self.data = data
         self.start_timeout = start_timeout
         self.process = None
         self.address = None  # (host, port) while it runs, else None
@@ -169,6 +188,37 @@ class Writer(threading.Thread):
             )
         return first, rows, "".join(lines).encode()
 
+    def send(self, method, path, data, headers):
+        """The status and the answer, or (None, b"") when there was none."""
+        address = self.server.address
+        if address is None:
+            time.sleep(0.002)
+            return None, b""
+        try:
+            return request(address, method, path, data, headers)
+        except (OSError, http.client.HTTPException):
+            time.sleep(0.002)
+            return None, b""
+
+    def until_done(self, method, path, data, headers=None, fine=(200,)):
+        """Sends it until it is answered; None when it is time to stop."""
+        attempts = 0
+        while not self.stop.is_set():
+            attempts += 1
+            self.repeats += attempts == 2
+            status, answer = self.send(method, path, data, headers or {})
+            if status in fine:
+                return status, answer
+            if status is not None:
+                if status not in (429, 503):
+                    raise ValueError("%s %s: answer %d %s" % (method, path, status, answer[:300]))
+                self.refused += 1
+                time.sleep(0.005)
+        return None
+
+    def sql(self, text, fine=(200,)):
+        return self.until_done("POST", "/v1/sql", text.encode(), {"Content-Type": "text/plain"}, fine)
+
     def post(self, body):
         first, rows, data = body
         key = "%d-%d" % (self.index, first)
@@ -214,6 +264,195 @@ class Writer(threading.Thread):
         except (OSError, http.client.HTTPException):
             self.connection = None
             return None, b""
+
+
+class DedupWriter(Writer):
+    """Sends each row more than once, in bodies that overlap, with nothing but the row's own key."""
+
+    def run(self):
+        try:
+            while not self.stop.is_set():
+                first = max(0, self.sent - self.random.choice((0, 0, 5, 50)))
+                end = max(self.sent, first) + self.random.randint(1, 100)
+                data = "".join('{"event_id":"k%d","number":%d}\n' % (i, i) for i in range(first, end))
+                self.sent = end
+                for _ in range(self.random.choice((1, 1, 2))):
+                    answer = self.until_done("POST", "/v1/streams/once/events", data.encode())
+                    if answer is None:
+                        return
+                    self.acknowledged = end
+        except Exception as problem:
+            self.problem = repr(problem)
+            self.stop.set()
+
+    def check(self, server):
+        rows, distinct, top = (
+            int(n) for n in query(server, "SELECT count(*), count(DISTINCT number), coalesce(max(number), -1) FROM once")[0]
+        )
+        problems = []
+        if rows != distinct:
+            problems.append("once: %d rows doubled" % (rows - distinct))
+        if distinct != top + 1:
+            problems.append("once: %d rows missing" % (top + 1 - distinct))
+        if top + 1 < self.acknowledged:
+            problems.append("once: the last %d acknowledged rows are lost" % (self.acknowledged - top - 1))
+        return problems
+
+
+class TableWriter(Writer):
+    """Sets and deletes rows of a table.  `rows`: key to value, of what was acknowledged."""
+
+    def run(self):
+        self.rows, self.under_way = {}, {}
+        number = 0
+        try:
+            while not self.stop.is_set():
+                number += 1
+                key = self.random.randint(0, 50)
+                keys = range(key, key + self.random.choice((1, 3)))
+                value = None if self.random.random() < 0.2 else number
+                self.under_way = {k: value for k in keys}
+                if value is None:
+                    sql = "DELETE FROM accounts WHERE id >= %d AND id <= %d" % (keys[0], keys[-1])
+                else:
+                    values = ", ".join("(%d, %d, 'note %d')" % (k, value, value) for k in keys)
+                    sql = "INSERT OR REPLACE INTO accounts VALUES " + values
+                if self.sql(sql) is None:
+                    return
+                self.acknowledged += 1
+                for k, v in self.under_way.items():
+                    self.rows.pop(k, None) if v is None else self.rows.__setitem__(k, v)
+                self.under_way = {}
+        except Exception as problem:
+            self.problem = repr(problem)
+            self.stop.set()
+
+    def check(self, server):
+        found = {int(k): (int(n), note) for k, n, note in query(server, "SELECT id, n, note FROM accounts")}
+        problems = []
+        for key in set(found) | set(self.rows) | set(self.under_way):
+            have = found.get(key)
+            number = have[0] if have else None
+            allowed = {self.rows.get(key)}
+            if key in self.under_way:
+                allowed.add(self.under_way[key])
+            if number not in allowed or (have and have[1] != "note %d" % number):
+                problems.append("accounts: key %d is %s, not one of %s" % (key, have, allowed))
+        return problems
+
+
+class DdlWriter(Writer):
+    """Makes a stream and a view of it, fills, renames and drops them.  `dropped`: rows that were
+    acknowledged of each."""
+
+    def run(self):
+        self.dropped = {}
+        number = 0
+        json_lines = {"Content-Type": "application/x-ndjson"}
+        try:
+            while not self.stop.is_set():
+                number += 1
+                name, view = "temp%d" % number, "temp%d_total" % number
+                # Once the name is there, or gone, a repeated statement says so.
+                if self.sql("CREATE STREAM %s (x BIGINT, hour INTEGER)" % name, (200, 409)) is None:
+                    return
+                if self.sql("CREATE OR REPLACE MATERIALIZED VIEW %s AS SELECT sum(x) AS s FROM %s" % (view, name)) is None:
+                    return
+                rows = 0
+                for body in range(self.random.randint(0, 4)):
+                    data = "".join('{"x":%d,"hour":3}\n' % i for i in range(self.random.randint(1, 200)))
+                    headers = dict(json_lines, **{"Idempotency-Key": "%s-%d" % (name, body)})
+                    if self.until_done("POST", "/v1/streams/%s/events" % name, data.encode(), headers) is None:
+                        return
+                    rows += data.count("\n")
+                if self.sql("DROP STREAM IF EXISTS %s CASCADE" % name) is None:
+                    return
+                self.acknowledged += 1
+                self.dropped[name] = rows
+        except Exception as problem:
+            self.problem = repr(problem)
+            self.stop.set()
+
+    def check(self, server):
+        """Dropped streams are Parquet, with every row that was acknowledged."""
+        deadline = time.monotonic() + 20
+        while True:
+            landed = collections.Counter()
+            for file in lake_files(server.data):
+                landed[file["path"].split("/")[0]] += file["rows"]
+            wrong = [
+                "%s was dropped with %d rows, of which %d are in the lake" % (name, rows, landed[name])
+                for name, rows in self.dropped.items()
+                if landed[name] != rows
+            ]
+            if not wrong or time.monotonic() > deadline:
+                return wrong
+            time.sleep(0.1)
+
+
+def lake_files(data):
+    """What the manifest lists: a snapshot, and the changes since."""
+    folder = os.path.join(data, "lake")
+    while True:
+        try:
+            with open(os.path.join(folder, "manifest.json")) as file:
+                text = file.read()
+            manifest = json.loads(text[: text.rindex('{"crc32"')])
+            files = {file["path"]: file for file in manifest["files"]}
+            path = os.path.join(folder, "manifest.changes-%d" % manifest["number"])
+            changes = open(path).read() if os.path.exists(path) else ""
+        except (FileNotFoundError, ValueError):
+            continue  # it is being replaced
+        for line in changes.splitlines():
+            change = json.loads(line[9:])
+            for path in change["removed"]:
+                del files[path]
+            files.update({file["path"]: file for file in change["added"]})
+        return list(files.values())
+
+
+class FullDisk:
+    """A small file system of its own for the data, which can be filled up; nothing without rights."""
+
+    def __init__(self, folder, megabytes):
+        self.folder = folder
+        self.ballast = os.path.join(folder, "ballast")
+        os.makedirs(folder)
+        self.mounted = (
+            subprocess.run(
+                ["mount", "-t", "tmpfs", "-o", "size=%dm" % megabytes, "tmpfs", folder],
+                stderr=subprocess.DEVNULL,
+            ).returncode
+            == 0
+        )
+        self.times = 0
+
+    def fill(self, leave):
+        if not self.mounted:
+            return
+        self.times += 1
+        room = os.statvfs(self.folder)
+        size = room.f_bavail * room.f_bsize - leave
+        try:
+            with open(self.ballast, "wb") as file:
+                if size > 0:
+                    os.posix_fallocate(file.fileno(), 0, size)
+        except OSError:
+            pass  # somebody else was faster: it is full
+
+    def empty(self):
+        if os.path.exists(self.ballast):
+            os.remove(self.ballast)
+
+    def close(self, keep):
+        """Where its content is afterwards."""
+        if not self.mounted:
+            return self.folder
+        kept = os.path.join(keep, "kept")
+        shutil.copytree(self.folder, kept)
+        subprocess.run(["umount", self.folder], stderr=subprocess.DEVNULL)
+        self.mounted = False
+        return kept
 
 
 def query(server, sql):
@@ -307,6 +546,7 @@ def parse_arguments():
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--life", type=float, default=0.6, help="longest life in seconds")
     parser.add_argument("--check-every", type=int, default=10, help="cycles between checks")
+    parser.add_argument("--disk", type=int, default=2000, help="size of the data's disk in MB, for filling it up")
     parser.add_argument("--start-timeout", type=float, default=60)
     return parser.parse_args()
 
@@ -317,24 +557,37 @@ def main():
     print("seed %d" % seed, flush=True)
     dice = random.Random(seed)
     folder = tempfile.mkdtemp(prefix="weir-kill-")
-    project, data = os.path.join(folder, "project"), os.path.join(folder, "data")
+    project, disk = os.path.join(folder, "project"), FullDisk(os.path.join(folder, "disk"), arguments.disk)
+    data = os.path.join(disk.folder, "data")
     os.makedirs(project)
+    with open(os.path.join(project, "weir.toml"), "w") as file:
+        file.write(SETTINGS)
     with open(os.path.join(project, "views.sql"), "w") as file:
         file.write(PROJECT_SQL)
 
     server = Server(os.path.abspath(arguments.weir), project, data, arguments.start_timeout)
     stop = threading.Event()
     writers = [Writer(i, server, dice.random(), stop) for i in range(arguments.writers)]
+    others = [kind(-1, server, dice.random(), stop) for kind in (DedupWriter, TableWriter, DdlWriter)]
     problems = []
     slowest_start = 0.0
     began = time.monotonic()
     try:
         slowest_start = server.start()
-        for writer in writers:
+        for writer in writers + others:
             writer.start()
         for cycle in range(1, arguments.cycles + 1):
-            time.sleep(dice.random() * arguments.life)
+            life = dice.random() * arguments.life
+            if dice.random() < 0.2:
+                time.sleep(life / 2)
+                disk.fill(dice.choice((0, 4096, 100_000)))
+                life /= 2
+            time.sleep(life)
+            if dice.random() < 0.5:
+                disk.empty()  # some lives see the end of it
+                time.sleep(dice.random() * 0.1)
             server.kill()
+            disk.empty()
             if dice.random() < 0.25:
                 shutil.rmtree(os.path.join(data, "checkpoint"), ignore_errors=True)
             slowest_start = max(slowest_start, server.start())
@@ -347,7 +600,7 @@ def main():
                     cycle,
                     arguments.cycles,
                     sum(writer.acknowledged for writer in writers),
-                    sum(writer.repeats for writer in writers),
+                    sum(writer.repeats for writer in writers + others),
                 ),
                 flush=True,
             )
@@ -355,28 +608,37 @@ def main():
                 break
         time.sleep(0.2)
         stop.set()
-        for writer in writers:
+        for writer in writers + others:
             writer.join()
-        problems += [writer.problem for writer in writers if writer.problem]
+        problems += [writer.problem for writer in writers + others if writer.problem]
         problems += check(server, writers, {writer.index: writer.sent for writer in writers})
         problems += check_derived(server)
+        for other in others:
+            problems += other.check(server)
         problems += verify(server.command[0], server)
         ended = server.stop()
         if ended != 0:
             problems.append("the server ended with %s after SIGTERM" % ended)
+    except BaseException:
+        ended = server.process.poll() if server.process else None
+        print("the server ended by itself with %s; its last lines:\n%s" % (ended, "".join(server.lines)), end="")
+        raise
     finally:
         stop.set()
         server.kill()
+        data = disk.close(folder)
     report(problems, server, data)
     events = sum(writer.acknowledged for writer in writers)
     print(
-        "%s: %d cycles, %d events acknowledged, %d requests sent again, slowest start %.2f s, "
-        "%.0f s in all, seed %d"
+        "%s: %d cycles, %d events, %d rows sent twice, %d changes of a table, %d streams made and dropped, "
+        "%d full disks, %d requests sent again, slowest start %.2f s, %.0f s in all, seed %d"
         % (
             "FAILED" if problems else "nothing lost, nothing doubled, derived streams and views equal batch",
             arguments.cycles,
             events,
-            sum(writer.repeats for writer in writers),
+            *(other.acknowledged for other in others),
+            disk.times,
+            sum(writer.repeats for writer in writers + others),
             slowest_start,
             time.monotonic() - began,
             seed,
