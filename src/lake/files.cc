@@ -38,6 +38,14 @@ PublishedFilePtr Published(Disk& disk, const std::string& directory, ManifestFil
 
 bool ByOffset(const PublishedFilePtr& a, const PublishedFilePtr& b) { return a->first < b->first; }
 
+// Written again and again, whatever came of the last time.
+SmallFile UnpublishedFile(Disk& disk, const std::string& directory) {
+  return SmallFile(disk, directory + "/" + kUnpublished,
+                   {"lake-unpublished", 1,
+                    "Remove it; then files that a crash left half-made stay in the lake's folders, "
+                    "where Weir does not look at them but others may."});
+}
+
 std::string FolderOf(const std::string& path) { return path.substr(0, path.rfind('/')); }
 
 // The folder of a new stream: its name, with its number behind when that is taken.
@@ -245,7 +253,7 @@ void LakeFiles::SaveIntentions(const std::vector<PublishedFilePtr>& going) {
   all.insert(all.end(), leftovers_.begin(), leftovers_.end());
   for (auto& file : removed_) all.push_back(file->path);
   for (auto& file : going) all.push_back(file->path);
-  WriteFileAtomically(disk_, directory_ + "/" + kUnpublished, SavePaths(all));
+  UnpublishedFile(disk_, directory_).Save(SavePaths(all));
 }
 
 LakeFiles::State LakeFiles::Next(const Publication& publication) const {
@@ -333,7 +341,11 @@ void LakeFiles::SweepRemoved() {
 }
 
 void LakeFiles::RemoveLeftovers() {
-  auto paths = LoadPaths(ReadWholeFile(disk_, directory_ + "/" + kUnpublished));
+  std::vector<std::string> paths;
+  // Earlier versions left an empty file when there was nothing.
+  if (!ReadWholeFile(disk_, directory_ + "/" + kUnpublished).empty()) {
+    paths = LoadPaths(UnpublishedFile(disk_, directory_).Load()->bytes);
+  }
   std::set<std::string> known;
   for (auto& file : All()) known.insert(file->path);
   std::erase_if(paths, [&](auto& path) { return known.contains(path); });

@@ -25,11 +25,13 @@ struct Batch {
   std::map<uint32_t, Offset> held;  // streams that are not landed beyond this
 };
 
-// A dropped stream's definition stays in the catalog: what was acknowledged before lands.
+// A dropped stream's definition stays in the catalog: what was acknowledged before lands.  Null for
+// one that was dropped when definitions did not stay.
 std::shared_ptr<const Stream> StreamOf(const CatalogState& catalog, StreamId id) {
   if (auto stream = catalog.FindStream(id)) return stream;
   auto dropped = catalog.dropped.find(id.value);
   if (dropped != catalog.dropped.end()) return dropped->second;
+  if (catalog.WasDropped(id)) return nullptr;
   throw Error(ErrorCode::kCorruption,
               fmt::format("the log holds events of a stream with the id {}, which the catalog does "
                           "not know",
@@ -72,6 +74,7 @@ Batch PlanBatch(const LandingParts& parts, Offset after, Offset up_to, std::opti
         Hold(batch, troubles, id, {record->first.value - 1}, error);
         continue;
       }
+      if (!group.stream) continue;
       group.hour = hour;
       group.first = record->first;
       found = groups.emplace(std::pair(id.value, hour), std::move(group)).first;
@@ -229,6 +232,7 @@ bool MendFromLog(const LandingParts& parts, const PublishedFilePtr& file) {
   if (parts.log.Begin() > file->first) return false;
   Group group{StreamOf(parts.catalog, file->stream), file->hour, file->first, file->last,
               file->rows};
+  if (!group.stream) return false;
   ManifestFile mended = *file;
   // Another name, so that at each moment one of the two is whole.
   mended.path = file->path.substr(0, file->path.rfind(".parquet")) + "-mended.parquet";

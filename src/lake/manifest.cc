@@ -5,16 +5,12 @@
 
 #include <unordered_map>
 
+#include "base/crc32c.h"
 #include "base/error.h"
 #include "simdjson.h"
 
 namespace weir {
 namespace {
-
-uint32_t Checksum(std::string_view text) {
-  return static_cast<uint32_t>(
-      crc32(0, reinterpret_cast<const Bytef*>(text.data()), static_cast<uInt>(text.size())));
-}
 
 // Folder and file names come from stream names and numbers; quotes and controls are escaped there.
 std::string Quoted(std::string_view text) {
@@ -28,8 +24,7 @@ std::string Quoted(std::string_view text) {
 
 [[noreturn]] void Damaged(std::string_view what) {
   throw Error(ErrorCode::kCorruption, "the lake's manifest is damaged: " + std::string(what),
-              "Restore lake/manifest.json from a backup, or start with an empty lake folder if the "
-              "log still holds every event.");
+              kManifestLost);
 }
 
 void Check(const Manifest& manifest) {
@@ -169,7 +164,7 @@ constexpr size_t kSumLength = 9;  // eight digits and a space
 std::optional<std::string_view> LineContent(std::string_view line) {
   if (line.size() < kSumLength) return std::nullopt;
   std::string_view json = line.substr(kSumLength);
-  if (line.substr(0, kSumLength) != fmt::format("{:08x} ", Checksum(json))) return std::nullopt;
+  if (line.substr(0, kSumLength) != fmt::format("{:08x} ", Crc32c(json))) return std::nullopt;
   return json;
 }
 
@@ -206,9 +201,7 @@ std::string SaveManifest(const Manifest& manifest) {
     text += separator + FileText(file);
     separator = ",\n";
   }
-  text += "]}\n";
-  text += fmt::format("{{\"crc32\": \"{:08x}\"}}\n", Checksum(text));
-  return text;
+  return text + "]}\n";
 }
 
 std::string SaveChange(const ManifestChange& change) {
@@ -226,7 +219,7 @@ std::string SaveChange(const ManifestChange& change) {
     separator = ", ";
   }
   json += "]}";
-  return fmt::format("{:08x} {}\n", Checksum(json), json);
+  return fmt::format("{:08x} {}\n", Crc32c(json), json);
 }
 
 bool ApplyChanges(std::string_view lines, Manifest& manifest) {
@@ -253,18 +246,24 @@ bool ApplyChanges(std::string_view lines, Manifest& manifest) {
   return torn == 0;
 }
 
-Manifest LoadManifest(std::string_view text) {
-  constexpr size_t kTrailer = sizeof("{\"crc32\": \"00000000\"}\n") - 1;
-  if (text.size() < kTrailer) Damaged("it is cut short");
-  std::string_view body = text.substr(0, text.size() - kTrailer);
-  if (text.substr(body.size()) != fmt::format("{{\"crc32\": \"{:08x}\"}}\n", Checksum(body))) {
-    Damaged("its checksum does not match");
-  }
+Manifest LoadManifest(std::string_view json) {
   try {
-    return Parse(body);
+    return Parse(json);
   } catch (const simdjson::simdjson_error& error) {
     Damaged(error.what());
   }
+}
+
+std::string_view WithoutTrailer(std::string_view text) {
+  constexpr size_t kTrailer = sizeof("{\"crc32\": \"00000000\"}\n") - 1;
+  if (text.size() < kTrailer) Damaged("it is cut short");
+  std::string_view body = text.substr(0, text.size() - kTrailer);
+  uint32_t sum = static_cast<uint32_t>(
+      crc32(0, reinterpret_cast<const Bytef*>(body.data()), static_cast<uInt>(body.size())));
+  if (text.substr(body.size()) != fmt::format("{{\"crc32\": \"{:08x}\"}}\n", sum)) {
+    Damaged("its checksum does not match");
+  }
+  return body;
 }
 
 std::string SavePaths(const std::vector<std::string>& paths) {

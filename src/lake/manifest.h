@@ -32,9 +32,16 @@ struct Manifest {
   std::vector<ManifestFile> files;          // of each stream in order of offset
 };
 
+// What to do when it is damaged.
+inline constexpr const char* kManifestLost =
+    "Restore the data folder from a backup, or start with an empty lake folder if the log still "
+    "holds every event.";
+
 std::string SaveManifest(const Manifest& manifest);
 // Throws Error(kCorruption), also for one that contradicts itself.
-Manifest LoadManifest(std::string_view text);
+Manifest LoadManifest(std::string_view json);
+// The JSON of a file of earlier versions, which ends with a line that says its checksum.
+std::string_view WithoutTrailer(std::string_view text);
 
 // One publication.  What it says of the whole replaces what was said before.
 struct ManifestChange {

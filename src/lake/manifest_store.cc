@@ -17,16 +17,23 @@ constexpr std::string_view kChanges = "manifest.changes-";
 ManifestStore::ManifestStore(Disk& disk, std::string directory)
     : disk_(disk), directory_(std::move(directory)) {}
 
+// One for each use: an outcome that is unknown is not its last word, since it is written again.
+SmallFile ManifestStore::SnapshotFile() const {
+  return SmallFile(disk_, directory_ + "/manifest.json", {"lake-manifest", 1, kManifestLost});
+}
+
 std::string ManifestStore::ChangesPath(uint64_t number) const {
   return directory_ + "/" + std::string(kChanges) + std::to_string(number);
 }
 
 Manifest ManifestStore::Load() {
   Manifest manifest;
-  std::string text = ReadWholeFile(disk_, directory_ + "/manifest.json");
-  if (!text.empty()) manifest = LoadManifest(text);
+  if (auto content = SnapshotFile().Load()) {
+    std::string_view json = content->bytes;
+    manifest = LoadManifest(content->version == 0 ? WithoutTrailer(json) : json);
+    snapshot_bytes_ = json.size();
+  }
   number_ = manifest.number;
-  snapshot_bytes_ = text.size();
   std::string changes = ReadWholeFile(disk_, ChangesPath(number_));
   changes_bytes_ = changes.size();
   torn_ = !ApplyChanges(changes, manifest);
@@ -43,7 +50,7 @@ void ManifestStore::SaveSnapshot(Manifest& manifest) {
   // Changes to a snapshot that may or may not be there are never mixed up with those to another.
   manifest.number = ++number_;
   std::string text = SaveManifest(manifest);
-  WriteFileAtomically(disk_, directory_ + "/manifest.json", text);
+  SnapshotFile().Save(text);
   snapshot_bytes_ = text.size();
   changes_bytes_ = 0;
   certain_ = true;

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "io/disk.h"
+#include "io/small_file.h"
 #include "lake/manifest.h"
 
 namespace weir {
@@ -38,6 +39,7 @@ class ManifestStore {
   void Append(const ManifestChange& change);  // REQUIRES: Certain
 
  private:
+  SmallFile SnapshotFile() const;
   std::string ChangesPath(uint64_t number) const;
   void RemoveOldChanges();
 

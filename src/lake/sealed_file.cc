@@ -7,8 +7,8 @@
 #include <mutex>
 #include <vector>
 
+#include "base/crc32c.h"
 #include "base/error.h"
-#include "log/crc32c.h"
 
 namespace weir {
 namespace {

@@ -397,7 +397,7 @@ def lake_files(data):
         try:
             with open(os.path.join(folder, "manifest.json")) as file:
                 text = file.read()
-            manifest = json.loads(text[: text.rindex('{"crc32"')])
+            manifest = json.loads(text[text.index("\n") :])  # the first line says what it is
             files = {file["path"]: file for file in manifest["files"]}
             path = os.path.join(folder, "manifest.changes-%d" % manifest["number"])
             changes = open(path).read() if os.path.exists(path) else ""
