@@ -108,6 +108,8 @@ LogicalType UnionsAsStructs(const LogicalType& type) {
   }
 }
 
+void RelabelVector(Vector& from, Vector& to, idx_t count) { Relabel(from, to, count); }
+
 void RegisterUnionStructs(duckdb::ClientContext& context) {
   duckdb::ScalarFunction function("weir_relabel", {LogicalType::ANY, LogicalType::ANY},
                                   LogicalType::ANY, Run, Bind);

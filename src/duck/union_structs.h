@@ -7,6 +7,7 @@
 
 namespace duckdb {
 class ClientContext;
+class Vector;
 }  // namespace duckdb
 
 namespace weir {
@@ -14,6 +15,10 @@ namespace weir {
 // The type with STRUCT(tag UTINYINT, members...) for each UNION in it, however deep; the first
 // field has another name where a member is called "tag".
 duckdb::LogicalType UnionsAsStructs(const duckdb::LogicalType& type);
+
+// The same values as of another type, when UnionsAsStructs is the same for both: what can be is
+// shared.
+void RelabelVector(duckdb::Vector& from, duckdb::Vector& to, duckdb::idx_t count);
 
 // Makes `weir_relabel(value, CAST(NULL AS TYPE))` known to the context's database: the value as one
 // of TYPE, when UnionsAsStructs is the same for both types.
