@@ -3,7 +3,7 @@
 import time
 import unittest
 
-from tests.e2e.weir_server import WeirServer
+from weir_server import WeirServer
 
 SETTINGS = """\
 landing_interval = "50 ms"
@@ -97,6 +97,7 @@ class Lake(unittest.TestCase):
         for setting in ('landing_interval = "soon"', 'landing_rows = "0"', 'segment_size = "large"', 'scrub_rate = "-1"'):
             project = self.server.folder / "wrong"
             project.mkdir(exist_ok=True)
+            (project / "a.sql").write_text("CREATE STREAM s (x INTEGER);\n")
             (project / "weir.toml").write_text(setting + "\n")
             done = self.server.run("serve", str(project), "--data", str(self.server.folder / "other"), "--listen", "127.0.0.1:0")
             self.assertEqual(done.returncode, 1)
