@@ -52,6 +52,35 @@ class SlotKeys {
   std::vector<uint32_t> free_;
 };
 
+// Which slots got a key while a table is loaded slot by slot.
+class LoadedSlots {
+ public:
+  void Begin(size_t slots) { there_.assign(slots, false); }
+  void Add(uint32_t slot) {
+    if (slot >= there_.size() || there_[slot]) StateReader::Bad();
+    there_[slot] = true;
+  }
+  // Calls `there` with the slots that have a key, in order; returns the others, the first last, as
+  // they are to be used again.
+  template <class There>
+  std::vector<uint32_t> End(There there) {
+    std::vector<uint32_t> free;
+    for (uint32_t slot = 0; slot < there_.size(); slot++) {
+      if (there_[slot]) {
+        there(slot);
+      } else {
+        free.push_back(slot);
+      }
+    }
+    std::reverse(free.begin(), free.end());
+    std::vector<bool>().swap(there_);
+    return free;
+  }
+
+ private:
+  std::vector<bool> there_;
+};
+
 // A single fixed-width key as one word.  NULL has a slot of its own.
 class WordTable : public KeyTable {
  public:
@@ -119,6 +148,28 @@ class WordTable : public KeyTable {
     }
   }
 
+  void SaveKey(uint32_t slot, StateWriter& writer) const override {
+    writer.Put(slot == null_slot_);
+    writer.Put(keys_[slot]);
+  }
+  void BeginLoad(size_t slots) override {
+    keys_.keys_.Resize(slots);
+    loaded_.Begin(slots);
+  }
+  void LoadKey(uint32_t slot, StateReader& reader) override {
+    loaded_.Add(slot);
+    if (reader.Get<bool>()) null_slot_ = slot;
+    keys_.keys_[slot] = reader.Get<uint64_t>();
+  }
+  void EndLoad() override {
+    keys_.free_ = loaded_.End([&](uint32_t slot) {
+      if (slot == null_slot_) return;
+      index_.MakeRoom();
+      index_.FindOrAdd(
+          Mix(keys_[slot]), [](uint32_t) { return false; }, [&] { return slot; });
+    });
+  }
+
  private:
   // Where NULLs are, the slot there is for them.
   template <class Finder>
@@ -175,6 +226,7 @@ class WordTable : public KeyTable {
   duckdb::PhysicalType type_;
   SlotIndex index_;
   SlotKeys<uint64_t> keys_;
+  LoadedSlots loaded_;
   uint32_t null_slot_ = kNone;
   bool saw_null_ = false;
 };
@@ -333,6 +385,25 @@ class WordsTable : public KeyTable {
     }
   }
 
+  void SaveKey(uint32_t slot, StateWriter& writer) const override {
+    for (size_t i = 0; i < words(); i++) writer.Put(At(slot)[i]);
+  }
+  void BeginLoad(size_t slots) override {
+    keys_.Resize(slots);
+    loaded_.Begin(slots);
+  }
+  void LoadKey(uint32_t slot, StateReader& reader) override {
+    loaded_.Add(slot);
+    for (size_t i = 0; i < words(); i++) keys_.At(slot)[i] = reader.Get<uint64_t>();
+  }
+  void EndLoad() override {
+    free_ = loaded_.End([&](uint32_t slot) {
+      index_.MakeRoom();
+      index_.FindOrAdd(
+          Hash(At(slot)), [](uint32_t) { return false; }, [&] { return slot; });
+    });
+  }
+
  private:
   size_t words() const { return kWords ? kWords : words_; }
   const uint64_t* At(uint32_t slot) const { return keys_.At(slot); }
@@ -410,6 +481,7 @@ class WordsTable : public KeyTable {
   SlotIndex index_;
   LargeArray<uint64_t, kWords> keys_;
   std::vector<uint32_t> free_;
+  LoadedSlots loaded_;
   // Of the chunk at hand, and of a block of it.
   std::vector<duckdb::UnifiedVectorFormat> formats_;
   std::vector<uint64_t> encoded_;
@@ -514,12 +586,31 @@ class BytesTable : public KeyTable {
     }
   }
 
+  void SaveKey(uint32_t slot, StateWriter& writer) const override { writer.PutString(keys_[slot]); }
+  void BeginLoad(size_t slots) override {
+    keys_.keys_.Resize(slots);
+    loaded_.Begin(slots);
+  }
+  void LoadKey(uint32_t slot, StateReader& reader) override {
+    loaded_.Add(slot);
+    keys_.keys_[slot] = reader.GetString();
+    key_bytes_ += TextBytes(keys_[slot].size());
+  }
+  void EndLoad() override {
+    keys_.free_ = loaded_.End([&](uint32_t slot) {
+      index_.MakeRoom();
+      index_.FindOrAdd(
+          Hash(keys_[slot]), [](uint32_t) { return false; }, [&] { return slot; });
+    });
+  }
+
  private:
   static uint64_t Hash(std::string_view key) { return HashBytes(key); }
 
   Codec codec_;
   SlotIndex index_;
   SlotKeys<std::string> keys_;
+  LoadedSlots loaded_;
   size_t key_bytes_ = 0;
   std::vector<uint64_t> hashes_;
 };

@@ -59,6 +59,8 @@ void Operator::NotOurs(Work work) {
 void Operator::Receive(size_t port, duckdb::DataChunk& rows, const int64_t* weights) {
   statistics_.rows_in += rows.size();
   has_news_ = true;
+  if (snapshot_) [[unlikely]]
+    WriteBeforeNews();
   Measured([&] {
     try {
       Push(port, rows, weights);
@@ -124,16 +126,50 @@ std::string Operator::TextOf(duckdb::DataChunk& rows, duckdb::idx_t row) const {
 
 void Operator::ReceiveClock(Micros now) {
   has_news_ = true;
+  if (snapshot_) [[unlikely]]
+    WriteBeforeNews();
   Measured([&] { SetClock(now); });
 }
 
 void Operator::ReceiveFlush() {
   if (!has_news_ && !IsDue()) return;
   has_news_ = false;
+  if (snapshot_) [[unlikely]]
+    WriteBeforeNews();
   Measured([&] {
     Flush();
     if (router_) NotOurs([&] { router_->Flush(); });
   });
+}
+
+void Operator::BeginSnapshot(std::unique_ptr<SnapshotSection> section) {
+  snapshot_ = std::move(section);
+  InSnapshot([&] { writes_pieces_ = BeginPieces(snapshot_->writer()); });
+}
+
+bool Operator::ContinueSnapshot(const Stop& stop) {
+  if (!snapshot_) return true;
+  bool all = true;
+  InSnapshot([&] {
+    if (!writes_pieces_) {
+      Save(snapshot_->writer());
+    } else {
+      all = SavePieces(snapshot_->writer(), stop);
+    }
+    if (all) snapshot_->Finish();
+  });
+  if (all) GiveUpSnapshot();
+  return all;
+}
+
+void Operator::GiveUpSnapshot() {
+  snapshot_.reset();
+  EndPieces();
+}
+
+// Of an operator that does not write pieces.
+void Operator::WriteBeforeNews() {
+  if (!writes_pieces_) ContinueSnapshot([] { return false; });
 }
 
 void Operator::HandTo(const Edge& edge, duckdb::DataChunk& rows, const int64_t* weights) {

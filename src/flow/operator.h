@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,7 +23,7 @@
 #include "duck/column_equals.h"
 #include "duckdb/common/types/data_chunk.hpp"
 #include "flow/failed_rows.h"
-#include "flow/state_io.h"
+#include "flow/state_snapshot.h"
 #include "flow/upkeep.h"
 
 namespace weir {
@@ -67,6 +68,8 @@ class Operator {
   virtual bool CanSave() const { return true; }
   virtual void Save(StateWriter& writer) const {}
   virtual void Load(StateReader& reader) {}
+  // After Load of all operators of a circuit.
+  virtual void Loaded() {}
   // Twins at the same position took the place of some of its inputs (Circuit::Absorb).
   virtual void InputsReplaced() {}
 
@@ -106,6 +109,15 @@ class Operator {
   void ReceiveClock(Micros now);
   void ReceiveFlush();
   void Fail(std::string why) { failure_ = std::move(why); }
+
+  // Begins to write the state as the last step left it (as Save, maybe in another order).  Between
+  // two steps.  It goes on before rows change what is not written yet, and with
+  // ContinueSnapshot, which writes more until `stop` says so, and is true once all is written.
+  using Stop = std::function<bool()>;
+  void BeginSnapshot(std::unique_ptr<SnapshotSection> section);
+  bool ContinueSnapshot(const Stop& stop);
+  bool IsInSnapshot() const { return snapshot_ != nullptr; }
+  void GiveUpSnapshot();
   void SetAppendOnly(bool append_only) { append_only_ = append_only; }
 
  protected:
@@ -113,6 +125,18 @@ class Operator {
   // For an operator that says itself who gets what: hands rows to one, and counts what it gave.
   void HandTo(const Edge& edge, duckdb::DataChunk& rows, const int64_t* weights);
   void CountOut(duckdb::idx_t rows) { statistics_.rows_out += rows; }
+
+  // For operators whose state is large.  BeginPieces is true of one that writes in pieces: it calls
+  // BeforeChange ahead of every change, and writes what is left in SavePieces, which is true once
+  // nothing is.  EndPieces frees what that took.
+  virtual bool BeginPieces(StateWriter& writer) { return false; }
+  virtual bool SavePieces(StateWriter& writer, const Stop& stop) { return true; }
+  virtual void EndPieces() {}
+  template <class Write>
+  void BeforeChange(Write write) {
+    if (snapshot_) [[unlikely]]
+      InSnapshot([&] { write(snapshot_->writer()); });
+  }
 
   // Adds to the failed rows (takes from them when `weight` is negative).
   void Reject(std::string row, int64_t weight, const ExpressionFailed& why);
@@ -125,6 +149,9 @@ class Operator {
   void Measured(Work work);
   template <class Work>
   void NotOurs(Work work);
+  void WriteBeforeNews();
+  template <class Work>
+  void InSnapshot(Work work);
   void PushParts(size_t port, duckdb::DataChunk& rows, const int64_t* weights,
                  const ExpressionFailed& why);
 
@@ -137,7 +164,19 @@ class Operator {
   Statistics statistics_;
   std::string failure_;
   std::unique_ptr<FailedRows> failed_rows_;
+  std::unique_ptr<SnapshotSection> snapshot_;  // while one is under way
+  bool writes_pieces_ = false;
 };
+
+// What cannot be written costs the snapshot, not the operator.
+template <class Work>
+void Operator::InSnapshot(Work work) {
+  try {
+    work();
+  } catch (...) {
+    GiveUpSnapshot();
+  }
+}
 
 inline duckdb::vector<duckdb::LogicalType> DuckTypes(const RowTypes& types) {
   return duckdb::vector<duckdb::LogicalType>(types.begin(), types.end());

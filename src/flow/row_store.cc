@@ -237,20 +237,19 @@ void RowStore::Load(StateReader& reader, std::vector<RowRef>& heads) {
   }
 }
 
-void RowStore::Save(StateWriter& writer) const {
-  ForEach([&](RowRef ref) {
-    if (WeightOf(ref) == 0) return;
-    writer.PutString(Bytes(ref));
-    writer.Put(WeightOf(ref));
-  });
-  writer.PutString("");
+void RowStore::SaveRow(StateWriter& writer, RowRef ref) const {
+  writer.PutString(Bytes(ref));
+  writer.Put(WeightOf(ref));
+  writer.Put(static_cast<uint32_t>(NumberOf(ref)));
 }
 
-void RowStore::Load(StateReader& reader) {
+void RowStore::LoadRows(StateReader& reader,
+                        const std::function<void(RowRef row, uint32_t number)>& row) {
   is_loading_ = true;
-  for (auto row = reader.GetString(); !row.empty(); row = reader.GetString()) {
-    RowRef ref = FindOrAdd(row);
+  for (auto bytes = reader.GetString(); !bytes.empty(); bytes = reader.GetString()) {
+    RowRef ref = FindOrAdd(bytes);
     WeightOf(ref) = reader.Get<int32_t>();
+    row(ref, reader.Get<uint32_t>());
   }
   is_loading_ = false;
 }

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string_view>
@@ -83,7 +84,7 @@ class RowStore {
     return fixed_size_ ? next_free_ / fixed_units_ + 1 : numbers_;
   }
 
-  // Calls `row` with each row of a store without lists; in the order in which Load gave them.
+  // Calls `row` with each row of a store without lists.
   template <class Row>
   void ForEach(Row row) const {
     for (RowRef ref = 1; ref < next_free_;) {
@@ -95,6 +96,24 @@ class RowStore {
         ref += static_cast<RowRef>(UnitsOf(fixed_size_ ? fixed_size_ : At(ref).size));
       }
     }
+  }
+
+  // Goes on with the row at `from` until `row` returns false or `end` is reached; returns where to
+  // go on.  kFirst stands before all, End() behind.  Rows may come and go between two calls.
+  static constexpr RowRef kFirst = 1;
+  RowRef End() const { return next_free_; }
+  template <class Row>
+  RowRef ForEachFrom(RowRef from, RowRef end, Row row) const {
+    bool more = true;
+    while (more && from < end) {
+      if (WeightOf(from) == kFree) {
+        from += At(from).size;
+      } else {
+        more = row(from);
+        from += static_cast<RowRef>(UnitsOf(fixed_size_ ? fixed_size_ : At(from).size));
+      }
+    }
+    return from;
   }
 
   // The same with the rows as chunks; those of weight 0 are left out.
@@ -127,9 +146,11 @@ class RowStore {
   // All rows of the lists, in order, with their weights.
   void Save(StateWriter& writer, const std::vector<RowRef>& heads) const;
   void Load(StateReader& reader, std::vector<RowRef>& heads);
-  // The same of a store without lists; rows of weight 0 are left out.
-  void Save(StateWriter& writer) const;
-  void Load(StateReader& reader);
+  // A row of a store without lists with its weight, and such rows in any order, told one by one
+  // with the number they had.
+  void SaveRow(StateWriter& writer, RowRef ref) const;
+  static void SaveEnd(StateWriter& writer) { writer.PutString(""); }  // no row is empty
+  void LoadRows(StateReader& reader, const std::function<void(RowRef row, uint32_t number)>& row);
 
   size_t rows() const { return rows_; }
   size_t Bytes() const {

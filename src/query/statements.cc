@@ -253,7 +253,7 @@ ResultTable Statements::Do(const Show& show) {
   return table;
 }
 
-ResultTable Statements::Do(const Describe& describe) {
+ResultTable Statements::Do(const DescribeObject& describe) {
   auto state = catalog_.Current();
   ResultTable table{{"column_name", "column_type", "null"}, {}, ""};
   if (auto stream = state->FindStream(describe.name)) {

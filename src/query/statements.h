@@ -40,7 +40,7 @@ class Statements {
   ResultTable Do(const Comment& comment);
   ResultTable Do(const Explain& explain);
   ResultTable Do(const Show& show);
-  ResultTable Do(const Describe& describe);
+  ResultTable Do(const DescribeObject& describe);
   ResultTable Do(const SetTimeZone& set);
   ResultTable Do(const Subscribe& subscribe);
   ResultTable Do(const Query& query);

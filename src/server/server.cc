@@ -300,6 +300,25 @@ std::string Server::Metrics() const {
                      static_cast<double>(engine.last_step_took) / 1e6);
   add("weir_engine_lag_seconds", "gauge", "From commit to published, of the last step.");
   out += fmt::format("weir_engine_lag_seconds {}\n", static_cast<double>(engine.lag) / 1e6);
+  auto& checkpoint = engine.checkpoint;
+  add("weir_checkpoint_written_total", "counter", "Checkpoints written since the start.");
+  out += fmt::format("weir_checkpoint_written_total {}\n", checkpoint.written);
+  add("weir_checkpoint_failed_total", "counter", "Checkpoints that could not be written.");
+  out += fmt::format("weir_checkpoint_failed_total {}\n", checkpoint.failed);
+  add("weir_checkpoint_age_seconds", "gauge",
+      "Since the last one was written; -1: none by this process.");
+  out += fmt::format("weir_checkpoint_age_seconds {}\n",
+                     checkpoint.offset
+                         ? static_cast<double>(parts_.clock.Now() - checkpoint.written_at) / 1e6
+                         : -1.0);
+  add("weir_checkpoint_bytes", "gauge", "Size of the last one.");
+  out += fmt::format("weir_checkpoint_bytes {}\n", checkpoint.bytes);
+  add("weir_checkpoint_seconds", "gauge", "How long it took, beside the steps.");
+  out += fmt::format("weir_checkpoint_seconds {}\n", static_cast<double>(checkpoint.took) / 1e6);
+  add("weir_checkpoint_longest_pause_seconds", "gauge",
+      "The longest that a step waited for pieces of one, since the start.");
+  out += fmt::format("weir_checkpoint_longest_pause_seconds {}\n",
+                     static_cast<double>(checkpoint.longest_pause) / 1e6);
   add("weir_state_bytes", "gauge", "State of all views, what they share once.");
   out += fmt::format("weir_state_bytes {}\n", engine.state_bytes);
   add("weir_state_file_bytes", "gauge", "Of it, in the file for rows that do not fit in memory.");

@@ -142,7 +142,7 @@ StatementBody ReadDescribe(StatementReader& in, const std::string& text) {
   in.Skip(1);
   if (in.Is("SELECT") || in.Is("WITH") || in.Is("FROM")) return Query{text};
   for (const char* kind : {"STREAM", "TABLE", "VIEW", "PUMP"}) in.Take(kind);
-  Describe describe{in.Name("stream, table or view")};
+  DescribeObject describe{in.Name("stream, table or view")};
   in.ExpectEnd();
   return describe;
 }

@@ -57,7 +57,7 @@ enum class ShowWhat { kStreams, kViews, kPumps, kTables, kTimeZone, kAll };
 struct Show {
   ShowWhat what;
 };
-struct Describe {
+struct DescribeObject {
   std::string name;
 };
 struct SetTimeZone {
@@ -72,7 +72,7 @@ struct Query {
 
 using StatementBody =
     std::variant<CreateStream, CreatePump, CreateView, Drop, Rename, Comment, Explain, Show,
-                 Describe, SetTimeZone, Insert, Update, Delete, CopyFrom, Subscribe, Query>;
+                 DescribeObject, SetTimeZone, Insert, Update, Delete, CopyFrom, Subscribe, Query>;
 
 struct Statement {
   StatementBody body;

@@ -82,7 +82,7 @@ TEST(Statement, TheSmallOnes) {
   EXPECT_EQ(Only<Explain>("EXPLAIN SELECT 1").query, "SELECT 1");
   EXPECT_EQ(Only<SetTimeZone>("SET TimeZone = 'America/New_York'").zone, "America/New_York");
   EXPECT_EQ(Only<SetTimeZone>("SET TIME ZONE 'UTC'").zone, "UTC");
-  EXPECT_EQ(Only<Describe>("DESCRIBE s").name, "s");
+  EXPECT_EQ(Only<DescribeObject>("DESCRIBE s").name, "s");
   EXPECT_EQ(Only<Show>("SHOW MATERIALIZED VIEWS").what, ShowWhat::kViews);
   EXPECT_EQ(Only<Query>("WITH t AS (SELECT 1) FROM t").sql, "WITH t AS (SELECT 1) FROM t");
 }

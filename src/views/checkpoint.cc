@@ -1,146 +1,167 @@
 #include "views/checkpoint.h"
 
-#include "duckdb/common/checksum.hpp"
+#include <algorithm>
+
+#include "base/crc32c.h"
 #include "flow/state_io.h"
 
 namespace weir {
 namespace {
 
-constexpr uint64_t kMagic = 0x38504b4352494557ull;  // "WEIRCKP8"
+constexpr size_t kTailBytes = sizeof(uint32_t) + sizeof(uint64_t) + kCheckpointMagic.size();
 
-uint64_t Sum(std::string_view bytes) {
-  return duckdb::Checksum(reinterpret_cast<uint8_t*>(const_cast<char*>(bytes.data())),
-                          bytes.size());
+std::string ReadAt(File& file, uint64_t position, uint64_t size) {
+  std::string bytes(size, '\0');
+  bytes.resize(file.Read(position, bytes));
+  if (bytes.size() != size) StateReader::Bad();
+  return bytes;
+}
+
+// Throws when the file does not end as it should.
+CheckpointIndex ReadIndex(File& file) {
+  uint64_t size = file.Size();
+  if (size < kCheckpointMagic.size() + kTailBytes) StateReader::Bad();
+  std::string end = ReadAt(file, size - kTailBytes, kTailBytes);
+  StateReader tail(end);
+  auto checksum = tail.Get<uint32_t>();
+  auto length = tail.Get<uint64_t>();
+  if (!std::string_view(end).ends_with(kCheckpointMagic)) StateReader::Bad();
+  if (length > size - kTailBytes - kCheckpointMagic.size()) StateReader::Bad();
+  std::string index = ReadAt(file, size - kTailBytes - length, length);
+  if (Crc32c(index) != checksum) StateReader::Bad();
+  return CheckpointIndex::Decode(index);
 }
 
 }  // namespace
 
-std::string SaveCheckpoint(const std::vector<LiveViewPtr>& views,
-                           const std::vector<LivePumpPtr>& pumps, const InputMark& at) {
+uint64_t CheckpointIndex::Section::Bytes() const {
+  uint64_t bytes = 0;
+  for (auto& part : parts) bytes += part.size;
+  return bytes;
+}
+
+std::string CheckpointIndex::Encode() const {
   StateWriter writer;
-  writer.Put(kMagic);
   writer.Put(at.offset.value);
   writer.Put(at.clock);
   writer.Put(at.log_time);
-  uint64_t count = 0;
-  StateWriter operators;
-  std::set<Operator*> needed;
-  for (auto& view : views) needed.insert(view->operators.begin(), view->operators.end());
-  for (auto& pump : pumps) needed.insert(pump->operators.begin(), pump->operators.end());
-  for (auto* op : needed) {
-    if (!op->HasState() || !op->CanSave() || !op->failure().empty()) continue;
-    StateWriter state;
-    op->Save(state);
-    operators.PutString(op->fingerprint);
-    operators.PutString(state.bytes());
-    count++;
+  writer.Put<uint64_t>(sections.size());
+  for (auto& section : sections) {
+    writer.PutString(section.fingerprint);
+    writer.Put(section.is_whole);
+    writer.PutVector(section.parts);
   }
-  writer.Put(count);
-  writer.bytes() += operators.bytes();
-  StateWriter failed;
-  uint64_t failed_count = 0;
-  for (auto* op : needed) {
-    if (!op->failed_rows() || op->failed_rows()->count() == 0) continue;
-    StateWriter rows;
-    op->failed_rows()->Save(rows);
-    failed.PutString(op->fingerprint);
-    failed.PutString(rows.bytes());
-    failed_count++;
+  writer.Put<uint64_t>(failed_rows.size());
+  for (auto& [fingerprint, rows] : failed_rows) {
+    writer.PutString(fingerprint);
+    writer.PutString(rows);
   }
-  writer.Put(failed_count);
-  writer.bytes() += failed.bytes();
   writer.Put<uint64_t>(views.size());
-  for (auto& view : views) {
-    writer.Put(view->definition->id);
-    writer.PutString(view->definition->Planned());
-    StateWriter rows;
-    uint64_t row_count = 0;
-    view->content.ForEach([&](std::string_view row, int64_t copies) {
-      rows.PutString(row);
-      rows.Put(copies);
-      row_count++;
-    });
-    writer.Put(row_count);
-    writer.bytes() += rows.bytes();
+  for (auto& [id, view] : views) {
+    writer.Put(id);
+    writer.PutString(view.query);
+    writer.Put(view.section);
+    writer.Put(view.rows);
   }
   writer.Put<uint64_t>(pumps.size());
-  for (auto& pump : pumps) writer.Put(pump->definition->id);
-  writer.Put(Sum(writer.bytes()));
+  for (uint32_t pump : pumps) writer.Put(pump);
   return std::move(writer.bytes());
 }
 
-std::optional<Checkpoint> LoadCheckpoint(std::string_view bytes) {
-  if (bytes.size() < 2 * sizeof(uint64_t)) return std::nullopt;
-  auto body = bytes.substr(0, bytes.size() - sizeof(uint64_t));
-  StateReader tail(bytes.substr(body.size()));
-  if (tail.Get<uint64_t>() != Sum(body)) return std::nullopt;
-  StateReader reader(body);
-  if (reader.Get<uint64_t>() != kMagic) return std::nullopt;
-  Checkpoint checkpoint;
-  checkpoint.at.offset.value = reader.Get<uint64_t>();
-  checkpoint.at.clock = reader.Get<Micros>();
-  checkpoint.at.log_time = reader.Get<Micros>();
-  for (uint64_t left = reader.Get<uint64_t>(); left; left--) {
-    std::string fingerprint(reader.GetString());
-    checkpoint.operators[std::move(fingerprint)] = reader.GetString();
+CheckpointIndex CheckpointIndex::Decode(std::string_view bytes) {
+  StateReader reader(bytes);
+  CheckpointIndex index;
+  index.at.offset.value = reader.Get<uint64_t>();
+  index.at.clock = reader.Get<Micros>();
+  index.at.log_time = reader.Get<Micros>();
+  for (uint64_t left = reader.GetCount(sizeof(uint64_t)); left; left--) {
+    auto& section = index.sections.emplace_back();
+    section.fingerprint = reader.GetString();
+    section.is_whole = reader.Get<bool>();
+    reader.GetVector(section.parts);
   }
-  for (uint64_t left = reader.Get<uint64_t>(); left; left--) {
+  for (uint64_t left = reader.GetCount(sizeof(uint64_t)); left; left--) {
     std::string fingerprint(reader.GetString());
-    checkpoint.failed_rows[std::move(fingerprint)] = reader.GetString();
+    index.failed_rows[std::move(fingerprint)] = reader.GetString();
   }
-  for (uint64_t left = reader.Get<uint64_t>(); left; left--) {
-    auto& view = checkpoint.views[reader.Get<uint32_t>()];
+  for (uint64_t left = reader.GetCount(sizeof(uint32_t)); left; left--) {
+    auto& view = index.views[reader.Get<uint32_t>()];
     view.query = reader.GetString();
-    for (uint64_t rows = reader.Get<uint64_t>(); rows; rows--) {
-      std::string row(reader.GetString());
-      view.rows.emplace_back(std::move(row), reader.Get<int64_t>());
-    }
+    view.section = reader.Get<uint32_t>();
+    view.rows = reader.Get<uint64_t>();
+    if (view.section >= index.sections.size()) StateReader::Bad();
   }
-  for (uint64_t left = reader.Get<uint64_t>(); left; left--) {
-    checkpoint.pumps.insert(reader.Get<uint32_t>());
+  for (uint64_t left = reader.GetCount(sizeof(uint32_t)); left; left--) {
+    index.pumps.insert(reader.Get<uint32_t>());
   }
-  return checkpoint;
+  return index;
 }
 
-namespace {
+Checkpoint::Checkpoint(std::unique_ptr<File> file, CheckpointIndex index)
+    : file_(std::move(file)), index_(std::move(index)) {
+  for (uint32_t i = 0; i < index_.sections.size(); i++) {
+    auto& section = index_.sections[i];
+    if (section.is_whole && !section.fingerprint.empty()) by_fingerprint_[section.fingerprint] = i;
+  }
+}
 
-bool CoversOperators(const Checkpoint& checkpoint, const Kept& kept) {
+std::optional<Checkpoint> Checkpoint::Open(Disk& disk, const std::string& path) {
+  try {
+    if (!disk.Exists(path)) return std::nullopt;
+    auto file = disk.Open(path, OpenMode::kRead);
+    auto index = ReadIndex(*file);
+    return Checkpoint(std::move(file), std::move(index));
+  } catch (const Error&) {  // a start without one reads history
+    return std::nullopt;
+  }
+}
+
+bool Checkpoint::CoversOperators(const Kept& kept) const {
   return std::all_of(kept.operators.begin(), kept.operators.end(), [&](Operator* op) {
-    return !op->HasState() || checkpoint.operators.contains(op->fingerprint);
+    return !op->HasState() || by_fingerprint_.contains(op->fingerprint);
   });
 }
 
-}  // namespace
-
-bool Covers(const Checkpoint& checkpoint, const LivePump& pump) {
-  return checkpoint.pumps.contains(pump.definition->id) && CoversOperators(checkpoint, pump);
+bool Checkpoint::Covers(const LivePump& pump) const {
+  return index_.pumps.contains(pump.definition->id) && CoversOperators(pump);
 }
 
-bool Covers(const Checkpoint& checkpoint, const LiveView& view) {
-  auto saved = checkpoint.views.find(view.definition->id);
-  if (saved == checkpoint.views.end() || saved->second.query != view.definition->Planned()) {
-    return false;
-  }
-  return CoversOperators(checkpoint, view);
+bool Checkpoint::Covers(const LiveView& view) const {
+  auto saved = index_.views.find(view.definition->id);
+  return saved != index_.views.end() && saved->second.query == view.definition->Planned() &&
+         index_.sections[saved->second.section].is_whole && CoversOperators(view);
 }
 
-void Restore(const Checkpoint& checkpoint, Circuit& circuit,
-             const std::vector<LiveViewPtr>& views) {
+StateReader Checkpoint::Read(const CheckpointIndex::Section& section) const {
+  return StateReader(section.Bytes(), [this, &section, next = size_t{0}]() mutable -> std::string {
+    if (next == section.parts.size()) return "";
+    auto& part = section.parts[next++];
+    std::string bytes = ReadAt(*file_, part.position, part.size);
+    if (Crc32c(bytes) != part.checksum) StateReader::Bad();
+    return bytes;
+  });
+}
+
+void Checkpoint::Restore(Circuit& circuit, const std::vector<LiveViewPtr>& views) const {
   for (auto& op : circuit.operators()) {
-    auto failed = checkpoint.failed_rows.find(op->fingerprint);
-    if (failed != checkpoint.failed_rows.end()) {
+    auto failed = index_.failed_rows.find(op->fingerprint);
+    if (failed != index_.failed_rows.end()) {
       StateReader reader(failed->second);
       op->LoadFailedRows(reader);
     }
-    auto saved = checkpoint.operators.find(op->fingerprint);
-    if (!op->HasState() || saved == checkpoint.operators.end()) continue;
-    StateReader reader(saved->second);
+    auto saved = by_fingerprint_.find(op->fingerprint);
+    if (!op->HasState() || saved == by_fingerprint_.end()) continue;
+    auto reader = Read(index_.sections[saved->second]);
     op->Load(reader);
     if (!reader.AtEnd()) throw Error(ErrorCode::kCorruption, "saved operator state is too long");
   }
+  for (auto& op : circuit.operators()) op->Loaded();
   for (auto& view : views) {
-    for (auto& [row, copies] : checkpoint.views.at(view->definition->id).rows) {
-      view->content.Change(row, copies, 0);
+    auto& saved = index_.views.at(view->definition->id);
+    auto reader = Read(index_.sections[saved.section]);
+    for (uint64_t left = saved.rows; left; left--) {
+      std::string_view row = reader.GetString();
+      view->content.Change(row, reader.Get<int64_t>(), 0);
     }
   }
 }

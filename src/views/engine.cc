@@ -19,10 +19,9 @@ std::unique_ptr<Engine> Engine::Make(Parts parts, EngineOptions options) {
 void EngineImpl::Start() {
   if (!options_.checkpoint_directory.empty()) {
     parts_.disk.MakeDirectories(options_.checkpoint_directory);
-    auto bytes = ReadWholeFile(parts_.disk, options_.checkpoint_directory + "/views");
-    saved_ = LoadCheckpoint(bytes);
-    if (saved_ && saved_->at.offset > parts_.log.End()) saved_.reset();
-    if (saved_) now_ = saved_->at.clock;
+    saved_ = Checkpoint::Open(parts_.disk, options_.checkpoint_directory + "/views");
+    if (saved_ && saved_->at().offset > parts_.log.End()) saved_.reset();
+    if (saved_) now_ = saved_->at().clock;
   }
   if (!options_.parked_path.empty()) {
     parked_saved_ = ReadWholeFile(parts_.disk, options_.parked_path);
@@ -59,11 +58,7 @@ void EngineImpl::Stop() {
   engine_.join();
   filler_.join();
   SaveParked();
-  if (!options_.checkpoint_directory.empty() && position_ > checkpoint_position_ && !filling_ &&
-      HasRoomForCheckpoint() && !IsEmitting()) {
-    WriteFileAtomically(parts_.disk, options_.checkpoint_directory + "/views",
-                        Checkpointed().bytes);
-  }
+  LastCheckpoint();
   std::shared_lock lock(views_mutex_);
   for (auto& [id, pump] : pumps_) pump->outbox->Close();
 }
@@ -161,13 +156,17 @@ void EngineImpl::Run() {
 bool EngineImpl::Turn() {
   constexpr uint64_t kEmittingMax = 64 << 20;       // no step adds to more than this
   constexpr Micros kLastEmissionsMax = 10'000'000;  // how long a stop waits for the log
+  constexpr Micros kBetweenPieces = 1'000;          // of a checkpoint, while nothing else is to do
   std::deque<std::shared_ptr<const CommittedRecord>> records;
   std::vector<Task> tasks;
   {
     std::unique_lock lock(mutex_);
     bool closes_soon = next_close_ && *next_close_ - parts_.clock.Now() < 10 * options_.tick;
     bool hurried = circuit_.WantsClock() || !waiters_.empty() || emitting_bytes_ > 0 || closes_soon;
-    auto timeout = std::chrono::microseconds(hurried ? options_.tick : 10 * options_.tick);
+    auto timeout =
+        std::chrono::microseconds(WritesCheckpoint() ? std::min(kBetweenPieces, options_.tick)
+                                  : hurried          ? options_.tick
+                                                     : 10 * options_.tick);
     auto has_room = [&] { return emitting_bytes_ < kEmittingMax; };
     wake_.wait_for(lock, timeout, [&] {
       return (stopping_ && !IsEmitting()) || (!queue_.empty() && has_room()) || !tasks_.empty();
@@ -439,32 +438,6 @@ void EngineImpl::Measure() {
   info_.state_bytes = total;
   info_.file_bytes = in_file;
   operator_infos_ = std::move(infos);
-}
-
-// A checkpoint is made in memory; without one the next start reads history again.
-bool EngineImpl::HasRoomForCheckpoint() const {
-  std::lock_guard lock(info_mutex_);
-  return memory_.HasRoomFor(info_.state_bytes);
-}
-
-void EngineImpl::MaybeCheckpoint() {
-  if (options_.checkpoint_directory.empty() || position_ == checkpoint_position_) return;
-  Micros now = parts_.clock.Monotonic();
-  // Never more than a fiftieth of the time, however big the state.
-  if (now - checkpointed_ < std::max(options_.checkpoint_interval, 50 * checkpoint_took_)) return;
-  {
-    std::lock_guard lock(mutex_);
-    if (filling_ || !to_fill_.empty() || !pumps_to_fill_.empty() || stopping_) return;
-    if (!to_save_.empty()) return;
-  }
-  if (!HasRoomForCheckpoint()) return;
-  auto save = Checkpointed();
-  checkpoint_position_ = position_;
-  checkpointed_ = parts_.clock.Monotonic();
-  checkpoint_took_ = checkpointed_ - now;
-  std::lock_guard lock(mutex_);
-  to_save_.push_back(std::move(save));
-  filler_wake_.notify_one();
 }
 
 }  // namespace weir

@@ -17,6 +17,8 @@ struct EngineOptions {
   std::string marks_path;   // how far pumps are, of what the log has forgotten; "" for none
   std::string parked_path;  // why views and pumps are parked, for the next start; "" for nowhere
   Micros checkpoint_interval = 30'000'000;
+  // For how long a step may wait for pieces of a checkpoint; 0: each is as small as can be (tests).
+  Micros checkpoint_slice = 2'000;
   Micros tick = 100'000;                  // a step this often when a view looks at the clock
   Micros recompute_interval = 1'000'000;  // at most this often for a view that is recomputed
   size_t subscriptions_max = 64;          // different queries followed at once

@@ -60,6 +60,7 @@ void EngineImpl::TakeOver(Filling& filling) {
     if (pump->status == ViewStatus::kFilling) pump->status = ViewStatus::kLive;
     pump->progress = 1;
   }
+  checkpoint_lacks_ = true;
   IndexSources();
   NoteEventTime();
   Publish(true);

@@ -27,28 +27,21 @@ void EngineImpl::RunFiller() {
   while (true) {
     std::vector<LiveViewPtr> views;
     std::vector<LivePumpPtr> pumps;
-    std::optional<Save> save;
     {
       std::unique_lock lock(mutex_);
       filling_ = false;
       filler_wake_.wait(lock, [&] {
-        return stopping_ || !to_fill_.empty() || !pumps_to_fill_.empty() || !to_save_.empty() ||
-               parked_to_save_;
+        return stopping_ || !to_fill_.empty() || !pumps_to_fill_.empty() || parked_to_save_;
       });
       if (stopping_) return;
-      if (!to_save_.empty()) {
-        save = std::move(to_save_.back());
-        to_save_.clear();
-      }
       views.swap(to_fill_);
       pumps.swap(pumps_to_fill_);
       filling_ = !views.empty() || !pumps.empty();
     }
     try {
       SaveParked();
-      if (save) WriteCheckpoint(*save);
     } catch (...) {
-      spdlog::error("no checkpoint was written: {}", CurrentError().message);
+      spdlog::error("why views are parked cannot be kept: {}", CurrentError().message);
     }
     try {
       if (!views.empty() || !pumps.empty()) Fill(views, pumps);
@@ -122,7 +115,7 @@ void EngineImpl::Fill(const std::vector<LiveViewPtr>& views,
         Recompute(view, built);
         continue;
       }
-      PrepareView(saved_ && Covers(*saved_, *view) ? restored : fresh, *catalog, view);
+      PrepareView(saved_ && saved_->Covers(*view) ? restored : fresh, *catalog, view);
     } catch (...) {
       Park(*view, CurrentError());
     }
@@ -134,7 +127,7 @@ void EngineImpl::Fill(const std::vector<LiveViewPtr>& views,
       pump->emitted = EmittedBefore(*pump->definition.Get());
       bool has_state = std::any_of(pump->operators.begin(), pump->operators.end(),
                                    [](Operator* op) { return op->HasState(); });
-      bool covered = saved_ && Covers(*saved_, *pump);
+      bool covered = saved_ && saved_->Covers(*pump);
       PreparePump(covered                                     ? restored
                   : has_state || pump->emitted == InputMark() ? fresh
                                                               : resumed,
@@ -156,16 +149,17 @@ void EngineImpl::Fill(const std::vector<LiveViewPtr>& views,
       filling->streams[SourceName(stream->id)] = stream;
     }
     if (!filling->empty()) FillOrPark(*filling);
+    restored_ = true;
   }
 }
 
 void EngineImpl::RestoreOrFill(Filling& restored, Filling& fresh, const CatalogState& catalog) {
   restored.KeepNeeded();
   try {
-    Restore(*saved_, restored.circuit, restored.views);
-    restored.position = saved_->at.offset;
-    for (auto& pump : restored.pumps) pump->emitted = std::max(pump->emitted, saved_->at);
-    restored.reached = saved_->at;
+    saved_->Restore(restored.circuit, restored.views);
+    restored.position = saved_->at().offset;
+    for (auto& pump : restored.pumps) pump->emitted = std::max(pump->emitted, saved_->at());
+    restored.reached = saved_->at();
   } catch (...) {
     // A damaged checkpoint costs time only: fill from the beginning.
     spdlog::warn("the checkpoint cannot be read, views are filled from the beginning: {}",

@@ -1,7 +1,8 @@
 // The engine's parts, one file each: engine.cc runs the steps, engine_filling.cc makes and fills
 // views, engine_pumps.cc puts what pumps say into the log, engine_recompute.cc keeps views that no
 // operator can, engine_subscriptions.cc makes views for those who follow a query, engine_readers.cc
-// answers other threads, engine_parked.cc puts aside what failed.
+// answers other threads, engine_parked.cc puts aside what failed, engine_checkpoint.cc
+// has the state saved.
 #pragma once
 
 #include <atomic>
@@ -13,6 +14,7 @@
 #include <thread>
 
 #include "views/checkpoint.h"
+#include "views/checkpoint_writer.h"
 #include "views/engine.h"
 #include "views/filling.h"
 #include "views/live_view.h"
@@ -97,12 +99,6 @@ class EngineImpl : public Engine {
     std::weak_ptr<void> hold;
   };
   using Task = std::function<void()>;
-  // A checkpoint to be written once what pumps had to say until then is in the log.
-  struct Save {
-    std::string bytes;
-    std::vector<std::pair<std::shared_ptr<Outbox>, uint64_t>> emitted;  // batches to wait for
-  };
-
   // Engine thread.
   void Run();
   bool Turn();
@@ -131,16 +127,21 @@ class EngineImpl : public Engine {
   void EmitStep();
   void SendAll();
   bool IsEmitting() const;
-  Save Checkpointed() const;
   void FinishWaiters();
   void MaybeRecompute();
   void FinishRecompute(Recomputed& recomputed, const BatchResult& result, const Version& asked);
-  void MaybeCheckpoint();
   void Measure();
   void KeepWithinMemory();
-  bool HasRoomForCheckpoint() const;
   void IndexSources();
   Micros Advance();
+  // engine_checkpoint.cc
+  void MaybeCheckpoint();
+  void BeginCheckpoint();
+  void WritePieces(Micros budget, bool yields);
+  void EndCheckpoint();
+  void GiveUpCheckpoint(const std::string& why);
+  void LastCheckpoint();
+  bool WritesCheckpoint() const { return checkpoint_ && !checkpoint_pieces_done_; }
   // engine_event_time.cc
   void NoteEventTime();
   void MaybeTick();
@@ -148,7 +149,6 @@ class EngineImpl : public Engine {
   // Filler thread.
   void RunFiller();
   void Fill(const std::vector<LiveViewPtr>& views, const std::vector<LivePumpPtr>& pumps);
-  void WriteCheckpoint(const Save& save);
   void SaveParked();
   void PrepareView(Filling& filling, const CatalogState& catalog, const LiveViewPtr& view,
                    BuiltView* built = nullptr);
@@ -212,7 +212,6 @@ class EngineImpl : public Engine {
   std::vector<Waiter> waiters_;
   std::vector<LiveViewPtr> to_fill_;
   std::vector<LivePumpPtr> pumps_to_fill_;
-  std::vector<Save> to_save_;
   bool parked_to_save_ = false;
   bool started_ = false, filling_ = false, engine_ended_ = false;
   std::atomic<bool> stopping_{false};  // written under mutex_
@@ -244,9 +243,19 @@ class EngineImpl : public Engine {
   uint64_t step_ = 0;
   uint64_t step_rows_max_ = 0;  // less where pumps multiply rows
   Micros give_up_at_ = 0;       // monotonic: when a stop waits no longer for the log
-  Micros measured_ = 0, checkpointed_ = 0, checkpoint_took_ = 0;
-  Offset checkpoint_position_;
-  std::optional<Checkpoint> saved_;  // until the first filling has taken it
+  Micros measured_ = 0;
+
+  // The checkpoint that is being written, if one is; times are monotonic.
+  std::shared_ptr<CheckpointWriter> checkpoint_;
+  InputMark checkpoint_at_;
+  bool checkpoint_pieces_done_ = false;
+  size_t checkpoint_next_ = 0;  // operator, in the circuit
+  Micros checkpoint_begun_ = 0, checkpoint_cost_ = 0, checkpoint_pause_ = 0, next_pieces_ = 0;
+  Micros checkpoint_due_ = 0;          // when the next may begin
+  Offset checkpoint_position_;         // of the last one
+  std::atomic<bool> restored_{false};  // the filler has read what the last process left
+  bool checkpoint_lacks_ = false;      // views that came since
+  std::optional<Checkpoint> saved_;    // until the first filling has taken it
 
   Micros now_ = 0;       // the clock of the current step
   Micros log_time_ = 0;  // when the last record taken was committed; later ones are not earlier

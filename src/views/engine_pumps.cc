@@ -160,38 +160,7 @@ bool EngineImpl::IsEmitting() const {
                      [](auto& pump) { return pump->outbox->Done() < pump->outbox->Added(); });
 }
 
-EngineImpl::Save EngineImpl::Checkpointed() const {
-  Save save;
-  std::vector<LiveViewPtr> views;
-  for (auto& view : live_) {
-    // Not those of subscriptions; nor one that is parked: it stands where it failed, and read back
-    // it would look like one that has come as far as the others.
-    bool is_saved = view->definition->id != 0 && view->status != ViewStatus::kParked;
-    if (is_saved) views.push_back(view);
-  }
-  std::vector<LivePumpPtr> pumps;
-  for (auto& pump : live_pumps_) {
-    if (pump->status == ViewStatus::kParked) continue;
-    pumps.push_back(pump);
-    save.emitted.emplace_back(pump->outbox, pump->outbox->Added());
-  }
-  save.bytes = SaveCheckpoint(views, pumps, {position_, now_, log_time_});
-  return save;
-}
-
 // ---- filling (the filler's thread; the last stretch on the engine's) ----------------------------
-
-void EngineImpl::WriteCheckpoint(const Save& save) {
-  // It says that what pumps had to say is in the log; so wait until it is.
-  constexpr int kTriesMax = 1'000;
-  for (auto& [outbox, added] : save.emitted) {
-    for (int i = 0; outbox->Done() < added; i++) {
-      if (stopping_ || i == kTriesMax) return;  // the next one will do
-      outbox->Wait();
-    }
-  }
-  WriteFileAtomically(parts_.disk, options_.checkpoint_directory + "/views", save.bytes);
-}
 
 // As FillUpTo, stopping at each pump's mark; beyond it in slices, so that what is on its way into
 // the log stays small.  Without `progress`: on the engine thread, which waits for nothing.

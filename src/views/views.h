@@ -164,6 +164,18 @@ struct Subscription {
   std::shared_ptr<void> hold;
 };
 
+// How the engine's state is saved.
+struct CheckpointInfo {
+  bool is_under_way = false;
+  std::optional<Offset> offset;  // of the last one written by this process
+  Micros written_at = 0;         // by the clock
+  Micros took = 0;               // from its beginning to its end
+  uint64_t bytes = 0;
+  uint64_t written = 0, failed = 0;  // how many
+  std::string failure;               // of the last one that failed; "" once one was written since
+  Micros longest_pause = 0;          // of a step, for pieces of it, since the start
+};
+
 struct EngineInfo {
   Offset offset;               // all live views stand here
   Micros as_of = 0;            // the engine's clock
@@ -176,6 +188,7 @@ struct EngineInfo {
   uint64_t memory_in_use = 0, memory_limit = 0;  // of the process; limit 0: none
   bool memory_full = false;
   uint64_t emitting_bytes = 0;  // rows of pumps on their way into the log
+  CheckpointInfo checkpoint;
   bool closing = false;  // the clock has passed the end of windows that a tick is about to close
 };
 

@@ -36,6 +36,7 @@ EngineOptions Quick(const std::string& directory) {
   options.marks_path = "/pump-marks";
   options.parked_path = "/parked";
   options.checkpoint_interval = 0;
+  options.checkpoint_slice = 0;
   options.tick = 1000;
   options.recompute_interval = 0;
   return options;

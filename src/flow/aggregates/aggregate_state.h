@@ -30,8 +30,13 @@ class AggregateState {
   virtual size_t Bytes() const = 0;
   virtual Upkeep HowKept() const { return {}; }
   virtual bool CanSave() const { return true; }
-  virtual void Save(StateWriter& writer) const = 0;
-  virtual void Load(StateReader& reader) = 0;
+  // One slot's state; it is loaded into a slot that is as Grow made it.
+  virtual void SaveSlot(uint32_t slot, StateWriter& writer) const = 0;
+  virtual void LoadSlot(uint32_t slot, StateReader& reader) = 0;
+  virtual size_t Slots() const = 0;
+  // All of them.
+  void Save(StateWriter& writer) const;
+  void Load(StateReader& reader);
 };
 
 // True when the call is of one of the families below that need no rows kept.

@@ -42,8 +42,11 @@ class Count : public AggregateState {
 
   void Clear(uint32_t slot) override { counts_[slot] = 0; }
   size_t Bytes() const override { return counts_.Bytes(); }
-  void Save(StateWriter& writer) const override { counts_.Save(writer); }
-  void Load(StateReader& reader) override { counts_.Load(reader); }
+  void SaveSlot(uint32_t slot, StateWriter& writer) const override { writer.Put(counts_[slot]); }
+  void LoadSlot(uint32_t slot, StateReader& reader) override {
+    counts_[slot] = reader.Get<int64_t>();
+  }
+  size_t Slots() const override { return counts_.size(); }
 
  private:
   bool count_rows_;
@@ -72,8 +75,11 @@ class SumOfCounts : public AggregateState {
   }
   void Clear(uint32_t slot) override { counts_[slot] = 0; }
   size_t Bytes() const override { return counts_.Bytes(); }
-  void Save(StateWriter& writer) const override { counts_.Save(writer); }
-  void Load(StateReader& reader) override { counts_.Load(reader); }
+  void SaveSlot(uint32_t slot, StateWriter& writer) const override { writer.Put(counts_[slot]); }
+  void LoadSlot(uint32_t slot, StateReader& reader) override {
+    counts_[slot] = reader.Get<int64_t>();
+  }
+  size_t Slots() const override { return counts_.size(); }
 
  private:
   LargeArray<int64_t> counts_;

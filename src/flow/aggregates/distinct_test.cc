@@ -29,8 +29,9 @@ class Heard : public AggregateState {
   void Result(const uint32_t*, duckdb::idx_t, duckdb::Vector&) override {}
   void Clear(uint32_t) override {}
   size_t Bytes() const override { return 0; }
-  void Save(StateWriter&) const override {}
-  void Load(StateReader&) override {}
+  void SaveSlot(uint32_t, StateWriter&) const override {}
+  void LoadSlot(uint32_t, StateReader&) override {}
+  size_t Slots() const override { return 0; }
 
   std::set<std::pair<uint32_t, std::string>> values;
 };

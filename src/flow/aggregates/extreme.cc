@@ -167,24 +167,18 @@ class GrowingExtreme : public AggregateState {
     best_[slot] = Best();
   }
   size_t Bytes() const override { return best_.Bytes() + text_bytes_; }
-  void Save(StateWriter& writer) const override {
-    writer.Put<uint64_t>(best_.size());
-    for (size_t slot = 0; slot < best_.size(); slot++) {
-      auto& best = best_[slot];
-      writer.Put(best.is_there);
-      if (best.is_there) Values::Put(writer, best.value);
-    }
+  void SaveSlot(uint32_t slot, StateWriter& writer) const override {
+    auto& best = best_[slot];
+    writer.Put(best.is_there);
+    if (best.is_there) Values::Put(writer, best.value);
   }
-  void Load(StateReader& reader) override {
-    best_.Clear();
-    for (uint64_t left = reader.Get<uint64_t>(); left; left--) {
-      Best best;
-      best.is_there = reader.Get<bool>();
-      if (best.is_there) best.value = Values::Get(reader);
-      text_bytes_ += Values::BytesOf(best.value);
-      best_.Add(std::move(best));
-    }
+  void LoadSlot(uint32_t slot, StateReader& reader) override {
+    auto& best = best_[slot];
+    best.is_there = reader.Get<bool>();
+    if (best.is_there) best.value = Values::Get(reader);
+    text_bytes_ += Values::BytesOf(best.value);
   }
+  size_t Slots() const override { return best_.size(); }
 
  private:
   struct Best {
@@ -245,27 +239,23 @@ class Extreme : public AggregateState {
     return upkeep;
   }
   size_t Bytes() const override { return of_slot_.capacity() * sizeof(of_slot_[0]) + bytes_; }
-  void Save(StateWriter& writer) const override {
-    writer.Put<uint64_t>(of_slot_.size());
-    for (auto& kept : of_slot_) {
-      writer.Put<uint64_t>(kept.size());
-      for (auto& [value, weight] : kept) {
-        Values::Put(writer, value);
-        writer.Put(weight);
-      }
+  void SaveSlot(uint32_t slot, StateWriter& writer) const override {
+    auto& kept = of_slot_[slot];
+    writer.Put<uint64_t>(kept.size());
+    for (auto& [value, weight] : kept) {
+      Values::Put(writer, value);
+      writer.Put(weight);
     }
   }
-  void Load(StateReader& reader) override {
-    of_slot_.clear();
-    for (uint64_t slots = reader.Get<uint64_t>(); slots; slots--) {
-      auto& kept = of_slot_.emplace_back();
-      for (uint64_t left = reader.Get<uint64_t>(); left; left--) {
-        auto value = Values::Get(reader);
-        bytes_ += BytesOf(value);
-        kept.emplace_hint(kept.end(), std::move(value), reader.Get<int64_t>());
-      }
+  void LoadSlot(uint32_t slot, StateReader& reader) override {
+    auto& kept = of_slot_[slot];
+    for (uint64_t left = reader.Get<uint64_t>(); left; left--) {
+      auto value = Values::Get(reader);
+      bytes_ += BytesOf(value);
+      kept.emplace_hint(kept.end(), std::move(value), reader.Get<int64_t>());
     }
   }
+  size_t Slots() const override { return of_slot_.size(); }
 
  private:
   using Kept = std::map<typename Values::Kept, int64_t>;

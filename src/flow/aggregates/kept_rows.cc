@@ -18,6 +18,16 @@ std::string BigEndian(uint64_t number) {
   return bytes;
 }
 
+// What BigEndian has put at the end of a place.
+uint64_t NumberIn(std::string_view place) {
+  if (place.size() < sizeof(uint64_t)) StateReader::Bad();
+  uint64_t number = 0;
+  for (char byte : place.substr(place.size() - sizeof(number))) {
+    number = number << 8 | static_cast<uint8_t>(byte);
+  }
+  return number;
+}
+
 class KeptRows : public AggregateState {
  public:
   KeptRows(const AggregateCall& call, bool append_only, bool once)
@@ -112,27 +122,22 @@ class KeptRows : public AggregateState {
     return bytes_ + groups_.capacity() * sizeof(Group) + (result_ ? result_->Bytes() : 0);
   }
 
-  void Save(StateWriter& writer) const override {
-    writer.Put<uint64_t>(next_);
-    writer.Put<uint64_t>(groups_.size());
-    for (auto& group : groups_) {
-      writer.Put<uint64_t>(group.rows.size());
-      for (auto& [place, row] : group.rows) {
-        writer.PutString(place);
-        writer.PutString(row);
-      }
+  void SaveSlot(uint32_t slot, StateWriter& writer) const override {
+    auto& group = groups_[slot];
+    writer.Put<uint64_t>(group.rows.size());
+    for (auto& [place, row] : group.rows) {
+      writer.PutString(place);
+      writer.PutString(row);
     }
   }
-  void Load(StateReader& reader) override {
-    next_ = reader.Get<uint64_t>();
-    groups_.resize(reader.Get<uint64_t>());
-    for (auto& group : groups_) {
-      for (uint64_t left = reader.Get<uint64_t>(); left > 0; left--) {
-        std::string place(reader.GetString());
-        Insert(group, std::move(place), std::string(reader.GetString()));
-      }
+  void LoadSlot(uint32_t slot, StateReader& reader) override {
+    for (uint64_t left = reader.Get<uint64_t>(); left > 0; left--) {
+      std::string place(reader.GetString());
+      next_ = std::max(next_, NumberIn(place) + 1);
+      Insert(groups_[slot], std::move(place), std::string(reader.GetString()));
     }
   }
+  size_t Slots() const override { return groups_.size(); }
 
  private:
   struct Group {

@@ -130,8 +130,11 @@ class Sum : public AggregateState {
 
   void Clear(uint32_t slot) override { states_[slot] = State(); }
   size_t Bytes() const override { return states_.Bytes(); }
-  void Save(StateWriter& writer) const override { states_.Save(writer); }
-  void Load(StateReader& reader) override { states_.Load(reader); }
+  void SaveSlot(uint32_t slot, StateWriter& writer) const override { writer.Put(states_[slot]); }
+  void LoadSlot(uint32_t slot, StateReader& reader) override {
+    states_[slot] = reader.Get<State>();
+  }
+  size_t Slots() const override { return states_.size(); }
 
  private:
   template <class Value>
@@ -221,8 +224,11 @@ class AverageOfParts : public AggregateState {
   }
   void Clear(uint32_t slot) override { states_[slot] = State(); }
   size_t Bytes() const override { return states_.Bytes(); }
-  void Save(StateWriter& writer) const override { states_.Save(writer); }
-  void Load(StateReader& reader) override { states_.Load(reader); }
+  void SaveSlot(uint32_t slot, StateWriter& writer) const override { writer.Put(states_[slot]); }
+  void LoadSlot(uint32_t slot, StateReader& reader) override {
+    states_[slot] = reader.Get<State>();
+  }
+  size_t Slots() const override { return states_.size(); }
 
  private:
   double scale_;

@@ -91,6 +91,7 @@ class Aggregate : public Operator {
       groups_->Resolve(keys_, slots_);
       Grow(groups_->Slots());
     }
+    SaveBefore(slots_, global_ ? std::min<size_t>(rows.size(), 1) : rows.size());
     if (global_) {
       TouchOne(0);
     } else if (!weights && rows.size() > 0 && AllOne(slots_, rows.size())) {
@@ -114,7 +115,10 @@ class Aggregate : public Operator {
   }
 
   void Flush() override {
-    if (global_ && !emitted_) TouchOne(0);
+    if (global_ && !emitted_) {
+      SaveBefore(slots_, 1);
+      TouchOne(0);
+    }
     emitted_ = true;
     WithdrawFailed();
     for (size_t start = 0; start < touched_.size(); start += STANDARD_VECTOR_SIZE) {
@@ -160,23 +164,24 @@ class Aggregate : public Operator {
                        [](auto& call) { return call.state->CanSave(); });
   }
   void Save(StateWriter& writer) const override {
-    groups_->Save(writer);
-    group_.Save(writer);
-    writer.Put(emitted_);
-    for (auto& call : calls_) call.state->Save(writer);
-    for (auto& distinct : distincts_) distinct.set->Save(writer);
-    SaveFailedBySlot(writer, failed_groups_);
+    SaveHead(writer);
+    for (uint32_t slot = 0; slot < group_.size(); slot++) SaveNow(writer, slot);
+    SaveEnd(writer);
   }
   void Load(StateReader& reader) override {
-    groups_->Load(reader);
-    group_.Load(reader);
     emitted_ = reader.Get<bool>();
-    for (auto& call : calls_) {
-      call.state->Load(reader);
-      call.state->Grow(group_.size());
-    }
-    for (auto& distinct : distincts_) distinct.set->Load(reader);
     failed_groups_ = LoadFailedBySlot(reader);
+    auto slots = reader.Get<uint64_t>();
+    if (!global_) groups_->BeginLoad(slots);
+    Grow(slots);
+    for (auto slot = reader.Get<uint32_t>(); slot != kNoSlot; slot = reader.Get<uint32_t>()) {
+      if (slot >= group_.size()) StateReader::Bad();
+      if (!global_) groups_->LoadKey(slot, reader);
+      group_[slot] = reader.Get<Group>();
+      for (auto& call : calls_) call.state->LoadSlot(slot, reader);
+    }
+    if (!global_) groups_->EndLoad();
+    for (auto& distinct : distincts_) distinct.set->Load(reader);
     if (!end_) return;
     ends_.assign(group_.size(), kNoEnd);
     std::vector<uint32_t> there;
@@ -197,6 +202,52 @@ class Aggregate : public Operator {
     uint64_t is_shown : 1;    // its row is part of the output
     uint64_t is_touched : 1;  // in this step
   };
+
+  static constexpr uint32_t kNoSlot = UINT32_MAX;
+
+  // ---- saved: what stands before the groups, the groups in any order, what stands behind
+
+  void SaveHead(StateWriter& writer) const {
+    writer.Put(emitted_);
+    SaveFailedBySlot(writer, failed_groups_);
+    writer.Put<uint64_t>(global_ ? 1 : groups_->Slots());
+  }
+  void SaveNow(StateWriter& writer, uint32_t slot) const {
+    if (!global_ && group_[slot].weight == 0) return;
+    writer.Put(slot);
+    if (!global_) groups_->SaveKey(slot, writer);
+    writer.Put(group_[slot]);
+    for (auto& call : calls_) call.state->SaveSlot(slot, writer);
+  }
+  void SaveEnd(StateWriter& writer) const {
+    writer.Put(kNoSlot);
+    for (auto& distinct : distincts_) distinct.set->Save(writer);
+  }
+  void SaveBefore(const uint32_t* slots, size_t count) {
+    BeforeChange([&](StateWriter& writer) {
+      for (size_t i = 0; i < count; i++) {
+        if (to_write_.Claim(slots[i])) SaveNow(writer, slots[i]);
+      }
+    });
+  }
+  // Sets of distinct values know no groups: with them all is written at once.
+  bool BeginPieces(StateWriter& writer) override {
+    if (!distincts_.empty()) return false;
+    SaveHead(writer);
+    to_write_.Begin(group_.size());
+    written_ = 0;
+    return true;
+  }
+  bool SavePieces(StateWriter& writer, const Stop& stop) override {
+    constexpr uint32_t kAtOnce = 64;
+    while (written_ < to_write_.size()) {
+      if (to_write_.Claim(written_)) SaveNow(writer, written_);
+      if (++written_ % kAtOnce == 0 && stop()) return false;
+    }
+    SaveEnd(writer);
+    return true;
+  }
+  void EndPieces() override { to_write_.End(); }
 
   void Prefetch(duckdb::idx_t rows) const {
     for (duckdb::idx_t i = 0; i < rows; i++) __builtin_prefetch(&group_[slots_[i]]);
@@ -360,6 +411,7 @@ class Aggregate : public Operator {
         ends_[slot] = kNoEnd;
         over.push_back(slot);
       }
+      SaveBefore(over.data(), over.size());
       if (on_close_) EmitFresh(over);
       for (uint32_t slot : over) {
         for (auto& call : calls_) call.state->Clear(slot);
@@ -503,6 +555,9 @@ class Aggregate : public Operator {
   std::vector<Micros> ends_;                        // by slot
   std::map<Micros, std::vector<uint32_t>> by_end_;  // slots
   size_t noted_ = 0;                                // in all of by_end_
+
+  UnitsToWrite to_write_;  // slots, while a snapshot is taken
+  uint32_t written_ = 0;   // up to where
 
   LargeArray<Group> group_;        // by slot
   std::vector<uint32_t> touched_;  // slots: of those that showed a row before

@@ -90,25 +90,21 @@ class MatchingJoin : public Operator {
   }
   void Save(StateWriter& writer) const override {
     for (int side : {0, 1}) {
-      if (!traits_.tracked(side)) continue;
-      auto& rows = IndexAt(side).rows();
-      rows.store().ForEach([&](RowRef ref) {
-        if (rows.WeightOf(ref) == 0) return;
-        size_t number = rows.store().NumberOf(ref);
-        Note note = number < notes_[side].size() ? notes_[side][number] : Note();
-        writer.Put(note.matches);
-        writer.Put(note.unknowns);
-      });
+      for (uint32_t number = 0; number < notes_[side].size(); number++) {
+        SaveNow(writer, side, number);
+      }
     }
+    SaveEnd(writer);
   }
   void Load(StateReader& reader) override {
-    for (int side : {0, 1}) {
-      if (!traits_.tracked(side)) continue;
-      IndexAt(side).rows().store().ForEach([&](RowRef ref) {
-        auto& note = NoteOf(side, ref);
-        note.matches = reader.Get<int32_t>();
-        note.unknowns = reader.Get<int32_t>();
-      });
+    for (auto side = reader.Get<uint8_t>(); side != kEnd; side = reader.Get<uint8_t>()) {
+      auto number = reader.Get<uint32_t>();
+      Note read;
+      read.matches = reader.Get<int32_t>();
+      read.unknowns = reader.Get<int32_t>();
+      if (side > 1) StateReader::Bad();
+      RowRef ref = IndexAt(side).rows().LoadedAt(number);
+      if (ref != kNoRow) NoteOf(side, ref) = read;  // otherwise of a row that had gone
     }
   }
 
@@ -123,6 +119,42 @@ class MatchingJoin : public Operator {
     int64_t weight;
   };
 
+  static constexpr uint8_t kEnd = 0xff;
+
+  // Notes of rows that have gone say nothing, and are left out when they are read.
+  void SaveNow(StateWriter& writer, int side, uint32_t number) const {
+    if (number >= notes_[side].size()) return;
+    auto& note = notes_[side][number];
+    if (note.matches == 0 && note.unknowns == 0) return;
+    writer.Put(static_cast<uint8_t>(side));
+    writer.Put(number);
+    writer.Put(note.matches);
+    writer.Put(note.unknowns);
+  }
+  static void SaveEnd(StateWriter& writer) { writer.Put(kEnd); }
+
+  bool BeginPieces(StateWriter&) override {
+    for (int side : {0, 1}) {
+      to_write_[side].Begin(notes_[side].size());
+      written_[side] = 0;
+    }
+    return true;
+  }
+  bool SavePieces(StateWriter& writer, const Stop& stop) override {
+    constexpr uint32_t kAtOnce = 1024;
+    for (int side : {0, 1}) {
+      for (auto& number = written_[side]; number < to_write_[side].size();) {
+        if (to_write_[side].Claim(number)) SaveNow(writer, side, number);
+        if (++number % kAtOnce == 0 && stop()) return false;
+      }
+    }
+    SaveEnd(writer);
+    return true;
+  }
+  void EndPieces() override {
+    for (int side : {0, 1}) to_write_[side].End();
+  }
+
   Arrangement& IndexAt(int side) const { return static_cast<Arrangement&>(*inputs[side]); }
 
   Note& NoteOf(int side, RowRef ref) {
@@ -136,6 +168,10 @@ class MatchingJoin : public Operator {
   Note& Touch(int side, RowRef ref) {
     auto& note = NoteOf(side, ref);
     if (note.touched) return note;
+    BeforeChange([&](StateWriter& writer) {
+      auto number = static_cast<uint32_t>(IndexAt(side).rows().store().NumberOf(ref));
+      if (to_write_[side].Claim(number)) SaveNow(writer, side, number);
+    });
     int64_t weight = IndexAt(side).rows().WeightOf(ref);
     if (weight == 0) note = Note();  // of a row that stood here before
     touched_[side].push_back({ref, note.matches, note.unknowns, weight});
@@ -187,6 +223,8 @@ class MatchingJoin : public Operator {
   RowDisplay display_;
   PagedArray<Note> notes_[2];        // by the rows' numbers, of sides that count
   std::vector<Touched> touched_[2];  // in this step
+  UnitsToWrite to_write_[2];         // by the rows' numbers, while a snapshot is taken
+  uint32_t written_[2] = {0, 0};     // up to where
 
   // Of the chunk at hand.
   int side_ = 0;

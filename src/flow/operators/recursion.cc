@@ -120,6 +120,7 @@ class Recursion : public Operator {
     for (auto& op : term_.circuit->operators()) {
       if (op->HasState()) op->Load(reader);
     }
+    for (auto& op : term_.circuit->operators()) op->Loaded();
   }
 
  private:

@@ -30,6 +30,12 @@ void InputRows::Push(size_t, duckdb::DataChunk& rows, const int64_t* weights) {
   if (is_step_over_) Forget();
   if (!readers_are_current_) FindReaders();
   store_.FindOrAdd(rows, refs_, is_new_);
+  BeforeChange([&](StateWriter& writer) {
+    for (duckdb::idx_t i = 0; i < rows.size(); i++) {
+      // A row that comes is none of the snapshot, also where one stood that is.
+      if (to_write_.Claim(store_.NumberOf(refs_[i])) && !is_new_[i]) SaveNow(writer, refs_[i]);
+    }
+  });
   if (end_) NoteEnds(rows, refs_);
   CountOut(rows.size());
   for (auto& edge : outputs) HandTo(edge, rows, weights);
@@ -58,7 +64,9 @@ void InputRows::Forget() {
   std::sort(gone_.begin(), gone_.end());
   gone_.erase(std::unique(gone_.begin(), gone_.end()), gone_.end());
   for (RowRef ref : gone_) {
-    if (store_.WeightOf(ref) == 0) store_.Remove(ref);
+    if (store_.WeightOf(ref) != 0) continue;
+    SaveBefore(ref);
+    store_.Remove(ref);
   }
   gone_.clear();
 }
@@ -87,11 +95,52 @@ void InputRows::ForgetThoseOver() {
   }
   if (over.empty()) return;
   for (auto& edge : outputs) static_cast<RowIndex*>(edge.to)->Forget(over);
-  for (RowRef ref : over) store_.Remove(ref);
+  for (RowRef ref : over) {
+    SaveBefore(ref);
+    store_.Remove(ref);
+  }
+}
+
+void InputRows::SaveNow(StateWriter& writer, RowRef ref) const {
+  if (store_.WeightOf(ref) != 0) store_.SaveRow(writer, ref);
+}
+
+void InputRows::SaveBefore(RowRef ref) {
+  BeforeChange([&](StateWriter& writer) {
+    if (to_write_.Claim(store_.NumberOf(ref))) SaveNow(writer, ref);
+  });
+}
+
+void InputRows::Save(StateWriter& writer) const {
+  store_.ForEach([&](RowRef ref) { SaveNow(writer, ref); });
+  RowStore::SaveEnd(writer);
+}
+
+bool InputRows::BeginPieces(StateWriter&) {
+  to_write_.Begin(store_.Numbers());
+  written_to_ = RowStore::kFirst;
+  write_to_ = store_.End();
+  return true;
+}
+
+bool InputRows::SavePieces(StateWriter& writer, const Stop& stop) {
+  constexpr size_t kAtOnce = 64;
+  size_t looked = 0;
+  written_to_ = store_.ForEachFrom(written_to_, write_to_, [&](RowRef ref) {
+    if (to_write_.Claim(store_.NumberOf(ref))) SaveNow(writer, ref);
+    return ++looked % kAtOnce != 0 || !stop();
+  });
+  if (written_to_ < write_to_) return false;
+  RowStore::SaveEnd(writer);
+  return true;
 }
 
 void InputRows::Load(StateReader& reader) {
-  store_.Load(reader);
+  loaded_.clear();
+  store_.LoadRows(reader, [&](RowRef ref, uint32_t number) {
+    if (number >= loaded_.size()) loaded_.resize(number + size_t{1}, kNoRow);
+    loaded_[number] = ref;
+  });
   ends_.clear();
   if (!end_) return;
   store_.ForEachChunk([&](duckdb::DataChunk& rows, const RowRef* refs) { NoteEnds(rows, refs); });

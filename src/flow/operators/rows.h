@@ -42,14 +42,19 @@ class InputRows : public Operator {
   bool HasState() const override { return true; }
   std::vector<RowStore*> RowStores() override { return {&store_}; }
   size_t StateBytes() const override;
-  void Save(StateWriter& writer) const override { store_.Save(writer); }
+  void Save(StateWriter& writer) const override;
   void Load(StateReader& reader) override;
+  void Loaded() override { std::vector<RowRef>().swap(loaded_); }
   std::string TextOf(duckdb::DataChunk& rows, duckdb::idx_t row) const override;
 
   const RowStore& store() const { return store_; }
   // Of the chunk at hand: each row's place, and whether it came into it with this chunk.
   const RowRef* refs() const { return refs_; }
   bool is_new(duckdb::idx_t row) const { return is_new_[row]; }
+  // Between Load and Loaded: the row that had the number when it was saved, or kNoRow.
+  RowRef LoadedAt(uint32_t number) const {
+    return number < loaded_.size() ? loaded_[number] : kNoRow;
+  }
   // How often a row is there, without the chunk at hand or with it.
   int64_t WeightOf(RowRef ref, bool with_change = false) const {
     return store_.WeightOf(ref) + (with_change ? ChangeOf(ref) : 0);
@@ -70,6 +75,11 @@ class InputRows : public Operator {
   void NoteEnds(duckdb::DataChunk& rows, const RowRef* refs);
   void ForgetThoseOver();
   int64_t ChangeOf(RowRef ref) const;
+  bool BeginPieces(StateWriter& writer) override;
+  bool SavePieces(StateWriter& writer, const Stop& stop) override;
+  void EndPieces() override { to_write_.End(); }
+  void SaveNow(StateWriter& writer, RowRef ref) const;
+  void SaveBefore(RowRef ref);
 
   RowStore store_;
   std::vector<Reader> readers_;
@@ -80,6 +90,10 @@ class InputRows : public Operator {
   Micros lateness_ = 0;
   std::vector<End> ends_;            // a heap, the first to end on top
   std::optional<Micros> watermark_;  // as the last step left it: nothing of it is under way
+
+  UnitsToWrite to_write_;                 // by number, while a snapshot is taken
+  RowRef written_to_ = 0, write_to_ = 0;  // where it stands, and where it ends
+  std::vector<RowRef> loaded_;
 
   RowRef refs_[STANDARD_VECTOR_SIZE];
   bool is_new_[STANDARD_VECTOR_SIZE];

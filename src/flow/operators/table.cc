@@ -45,6 +45,11 @@ class Table : public Operator {
       current_.resize(keys_->Slots(), kNoRow);
       touch_.resize(keys_->Slots(), kUntouched);
     }
+    BeforeChange([&](StateWriter& writer) {
+      for (duckdb::idx_t i = 0; i < rows.size(); i++) {
+        if (to_write_.Claim(slots_[i])) SaveNow(writer, slots_[i]);
+      }
+    });
     for (size_t i = 0; i < spec_.columns; i++) row_chunk_.data[i].Reference(rows.data[i]);
     for (size_t i = spec_.columns; i < types().size(); i++) {  // the hidden two stand last
       row_chunk_.data[i].Reference(rows.data[rows.ColumnCount() - types().size() + i]);
@@ -91,17 +96,48 @@ class Table : public Operator {
            touch_.capacity() * sizeof(uint32_t);
   }
   void Save(StateWriter& writer) const override {
-    keys_->Save(writer);
-    store_.Save(writer, current_);
+    writer.Put<uint64_t>(current_.size());
+    for (uint32_t slot = 0; slot < current_.size(); slot++) SaveNow(writer, slot);
+    writer.Put(kNoSlot);
   }
   void Load(StateReader& reader) override {
-    keys_->Load(reader);
-    store_.Load(reader, current_);
+    auto slots = reader.Get<uint64_t>();
+    keys_->BeginLoad(slots);
+    current_.assign(slots, kNoRow);
+    for (auto slot = reader.Get<uint32_t>(); slot != kNoSlot; slot = reader.Get<uint32_t>()) {
+      if (slot >= slots) StateReader::Bad();
+      keys_->LoadKey(slot, reader);
+      store_.FindOrAdd(reader.GetString(), current_[slot]);
+    }
+    keys_->EndLoad();
     touch_.assign(current_.size(), kUntouched);
   }
 
  private:
-  static constexpr uint32_t kUntouched = UINT32_MAX;
+  static constexpr uint32_t kUntouched = UINT32_MAX, kNoSlot = UINT32_MAX;
+
+  void SaveNow(StateWriter& writer, uint32_t slot) const {
+    if (current_[slot] == kNoRow) return;
+    writer.Put(slot);
+    keys_->SaveKey(slot, writer);
+    writer.PutString(store_.Bytes(current_[slot]));
+  }
+  bool BeginPieces(StateWriter& writer) override {
+    writer.Put<uint64_t>(current_.size());
+    to_write_.Begin(current_.size());
+    written_ = 0;
+    return true;
+  }
+  bool SavePieces(StateWriter& writer, const Stop& stop) override {
+    constexpr uint32_t kAtOnce = 64;
+    while (written_ < to_write_.size()) {
+      if (to_write_.Claim(written_)) SaveNow(writer, written_);
+      if (++written_ % kAtOnce == 0 && stop()) return false;
+    }
+    writer.Put(kNoSlot);
+    return true;
+  }
+  void EndPieces() override { to_write_.End(); }
 
   // The row of a slot is another one, or (no bytes) gone.
   void Change(uint32_t slot, std::string_view row) {
@@ -141,6 +177,8 @@ class Table : public Operator {
   std::vector<RowRef> current_;                       // by slot
   std::vector<uint32_t> touch_;                       // by slot: its place in touched_
   std::vector<std::pair<uint32_t, RowRef>> touched_;  // slot, its row before the step
+  UnitsToWrite to_write_;                             // slots, while a snapshot is taken
+  uint32_t written_ = 0;                              // up to where
   std::vector<RowRef> gone_, said_;
   std::vector<int64_t> weights_;
   duckdb::DataChunk key_chunk_, row_chunk_, out_;
