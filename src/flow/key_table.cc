@@ -3,23 +3,15 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/hash_bytes.h"
 #include "duckdb/common/vector_operations/vector_operations.hpp"
 #include "flow/allocated.h"
-#include "flow/hash_bytes.h"
 #include "flow/large_array.h"
 #include "flow/row_layout.h"
 #include "flow/slot_index.h"
 
 namespace weir {
 namespace {
-
-uint64_t Mix(uint64_t word) {
-  word ^= word >> 32;
-  word *= 0xd6e8feb86659fd93ull;
-  word ^= word >> 32;
-  word *= 0xd6e8feb86659fd93ull;
-  return word ^ (word >> 32);
-}
 
 // Rows that are worked on together: so many that the memory is busy, and their keys stay near.
 constexpr duckdb::idx_t kBlock = 512;
@@ -105,7 +97,7 @@ class WordTable : public KeyTable {
     if (slot == null_slot_) {
       null_slot_ = kNone;
     } else {
-      index_.Remove(slot, Mix(keys_[slot]));
+      index_.Remove(slot, HashWord(keys_[slot]));
     }
     keys_.Remove(slot);
   }
@@ -144,7 +136,7 @@ class WordTable : public KeyTable {
       if (is_free[slot] || slot == null_slot_) continue;
       index_.MakeRoom();
       index_.FindOrAdd(
-          Mix(keys_[slot]), [](uint32_t) { return false; }, [&] { return slot; });
+          HashWord(keys_[slot]), [](uint32_t) { return false; }, [&] { return slot; });
     }
   }
 
@@ -198,7 +190,7 @@ class WordTable : public KeyTable {
       uint32_t* found = slots + begin;
       for (duckdb::idx_t i = 0; i < count; i++) {
         block[i] = words[format.sel->get_index(begin + i)];
-        hashes[i] = Mix(block[i]);
+        hashes[i] = HashWord(block[i]);
       }
       index_.Candidates(hashes, count, found, [&](uint32_t slot) { return &keys_[slot]; });
       for (duckdb::idx_t i = 0; i < count; i++) {
@@ -414,12 +406,11 @@ class WordsTable : public KeyTable {
     return difference == 0;
   }
   uint64_t Hash(const uint64_t* key) const {
-    uint64_t hash = 0;
+    uint64_t hash = kHashSeeds.add;
     for (size_t i = 0; i < words(); i++) {
-      hash = (hash ^ key[i]) * 0x9fb21c651e98df25ull;
-      hash ^= hash >> 32;
+      hash = FoldedProduct(hash ^ key[i], kHashSeeds.multiply);
     }
-    return Mix(hash);
+    return HashWord(hash);
   }
 
   // Calls `work` with a value of that width.

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "base/hash_bytes.h"
 #include "duck/constant.h"
-#include "flow/hash_bytes.h"
 #include "flow/operators/operators.h"
 
 namespace weir {

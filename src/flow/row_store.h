@@ -14,7 +14,7 @@
 #include <string_view>
 #include <vector>
 
-#include "flow/hash_bytes.h"
+#include "base/hash_bytes.h"
 #include "flow/page_memory.h"
 #include "flow/row_layout.h"
 #include "flow/slot_index.h"

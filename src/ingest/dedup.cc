@@ -26,9 +26,8 @@ uint64_t Mix(uint64_t word) {
 
 // What producers choose is mixed with what they cannot know, before it says a place in the table.
 DedupWindow::Hash HashWords(uint64_t a, uint64_t b) {
-  auto& seeds = HashSeeds();
-  uint64_t low = Mix(a ^ Mix(b + seeds[0]));
-  return {low, Mix(b ^ Mix(a + seeds[1]))};
+  uint64_t low = Mix(a ^ Mix(b + kHashSeeds.add));
+  return {low, Mix(b ^ Mix(a + kHashSeeds.multiply))};
 }
 
 DedupWindow::Hash HashBytes(const char* data, size_t size) {

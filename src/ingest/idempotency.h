@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/hash_bytes.h"
 #include "ingest/meta.h"
 #include "ingest/task_thread.h"
 
@@ -20,7 +21,10 @@ namespace weir {
 
 class IdempotencyWindow {
   struct Entry;
-  using Entries = std::unordered_map<std::string, Entry>;
+  struct Hash {
+    size_t operator()(const std::string& key) const { return HashBytes(key); }
+  };
+  using Entries = std::unordered_map<std::string, Entry, Hash>;
 
  public:
   static constexpr size_t kKeysMax = 200'000;

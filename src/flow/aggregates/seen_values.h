@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/hash_seed.h"
 #include "flow/state_io.h"
 #include "io/large_pages.h"
 
@@ -36,8 +37,7 @@ class SeenValues {
   static uint64_t Hash(uint64_t value, uint32_t group) {
     constexpr uint64_t kMix = 0xd6e8feb86659fd93ull;
     uint64_t hash = value + group * 0x9e3779b97f4a7c15ull;
-    hash = (hash ^ hash >> 32) * kMix;
-    return (hash ^ hash >> 32) * kMix;
+    return FoldedProduct(hash ^ kHashSeeds.add, kHashSeeds.multiply) * kMix;
   }
 
   // Adds `bits`, which are not 0, and says which were there before: 0 for a new value.

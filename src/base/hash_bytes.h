@@ -1,20 +1,20 @@
 // A hash of a run of bytes, for keys and rows of some ten to some hundred: a word at a time, in
-// place.  Not kept anywhere: it may differ from one version to the next.
+// place.  Not kept anywhere: it differs from one process to the next (base/hash_seed.h).
 #pragma once
 
 #include <cstdint>
 #include <cstring>
 #include <string_view>
 
+#include "base/hash_seed.h"
+
 namespace weir {
 
 inline uint64_t HashBytes(std::string_view bytes) {
   constexpr uint64_t kMix = 0x9fb21c651e98df25ull;
-  uint64_t hash = bytes.size() * kMix;
-  auto add = [&](uint64_t word) {
-    hash = (hash ^ word) * kMix;
-    hash ^= hash >> 32;
-  };
+  const uint64_t multiply = kHashSeeds.multiply;
+  uint64_t hash = bytes.size() * kMix ^ kHashSeeds.add;
+  auto add = [&](uint64_t word) { hash = FoldedProduct(hash ^ word, multiply); };
   const char* at = bytes.data();
   size_t left = bytes.size();
   for (; left >= 8; left -= 8, at += 8) {
