@@ -4,9 +4,11 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <random>
+#include <utility>
 
 #include "app/delivery.h"
 #include "base/error.h"
@@ -19,6 +21,20 @@ std::string FormatOf(const SendOptions& options) {
   if (options.file.ends_with(".csv")) return "csv";
   if (options.file.ends_with(".json")) return "json";
   return "ndjson";
+}
+
+void RefuseWhatIsNoText(const std::string& path) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored)) {
+    throw Error(ErrorCode::kInvalidRequest, "\"" + path + "\" is a folder",
+                "Name a file with rows, or - for standard input.");
+  }
+  bool packed = path.ends_with(".gz") || path.ends_with(".zst");
+  if (packed || path.ends_with(".parquet")) {
+    throw Error(ErrorCode::kInvalidRequest, "\"" + path + "\" is no text",
+                packed ? "Unpack it on the way: zcat FILE | weir send STREAM - --format csv"
+                       : "COPY reads Parquet files: weir sql -c \"COPY STREAM FROM 'FILE'\"");
+  }
 }
 
 // Hands out the input in bodies of whole rows.
@@ -51,6 +67,10 @@ class Bodies {
       bytes += line.size() + 1;
       rows += !in_quotes;
     }
+    if (input_.bad()) throw Error(ErrorCode::kInvalidRequest, "the input could not be read on");
+    // A header without rows goes out, too: the server says whether it names columns.
+    if (body.empty() && !std::exchange(any_, true) && !header_.empty()) body = header_ + "\n";
+    any_ = true;
     // A quote that is never closed goes out as it is: the server says what is wrong with it.
     return !body.empty();
   }
@@ -66,6 +86,7 @@ class Bodies {
   std::istream& input_;
   std::string format_, header_;
   uint64_t rows_;
+  bool any_ = false;                 // body was handed out
   uint64_t lines_ = 0, before_ = 0;  // read so far, and before the present body
 };
 
@@ -95,6 +116,7 @@ class Refusals {
 int RunSend(const SendOptions& options) {
   std::ifstream file;
   if (options.file != "-") {
+    RefuseWhatIsNoText(options.file);
     file.open(options.file, std::ios::binary);
     if (!file) throw Error(ErrorCode::kInvalidRequest, "cannot read \"" + options.file + "\"");
   }
