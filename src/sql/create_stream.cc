@@ -92,6 +92,7 @@ void ReadColumn(StatementReader& in, Stream& stream, bool of_table) {
 void ReadWatermark(StatementReader& in, Stream& stream) {
   in.Skip(2);
   size_t position = in.Position();
+  if (stream.watermark) in.FailAt(position, "a stream has one WATERMARK");
   Watermark watermark;
   watermark.column = in.Name("column");
   auto column = stream.Find(watermark.column);

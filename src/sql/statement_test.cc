@@ -138,6 +138,8 @@ TEST(Statement, WhatIsWrongIsToldWithItsPlace) {
   EXPECT_EQ(Refusal("CREATE STREAM s (\"_Arrival_Time\" BIGINT)"),
             "1:18: \"_Arrival_Time\" is a column that every stream has by itself");
   EXPECT_EQ(Refusal("CREATE STREAM s ()"), "1:18: expected the name of a column");
+  EXPECT_EQ(Refusal("CREATE STREAM s (a TIMESTAMP, WATERMARK FOR a AS a, WATERMARK FOR a AS a)"),
+            "1:67: a stream has one WATERMARK");
   EXPECT_EQ(Refusal("CREATE STREAM s (a VARCHAR, WATERMARK FOR a AS a)"),
             "1:43: a watermark needs a TIMESTAMP column");
   EXPECT_EQ(Refusal("DROP STREAM s t"), "1:15: unexpected \"t\" after the statement");
