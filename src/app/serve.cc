@@ -156,8 +156,17 @@ int RunServe(const ServeOptions& options) {
   EngineBackpressure backpressure;
   backpressure.Connect(*engine);
   LakeKeys keys(*lake, *log);
+  // Bodies that are not answered yet take at most a quarter of the memory there is, one of them at
+  // most three quarters of that.
+  IngestOptions ingest_options;
+  if (uint64_t limit = engine_options.memory.limit) {
+    constexpr uint64_t kLeast = 64 << 20;
+    uint64_t bodies = std::max<uint64_t>(limit / 4, kLeast);
+    ingest_options.memory_max = std::min<size_t>(ingest_options.memory_max, bodies);
+    ingest_options.body_memory_max = ingest_options.memory_max / 4 * 3;
+  }
   auto ingest = Ingest::Open(*disk, data + "/idempotency-keys", catalog, *log, clock, backpressure,
-                             keys);  // the one door in
+                             keys, ingest_options);  // the one door in
   lake->BeforeTrim([&] { return std::min(ingest->SaveKeys(), engine->SaveMarks()); });
 
   TableWrites writes({catalog, *ingest, queries, *log, clock}, ReferenceFolder(reference));

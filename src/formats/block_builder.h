@@ -15,8 +15,8 @@ class BlockBuilder {
  public:
   explicit BlockBuilder(const Stream& stream);
 
-  // Starts a block of about so many rows.
-  void Begin(size_t rows_expected);
+  // Starts a block of about so many rows; what it takes is added to `memory`, which may be null.
+  void Begin(size_t rows_expected, RowMemory::Hold* memory = nullptr);
 
   std::vector<ColumnWriter>& columns() { return columns_; }
   duckdb::idx_t row() const { return row_; }  // where the present row is written
@@ -30,6 +30,8 @@ class BlockBuilder {
   }
   // The present row is not kept: its place is written again.
   void RefuseRow(RowError error);
+  // A field that the stream does not have was ignored.
+  void IgnoreField(std::string_view name);
 
   ParsedRows Finish();
 
@@ -46,6 +48,9 @@ class BlockBuilder {
   duckdb::idx_t row_ = 0;
   duckdb::idx_t capacity_ = 0;
   size_t rows_expected_ = 0;
+  size_t row_bytes_ = 0;    // of each row of a chunk, without long texts
+  size_t chunk_bytes_ = 0;  // of a chunk, whatever its rows
+  RowMemory::Hold* memory_ = nullptr;
 };
 
 }  // namespace weir

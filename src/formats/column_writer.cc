@@ -6,6 +6,8 @@
 
 #include "duckdb/common/types/value.hpp"
 #include "fast_float/fast_float.h"
+#include "formats/decimal_text.h"
+#include "formats/json_text.h"
 #include "formats/json_value.h"
 #include "formats/text_scan.h"
 
@@ -25,16 +27,40 @@ Micros LengthOf(EpochUnit unit) {
   return 0;
 }
 
+// What is wrong with the JSON texts in a value that was cast.
+std::string JsonProblemIn(const duckdb::Value& value) {
+  if (value.IsNull()) return {};
+  auto& type = value.type();
+  if (type.IsJSONType()) return JsonTextProblem(duckdb::StringValue::Get(value));
+  if (!HoldsJson(type)) return {};
+  const duckdb::vector<duckdb::Value>* children = nullptr;
+  switch (type.id()) {
+    case LogicalTypeId::LIST: children = &duckdb::ListValue::GetChildren(value); break;
+    case LogicalTypeId::MAP: children = &duckdb::MapValue::GetChildren(value); break;
+    case LogicalTypeId::ARRAY: children = &duckdb::ArrayValue::GetChildren(value); break;
+    case LogicalTypeId::STRUCT: children = &duckdb::StructValue::GetChildren(value); break;
+    default: return {};
+  }
+  for (auto& child : *children) {
+    if (auto problem = JsonProblemIn(child); !problem.empty()) return problem;
+  }
+  return {};
+}
+
 }  // namespace
 
 ColumnWriter::ColumnWriter(const Column& column)
-    : reader_(ReaderFor(column)), epoch_unit_(LengthOf(column.epoch)), column_(column) {}
+    : reader_(ReaderFor(column)), epoch_unit_(LengthOf(column.epoch)), column_(column) {
+  MakeChildren();
+}
 
-void ColumnWriter::Open(duckdb::Vector& vector) {
+void ColumnWriter::Open(duckdb::Vector& vector, RowMemory::Hold* memory) {
+  memory_ = memory;
   vector_ = &vector;
   values_ = duckdb::FlatVector::GetData(vector);
   validity_ = &duckdb::FlatVector::Validity(vector);
   room_.Open(vector);
+  if (!children_.empty()) OpenChildren();
 }
 
 ColumnWriter::Reader ColumnWriter::ReaderFor(const Column& column) {
@@ -57,10 +83,10 @@ ColumnWriter::Reader ColumnWriter::ReaderFor(const Column& column) {
     case LogicalTypeId::FLOAT: return Reader::kFloat;
     case LogicalTypeId::DECIMAL: return Reader::kDecimal;
     case LogicalTypeId::DATE: return Reader::kDate;
-    case LogicalTypeId::LIST:
-    case LogicalTypeId::STRUCT:
-    case LogicalTypeId::MAP:
-    case LogicalTypeId::ARRAY: return Reader::kNested;
+    case LogicalTypeId::LIST: return Reader::kList;
+    case LogicalTypeId::STRUCT: return Reader::kStruct;
+    case LogicalTypeId::MAP: return Reader::kMap;
+    case LogicalTypeId::ARRAY: return Reader::kArray;
     default: return Reader::kCast;
   }
 }
@@ -101,9 +127,7 @@ std::string ColumnWriter::Write(duckdb::idx_t row, TokenKind kind, std::string_v
     case Reader::kUint8: return WriteInteger<uint8_t>(row, kind, text);
     case Reader::kDouble: return WriteReal<double>(row, kind, text);
     case Reader::kFloat: return WriteReal<float>(row, kind, text);
-    case Reader::kDecimal:
-      if (WriteDecimal(row, text)) return {};
-      return WriteCast(row, kind, text);
+    case Reader::kDecimal: return WriteDecimal(row, kind, text);
     case Reader::kDate: {
       auto date = ReadDate(text);
       if (!date) return WriteCast(row, kind, text);
@@ -114,7 +138,10 @@ std::string ColumnWriter::Write(duckdb::idx_t row, TokenKind kind, std::string_v
       if (kind != TokenKind::kString) return WriteText(row, text);
       return WriteText(row, QuoteJson(text));
     }
-    case Reader::kNested: return WriteNested(row, kind, text);
+    case Reader::kList:
+    case Reader::kArray:
+    case Reader::kStruct:
+    case Reader::kMap: return WriteNested(row, kind, text);
     case Reader::kCast: return WriteCast(row, kind, text);
   }
   return NoValue();
@@ -157,19 +184,36 @@ std::string ColumnWriter::WriteReal(duckdb::idx_t row, TokenKind kind, std::stri
   return WriteCast(row, kind, text);
 }
 
-// False for what only a cast decides.
-bool ColumnWriter::WriteDecimal(duckdb::idx_t row, std::string_view text) {
+bool ColumnWriter::WriteShortDecimal(duckdb::idx_t row, std::string_view text) {
   auto& type = column_.type;
   auto value =
       ReadFixed(text, duckdb::DecimalType::GetWidth(type), duckdb::DecimalType::GetScale(type));
-  if (!value) return false;
-  switch (type.InternalType()) {
-    case duckdb::PhysicalType::INT16: Put(row, static_cast<int16_t>(*value)); break;
-    case duckdb::PhysicalType::INT32: Put(row, static_cast<int32_t>(*value)); break;
-    case duckdb::PhysicalType::INT64: Put(row, *value); break;
-    default: Put(row, duckdb::hugeint_t(*value));
+  if (value) PutDecimal(row, duckdb::hugeint_t(*value));
+  return value.has_value();
+}
+
+void ColumnWriter::PutDecimal(duckdb::idx_t row, const duckdb::hugeint_t& value) {
+  auto low = static_cast<int64_t>(value.lower);
+  switch (column_.type.InternalType()) {
+    case duckdb::PhysicalType::INT16: Put(row, static_cast<int16_t>(low)); break;
+    case duckdb::PhysicalType::INT32: Put(row, static_cast<int32_t>(low)); break;
+    case duckdb::PhysicalType::INT64: Put(row, low); break;
+    default: Put(row, value);
   }
-  return true;
+}
+
+// DuckDB's cast rounds 9e-07 up to 0.01.
+std::string ColumnWriter::WriteDecimal(duckdb::idx_t row, TokenKind kind, std::string_view text) {
+  if (WriteShortDecimal(row, text)) return {};
+  auto& type = column_.type;
+  duckdb::hugeint_t value;
+  switch (ReadDecimalText(text, duckdb::DecimalType::GetWidth(type),
+                          duckdb::DecimalType::GetScale(type), value)) {
+    case DecimalText::kGood: PutDecimal(row, value); return {};
+    case DecimalText::kBeyond: return "out of range for " + type.ToString();
+    case DecimalText::kNone: break;
+  }
+  return WriteCast(row, kind, text);
 }
 
 const char* ColumnWriter::WriteQuickDecimal(duckdb::idx_t row, const char* at) {
@@ -179,7 +223,7 @@ const char* ColumnWriter::WriteQuickDecimal(duckdb::idx_t row, const char* at) {
   const char* end = first;
   while (((*end >= '0' && *end <= '9') || *end == '.') && end - first < kBytesMax) end++;
   if ((*end | 0x20) == 'e') return nullptr;
-  return WriteDecimal(row, {at, static_cast<size_t>(end - at)}) ? end : nullptr;
+  return WriteShortDecimal(row, {at, static_cast<size_t>(end - at)}) ? end : nullptr;
 }
 
 std::string ColumnWriter::WriteText(duckdb::idx_t row, std::string_view text) {
@@ -204,6 +248,7 @@ std::string ColumnWriter::WriteTime(duckdb::idx_t row, TokenKind kind, std::stri
     }
   }
   if (kind != TokenKind::kNumber) return NoValue();
+  if (!epoch_unit_ && inside_) return "a number; a time inside of another value is text";
   if (!epoch_unit_) {
     return "a number, but the column does not say in which unit; declare it, for example "
            "TIMESTAMP WITH (epoch = 'ms')";
@@ -225,6 +270,9 @@ std::string ColumnWriter::WriteTime(duckdb::idx_t row, TokenKind kind, std::stri
 // As DuckDB casts text: whatever it takes, we take.
 std::string ColumnWriter::WriteCast(duckdb::idx_t row, TokenKind kind, std::string_view text) {
   if (kind == TokenKind::kArray || kind == TokenKind::kObject) return NoValue();
+  if (column_.type.id() == LogicalTypeId::UNION && kind != TokenKind::kString) {
+    return WriteUnion(row, kind, text);
+  }
   duckdb::Value value;
   std::string message;
   // A UUID may come without its dashes, which is not strict.
@@ -242,17 +290,36 @@ std::string ColumnWriter::WriteCast(duckdb::idx_t row, TokenKind kind, std::stri
   if (real && digits && std::isinf(value.GetValue<double>())) {
     return "out of range for " + column_.type.ToString();
   }
+  if (HoldsJson(column_.type)) {
+    if (auto problem = JsonProblemIn(value); !problem.empty()) return problem;
+  }
   vector_->SetValue(row, value);
   return {};
 }
 
-std::string ColumnWriter::WriteNested(duckdb::idx_t row, TokenKind kind, std::string_view text) {
-  if (kind == TokenKind::kString) return WriteCast(row, kind, text);
-  duckdb::Value value;
-  std::string reason = JsonToValue(text, column_.type, value);
-  if (!reason.empty()) return reason;
-  vector_->SetValue(row, value);
-  return {};
+// A number or a truth value is of the first member that takes it and is no text, if there is one.
+std::string ColumnWriter::WriteUnion(duckdb::idx_t row, TokenKind kind, std::string_view text) {
+  auto members = duckdb::UnionType::CopyMemberTypes(column_.type);
+  bool boolean = kind == TokenKind::kTrue || kind == TokenKind::kFalse;
+  for (bool texts : {false, true}) {
+    for (size_t i = 0; i < members.size(); i++) {
+      auto& type = members[i].second;
+      bool fits = texts     ? type.id() == LogicalTypeId::VARCHAR
+                  : boolean ? type.id() == LogicalTypeId::BOOLEAN
+                            : type.IsNumeric();
+      duckdb::Value value;
+      std::string message;
+      if (!fits ||
+          !duckdb::Value(std::string(text)).DefaultTryCastAs(type, value, &message, true)) {
+        continue;
+      }
+      bool real = type.id() == LogicalTypeId::FLOAT || type.id() == LogicalTypeId::DOUBLE;
+      if (real && std::isinf(value.GetValue<double>())) continue;
+      vector_->SetValue(row, duckdb::Value::UNION(members, static_cast<uint8_t>(i), value));
+      return {};
+    }
+  }
+  return NoValue();
 }
 
 }  // namespace weir

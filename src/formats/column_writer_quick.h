@@ -127,7 +127,10 @@ template <class Int>
     }
     case Reader::kFloat:
     case Reader::kJson:
-    case Reader::kNested:
+    case Reader::kList:
+    case Reader::kArray:
+    case Reader::kStruct:
+    case Reader::kMap:
     case Reader::kCast: break;
   }
   return nullptr;

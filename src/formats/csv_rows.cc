@@ -3,18 +3,23 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "formats/json_value.h"
+#include "formats/json_text.h"
 #include "simdjson.h"
 
 namespace weir {
+namespace {
+constexpr size_t kHeaderFieldsMax = 10'000;
+constexpr size_t kReadableBehind = 64;
+}  // namespace
 
 bool CsvRows::ReadRecord(std::vector<Cell>& cells, size_t& count, const char*& wrong) {
   count = 0;
   wrong = nullptr;
   if (at_ >= body_.size()) return false;
   while (true) {
-    if (count == cells.size()) cells.emplace_back();
-    Cell& cell = cells[count++];
+    size_t place = std::min(count++, fields_max_);
+    if (place == cells.size()) cells.emplace_back();
+    Cell& cell = cells[place];
     cell.text.clear();
     cell.quoted = at_ < body_.size() && body_[at_] == '"';
     if (cell.quoted) {
@@ -54,8 +59,9 @@ bool CsvRows::ReadRecord(std::vector<Cell>& cells, size_t& count, const char*& w
       return true;
     }
     if (at_ == body_.size()) {  // a comma ends the body: one more, empty, field
-      if (count == cells.size()) cells.emplace_back();
-      cells[count++] = Cell();
+      size_t last = std::min(count++, fields_max_);
+      if (last == cells.size()) cells.emplace_back();
+      cells[last] = Cell();
       return true;
     }
   }
@@ -65,10 +71,16 @@ void CsvRows::ReadHeader() {
   std::vector<Cell> cells;
   size_t count;
   const char* wrong;
+  fields_max_ = kHeaderFieldsMax;
   if (!ReadRecord(cells, count, wrong) || wrong) {
     throw Error(ErrorCode::kInvalidData, "the CSV body has no header",
                 "The first line names the columns.");
   }
+  if (count > kHeaderFieldsMax) {
+    throw Error(ErrorCode::kTooLarge,
+                "the CSV header names more than " + std::to_string(kHeaderFieldsMax) + " columns");
+  }
+  fields_max_ = count;
   given_.assign(stream_.columns.size(), false);
   bool any = false;
   for (size_t i = 0; i < count; i++) {
@@ -77,6 +89,14 @@ void CsvRows::ReadHeader() {
                   "Lines end with LF or CRLF, not with CR alone.");
     }
     auto column = stream_.Find(cells[i].text);
+    if (!column && !cells[i].quoted) {  // "id, name" is what many write
+      auto first = cells[i].text.find_first_not_of(" \t");
+      auto last = cells[i].text.find_last_not_of(" \t");
+      if (first != std::string::npos) {
+        cells[i].text = cells[i].text.substr(first, last - first + 1);
+        column = stream_.Find(cells[i].text);
+      }
+    }
     columns_.push_back(column ? static_cast<int>(*column) : -1);
     names_.push_back(cells[i].text);
     if (column) {
@@ -88,6 +108,8 @@ void CsvRows::ReadHeader() {
     } else if (stream_.unknown_fields == UnknownFields::kReject) {
       throw Error(ErrorCode::kInvalidData,
                   "stream \"" + stream_.name + "\" has no column \"" + cells[i].text + "\"");
+    } else {
+      builder_.IgnoreField(cells[i].text);
     }
   }
   if (!any) {
@@ -101,13 +123,16 @@ void CsvRows::ReadHeader() {
 std::string CsvRows::WriteText(ColumnWriter& writer, const duckdb::LogicalType& type,
                                const std::string& text) {
   if (type.IsJSONType()) {
-    if (!IsJson(text)) return "not JSON";
-    return writer.Write(builder_.row(), TokenKind::kObject, text);
+    auto problem = JsonTextProblem(text);
+    return problem.empty() ? writer.Write(builder_.row(), TokenKind::kObject, text) : problem;
   }
   bool json = type.IsNested() && !text.empty() && (text[0] == '{' || text[0] == '[');
-  if (!json || !IsJson(text)) return writer.Write(builder_.row(), TokenKind::kString, text);
+  if (!json || !JsonTextProblem(text).empty()) {
+    return writer.Write(builder_.row(), TokenKind::kString, text);
+  }
   auto kind = text[0] == '{' ? TokenKind::kObject : TokenKind::kArray;
-  auto reason = writer.Write(builder_.row(), kind, text);
+  padded_.assign(text).append(kReadableBehind, '\0');
+  auto reason = writer.Write(builder_.row(), kind, {padded_.data(), text.size()});
   bool otherwise =
       !reason.empty() && writer.Write(builder_.row(), TokenKind::kString, text).empty();
   return otherwise ? "" : reason;

@@ -21,7 +21,8 @@ class CsvRows {
     std::string text;
     bool quoted = false;
   };
-  // Reads one record; false at the end of the body.  `wrong` says what is malformed in it.
+  // Reads one record; false at the end of the body.  `wrong` says what is malformed in it.  Of more
+  // than fields_max_ fields the rest is counted and not kept.
   bool ReadRecord(std::vector<Cell>& cells, size_t& count, const char*& wrong);
   void ReadHeader();
   std::string WriteText(ColumnWriter& writer, const duckdb::LogicalType& type,
@@ -36,6 +37,8 @@ class CsvRows {
   std::vector<int> columns_;  // of the stream, by position in the record; -1: unknown
   std::vector<std::string> names_;
   std::vector<bool> given_;
+  std::string padded_;
+  size_t fields_max_ = 0;  // of a record, that are kept
 };
 
 }  // namespace weir

@@ -21,10 +21,15 @@ constexpr size_t kPiece = 256 << 10;
 // Grows the output piece by piece and refuses to grow too far.
 class Output {
  public:
-  explicit Output(size_t bytes_max) : bytes_max_(bytes_max) {}
+  Output(size_t bytes_max, RowMemory::Hold* memory) : bytes_max_(bytes_max), memory_(memory) {}
 
   char* Room(size_t& size) {
     size = kPiece;
+    if (used_ + kPiece > bytes_.capacity()) {
+      size_t grown = std::max(2 * bytes_.capacity(), used_ + kPiece);
+      if (memory_) memory_->Add(grown - bytes_.capacity());
+      bytes_.reserve(grown);
+    }
     bytes_.resize(used_ + kPiece);
     return bytes_.data() + used_;
   }
@@ -42,12 +47,13 @@ class Output {
 
  private:
   size_t bytes_max_;
+  RowMemory::Hold* memory_;
   std::string bytes_;
   size_t used_ = 0;
 };
 
-std::string Gunzip(std::string_view bytes, size_t bytes_max) {
-  Output output(bytes_max);
+std::string Gunzip(std::string_view bytes, size_t bytes_max, RowMemory::Hold* memory) {
+  Output output(bytes_max, memory);
   z_stream stream{};
   if (inflateInit2(&stream, 15 + 16) != Z_OK) throw std::bad_alloc();
   std::unique_ptr<z_stream, decltype(&inflateEnd)> end(&stream, inflateEnd);
@@ -70,8 +76,8 @@ std::string Gunzip(std::string_view bytes, size_t bytes_max) {
   }
 }
 
-std::string Unzstd(std::string_view bytes, size_t bytes_max) {
-  Output output(bytes_max);
+std::string Unzstd(std::string_view bytes, size_t bytes_max, RowMemory::Hold* memory) {
+  Output output(bytes_max, memory);
   std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context(ZSTD_createDCtx(), ZSTD_freeDCtx);
   ZSTD_DCtx_setParameter(context.get(), ZSTD_d_windowLogMax, 27);
   ZSTD_inBuffer input{bytes.data(), bytes.size(), 0};
@@ -92,8 +98,10 @@ std::string Unzstd(std::string_view bytes, size_t bytes_max) {
 
 }  // namespace
 
-std::string Decompress(Compression compression, std::string_view bytes, size_t bytes_max) {
-  return compression == Compression::kGzip ? Gunzip(bytes, bytes_max) : Unzstd(bytes, bytes_max);
+std::string Decompress(Compression compression, std::string_view bytes, size_t bytes_max,
+                       RowMemory::Hold* memory) {
+  return compression == Compression::kGzip ? Gunzip(bytes, bytes_max, memory)
+                                           : Unzstd(bytes, bytes_max, memory);
 }
 
 std::string Gzip(std::string_view bytes) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <zstd.h>
 
+#include <algorithm>
 #include <cctype>
 #include <random>
 
@@ -11,6 +12,7 @@
 #include "duckdb/common/types/uuid.hpp"
 #include "formats/block.h"
 #include "formats/decompress.h"
+#include "formats/json_text.h"
 #include "formats/results.h"
 #include "formats/rows.h"
 #include "formats/text_scan.h"
@@ -189,6 +191,208 @@ TEST(JsonRows, AKeyThatAMapHasTwiceRefusesTheRowAlone) {
   ASSERT_EQ(rows.errors.size(), 2u);
   EXPECT_EQ(rows.errors[0].reason, "key \"1\": there twice");
   EXPECT_EQ(rows.errors[1].line, 3u);
+}
+
+TEST(JsonRows, NestedJsonIsKeptAsItCame) {
+  auto stream = StreamOf({{"s", "STRUCT(v JSON, n INTEGER)"},
+                          {"l", "JSON[]"},
+                          {"m", "MAP(VARCHAR, JSON)"},
+                          {"e", "STRUCT(k ENUM('x', 'y'))[]"}});
+  auto rows = Parse(stream, R"({"s":{"v":{"a":[1e400,1.50]},"n":1},"l":[1,"a",null,[{}]],)"
+                            R"("m":{"k":{"deep":true},"n":null},"e":[{"k":"y"},null]})"
+                            "\n"
+                            R"({"e":[{"k":"z"}]})");
+  EXPECT_EQ(Text(rows), R"([[{"v":{"a":[1e400,1.50]},"n":1},[1,"a",null,[{}]],)"
+                        R"({"k":{"deep":true},"n":null},[{"k":"y"},null]]])");
+  ASSERT_EQ(rows.errors.size(), 1u);
+  EXPECT_EQ(rows.errors[0].line, 2u);
+}
+
+TEST(JsonRows, ARefusedRowLeavesNothingOfItsListsBehind) {
+  auto stream =
+      StreamOf({{"l", "VARCHAR[][]"}, {"m", "MAP(VARCHAR, INTEGER[])"}, {"n", "INTEGER"}});
+  std::string body, expected;
+  for (int i = 0; i < 3000; i++) {
+    std::string number = std::to_string(i), text = "longer than twelve bytes " + number;
+    body += R"({"l":[["refused"],["too"]],"m":{"a":[1,2],"b":[3,"x"]}})"
+            "\n";
+    body += R"({"l":[["refused"]],"n":"x"})"
+            "\n";
+    std::string list = "[[\"" + text + "\"],[],null]";
+    std::string map = "{\"" + text + "\":[" + number + ",null]}";
+    body += "{\"l\":" + list + ",\"m\":" + map + ",\"n\":" + number + "}\n";
+    expected += (i ? ",[" : "[") + list + "," + map + "," + number + "]";
+  }
+  auto rows = Parse(stream, body);
+  EXPECT_EQ(rows.error_count, 6000u);
+  EXPECT_EQ(Text(rows), "[" + expected + "]");
+  auto types = stream->Types();
+  Columns back = DecodeBlock(EncodeBlock(*rows.columns, types), types, {0, 1, 2});
+  EXPECT_EQ(JsonRowsOf(back, true), "[" + expected + "]");
+}
+
+TEST(JsonRows, ValuesOfAUnionAreOfTheMemberTheyLookLike) {
+  auto stream = StreamOf({{"u", "UNION(num INTEGER, str VARCHAR, yes BOOLEAN)"}});
+  auto rows = Parse(stream, "{\"u\":5}\n{\"u\":\"a\"}\n{\"u\":true}\n{\"u\":1e400}\n");
+  ASSERT_EQ(rows.columns->rows, 4u);
+  auto tag = [&](size_t row) {
+    return duckdb::UnionValue::GetTag(rows.columns->chunks[0]->GetValue(0, row));
+  };
+  EXPECT_EQ(tag(0), 0);
+  EXPECT_EQ(tag(1), 1);
+  EXPECT_EQ(tag(2), 2);
+  EXPECT_EQ(tag(3), 1);
+}
+
+// ---- depth --------------------------------------------------------------------------------------
+
+std::string Nested(size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); }
+
+TEST(JsonDepth, IsTheSameAtEveryWayIn) {
+  auto stream = StreamOf({{"j", "JSON"}, {"s", "STRUCT(v JSON)"}, {"l", "JSON[]"}});
+  for (size_t depth : {63, 64, 200'000}) {
+    bool good = depth <= 63;
+    auto json = Parse(stream, "{\"j\":" + Nested(depth) + "}");
+    EXPECT_EQ(json.columns->rows, good) << depth;
+    auto csv = Parse(stream, "j\n" + Nested(depth) + "\n", RowFormat::kCsv);
+    EXPECT_EQ(csv.columns->rows, good) << depth;
+    if (!good) {
+      ASSERT_EQ(csv.errors.size(), 1u);
+      EXPECT_EQ(csv.errors[0].reason, "JSON that is nested too deeply");
+    }
+    // As JSON, and as DuckDB writes it.
+    for (auto& [column, before, after] :
+         {std::tuple("s", "{\"\"v\"\": ", "}"), std::tuple("s", "{'v': ", "}"),
+          std::tuple("l", "[", "]")}) {
+      auto rows =
+          Parse(stream, std::string(column) + "\n\"" + before + Nested(depth) + after + "\"\n",
+                RowFormat::kCsv);
+      EXPECT_EQ(rows.columns->rows, good) << column << depth;
+    }
+  }
+}
+
+TEST(JsonDepth, OfValuesThatAStatementWritesIsChecked) {
+  auto json = duckdb::LogicalType::JSON();
+  for (size_t depth : {63, 64, 200'000}) {
+    duckdb::Value leaf(Nested(depth));
+    leaf.Reinterpret(json);
+    auto fields = duckdb::Value::STRUCT({{"v", leaf}});
+    std::vector<std::pair<std::string, duckdb::Value>> values = {
+        {"JSON", leaf},
+        {"STRUCT(v JSON)", fields},
+        {"JSON[]", duckdb::Value::LIST(json, {leaf})},
+        {"MAP(VARCHAR, JSON)",
+         duckdb::Value::MAP(duckdb::LogicalType::VARCHAR, json, {duckdb::Value("k")}, {leaf})},
+        {"JSON[1]", duckdb::Value::ARRAY(json, {leaf})},
+        {"STRUCT(v JSON)[]", duckdb::Value::LIST(fields.type(), {fields})}};
+    for (auto& [text, value] : values) {
+      auto type = ParseColumnType(text);
+      EXPECT_TRUE(HoldsJson(type)) << text;
+      Columns columns;
+      auto chunk = std::make_unique<duckdb::DataChunk>();
+      chunk->Initialize(duckdb::Allocator::DefaultAllocator(), {type});
+      chunk->SetValue(0, 0, value);
+      chunk->SetCardinality(1);
+      columns.rows = 1;
+      columns.chunks.push_back(std::move(chunk));
+      if (depth <= 63) {
+        EXPECT_NO_THROW(CheckJsonDepth(columns, {type}, {"c"})) << text;
+      } else {
+        EXPECT_THROW(CheckJsonDepth(columns, {type}, {"c"}), Error) << text;
+      }
+    }
+  }
+}
+
+// ---- unknown fields -----------------------------------------------------------------------------
+
+TEST(JsonRows, AnObjectThatHasNoFieldOfTheStreamIsRefused) {
+  auto stream = StreamOf({{"a", "INTEGER"}, {"b", "INTEGER"}});
+  auto parser = RowParser::Make(stream);
+  for (int round = 0; round < 3; round++) {  // what is known by then is read in another way
+    auto rows = parser->Parse(RowFormat::kNdjson, R"({"a":1,"x":1,"y":2}
+{"x":1,"y":2,"a":3}
+{"x":1,"y":2}
+{"Records":[{"a":1}]}
+{}
+{"x":1,"y":2}
+)");
+    EXPECT_EQ(Text(rows), "[[1,null],[3,null],[null,null]]");
+    ASSERT_EQ(rows.errors.size(), 3u);
+    EXPECT_EQ(rows.errors[0].line, 3u);
+    EXPECT_EQ(rows.errors[0].reason, "none of its fields is a column of the stream: \"x\", \"y\"");
+    EXPECT_EQ(rows.errors[1].reason, "none of its fields is a column of the stream: \"Records\"");
+    auto names = rows.unknown_fields;
+    std::sort(names.begin(), names.end());
+    EXPECT_EQ(names, (std::vector<std::string>{"Records", "x", "y"}));
+  }
+  auto good = parser->Parse(RowFormat::kJson, R"([{"a":1,"x":1},{"b":1}])");
+  EXPECT_EQ(good.unknown_fields, std::vector<std::string>{"x"});
+  good = parser->Parse(RowFormat::kJson, R"([{"a":1},{"b":1}])");
+  EXPECT_TRUE(good.unknown_fields.empty());
+  good = parser->Parse(RowFormat::kCsv, "a,other\n1,2\n");
+  EXPECT_EQ(good.unknown_fields, std::vector<std::string>{"other"});
+}
+
+TEST(CsvRows, NamesInAHeaderMayHaveBlanksAround) {
+  auto stream = StreamOf({{"id", "INTEGER"}, {"name", "VARCHAR"}});
+  EXPECT_EQ(Text(Parse(stream, "id, name \n1, x\n", RowFormat::kCsv)), R"([[1," x"]])");
+}
+
+// ---- memory -------------------------------------------------------------------------------------
+
+ErrorCode RefusalOf(const std::shared_ptr<Stream>& stream, std::string_view body, RowFormat format,
+                    RowMemory& memory) {
+  RowMemory::Hold hold(memory);
+  try {
+    RowParser::Make(stream)->Parse(format, body, &hold);
+  } catch (const Error& error) {
+    return error.code;
+  }
+  return ErrorCode::kInternal;
+}
+
+TEST(RowMemory, OfABodyIsBounded) {
+  RowMemory memory(8 << 20, 12 << 20);
+  auto wide = StreamOf({{"a", "VARCHAR"}, {"b", "DECIMAL(38,2)"}, {"c", "INTEGER[]"}});
+  std::string rows;
+  for (int i = 0; i < 400'000; i++) rows += "{}\n";
+  EXPECT_EQ(RefusalOf(wide, rows, RowFormat::kNdjson, memory), ErrorCode::kTooLarge);
+  std::string list = R"({"c":[0)";
+  for (int i = 0; i < 3'000'000; i++) list += ",0";
+  EXPECT_EQ(RefusalOf(wide, "[" + list + "]}]", RowFormat::kJson, memory), ErrorCode::kTooLarge);
+  EXPECT_EQ(memory.used(), 0u);
+  EXPECT_EQ(RefusalOf(wide, rows.substr(0, size_t{3} * 1000), RowFormat::kNdjson, memory),
+            ErrorCode::kInternal);
+  RowMemory::Hold other(memory);
+  other.Add(8 << 20);
+  EXPECT_EQ(RefusalOf(wide, rows.substr(0, size_t{3} * 120'000), RowFormat::kNdjson, memory),
+            ErrorCode::kTooManyRequests);
+  EXPECT_EQ(memory.used(), size_t{8} << 20);
+}
+
+TEST(RowMemory, FieldsOfARecordBeyondTheHeaderAreNotKept) {
+  auto stream = StreamOf({{"a", "INTEGER"}});
+  std::string commas(5'000'000, ',');
+  auto rows = Parse(stream, "a\n" + commas + "\n7\n", RowFormat::kCsv);
+  EXPECT_EQ(Text(rows), "[[7]]");
+  ASSERT_EQ(rows.errors.size(), 1u);
+  EXPECT_EQ(rows.errors[0].reason, "has 5000001 fields, the header 1");
+  try {
+    Parse(stream, "a" + commas + "\n7\n", RowFormat::kCsv);
+    FAIL() << "it was taken";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code, ErrorCode::kTooLarge);
+  }
+}
+
+TEST(RowMemory, ABodyThatPacksWellIsCountedWhileItGrows) {
+  RowMemory memory(8 << 20, 64 << 20);
+  std::string packed = Gzip(std::string(32 << 20, '{'));
+  RowMemory::Hold hold(memory);
+  EXPECT_THROW(Decompress(Compression::kGzip, packed, 64 << 20, &hold), Error);
+  EXPECT_LE(hold.bytes(), size_t{8} << 20);
 }
 
 TEST(CsvRows, NumbersThatAreNoneSayWhatTheyShouldBe) {

@@ -5,6 +5,7 @@
 namespace weir {
 namespace {
 constexpr size_t kPadding = 64;
+constexpr size_t kUnknownBytes = 150;  // of names in the reason of a refusal
 }  // namespace
 
 JsonRows::JsonRows(const Stream& stream, BlockBuilder& builder)
@@ -37,7 +38,7 @@ const char* JsonRows::ParseField(JsonScanner& scanner, const char* step) {
   if (const char* wrong = scanner.ReadString(name)) return wrong;
   int column = ColumnOf(name);
   bool refuse = column == kUnknown && stream_.unknown_fields == UnknownFields::kReject;
-  std::string unknown(refuse ? name : "");
+  std::string unknown(column == kUnknown ? name : "");
   scanner.SkipSpace();
   if (!scanner.Take(':')) return "expected a colon after a field name";
   scanner.SkipSpace();
@@ -47,6 +48,11 @@ const char* JsonRows::ParseField(JsonScanner& scanner, const char* step) {
   if (refused_) return nullptr;
   if (refuse) {
     Refuse(std::move(unknown), token, "the stream has no such column");
+  } else if (column == kUnknown) {
+    builder_.IgnoreField(unknown);
+    if (unknown_.size() < kUnknownBytes) {
+      unknown_ += (unknown_.empty() ? "\"" : ", \"") + unknown + "\"";
+    }
   } else if (column != kUnknown) {
     auto index = static_cast<size_t>(column);
     seen_[index / 64] |= uint64_t{1} << index % 64;
@@ -59,6 +65,7 @@ const char* JsonRows::ParseField(JsonScanner& scanner, const char* step) {
 const char* JsonRows::ParseObject(JsonScanner& scanner, uint64_t line) {
   refused_ = false;
   std::fill(seen_.begin(), seen_.end(), 0);
+  unknown_.clear();
   shape_->BeginRow();
   const char* step = scanner.at();
   if (!scanner.Take('{')) return "not a JSON object";
@@ -74,8 +81,24 @@ const char* JsonRows::ParseObject(JsonScanner& scanner, uint64_t line) {
   }
   shape_->AddStep({step, static_cast<size_t>(scanner.at() - step)}, JsonShape::kEnd);
   if (!refused_) WriteMissing();
+  if (!refused_ && !unknown_.empty()) RefuseUnknown();
   if (refused_) refusal_.line = line;
   return nullptr;
+}
+
+void JsonRows::RefuseUnknown() {
+  for (uint64_t seen : seen_) {
+    if (seen) return;
+  }
+  refused_ = true;
+  refusal_ = {0, "", "", "none of its fields is a column of the stream: " + unknown_};
+}
+
+// The general way told of those it met.
+void JsonRows::TellUnknown() {
+  for (auto* shape : {&line_shape_, &element_shape_}) {
+    shape->ForEachUnknown(body_, [&](const std::string& name) { builder_.IgnoreField(name); });
+  }
 }
 
 bool JsonRows::WriteMissing() {
@@ -146,6 +169,7 @@ void JsonRows::ParsePadded(const char* begin, const char* end) {
 }
 
 void JsonRows::ParseLines(std::string_view body) {
+  body_++;
   if (body.starts_with("\xef\xbb\xbf")) body.remove_prefix(3);
   line_ = 1;
   shape_ = &line_shape_;
@@ -162,9 +186,11 @@ void JsonRows::ParseLines(std::string_view body) {
   size_t size = tail.size();
   tail.append(kPadding, '\0');
   ParsePadded(tail.data(), tail.data() + size);
+  TellUnknown();
 }
 
 void JsonRows::ParseDocument(std::string_view body) {
+  body_++;
   if (body.starts_with("\xef\xbb\xbf")) body.remove_prefix(3);
   std::string padded;
   padded.reserve(body.size() + kPadding);
@@ -210,6 +236,7 @@ void JsonRows::ParseDocument(std::string_view body) {
   }
   scanner.SkipSpace();
   if (!scanner.AtEnd()) fail("something stands after it", 0);
+  TellUnknown();
 }
 
 }  // namespace weir

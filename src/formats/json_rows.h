@@ -49,6 +49,9 @@ class JsonRows {
   // NULL in the columns that the row leaves out; false when it is refused for one.
   bool WriteMissing();
   bool FinishRow(uint64_t line);
+  // The row has fields, and none of them is a column.
+  void RefuseUnknown();
+  void TellUnknown();
 
   const Stream& stream_;
   BlockBuilder& builder_;
@@ -61,6 +64,8 @@ class JsonRows {
   uint64_t line_ = 1;
   RowError refusal_;
   bool refused_ = false;
+  std::string unknown_;  // the names of the first fields of this row that are no columns
+  uint64_t body_ = 0;    // how many were read
 };
 
 }  // namespace weir

@@ -37,7 +37,9 @@ const char* JsonRows::ReadExpected(JsonScanner& scanner, const char* row) {
     at += step->size;
     if (step->column == JsonShape::kEnd) break;
     const char* after = nullptr;
-    if (step->column >= 0) {
+    if (step->column < 0) {
+      step->met = body_;
+    } else {
       seen_[step->seen_word] |= step->seen_bit;
       after = builder_.columns()[static_cast<size_t>(step->column)].WriteQuick(builder_.row(), at);
     }
@@ -45,8 +47,12 @@ const char* JsonRows::ReadExpected(JsonScanner& scanner, const char* row) {
     if (!after) return nullptr;
     at = after;
   }
-  uint64_t missing = 0;
-  for (size_t i = 0; i < all_.size(); i++) missing |= all_[i] ^ seen_[i];
+  uint64_t missing = 0, any = 0;
+  for (size_t i = 0; i < all_.size(); i++) {
+    missing |= all_[i] ^ seen_[i];
+    any |= seen_[i];
+  }
+  if (!any) return nullptr;  // made of parts of good rows, and none of them a column
   if (missing && !WriteMissing()) return nullptr;
   return builder_.NullWhereNoneMayBe() ? nullptr : at;
 }

@@ -5,6 +5,7 @@
 namespace weir {
 
 void JsonShape::Learn() {
+  if (row_.size() > kStepsMax) return;
   for (const Part& part : row_) {
     if (part.text.size() > kStepBytesMax) return;
   }
@@ -32,6 +33,10 @@ JsonShape::Step* JsonShape::Find(const Part& part) {
   step->size = part.text.size();
   step->first_bytes = step->size >= 16 ? kAll16 : (1u << step->size) - 1;
   step->column = part.column;
+  if (part.column == kUnknown) {
+    size_t first = part.text.find('"'), last = part.text.rfind('"');
+    step->name = part.text.substr(first + 1, last - first - 1);
+  }
   if (part.column >= 0) {
     step->seen_word = static_cast<size_t>(part.column) / 64;
     step->seen_bit = uint64_t{1} << part.column % 64;

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
@@ -29,7 +30,9 @@ class JsonShape {
     size_t size = 0;
     unsigned first_bytes = 0;  // a bit for each of its first 16 bytes
     int column = kUnknown;
-    size_t seen_word = 0;  // where a column is marked as seen
+    std::string name;          // of a field that is no column, as it is written
+    mutable uint64_t met = 0;  // the last body that had it
+    size_t seen_word = 0;      // where a column is marked as seen
     uint64_t seen_bit = 0;
     std::array<const Step*, 8> followers{};  // the latest learned first; null behind the last
 
@@ -53,9 +56,18 @@ class JsonShape {
 
   // Collects the steps of a row while it is read another way.  Texts must live until Learn.
   void BeginRow() { row_.clear(); }
-  void AddStep(std::string_view text, int column) { row_.push_back({text, column}); }
+  void AddStep(std::string_view text, int column) {
+    if (row_.size() <= kStepsMax) row_.push_back({text, column});  // more are never learned
+  }
   // The row was a good one: expect such rows from now on.
   void Learn();
+  // Calls `visit` with the names of fields that are no columns that body `body` had.
+  template <class Visit>
+  void ForEachUnknown(uint64_t body, const Visit& visit) const {
+    for (auto& [text, step] : steps_) {
+      if (step->column == kUnknown && step->met == body) visit(step->name);
+    }
+  }
 
  private:
   static constexpr size_t kStepsMax = 1024;  // beyond it all is forgotten

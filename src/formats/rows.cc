@@ -14,8 +14,8 @@ class Parser : public RowParser {
         json_(*stream_, builder_),
         csv_(*stream_, builder_) {}
 
-  ParsedRows Parse(RowFormat format, std::string_view body) override {
-    builder_.Begin(body.size() / bytes_per_row_ + 1);
+  ParsedRows Parse(RowFormat format, std::string_view body, RowMemory::Hold* memory) override {
+    builder_.Begin(body.size() / bytes_per_row_ + 1, memory);
     switch (format) {
       case RowFormat::kNdjson: json_.ParseLines(body); break;
       case RowFormat::kJson: json_.ParseDocument(body); break;

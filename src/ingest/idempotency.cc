@@ -11,6 +11,7 @@ size_t BytesOf(const std::string& key, const IngestAnswer& answer) {
   for (auto& row : answer.rejected) {
     bytes += sizeof(row) + row.column.size() + row.value.size() + row.reason.size();
   }
+  for (auto& name : answer.unknown_fields) bytes += sizeof(name) + name.size();
   return bytes;
 }
 

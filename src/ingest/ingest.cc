@@ -5,6 +5,7 @@
 #include <mutex>
 
 #include "duckdb/common/types/hash.hpp"
+#include "formats/json_text.h"
 #include "ingest/dedup_keys.h"
 #include "ingest/idempotency.h"
 #include "ingest/meta.h"
@@ -20,8 +21,9 @@ constexpr size_t kParsersKept = 8;  // for each stream: one for each thread that
 class IngestImpl : public Ingest {
  public:
   IngestImpl(Disk& disk, std::string keys_path, Catalog& catalog, Log& log, Clock& clock,
-             const Backpressure& backpressure, KeyHistory& history)
-      : disk_(disk),
+             const Backpressure& backpressure, KeyHistory& history, IngestOptions options)
+      : memory_(options.body_memory_max, options.memory_max),
+        disk_(disk),
         keys_path_(std::move(keys_path)),
         catalog_(catalog),
         log_(log),
@@ -44,6 +46,7 @@ class IngestImpl : public Ingest {
   Offset SaveKeys() override;
   void ForgetExpired() override { dedup_.ForgetExpired(); }
   bool AwaitKeys(Micros most) override { return dedup_.Await(most); }
+  RowMemory& Memory() override { return memory_; }
   Counts Info() const override;
 
  private:
@@ -55,10 +58,12 @@ class IngestImpl : public Ingest {
   void Run(const std::shared_ptr<const Stream>& stream, const IngestRequest& request, uint64_t use,
            Key key, Done done);
   void CheckPressure() const;
-  ParsedRows Parse(const std::shared_ptr<const Stream>& stream, const IngestRequest& request);
+  ParsedRows Parse(const std::shared_ptr<const Stream>& stream, const IngestRequest& request,
+                   RowMemory::Hold& memory);
   std::unique_ptr<RowParser> TakeParser(const std::shared_ptr<const Stream>& stream);
   void ReturnParser(StreamId stream, std::unique_ptr<RowParser> parser);
 
+  RowMemory memory_;
   Disk& disk_;
   const std::string keys_path_;
   Catalog& catalog_;
@@ -144,6 +149,7 @@ Ingest::Counts IngestImpl::Info() const {
   counts.idempotency_keys = keys.keys;
   counts.idempotency_bytes = keys.bytes;
   counts.idempotency_shortened = keys.shortened;
+  counts.memory = memory_.used();
   return counts;
 }
 
@@ -159,10 +165,10 @@ IngestAnswer RefusedWhole(ParsedRows& parsed) {
 }
 
 ParsedRows IngestImpl::Parse(const std::shared_ptr<const Stream>& stream,
-                             const IngestRequest& request) {
+                             const IngestRequest& request, RowMemory::Hold& memory) {
   if (!request.deletes) {
     auto parser = TakeParser(stream);
-    auto parsed = parser->Parse(request.format, request.body);
+    auto parsed = parser->Parse(request.format, request.body, &memory);
     ReturnParser(stream->id, std::move(parser));
     return parsed;
   }
@@ -170,7 +176,8 @@ ParsedRows IngestImpl::Parse(const std::shared_ptr<const Stream>& stream,
   auto keys = std::make_shared<Stream>();
   keys->name = stream->name;
   for (size_t column : stream->primary_key) keys->columns.push_back(stream->columns[column]);
-  auto parsed = RowParser::Make(keys)->Parse(request.format, request.body);
+  auto parsed = RowParser::Make(keys)->Parse(request.format, request.body, &memory);
+  parsed.unknown_fields.clear();
   parsed.columns = DeletedRows(*stream, *parsed.columns);
   return parsed;
 }
@@ -185,6 +192,9 @@ void IngestImpl::CheckPressure() const {
 
 IngestAnswer IngestImpl::Append(const Stream& stream, std::shared_ptr<Columns> rows) {
   CheckPressure();
+  std::vector<std::string> names;
+  for (auto& column : stream.columns) names.push_back(column.name);
+  CheckJsonDepth(*rows, stream.Types(), names);
   auto work = std::make_shared<Submission>();
   work->stream = std::make_shared<Stream>(stream);
   for (auto& chunk : rows->chunks) work->bytes += chunk->GetAllocationSize();
@@ -262,7 +272,8 @@ void IngestImpl::Run(const std::shared_ptr<const Stream>& stream, const IngestRe
   CheckPressure();
   auto work = std::make_shared<Submission>();
   work->ticket = std::move(key);
-  auto parsed = Parse(stream, request);
+  work->memory = request.memory ? request.memory : std::make_shared<RowMemory::Hold>(memory_);
+  auto parsed = Parse(stream, request, *work->memory);
   if (request.atomic && parsed.error_count > 0) {
     auto answer = RefusedWhole(parsed);
     work->ticket.Abandon();
@@ -272,6 +283,7 @@ void IngestImpl::Run(const std::shared_ptr<const Stream>& stream, const IngestRe
   work->rows = std::move(parsed.columns);
   work->answer.rejected = std::move(parsed.errors);
   work->answer.rejected_total = parsed.error_count;
+  work->answer.unknown_fields = std::move(parsed.unknown_fields);
   work->bytes = request.body.size();
   work->is_body = true;
   work->key = request.idempotency_key;
@@ -284,9 +296,9 @@ void IngestImpl::Run(const std::shared_ptr<const Stream>& stream, const IngestRe
 
 std::unique_ptr<Ingest> Ingest::Open(Disk& disk, const std::string& keys_path, Catalog& catalog,
                                      Log& log, Clock& clock, const Backpressure& backpressure,
-                                     KeyHistory& history) {
-  auto ingest =
-      std::make_unique<IngestImpl>(disk, keys_path, catalog, log, clock, backpressure, history);
+                                     KeyHistory& history, IngestOptions options) {
+  auto ingest = std::make_unique<IngestImpl>(disk, keys_path, catalog, log, clock, backpressure,
+                                             history, options);
   ingest->Recover();
   return ingest;
 }

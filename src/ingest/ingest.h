@@ -27,6 +27,8 @@ struct IngestRequest {
   std::string_view body;        // decompressed; must live until Post returns, not until done
   // Keeps `body` alive, for a request that has to wait for another; without it the body is copied.
   std::shared_ptr<const void> body_owner;
+  // What the body takes already (Ingest::Memory), to be counted until it is answered; may be null.
+  std::shared_ptr<RowMemory::Hold> memory;
 };
 
 struct IngestAnswer {
@@ -35,7 +37,14 @@ struct IngestAnswer {
   Offset offset;  // views that stand here or later hold these rows
   std::vector<RowError> rejected;
   uint64_t rejected_total = 0;  // `rejected` holds the first 1,000, or 100 of a body with a key
-  std::optional<Error> error;   // set: nothing was kept
+  std::vector<std::string> unknown_fields;  // that were ignored; the first ten
+  std::optional<Error> error;               // set: nothing was kept
+};
+
+struct IngestOptions {
+  // What the rows of one body, and of all at once, may take in memory until they are answered.
+  size_t body_memory_max = size_t{1} << 30;
+  size_t memory_max = size_t{2} << 30;
 };
 
 // Says when the engine is behind or has no memory left; implemented by main over Views.
@@ -71,7 +80,7 @@ class Ingest {
   // it has them, their streams refuse rows (kUnavailable).
   static std::unique_ptr<Ingest> Open(Disk& disk, const std::string& keys_path, Catalog& catalog,
                                       Log& log, Clock& clock, const Backpressure& backpressure,
-                                      KeyHistory& history);
+                                      KeyHistory& history, IngestOptions options = {});
   virtual ~Ingest() = default;
 
   // Parses on the caller's thread; `done` runs once durable, mostly on the log's thread (or at
@@ -103,12 +112,16 @@ class Ingest {
   // Returns once the keys of all dedup windows are read back, or after `most` (of real time).
   virtual bool AwaitKeys(Micros most) = 0;
 
+  // Where the memory of bodies is counted.
+  virtual RowMemory& Memory() = 0;
+
   struct Counts {
     uint64_t rows = 0, rejected = 0, duplicates = 0, bodies = 0, bytes = 0;
     // Memory of both kinds of keys; how often some were forgotten before their time, for want of
     // room; and the streams whose keys are still being read back.
     uint64_t dedup_bytes = 0, dedup_shortened = 0, streams_recovering = 0;
     uint64_t idempotency_keys = 0, idempotency_bytes = 0, idempotency_shortened = 0;
+    uint64_t memory = 0;  // of bodies that are not answered yet
   };
   virtual Counts Info() const = 0;
 };

@@ -24,6 +24,7 @@ class Reader {
     return number;
   }
   std::string Text() { return std::string(Take(Number())); }
+  bool AtEnd() const { return bytes_.empty(); }
 
  private:
   std::string_view Take(uint64_t size) {
@@ -55,6 +56,8 @@ std::string EncodeMeta(const RecordMeta& meta) {
     PutText(out, row.value);
     PutText(out, row.reason);
   }
+  PutNumber(out, meta.answer.unknown_fields.size());
+  for (auto& name : meta.answer.unknown_fields) PutText(out, name);
   return out;
 }
 
@@ -68,14 +71,21 @@ std::optional<RecordMeta> DecodeMeta(std::string_view bytes) {
   meta.answer.accepted = reader.Number();
   meta.answer.duplicates = reader.Number();
   meta.answer.rejected_total = reader.Number();
-  // A row's four parts take 32 bytes at least, so a damaged number ends soon.
-  for (uint64_t left = reader.Number(); left; left--) {
+  uint64_t rows = reader.Number();
+  if (rows > kErrorsOfKeyed) {
+    throw Error(ErrorCode::kCorruption, "the meta data of a log record is damaged");
+  }
+  for (uint64_t left = rows; left; left--) {
     RowError row;
     row.line = reader.Number();
     row.column = reader.Text();
     row.value = reader.Text();
     row.reason = reader.Text();
     meta.answer.rejected.push_back(std::move(row));
+  }
+  if (reader.AtEnd()) return meta;  // as it was before unknown fields were told
+  for (uint64_t left = reader.Number(); left; left--) {
+    meta.answer.unknown_fields.push_back(reader.Text());
   }
   return meta;
 }

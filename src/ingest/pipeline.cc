@@ -124,6 +124,7 @@ void RowPipeline::Encode(Submission& work) {
     record.meta = EncodeMeta({work.stream->name, work.key, work.use, work.answer});
   }
   record.payload = EncodeBlock(rows, work.stream->Types());
+  if (work.memory) work.memory->Add(record.payload.size());
   record.decoded = work.rows;
   work.records.push_back(std::move(record));
 }

@@ -29,6 +29,7 @@ struct Submission {
   bool is_body = false;      // of a request, not of a statement
   bool holds_table = false;  // the caller holds the table
   std::function<void(IngestAnswer)> done;
+  std::shared_ptr<RowMemory::Hold> memory;  // of a body: what it takes, until it is answered
 
   // With an Idempotency-Key only.
   IdempotencyWindow::Ticket ticket;

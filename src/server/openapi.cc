@@ -21,6 +21,8 @@ constexpr const char* kSchemas = R"({
   "offset": {"type": "integer", "description": "log position of the last row"},
   "duplicates": {"type": "integer", "description": "rows dropped by the stream's dedup_key"},
   "rejected_total": {"type": "integer", "description": "when rejected does not list all"},
+  "unknown_fields": {"type": "array", "items": {"type": "string"},
+    "description": "fields that were ignored, since the stream has no such columns; the first ten"},
   "rejected": {"type": "array", "items": {"type": "object",
     "required": ["line", "column", "value", "reason"], "properties": {"line": {"type": "integer"},
     "column": {"type": "string"}, "value": {"type": "string"}, "reason": {"type": "string"}}}}}},

@@ -253,6 +253,8 @@ std::string Server::Metrics() const {
   out += fmt::format("weir_ingest_duplicate_rows_total {}\n", ingest.duplicates);
   add("weir_ingest_bytes_total", "counter", "Bytes of bodies, decompressed.");
   out += fmt::format("weir_ingest_bytes_total {}\n", ingest.bytes);
+  add("weir_ingest_memory_bytes", "gauge", "Memory of bodies that are not answered yet.");
+  out += fmt::format("weir_ingest_memory_bytes {}\n", ingest.memory);
   add("weir_dedup_bytes", "gauge", "Memory of the keys of all dedup windows.");
   out += fmt::format("weir_dedup_bytes {}\n", ingest.dedup_bytes);
   add("weir_dedup_shortened_total", "counter",

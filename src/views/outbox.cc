@@ -2,6 +2,7 @@
 
 #include "duck/errors.h"
 #include "formats/block.h"
+#include "formats/json_text.h"
 
 namespace weir {
 
@@ -13,6 +14,7 @@ void Outbox::Add(Columns rows, InputMark input) {
   Batch batch;
   batch.rows = rows.rows;
   std::string mark = EncodePumpMark({pump_, input});
+  CheckJsonDepth(rows, types_, {});  // as of rows that come by the door
   for (size_t first = 0; first < rows.chunks.size(); first += kRecordChunks) {
     auto part = std::make_shared<Columns>();
     for (size_t i = first; i < std::min(first + kRecordChunks, rows.chunks.size()); i++) {
@@ -66,6 +68,12 @@ void Outbox::Send(Micros now) {
       trouble_ = error;
     }
     if (error.code == ErrorCode::kTooLarge) throw;
+  } catch (...) {  // memory: it is tried again, as what the log refuses
+    std::lock_guard lock(mutex_);
+    under_way_ = false;
+    failed_ = true;
+    failed_at_ = now;
+    trouble_ = CurrentError();
   }
 }
 

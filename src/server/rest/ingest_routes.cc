@@ -35,6 +35,13 @@ std::string AnswerJson(const IngestAnswer& answer, bool with_duplicates) {
   if (answer.rejected_total > answer.rejected.size()) {
     json += ",\"rejected_total\":" + std::to_string(answer.rejected_total);
   }
+  if (!answer.unknown_fields.empty()) {
+    json += ",\"unknown_fields\":[";
+    for (size_t i = 0; i < answer.unknown_fields.size(); i++) {
+      json += (i ? "," : "") + QuoteJson(answer.unknown_fields[i]);
+    }
+    json += "]";
+  }
   json += ",\"rejected\":[";
   bool first = true;
   for (auto& row : answer.rejected) {
@@ -50,7 +57,9 @@ void Respond(HttpExchange& exchange, IngestAnswer answer, bool with_duplicates) 
   for (auto& row : answer.rejected) {
     row.value = ValidUtf8(row.value);
     row.column = ValidUtf8(row.column);
+    row.reason = ValidUtf8(row.reason);
   }
+  for (auto& name : answer.unknown_fields) name = ValidUtf8(name);
   if (!answer.error) return exchange.Respond(JsonResponse(AnswerJson(answer, with_duplicates)));
   auto response = ErrorResponse(*answer.error);
   if (!answer.rejected.empty()) {
@@ -78,9 +87,10 @@ void Post(Server& server, const ExchangePtr& exchange, const std::shared_ptr<con
   post.body = request.body;
   post.body_owner = exchange;
   if (encoding == "gzip" || encoding == "zstd") {
+    post.memory = std::make_shared<RowMemory::Hold>(server.parts().ingest.Memory());
     auto decompressed = std::make_shared<std::string>(
         Decompress(encoding == "gzip" ? Compression::kGzip : Compression::kZstd, request.body,
-                   server.options().decompressed_bytes_max));
+                   server.options().decompressed_bytes_max, post.memory.get()));
     post.body = *decompressed;
     post.body_owner = std::move(decompressed);
   } else if (!encoding.empty() && encoding != "identity") {
