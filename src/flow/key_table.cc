@@ -158,7 +158,7 @@ class WordTable : public KeyTable {
       if (slot == null_slot_) return;
       index_.MakeRoom();
       index_.FindOrAdd(
-          Mix(keys_[slot]), [](uint32_t) { return false; }, [&] { return slot; });
+          HashWord(keys_[slot]), [](uint32_t) { return false; }, [&] { return slot; });
     });
   }
 
