@@ -38,13 +38,18 @@ export async function fetchCatalog(): Promise<Catalog> {
   return (await call('/v1/catalog')).json() as Promise<Catalog>;
 }
 
-export async function fetchLayout(): Promise<unknown> {
-  return (await call('/v1/layout')).json();
+// The layout, and the tag of what was read: a later one may only be stored over it.
+export async function fetchLayout(): Promise<{ layout: unknown; tag: string | null }> {
+  const answer = await call('/v1/layout');
+  return { layout: await answer.json(), tag: answer.headers.get('ETag') };
 }
 
-export async function storeLayout(layout: unknown): Promise<void> {
-  const headers = { 'Content-Type': 'application/json' };
-  await call('/v1/layout', { method: 'PUT', headers, body: JSON.stringify(layout) });
+// Returns the new tag.  Fails with status 412 when somebody else stored one since `tag` was read.
+export async function storeLayout(layout: unknown, tag: string | null): Promise<string | null> {
+  const headers: Record<string, string> = { 'Content-Type': 'application/json' };
+  if (tag) headers['If-Match'] = tag;
+  const answer = await call('/v1/layout', { method: 'PUT', headers, body: JSON.stringify(layout) });
+  return answer.headers.get('ETag');
 }
 
 export async function explain(view: string, analyze: boolean): Promise<string> {

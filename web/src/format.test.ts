@@ -1,5 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { age, bytes, compareCells, difference, exactNumber, formatCell, number, parseTime, rate, short } from './format';
+import {
+  age,
+  bytes,
+  compareCells,
+  difference,
+  exactNumber,
+  formatCell,
+  number,
+  parseTime,
+  rate,
+  short,
+  timeOfDay,
+} from './format';
 
 const bigint = { name: 'n', type: 'BIGINT' };
 const text = { name: 's', type: 'VARCHAR' };
@@ -51,6 +63,22 @@ describe('times', () => {
     expect(parseTime('2026-11-23 12:00:00')).toBe(noon);
     expect(parseTime('2026-11-23 12:00:00.25')).toBe(noon + 250);
     expect(parseTime('2026-11-23')).toBe(noon - 12 * 3_600_000);
+  });
+  it('are shown by the clocks of a zone', () => {
+    const zoned = { name: 't', type: 'TIMESTAMP WITH TIME ZONE' };
+    const shown = (text: string, zone: string) => formatCell(text, zoned, zone);
+    expect(shown('2026-11-29 23:00:00+00', 'America/New_York')).toBe('2026-11-29 18:00:00-05');
+    expect(shown('2026-07-01 00:30:00.000001+00', 'America/New_York')).toBe('2026-06-30 20:30:00.000001-04');
+    expect(shown('2026-11-29 23:00:00.25+00', 'Asia/Kathmandu')).toBe('2026-11-30 04:45:00.25+05:45');
+    expect(shown('2026-11-29 23:00:00+00', 'UTC')).toBe('2026-11-29 23:00:00+00');
+    // The hour that comes twice is told apart by its offset.
+    expect(shown('2026-11-01 05:30:00+00', 'America/New_York')).toBe('2026-11-01 01:30:00-04');
+    expect(shown('2026-11-01 06:30:00+00', 'America/New_York')).toBe('2026-11-01 01:30:00-05');
+    expect(shown('infinity', 'America/New_York')).toBe('infinity');
+    expect(shown('2026-11-29 23:00:00+00', 'No/Where')).toBe('2026-11-29 23:00:00+00');
+    const plain = { name: 't', type: 'TIMESTAMP' };
+    expect(formatCell('2026-11-29 23:00:00', plain, 'America/New_York')).toBe('2026-11-29 23:00:00');
+    expect(timeOfDay(Date.UTC(2026, 10, 29, 23), 'America/New_York')).toBe('18:00:00 America/New_York');
   });
   it('with a zone are moved by it', () => {
     expect(parseTime('2026-11-23 07:00:00-05')).toBe(noon);

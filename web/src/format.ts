@@ -1,5 +1,5 @@
 // Values as people read them.  Numbers that a double cannot hold stay text from end to end.
-import { isInteger, isNumeric } from './columns';
+import { hasZone, isInteger, isNumeric } from './columns';
 import type { Cell, Column } from './wire';
 
 export const missing = '–';
@@ -10,8 +10,10 @@ const integer = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
 const separators = new Intl.NumberFormat(undefined).formatToParts(1234567.8);
 const decimal_mark = separators.find((part) => part.type === 'decimal')?.value ?? '.';
 
-export function formatCell(cell: Cell | undefined, column?: Column): string {
+// `zone`: in which times that carry one are shown.
+export function formatCell(cell: Cell | undefined, column?: Column, zone?: string): string {
   if (cell === null || cell === undefined) return missing;
+  if (zone && column && hasZone(column) && typeof cell === 'string') return inZone(cell, zone);
   if (typeof cell === 'boolean') return cell ? 'true' : 'false';
   if (typeof cell === 'number') return column && !isNumeric(column) ? String(cell) : number(cell);
   if (typeof cell === 'object') return JSON.stringify(cell);
@@ -108,6 +110,56 @@ export function parseTime(cell: Cell | undefined): number | null {
   const zone = (sign === '-' ? -1 : 1) * (+(zone_h ?? 0) * 60 + +(zone_m ?? 0)) * 60_000;
   const time = whole + Math.round(+(fraction ?? 0) * 1000) - zone;
   return Number.isNaN(time) ? null : time;
+}
+
+const clocks = new Map<string, Intl.DateTimeFormat | null>();
+
+// The calendar and clock of a time zone; null when this browser does not know it.
+function clockOf(zone: string): Intl.DateTimeFormat | null {
+  let clock = clocks.get(zone);
+  if (clock !== undefined) return clock;
+  try {
+    clock = new Intl.DateTimeFormat('en-US', {
+      timeZone: zone,
+      hourCycle: 'h23',
+      year: 'numeric',
+      month: '2-digit',
+      day: '2-digit',
+      hour: '2-digit',
+      minute: '2-digit',
+      second: '2-digit',
+      timeZoneName: 'longOffset',
+    });
+  } catch {
+    clock = null;
+  }
+  clocks.set(zone, clock);
+  return clock;
+}
+
+// A zoned time as that zone's clocks show it, with its offset and every digit of its fraction:
+// "2026-11-23 16:00:00.25+00" in New York is "2026-11-23 11:00:00.25-05".
+export function inZone(text: string, zone: string): string {
+  const time = parseTime(text);
+  const clock = time === null || time < 0 ? null : clockOf(zone);
+  if (!clock) return text; // infinity, years before 1970, a zone nobody knows: as it came
+  const part: Partial<Record<Intl.DateTimeFormatPartTypes, string>> = {};
+  for (const { type, value } of clock.formatToParts(new Date(time!))) part[type] = value;
+  const fraction = /:\d\d(\.\d+)/.exec(text)?.[1] ?? '';
+  const offset = /GMT([+-]\d\d):?(\d\d)?/.exec(part.timeZoneName ?? '');
+  const minutes = offset?.[2] && offset[2] !== '00' ? ':' + offset[2] : '';
+  const shift = offset ? offset[1] + minutes : '+00';
+  return `${part.year}-${part.month}-${part.day} ${part.hour}:${part.minute}:${part.second}${fraction}${shift}`;
+}
+
+// The time of day on that zone's clocks, with its name: "18:00:05 America/New_York".
+export function timeOfDay(ms: number, zone: string): string {
+  const at = new Date(ms);
+  try {
+    return at.toLocaleTimeString(undefined, { timeZone: zone, hourCycle: 'h23' }) + ' ' + zone;
+  } catch {
+    return at.toISOString().slice(11, 19) + ' UTC';
+  }
 }
 
 // Ascending order of two cells of one column; NULL last, as DuckDB has it.

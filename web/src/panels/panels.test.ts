@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Column, View } from '../wire';
+import type { Column, Row, View } from '../wire';
 import { kindOf } from './kind';
 import { identify, sortRows } from './order';
 import { gridStep, lastSpan, toChart } from './series';
@@ -53,6 +53,34 @@ describe('a chart', () => {
       { label: 'a', values: [6, 7] },
       { label: 'b', values: [5, 0] },
     ]);
+  });
+  it('draws groups with all their measures, the largest by each measure\'s share', () => {
+    const price: Column = { name: 'high', type: 'DOUBLE' };
+    const low: Column = { name: 'low', type: 'DOUBLE' };
+    const volume: Column = { name: 'volume', type: 'BIGINT' };
+    // A has the volume, B and C the prices: shares 0.9 + 0.05 + 0.05, and so on.
+    const rows = [
+      ['2026-11-23 10:00:00', 'A', 10, 9, 9_000_000],
+      ['2026-11-23 10:00:00', 'B', 100, 90, 500_000],
+      ['2026-11-23 10:00:00', 'C', 90, 81, 500_000],
+    ] as Row[];
+    const chart = toChart([time, text, price, low, volume], rows)!;
+    expect(chart.series.map(({ label }) => label)).toEqual([
+      'A · high', 'A · low', 'A · volume', 'B · high', 'B · low', 'B · volume',
+    ]);
+    expect(chart.hidden).toBe(3);
+  });
+  it('adds up the smaller ones of many counts', () => {
+    const rows = Array.from({ length: 20 }, (_, i) => [
+      ['2026-11-23 10:00:00', `k${String(i).padStart(2, '0')}`, i + 1],
+      ['2026-11-23 11:00:00', `k${String(i).padStart(2, '0')}`, 2],
+    ]).flat() as Row[];
+    const chart = toChart([time, text, count], rows)!;
+    expect(chart.series.map(({ label }) => label)).toEqual([
+      'k13', 'k14', 'k15', 'k16', 'k17', 'k18', 'k19', '13 others',
+    ]);
+    expect(chart.series.at(-1)!.values).toEqual([91, 26]); // 1 + ... + 13, and 13 times 2
+    expect(chart.hidden).toBe(0);
   });
   it('does not add up rows it cannot tell apart', () => {
     const row = ['2026-11-23 10:00:00', 5];

@@ -19,6 +19,12 @@ export interface Chart {
 
 export const most_series = 8;
 
+// What tells rows of one time apart (their texts), and the measures they have.
+interface Group {
+  weights: number[]; // by measure: the sum of its sizes
+  labels: string[]; // by measure
+}
+
 // Null when the rows are no time series: a time appears twice with nothing to tell the rows apart.
 export function toChart(columns: Column[], rows: Row[]): Chart | null {
   const time = columns.findIndex(isTime);
@@ -26,50 +32,90 @@ export function toChart(columns: Column[], rows: Row[]): Chart | null {
   const texts = columns.flatMap((column, i) => (isText(column) ? [i] : []));
   if (time < 0 || numbers.length === 0) return null;
   const table = new Map<number, Map<string, number | null>>();
+  const groups = new Map<string, Group>();
+  let negative = false;
   for (const row of rows) {
     const at = parseTime(row[time]);
     if (at === null) continue; // NULL or infinity stands at no place of an axis
     const slot = table.get(at / 1000) ?? new Map<string, number | null>();
     table.set(at / 1000, slot);
     const split = texts.map((i) => String(row[i] ?? 'none')).join(' · ');
-    for (const i of numbers) {
-      const name = columns[i]!.name;
-      const label = !split ? name : numbers.length > 1 ? `${split} · ${name}` : split;
+    const group = groups.get(split) ?? { weights: numbers.map(() => 0), labels: labelsOf(split, numbers, columns) };
+    groups.set(split, group);
+    for (const [measure, i] of numbers.entries()) {
+      const label = group.labels[measure]!;
       if (slot.has(label)) return null;
-      slot.set(label, toNumber(row[i]));
-    }
-  }
-  const whole = numbers.every((i) => isInteger(columns[i]!));
-  return assemble(table, whole, hasZone(columns[time]!));
-}
-
-function assemble(
-  table: Map<number, Map<string, number | null>>,
-  whole: boolean,
-  zoned: boolean,
-): Chart {
-  const times = [...table.keys()].sort((a, b) => a - b);
-  const weights = new Map<string, number>();
-  let negative = false;
-  for (const slot of table.values()) {
-    for (const [label, value] of slot) {
-      weights.set(label, (weights.get(label) ?? 0) + Math.abs(value ?? 0));
+      const value = toNumber(row[i]);
+      slot.set(label, value);
+      group.weights[measure]! += Math.abs(value ?? 0);
       negative ||= (value ?? 0) < 0;
     }
   }
-  // The largest are drawn, in an order (and so in colours) that does not jump when they overtake.
-  const drawn = [...weights].sort((a, b) => b[1] - a[1]).slice(0, most_series);
-  const labels = drawn.map(([label]) => label).sort();
+  const whole = numbers.every((i) => isInteger(columns[i]!));
+  return assemble(table, [...groups.values()], whole && !negative, hasZone(columns[time]!));
+}
+
+function labelsOf(split: string, numbers: number[], columns: Column[]): string[] {
+  return numbers.map((i) => {
+    const name = columns[i]!.name;
+    return !split ? name : numbers.length > 1 ? `${split} · ${name}` : split;
+  });
+}
+
+// The largest groups, each with all of its measures.  Measures are of different kinds (a price, a
+// volume): each counts by its share of what all groups have of it.
+function largest(groups: Group[], most: number): Group[] {
+  if (groups.length <= most) return groups;
+  const measures = groups[0]!.weights.length;
+  const totals = Array.from({ length: measures }, (_, m) =>
+    groups.reduce((sum, group) => sum + group.weights[m]!, 0),
+  );
+  const size = (group: Group) =>
+    group.weights.reduce((sum, weight, m) => sum + (totals[m]! > 0 ? weight / totals[m]! : 0), 0);
+  return groups
+    .map((group) => ({ group, size: size(group) }))
+    .sort((a, b) => b.size - a.size)
+    .slice(0, most)
+    .map(({ group }) => group);
+}
+
+// `counts`: whole numbers, none negative: they can be added up.
+function assemble(
+  table: Map<number, Map<string, number | null>>,
+  groups: Group[],
+  counts: boolean,
+  zoned: boolean,
+): Chart {
+  const times = [...table.keys()].sort((a, b) => a - b);
+  const measures = groups[0]?.labels.length ?? 1;
   const step = gridStep(times);
-  const bars = whole && !negative && step !== null && labels.length <= 1;
+  // Too many series of counts: the smaller ones are one, so that together all is shown.
+  const too_many = groups.length * measures > most_series;
+  const other = too_many && counts && measures === 1 && step !== null;
+  const most = Math.max(1, Math.floor(most_series / measures) - (other ? 1 : 0));
+  const drawn = largest(groups, most);
+  // In an order (and so in colours) that does not jump when one overtakes another.
+  const labels = drawn.flatMap((group) => group.labels.slice(0, most_series)).sort();
+  const all = groups.length * measures;
+  const bars = counts && step !== null && all <= 1;
   const grid = step === null ? times : fill(times, step);
   // A bucket nobody counted anything in is a zero for counts, and unknown for all else.
-  const absent = whole && !negative && step !== null ? 0 : null;
-  const series = labels.map((label) => ({
+  const absent = counts && step !== null ? 0 : null;
+  const series: Series[] = labels.map((label) => ({
     label,
     values: grid.map((at) => table.get(at)?.get(label) ?? absent),
   }));
-  return { times: grid, series, step, bars, zoned, hidden: weights.size - labels.length };
+  if (other) series.push({ label: `${all - labels.length} others`, values: rest(table, grid, new Set(labels)) });
+  return { times: grid, series, step, bars, zoned, hidden: other ? 0 : all - labels.length };
+}
+
+// The sum of what is not drawn by itself.
+function rest(table: Map<number, Map<string, number | null>>, grid: number[], drawn: Set<string>): number[] {
+  return grid.map((at) => {
+    let sum = 0;
+    for (const [label, value] of table.get(at) ?? []) if (!drawn.has(label)) sum += value ?? 0;
+    return sum;
+  });
 }
 
 // The width of the buckets: the smallest distance, when all others are its multiples.
