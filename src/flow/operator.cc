@@ -40,12 +40,20 @@ void Operator::Measured(Work work) {
   try {
     work();
   } catch (...) {
-    Error error = CurrentError();
-    failure_ = error.message;
+    FailForWhatIsThrown();
   }
   uint64_t nanos = NowNanos() - start;
   statistics_.nanos += nanos;
   measured_nanos = measured_before + nanos;
+}
+
+void Operator::FailForWhatIsThrown() noexcept {
+  try {
+    failure_ = CurrentError().message;
+  } catch (...) {
+    failure_ = "out of memory";  // short enough to need none
+  }
+  if (failure_.empty()) failure_ = "failed";
 }
 
 // What the operators that `work` calls take is theirs.

@@ -109,6 +109,8 @@ class Operator {
   void ReceiveClock(Micros now);
   void ReceiveFlush();
   void Fail(std::string why) { failure_ = std::move(why); }
+  // In a catch block; also when there is no memory for a word about it.
+  void FailForWhatIsThrown() noexcept;
 
   // Begins to write the state as the last step left it (as Save, maybe in another order).  Between
   // two steps.  It goes on before rows change what is not written yet, and with

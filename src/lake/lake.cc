@@ -213,11 +213,15 @@ void ParquetLake::Run() {
     lock.unlock();
     // A thread of its own for each round: a thread may make itself less important, but not more
     // important again.
-    std::thread round([&] {
-      if (!urgent) LowerThreadPriority();
-      DoRound();
-    });
-    round.join();
+    try {
+      std::thread round([&] {
+        if (!urgent) LowerThreadPriority();
+        DoRound();
+      });
+      round.join();
+    } catch (const std::system_error&) {
+      DoRound();  // there are no more threads: at the priority of this one
+    }
     lock.lock();
   }
 }

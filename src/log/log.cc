@@ -1,6 +1,8 @@
 // The log: a queue, one thread that commits what waits in it, and the list of segments.
 #include "log/log.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <atomic>
 #include <deque>
@@ -41,6 +43,7 @@ class DiskLog : public Log {
   void Publish(Offset group_first, uint64_t group_end);
   void WriteMark();
   void Complete(std::vector<AppendUnit>& units);
+  static void Tell(AppendUnit& unit, const AppendResult& result);
   static void Refuse(std::vector<AppendUnit>& units, const Error& error);
   void Fail(const Error& error);
 
@@ -266,14 +269,31 @@ void DiskLog::Complete(std::vector<AppendUnit>& units) {
   }
   if (!group.empty()) {
     for (CommitListener* listener : listeners_) {
-      listener->OnCommit(group);
+      try {
+        listener->OnCommit(group);
+      } catch (const std::exception& error) {
+        // It has missed events: what it would say from now on would be wrong.  They are durable.
+        Error failure(ErrorCode::kInternal,
+                      std::string("a listener of the log failed: ") + error.what());
+        Fail(failure);
+        return Refuse(units, failure);
+      }
     }
   }
   for (AppendUnit& unit : units) {
     AppendResult result;
     result.append_time = writer_.tail().append_time;
     result.last = unit.records.empty() ? End() : unit.records.back().record->last();
+    Tell(unit, result);
+  }
+}
+
+// One producer's answer is nothing to the others.
+void DiskLog::Tell(AppendUnit& unit, const AppendResult& result) {
+  try {
     unit.done(result);
+  } catch (const std::exception& error) {
+    spdlog::error("log: an answer could not be given: {}", error.what());
   }
 }
 
@@ -281,7 +301,7 @@ void DiskLog::Refuse(std::vector<AppendUnit>& units, const Error& error) {
   for (AppendUnit& unit : units) {
     AppendResult result;
     result.error = std::make_exception_ptr(error);
-    unit.done(result);
+    Tell(unit, result);
   }
 }
 
