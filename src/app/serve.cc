@@ -208,8 +208,14 @@ int RunServe(const ServeOptions& options) {
   queries.Stop();
   references.Stop();
   lake->Stop();
-  engine->Stop();
+  bool ended = engine->Stop();
   log->Close();
+  if (!ended) {
+    fmt::print(stderr,
+               "weir: the engine does not come out of a step; what was acknowledged is in "
+               "the log, and the next start reads it again\n");
+    _exit(kExitEngineFailure);
+  }
   return 0;
 }
 

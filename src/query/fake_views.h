@@ -26,9 +26,9 @@ class FakeViews : public Views {
     }
     return result;
   }
-  void WaitFor(Offset offset, Micros, std::function<void(bool)> done) override {
+  void WaitFor(Offset offset, Micros, Executor& executor, std::function<void(bool)> done) override {
     waited_for = offset;
-    done(true);
+    executor.Post([done] { done(true); });
   }
   EngineInfo Info() const override { return {}; }
 

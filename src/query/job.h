@@ -21,6 +21,7 @@ struct QueryJob {
   std::optional<Micros> as_of;
   std::optional<Micros> log_time;  // default: as_of
   Micros timeout = 0;
+  Micros started = 0, took = 0;  // monotonic; without the time it waited for its turn
   std::function<void(std::string)> body;
   std::function<void(std::optional<Error>)> done;  // called exactly once
 

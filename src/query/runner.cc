@@ -1,7 +1,9 @@
 #include "query/runner.h"
 
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
 #include <chrono>
-#include <future>
 
 #include "duck/errors.h"
 #include "duckdb/common/string_util.hpp"
@@ -49,13 +51,19 @@ void QueryRunner::Loop() {
     }
     if (queries_.stopping()) job->Cancel();
     queries_.queries_++;
+    job->started = MonotonicNow();
     auto error = RunJob(*job);
+    job->took = MonotonicNow() - job->started;
     if (error) queries_.failed_++;
     {
       std::lock_guard lock(current_mutex_);
       current_.reset();
     }
-    job->done(std::move(error));
+    try {
+      job->done(std::move(error));
+    } catch (const std::exception& thrown) {
+      spdlog::error("query: an answer could not be given: {}", thrown.what());
+    }
   }
 }
 
@@ -200,12 +208,9 @@ void QueryRunner::ReadViews(const std::vector<std::string>& names, Micros deadli
   Views* views = queries_.views_;
   if (!views) throw Error(ErrorCode::kUnavailable, "the views are not ready yet");
   // What was acknowledged before the query came must be in its answer.
-  auto reached = std::make_shared<std::promise<bool>>();
-  auto waiting = reached->get_future();
-  Micros left = std::max<Micros>(deadline - MonotonicNow(), 0);
-  views->WaitFor(queries_.log_.End(), queries_.clock_.Monotonic() + left,
-                 [reached](bool ok) { reached->set_value(ok); });
-  if (!waiting.get()) {
+  constexpr Micros kPatience = 10'000'000;  // a runner is not for one alone to wait in
+  Micros left = std::clamp<Micros>(deadline - MonotonicNow(), 0, kPatience);
+  if (!views->Await("", queries_.log_.End(), queries_.clock_.Monotonic() + left)) {
     throw Error(ErrorCode::kTimeout, "the views did not reach the last event in time",
                 "The engine is behind; try again.");
   }

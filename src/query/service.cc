@@ -152,10 +152,17 @@ void Queries::Run(BatchRequest request, std::function<void(BatchResult)> done) {
   job->timeout = options_.timeout_max;
   job->message.timeout = job->timeout;
   job->body = [result](std::string bytes) { AddBlock(*result, bytes); };
-  job->done = [result, done = std::move(done)](std::optional<Error> error) {
+  std::weak_ptr<QueryJob> weak = job;
+  job->done = [weak, result, done = std::move(done)](std::optional<Error> error) {
+    if (auto self = weak.lock()) result->took = self->took;
     if (error) result->error = std::make_exception_ptr(*error);
     done(std::move(*result));
   };
+  if (request.cancellable) {
+    request.cancellable([weak] {
+      if (auto running = weak.lock()) running->Cancel();
+    });
+  }
   try {
     Enqueue(job, false);
   } catch (const Error& error) {

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "duckdb/common/string_util.hpp"
+#include "io/clock.h"
 #include "query/dependencies.h"
 #include "query/late_views.h"
 #include "query/shut_in.h"
@@ -122,7 +123,14 @@ ResultTable Statements::Do(const CreateView& create) {
     }
   });
   views_.Reconcile();
-  return {{}, {}, (existing ? "replaced view " : "created view ") + InQuotes(create.view.name)};
+  std::string notice = (existing ? "replaced view " : "created view ") + InQuotes(create.view.name);
+  // Mostly it is there in no time; who reads next is to see what he asked for.
+  constexpr Micros kPatience = 3'000'000;
+  if (existing && create.view.materialized && existing->materialized &&
+      !views_.Await(create.view.name, Offset{0}, SystemClock().Monotonic() + kPatience)) {
+    notice += "; it is being filled, and until then the one before answers";
+  }
+  return {{}, {}, notice};
 }
 
 ResultTable Statements::Do(const Drop& drop) {

@@ -300,7 +300,8 @@ std::string Server::Metrics() const {
   add("weir_engine_last_step_seconds", "gauge", "Duration of the last step.");
   out += fmt::format("weir_engine_last_step_seconds {}\n",
                      static_cast<double>(engine.last_step_took) / 1e6);
-  add("weir_engine_lag_seconds", "gauge", "From commit to published, of the last step.");
+  add("weir_engine_lag_seconds", "gauge",
+      "Since the oldest event was committed that no view shows yet; 0: none.");
   out += fmt::format("weir_engine_lag_seconds {}\n", static_cast<double>(engine.lag) / 1e6);
   auto& checkpoint = engine.checkpoint;
   add("weir_checkpoint_written_total", "counter", "Checkpoints written since the start.");

@@ -14,6 +14,7 @@
 #include "ingest/ingest.h"
 #include "io/clock.h"
 #include "io/http_server.h"
+#include "io/thread_pool.h"
 #include "lake/lake.h"
 #include "log/log.h"
 #include "query/query.h"
@@ -77,6 +78,10 @@ class Server : public CommitListener {
   const Parts& parts() const { return parts_; }
   const ServerOptions& options() const { return options_; }
   Feed& feed() { return *feed_; }
+  // Reads views, and makes the answers, for those who waited for the engine.
+  Executor& answers() { return answers_; }
+  // Tells producers what the log has taken: short work, beside the above.
+  Executor& receipts() { return receipts_; }
 
   // Counters for /metrics and rates for the catalog.
   void CountRequest(const std::string& pattern, int status);
@@ -97,6 +102,7 @@ class Server : public CommitListener {
   Router router_;
   std::unique_ptr<Feed> feed_;
   std::unique_ptr<HttpServer> http_;
+  ThreadPool answers_{2}, receipts_{1};
 
   struct Meter {
     uint64_t total = 0, last = 0;

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 
+#include "base/ranked_mutex.h"
 #include "views/views.h"
 
 namespace weir {
@@ -43,7 +44,7 @@ class ChangeRing {
     bool by_events;
     size_t bytes;
   };
-  mutable std::mutex mutex_;
+  mutable Ranked<std::mutex> mutex_{LockRank::kLeaf};
   std::deque<Entry> entries_;
   uint64_t dropped_ = 0;  // the last sequence that is no longer here
   Offset dropped_offset_;

@@ -42,25 +42,39 @@ void EngineImpl::Start() {
     std::lock_guard lock(mutex_);
     started_ = true;
   }
+  waiters_.Start();
   engine_ = std::thread([this] { Run(); });
-  filler_ = std::thread([this] { RunFiller(); });
+  filler_ = std::thread([this] {
+    try {
+      RunFiller();
+    } catch (...) {
+      options_.on_failure("views cannot be filled any more: " + CurrentError().message);
+    }
+  });
   Reconcile();
 }
 
-void EngineImpl::Stop() {
+bool EngineImpl::Stop() {
+  constexpr auto kPatience = std::chrono::seconds(20);  // twice what pumps get for their last rows
   {
     std::lock_guard lock(mutex_);
-    if (!started_ || stopping_) return;
+    if (!started_ || stopping_) return engine_ended_ || !started_;
     stopping_ = true;
   }
   wake_.notify_all();
   filler_wake_.notify_all();
+  {
+    std::unique_lock lock(mutex_);
+    if (!ended_.wait_for(lock, kPatience, [&] { return engine_ended_; })) return false;
+  }
   engine_.join();
   filler_.join();
+  waiters_.Stop();
   SaveParked();
   LastCheckpoint();
   std::shared_lock lock(views_mutex_);
   for (auto& [id, pump] : pumps_) pump->outbox->Close();
+  return true;
 }
 
 Micros EngineImpl::Advance() {
@@ -108,6 +122,32 @@ bool EngineImpl::RunOnEngine(Task task) {
   return true;
 }
 
+void EngineImpl::AskEngine(Task task) {
+  constexpr auto kPatience = std::chrono::seconds(10);
+  auto finished = std::make_shared<std::promise<void>>();
+  auto future = finished->get_future();
+  {
+    std::lock_guard lock(mutex_);
+    if (!started_ || engine_ended_) return;
+  }
+  Post([task = std::move(task), finished = std::move(finished)] {
+    try {
+      task();
+      finished->set_value();
+    } catch (...) {
+      finished->set_exception(std::current_exception());
+    }
+  });
+  if (future.wait_for(kPatience) != std::future_status::ready) {
+    throw Error(ErrorCode::kTimeout, "the engine is in a long step", "Try again in a moment.");
+  }
+  try {
+    future.get();
+  } catch (const std::future_error&) {
+    // The engine has ended.
+  }
+}
+
 void EngineImpl::OnCommit(const CommittedRecords& group) {
   {
     std::lock_guard lock(mutex_);
@@ -150,6 +190,7 @@ void EngineImpl::Run() {
     engine_ended_ = true;
     dropped.swap(tasks_);
   }
+  ended_.notify_all();
 }
 
 // False when the engine is to end.
@@ -157,28 +198,29 @@ bool EngineImpl::Turn() {
   constexpr uint64_t kEmittingMax = 64 << 20;       // no step adds to more than this
   constexpr Micros kLastEmissionsMax = 10'000'000;  // how long a stop waits for the log
   constexpr Micros kBetweenPieces = 1'000;          // of a checkpoint, while nothing else is to do
-  std::deque<std::shared_ptr<const CommittedRecord>> records;
   std::vector<Task> tasks;
+  bool takes = true;
   {
     std::unique_lock lock(mutex_);
     bool closes_soon = next_close_ && *next_close_ - parts_.clock.Now() < 10 * options_.tick;
-    bool hurried = circuit_.WantsClock() || !waiters_.empty() || emitting_bytes_ > 0 || closes_soon;
+    bool hurried =
+        circuit_.WantsClock() || waiters_.count() > 0 || emitting_bytes_ > 0 || closes_soon;
     auto timeout =
         std::chrono::microseconds(WritesCheckpoint() ? std::min(kBetweenPieces, options_.tick)
                                   : hurried          ? options_.tick
                                                      : 10 * options_.tick);
     auto has_room = [&] { return emitting_bytes_ < kEmittingMax; };
     wake_.wait_for(lock, timeout, [&] {
-      return (stopping_ && !IsEmitting()) || (!queue_.empty() && has_room()) || !tasks_.empty();
+      bool waits = !pending_.empty() || !queue_.empty();
+      return (stopping_ && !IsEmitting()) || (waits && has_room()) || !tasks_.empty();
     });
     tasks.swap(tasks_);
-    uint64_t rows = 0;
-    while (!queue_.empty() && has_room() && (rows == 0 || rows < step_rows_max_)) {
-      rows += queue_.front()->record.count;
-      records.push_back(std::move(queue_.front()));
-      queue_.pop_front();
+    if (pending_.empty()) {
+      pending_.swap(queue_);
+      if (!pending_.empty()) unpublished_since_ = pending_.front()->append_time;
     }
-    if (stopping_ && records.empty() && tasks.empty()) {
+    takes = has_room();
+    if (stopping_ && pending_.empty() && tasks.empty()) {
       // What pumps have said goes into the log first, so that the next start need not repeat it.
       Micros now = parts_.clock.Monotonic();
       if (give_up_at_ == 0) give_up_at_ = now + kLastEmissionsMax;
@@ -187,10 +229,10 @@ bool EngineImpl::Turn() {
   }
   // Tasks first: whoever handed in a filled circuit did so for the position before these records.
   RunTasks(tasks);
-  Step(records);
+  Step(takes ? std::min(step_size_.Rows(), step_rows_max_) : 0);
   SendAll();
   RetireParked();
-  FinishWaiters();
+  waiters_.Look();
   MaybeTick();
   MaybeRecompute();
   Measure();
@@ -209,87 +251,151 @@ void EngineImpl::RunTasks(const std::vector<Task>& tasks) {
 }
 
 void EngineImpl::StepNow() {
-  std::deque<std::shared_ptr<const CommittedRecord>> records;
   std::vector<Task> tasks;
   {
     std::lock_guard lock(mutex_);
-    records.swap(queue_);
+    std::move(queue_.begin(), queue_.end(), std::back_inserter(pending_));
+    queue_.clear();
     tasks.swap(tasks_);
   }
   RunTasks(tasks);
-  Step(records);
+  Step(UINT64_MAX);
   SendAll();
   RetireParked();
-  FinishWaiters();
+  waiters_.Look();
 }
 
-void EngineImpl::Step(const std::deque<std::shared_ptr<const CommittedRecord>>& records) {
+// One step, of at most so many rows (but a vector, when there are any); less when they take long.
+// Whatever fails in it parks the views it concerns: a step comes to its end.
+void EngineImpl::Step(uint64_t rows_max) {
   Micros started = parts_.clock.Monotonic();
   KeepWithinMemory();
-  Micros now = Advance();
-  circuit_.SetClock(now);
-  uint64_t rows = 0, bytes = 0;
-  Micros committed = 0;
-  bool moved = !records.empty();
-  for (auto& record : records) {
-    Feed(*record);
-    rows += record->record.count;
-    bytes += record->record.payload.size();
-    position_ = std::max(position_, record->last());
-    committed = record->append_time;
-    log_time_ = std::max(log_time_, record->append_time);
-  }
+  if (!sources_are_current_) IndexSources();  // there was no memory for it when they changed
+  circuit_.SetClock(Advance());
+  bool moved = !pending_.empty() && rows_max > 0;
+  uint64_t rows = 0;
+  if (moved)
+    rows = FeedPending(rows_max, rows_max == UINT64_MAX ? INT64_MAX : started + kStepTarget);
   circuit_.SetLogTime(log_time_);
   circuit_.Flush();
   EmitStep();
   NoteEventTime();
   Publish(moved);
-  backlog_bytes_ -= bytes;
-  std::lock_guard lock(info_mutex_);
-  if (moved) {
-    info_.steps++;
-    info_.rows += rows;
-    info_.last_step_took = parts_.clock.Monotonic() - started;
-    info_.lag = std::max<Micros>(0, parts_.clock.Now() - committed);
+  Micros took = parts_.clock.Monotonic() - started;
+  step_size_.Note(rows, took);
+  {
+    std::lock_guard lock(mutex_);
+    unpublished_since_ = pending_.empty() ? 0 : pending_.front()->append_time;
   }
+  if (!moved) return;
+  std::lock_guard lock(info_mutex_);
+  info_.steps++;
+  info_.rows += rows;
+  info_.last_step_took = took;
 }
 
-void EngineImpl::Feed(const CommittedRecord& record) {
-  auto found = sources_.find(record.record.stream.value);
-  if (found == sources_.end() || record.record.count == 0) return;
-  std::shared_ptr<const Columns> columns =
-      std::static_pointer_cast<const Columns>(record.record.decoded);
-  if (!columns) {
-    auto stream = parts_.catalog.Current()->FindStream(record.record.stream);
-    if (!stream) return;
-    std::vector<size_t> all(stream->columns.size());
-    for (size_t i = 0; i < all.size(); i++) all[i] = i;
-    columns = std::make_shared<Columns>(DecodeBlock(record.record.payload, stream->Types(), all));
+// Returns how many rows it fed.
+uint64_t EngineImpl::FeedPending(uint64_t rows_max, Micros until) {
+  uint64_t rows = 0;
+  while (!pending_.empty() && (rows == 0 || rows < rows_max)) {
+    auto& record = *pending_.front();
+    rows += FeedRecord(record, rows_max - std::min(rows, rows_max), until);
+    log_time_ = std::max(log_time_, record.append_time);
+    bool whole = pending_row_ >= record.record.count;
+    // A record without rows stands between two offsets.
+    Offset reached = whole ? record.last() : Offset{record.first.value + pending_row_ - 1};
+    position_ = std::max(position_, reached);
+    if (whole) {
+      backlog_bytes_ -= record.record.payload.size();
+      pending_.pop_front();
+      pending_row_ = 0;
+      pending_rows_.reset();
+    }
+    if (parts_.clock.Monotonic() >= until) break;
   }
-  for (SourceOperator* source : found->second) {
-    uint64_t offset = record.first.value;
-    for (auto& chunk : columns->chunks) {
-      source->Feed(*chunk, offset, record.append_time);
-      offset += chunk->size();
+  return rows;
+}
+
+ColumnsPtr EngineImpl::RowsOf(const CommittedRecord& record) const {
+  auto columns = std::static_pointer_cast<const Columns>(record.record.decoded);
+  if (columns) return columns;
+  auto stream = parts_.catalog.Current()->FindStream(record.record.stream);
+  if (!stream) return nullptr;
+  std::vector<size_t> all(stream->columns.size());
+  for (size_t i = 0; i < all.size(); i++) all[i] = i;
+  return std::make_shared<Columns>(DecodeBlock(record.record.payload, stream->Types(), all));
+}
+
+// Changes of a table come whole: half of an UPDATE is nothing anybody is to see.
+bool EngineImpl::IsDivisible(const CommittedRecord& record) const {
+  auto stream = parts_.catalog.Current()->FindStream(record.record.stream);
+  return stream && !stream->IsTable();
+}
+
+// Feeds the record on from `pending_row_`: all of it, or vectors of it until it is enough.
+uint64_t EngineImpl::FeedRecord(const CommittedRecord& record, uint64_t rows_max, Micros until) {
+  uint64_t before = pending_row_;
+  auto found = sources_.find(record.record.stream.value);
+  if (found == sources_.end() || record.record.count == 0) {
+    pending_row_ = record.record.count;
+    return pending_row_ - before;
+  }
+  auto& sources = found->second;
+  try {
+    if (!pending_rows_) pending_rows_ = RowsOf(record);
+  } catch (...) {
+    for (SourceOperator* source : sources) source->FailForWhatIsThrown();
+  }
+  uint64_t row = 0;
+  if (pending_rows_) {
+    for (auto& chunk : pending_rows_->chunks) {
+      uint64_t first = row;
+      row += chunk->size();
+      if (first < pending_row_) continue;
+      FeedChunk(sources, *chunk, record.first.value + first, record.append_time);
+      pending_row_ = row;
+      bool enough = pending_row_ - before >= rows_max || parts_.clock.Monotonic() >= until;
+      if (enough && row < record.record.count && IsDivisible(record)) return pending_row_ - before;
+    }
+  }
+  pending_row_ = record.record.count;
+  return pending_row_ - before;
+}
+
+void EngineImpl::FeedChunk(const std::vector<SourceOperator*>& sources, duckdb::DataChunk& chunk,
+                           uint64_t offset, Micros arrived) {
+  for (SourceOperator* source : sources) {
+    try {
+      source->Feed(chunk, offset, arrived);
+    } catch (...) {
+      // Some of its readers may have these rows and others not: all of them are parked.
+      source->FailForWhatIsThrown();
     }
   }
 }
 
-// Makes the step visible: all views at once.
+// Makes the step visible: all views at once.  What fails here concerns one view, and parks it.
 void EngineImpl::Publish(bool moved) {
   Version version{step_ + 1, position_, now_, log_time_};
   uint64_t oldest = versions_.Oldest();
+  bool any_changed = false;
   std::vector<std::string> changed;
   PublishErrors(version);
   for (auto& view : live_) {
     view->content.Reclaim(oldest);
     view->errors.Reclaim(oldest);
-    if (ParkIfFailed(*view, kParkedViewHint) || !view->output->HasChanges()) continue;
     try {
-      auto change = view->Apply(version, moved, [&](auto row) { view->output->Take(row); });
-      if (change) changed.push_back(view->definition->name);
+      if (ParkIfFailed(*view, kParkedViewHint) || !view->output->HasChanges()) continue;
+      if (!view->Apply(version, moved, [&](auto row) { view->output->Take(row); })) continue;
     } catch (...) {
-      Park(*view, CurrentError(), Parked::kForGood);
+      ParkFailed(*view);
+      continue;
+    }
+    any_changed = true;
+    try {
+      changed.push_back(view->definition->name);
+    } catch (const std::bad_alloc&) {
+      // Its followers look once a second without being told.
     }
   }
   step_ = version.step;
@@ -303,8 +409,7 @@ void EngineImpl::Publish(bool moved) {
     info = info_;
   }
   info.backlog_bytes = backlog_bytes_;
-  if (!moved && changed.empty()) return;
-  Tell(info, changed);
+  if (moved || any_changed) Tell(info, changed);
 }
 
 void EngineImpl::Tell(const EngineInfo& info, const std::vector<std::string>& changed) {
@@ -323,45 +428,33 @@ void EngineImpl::PublishErrors(const Version& version) {
   for (auto& op : circuit_.operators()) {
     auto* failed = op->failed_rows();
     if (!failed || !failed->HasChanges()) continue;
-    std::vector<LiveView*> views;
-    for (auto& view : live_) {
-      bool needs = std::find(view->operators.begin(), view->operators.end(), op.get()) !=
-                   view->operators.end();
-      if (needs && view->status != ViewStatus::kParked) views.push_back(view.get());
+    auto show = [&](const FailedRow& row, Offset first, int64_t count) {
+      for (auto& view : live_) {
+        bool needs = std::find(view->operators.begin(), view->operators.end(), op.get()) !=
+                     view->operators.end();
+        if (!needs || view->status == ViewStatus::kParked) continue;
+        try {
+          view->AddErrors(row, first, count, version.step);
+        } catch (...) {
+          ParkFailed(*view);
+        }
+      }
+    };
+    try {
+      failed->TakeChanges(version.offset, show);
+    } catch (...) {
+      op->FailForWhatIsThrown();  // which rows it has counted is not known any more
     }
-    failed->TakeChanges(version.offset, [&](const FailedRow& row, Offset first, int64_t count) {
-      for (LiveView* view : views) view->AddErrors(row, first, count, version.step);
-    });
   }
-}
-
-// A recomputed view may be behind the others; one that is parked shows its error at once.
-bool EngineImpl::Shows(const LiveViewPtr& view, Offset offset) {
-  if (!view) return true;
-  std::lock_guard lock(view->mutex);
-  return view->status == ViewStatus::kParked || view->standing.offset >= offset;
-}
-
-void EngineImpl::FinishWaiters() {
-  std::vector<std::pair<std::function<void(bool)>, bool>> finished;
-  Micros now = parts_.clock.Monotonic();
-  {
-    std::lock_guard lock(mutex_);
-    std::erase_if(waiters_, [&](Waiter& waiter) {
-      bool reached = waiter.offset <= position_ && Shows(waiter.view, waiter.offset);
-      if (!reached && now < waiter.deadline) return false;
-      finished.emplace_back(std::move(waiter.done), reached);
-      return true;
-    });
-  }
-  for (auto& [done, reached] : finished) done(reached);
 }
 
 void EngineImpl::IndexSources() {
+  sources_are_current_ = false;
   sources_.clear();
   for (auto* source : circuit_.Sources()) {
     sources_[static_cast<uint32_t>(std::stoul(source->stream()))].push_back(source);
   }
+  sources_are_current_ = true;
 }
 
 // Moves what is over the share of memory to the file; never so much that the step is late.

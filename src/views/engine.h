@@ -19,9 +19,10 @@ struct EngineOptions {
   Micros checkpoint_interval = 30'000'000;
   // For how long a step may wait for pieces of a checkpoint; 0: each is as small as can be (tests).
   Micros checkpoint_slice = 2'000;
-  Micros tick = 100'000;                  // a step this often when a view looks at the clock
-  Micros recompute_interval = 1'000'000;  // at most this often for a view that is recomputed
-  size_t subscriptions_max = 64;          // different queries followed at once
+  Micros tick = 100'000;                   // a step this often when a view looks at the clock
+  Micros recompute_interval = 1'000'000;   // at most this often for a view that is recomputed
+  uint64_t read_bytes_max = 512ull << 20;  // of the rows one read of a view may give
+  size_t subscriptions_max = 64;           // different queries followed at once
   uint64_t step_rows_max = 256 * 1024;
   uint64_t backlog_bytes_max = 256ull << 20;  // above this the door should say "later"
   StateMemoryOptions memory;
@@ -47,8 +48,9 @@ class Engine : public Views {
   // Loads the last checkpoint, starts filling what it lacks and takes committed blocks from now on:
   // call before the log accepts the first append.
   virtual void Start() = 0;
-  // Ends the threads and writes a checkpoint.  Idempotent.
-  virtual void Stop() = 0;
+  // Ends the threads and writes a checkpoint.  Idempotent.  False when the engine does not come out
+  // of a step in time: then the process can only be ended, with the log closed.
+  virtual bool Stop() = 0;
   virtual bool Behind() const = 0;
   // Makes how far pumps are durable apart from the log.  Returns the offset up to which the log may
   // now forget.  One thread at a time.

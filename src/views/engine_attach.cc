@@ -32,6 +32,7 @@ bool EngineImpl::Attach(Filling& filling) {
 
 void EngineImpl::TakeOver(Filling& filling) {
   filling.attached = true;
+  sources_are_current_ = false;
   auto went = circuit_.Absorb(std::move(filling.circuit));
   Version version{step_ + 1, position_, now_, log_time_};
   std::vector<LiveViewPtr> attached;
@@ -105,7 +106,11 @@ void EngineImpl::ShowInPlace(const std::vector<LiveViewPtr>& attached) {
       next_.erase(next);
     }
   }
-  for (auto& view : replaced) Detach(view);
+  for (auto& view : replaced) {
+    if (!view) continue;
+    view->is_wanted = false;
+    Detach(view);
+  }
 }
 
 void EngineImpl::Detach(const LivePumpPtr& pump) {
@@ -115,6 +120,9 @@ void EngineImpl::Detach(const LivePumpPtr& pump) {
 
 void EngineImpl::Detach(const LiveViewPtr& view) {
   std::erase(live_, view);
+  for (auto& recomputed : recomputed_) {
+    if (recomputed->view == view && recomputed->cancel) recomputed->cancel();
+  }
   std::erase_if(recomputed_,
                 [&](auto& recomputed) { return recomputed->view == view && !recomputed->running; });
   DropUnused();
@@ -132,6 +140,7 @@ void EngineImpl::DropUnused() {
   std::set<Operator*> outputs;
   for (auto& other : live_) outputs.insert(other->output);
   for (auto& pump : live_pumps_) outputs.insert(pump->emit);
+  sources_are_current_ = false;
   circuit_.KeepOnly(outputs);
   for (auto& other : live_) other->operators = Circuit::Needs(other->output);
   for (auto& pump : live_pumps_) pump->operators = Circuit::Needs(pump->emit);

@@ -41,7 +41,8 @@ void EngineImpl::MaybeTick() {
   if (tick_failed_ && now - ticked_ < kTickAgain) return;
   {
     std::lock_guard lock(mutex_);
-    if (!queue_.empty() || stopping_) return;  // the next record says what time it is
+    if (!queue_.empty() || !pending_.empty() || stopping_)
+      return;  // the next record says what time it is
   }
   ticking_ = true;
   ticked_ = now;
@@ -51,7 +52,7 @@ void EngineImpl::MaybeTick() {
       tick_failed_ = result.error != nullptr;
       ticking_ = false;
     });
-  } catch (const Error&) {
+  } catch (...) {
     tick_failed_ = true;
     ticking_ = false;
   }

@@ -12,7 +12,9 @@
 #include <mutex>
 #include <shared_mutex>
 #include <thread>
+#include <unordered_map>
 
+#include "base/ranked_mutex.h"
 #include "views/checkpoint.h"
 #include "views/checkpoint_writer.h"
 #include "views/engine.h"
@@ -20,7 +22,9 @@
 #include "views/live_view.h"
 #include "views/parked.h"
 #include "views/relations.h"
+#include "views/step_size.h"
 #include "views/versions.h"
+#include "views/waiters.h"
 
 namespace weir {
 
@@ -36,20 +40,24 @@ struct Recomputed {
   LiveViewPtr view;
   bool uses_clock = false;
   bool running = false;
-  Micros finished = 0;  // monotonic
-  Micros took = 0;
+  std::function<void()> cancel;  // while it runs
+  Micros finished = 0;           // monotonic
+  Micros took = 0;               // the computation alone
 };
 
 class EngineImpl : public Engine {
  public:
   EngineImpl(Parts parts, EngineOptions options)
-      : parts_(parts), options_(std::move(options)), memory_(options_.memory, parts.clock) {
+      : parts_(parts),
+        options_(std::move(options)),
+        memory_(options_.memory, parts.clock),
+        waiters_(parts.clock) {
     circuit_.UseMemory(&memory_);
   }
   ~EngineImpl() override { Stop(); }
 
   void Start() override;
-  void Stop() override;
+  bool Stop() override;
   bool Behind() const override {
     return backlog_bytes_ + emitting_bytes_ > options_.backlog_bytes_max;
   }
@@ -63,8 +71,9 @@ class EngineImpl : public Engine {
                                                          uint64_t sequence) override;
   std::optional<uint64_t> SequenceAt(const std::string& view, Offset offset) override;
   void OnStep(StepCallback callback) override { callbacks_.push_back(std::move(callback)); }
-  void WaitFor(Offset offset, Micros deadline, std::function<void(bool)> done) override;
-  void WaitForView(const std::string& name, Offset offset, Micros deadline,
+  void WaitFor(Offset offset, Micros deadline, Executor& executor,
+               std::function<void(bool)> done) override;
+  void WaitForView(const std::string& name, Offset offset, Micros deadline, Executor& executor,
                    std::function<void(bool)> done) override;
   std::vector<Column> Bind(const CatalogState& state, const std::string& query) override;
   void Reconcile() override;
@@ -85,12 +94,6 @@ class EngineImpl : public Engine {
 
  private:
   friend struct EngineForTests;
-  struct Waiter {
-    Offset offset;
-    Micros deadline;
-    std::function<void(bool)> done;
-    LiveViewPtr view;  // a recomputed one that must have come so far, too
-  };
   // A view that is followed while somebody holds it.
   struct Subscribed {
     std::string name;  // among views_
@@ -103,8 +106,13 @@ class EngineImpl : public Engine {
   void Run();
   bool Turn();
   void RunTasks(const std::vector<Task>& tasks);
-  void Step(const std::deque<std::shared_ptr<const CommittedRecord>>& records);
-  void Feed(const CommittedRecord& record);
+  void Step(uint64_t rows_max);
+  uint64_t FeedPending(uint64_t rows_max, Micros until);
+  uint64_t FeedRecord(const CommittedRecord& record, uint64_t rows_max, Micros until);
+  void FeedChunk(const std::vector<SourceOperator*>& sources, duckdb::DataChunk& chunk,
+                 uint64_t offset, Micros arrived);
+  ColumnsPtr RowsOf(const CommittedRecord& record) const;
+  bool IsDivisible(const CommittedRecord& record) const;
   void Publish(bool moved);
   void Tell(const EngineInfo& info, const std::vector<std::string>& changed);
   void PublishErrors(const Version& version);
@@ -117,19 +125,30 @@ class EngineImpl : public Engine {
   bool IsWanted(const LiveViewPtr& view) const;
   void DropUnused();
   enum class Parked { kUntilRestart, kForGood };
+  void ParkFailed(Kept& kept) noexcept;  // in a catch block: for what is thrown
   void Park(Kept& kept, Error error, Parked how_long = Parked::kUntilRestart);
   // engine_parked.cc
   void RetireParked();
+  void RetireAllParked();
   void Retire(const LiveViewPtr& view);
   bool ParkIfFailed(Kept& kept, const char* hint);
   bool ParkIfRejected(LivePump& pump);
-  static bool Shows(const LiveViewPtr& view, Offset offset);
+  bool Shows(const std::string& name, Offset offset) const;
   void EmitStep();
   void SendAll();
   bool IsEmitting() const;
-  void FinishWaiters();
+  // engine_recompute.cc
+  using Difference = std::unordered_map<std::string, int64_t>;
+  struct Answer {
+    Version asked;
+    Micros took = 0;
+    Difference difference;
+    std::optional<Error> error;
+  };
   void MaybeRecompute();
-  void FinishRecompute(Recomputed& recomputed, const BatchResult& result, const Version& asked);
+  Difference Compare(const LiveView& view, const BatchResult& result);
+  void Ask(Recomputed& recomputed);
+  void FinishRecompute(Recomputed& recomputed, const Answer& answer);
   void Measure();
   void KeepWithinMemory();
   void IndexSources();
@@ -172,6 +191,8 @@ class EngineImpl : public Engine {
   void Post(Task task);
   // Waits; false when the engine ends before it comes to the task.
   bool RunOnEngine(Task task);
+  // For those who ask: as RunOnEngine, but throws when the engine does not come to it in time.
+  void AskEngine(Task task);
 
   // Any thread.
   LiveViewPtr MakeLiveView(const CatalogState& catalog,
@@ -204,31 +225,32 @@ class EngineImpl : public Engine {
   StateMemory memory_;  // before all that keeps rows
   std::vector<StepCallback> callbacks_;
   Versions versions_;
+  Waiters waiters_;
 
-  mutable std::mutex mutex_;  // guards what follows
-  std::condition_variable wake_, filler_wake_;
+  mutable Ranked<std::mutex> mutex_{LockRank::kEngine};  // guards what follows
+  std::condition_variable_any wake_, filler_wake_;
   std::deque<std::shared_ptr<const CommittedRecord>> queue_;
   std::vector<Task> tasks_;
-  std::vector<Waiter> waiters_;
   std::vector<LiveViewPtr> to_fill_;
   std::vector<LivePumpPtr> pumps_to_fill_;
   bool parked_to_save_ = false;
+  Micros unpublished_since_ = 0;  // when the oldest record of pending_ was committed; 0: none
   bool started_ = false, filling_ = false, engine_ended_ = false;
   std::atomic<bool> stopping_{false};  // written under mutex_
   std::atomic<uint64_t> backlog_bytes_{0}, emitting_bytes_{0};
 
-  mutable std::mutex marks_mutex_;  // guards what follows
-  EmittedMarks marks_;              // as OnCommit saw them go by
-  size_t marks_saved_ = 0;          // hash of what SaveMarks wrote last
+  mutable Ranked<std::mutex> marks_mutex_{LockRank::kMarks};  // guards what follows
+  EmittedMarks marks_;                                        // as OnCommit saw them go by
+  size_t marks_saved_ = 0;                                    // hash of what SaveMarks wrote last
 
-  mutable std::shared_mutex views_mutex_;         // guards what follows
+  mutable Ranked<std::shared_mutex> views_mutex_{LockRank::kViews};  // guards what follows
   std::map<std::string, LiveViewPtr> views_;      // what readers see, by lower-case name
   std::map<std::string, LiveViewPtr> next_;       // filling beside a view of the same name
   std::map<uint32_t, LivePumpPtr> pumps_;         // by id
   std::map<std::string, Subscribed> subscribed_;  // by query
   std::atomic<uint64_t> subscription_number_{0};
-  CatalogPtr installed_;                  // what the above was last made to match
-  std::mutex reconcile_mutex_;            // one Reconcile at a time
+  CatalogPtr installed_;  // what the above was last made to match
+  Ranked<std::mutex> reconcile_mutex_{LockRank::kReconcile};  // one Reconcile at a time
   ParkedReasons parked_before_;           // when the process started; since then not changed
   std::string parked_saved_;              // the filler's: what stands in the file
   std::atomic<bool> parked_some_{false};  // some view or pump was parked and is not retired yet
@@ -239,8 +261,16 @@ class EngineImpl : public Engine {
   std::vector<LivePumpPtr> live_pumps_;
   std::vector<std::unique_ptr<Recomputed>> recomputed_;
   std::map<uint32_t, std::vector<SourceOperator*>> sources_;  // by stream
+  bool sources_are_current_ = true;  // false: the circuit has changed since they were indexed
   Offset position_;
   uint64_t step_ = 0;
+  // Taken and not yet fed.  Of the first one, rows before `pending_row_` are; while they are not
+  // all of it, `pending_rows_` has them decoded.
+  std::deque<std::shared_ptr<const CommittedRecord>> pending_;
+  uint64_t pending_row_ = 0;
+  ColumnsPtr pending_rows_;
+  static constexpr Micros kStepTarget = 80'000;  // views move at least ten times a second
+  StepSize step_size_{kStepTarget};
   uint64_t step_rows_max_ = 0;  // less where pumps multiply rows
   Micros give_up_at_ = 0;       // monotonic: when a stop waits no longer for the log
   Micros measured_ = 0;
@@ -264,11 +294,12 @@ class EngineImpl : public Engine {
   std::atomic<bool> ticking_{false}, tick_failed_{false};
   Micros ticked_ = 0;  // monotonic
 
-  mutable std::mutex info_mutex_;  // guards what follows
+  mutable Ranked<std::mutex> info_mutex_{LockRank::kEngineInfo};  // guards what follows
   EngineInfo info_;
   std::vector<OperatorInfo> operator_infos_;
   std::vector<StreamTime> stream_times_;
 
+  std::condition_variable_any ended_;  // with mutex_: engine_ended_
   std::thread engine_, filler_;
 };
 

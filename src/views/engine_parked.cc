@@ -17,6 +17,21 @@ void EngineImpl::Park(Kept& kept, Error error, Parked how_long) {
   parked_some_ = true;
 }
 
+// Also when there is no memory for a word about it.
+void EngineImpl::ParkFailed(Kept& kept) noexcept {
+  try {
+    Error error = CurrentError();
+    bool passing = error.code == ErrorCode::kLimitExceeded;  // no row is to blame for memory
+    Park(kept, std::move(error), passing ? Parked::kUntilRestart : Parked::kForGood);
+  } catch (...) {
+    std::lock_guard lock(kept.mutex);
+    kept.status = ViewStatus::kParked;
+    kept.error = Error(ErrorCode::kLimitExceeded, "out of memory");  // short enough to need none
+    kept.stays_parked = false;
+    parked_some_ = true;
+  }
+}
+
 bool EngineImpl::ParkIfFailed(Kept& kept, const char* hint) {
   if (kept.status == ViewStatus::kParked) return true;
   for (Operator* op : kept.operators) {
@@ -59,7 +74,10 @@ void EngineImpl::Retire(const LiveViewPtr& view) {
       auto replaced = std::exchange(views_[next->first], stone);
       next_.erase(next);
       lock.unlock();
-      if (replaced) Detach(replaced);
+      if (replaced) {
+        replaced->is_wanted = false;
+        Detach(replaced);
+      }
       break;
     }
   }
@@ -68,6 +86,15 @@ void EngineImpl::Retire(const LiveViewPtr& view) {
 
 void EngineImpl::RetireParked() {
   if (!parked_some_.exchange(false)) return;
+  try {
+    RetireAllParked();
+  } catch (...) {
+    parked_some_ = true;  // it is tried again after the next step
+    throw;
+  }
+}
+
+void EngineImpl::RetireAllParked() {
   auto is_parked = [](const auto& kept) { return kept->status == ViewStatus::kParked; };
   std::vector<LiveViewPtr> parked;
   {
@@ -78,7 +105,10 @@ void EngineImpl::RetireParked() {
       }
     }
   }
-  for (auto& view : parked) Retire(view);
+  for (auto& view : parked) {
+    Retire(view);
+    view->is_wanted = false;
+  }
   auto go = [&](const LiveViewPtr& view) {
     if (!is_parked(view)) return false;
     view->output = nullptr;

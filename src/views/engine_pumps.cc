@@ -106,9 +106,9 @@ void EngineImpl::EmitStep() {
   InputMark mark{position_, now_, log_time_};
   uint64_t before = 0, after = 0;
   for (auto& pump : live_pumps_) {
-    Columns rows = pump->emit->Take();
-    if (ParkIfFailed(*pump, kParkedPumpHint) || ParkIfRejected(*pump) || rows.rows == 0) continue;
     try {
+      Columns rows = pump->emit->Take();
+      if (ParkIfFailed(*pump, kParkedPumpHint) || ParkIfRejected(*pump) || rows.rows == 0) continue;
       if (mark <= pump->emitted) {
         throw Error(ErrorCode::kInternal, "rows came from a step that had been emitted");
       }
@@ -117,7 +117,7 @@ void EngineImpl::EmitStep() {
       pump->emitted = mark;
       after += pump->outbox->Bytes();
     } catch (...) {
-      Park(*pump, CurrentError());
+      ParkFailed(*pump);
     }
   }
   // A pump that makes many rows of one gets fewer of them at a time.
@@ -283,8 +283,9 @@ InputMark EngineImpl::Now() const {
 }
 
 EmittedMarks EngineImpl::Emitted() {
-  EmittedMarks marks;
-  RunOnEngine([&] {
+  auto at = std::make_shared<EmittedMarks>();
+  AskEngine([this, at] {
+    EmittedMarks& marks = *at;
     std::vector<uint32_t> idle;
     for (auto& pump : live_pumps_) {
       bool stands = pump->status != ViewStatus::kParked;
@@ -299,6 +300,7 @@ EmittedMarks EngineImpl::Emitted() {
     }
     for (uint32_t pump : idle) marks.by_pump[pump] = {position_, now_, log_time_};
   });
+  EmittedMarks marks = *at;
   for (auto& [name, pump] : parts_.catalog.Current()->pumps) {
     marks.by_pump.emplace(pump->id, EmittedBefore(*pump));
   }
@@ -336,13 +338,13 @@ std::string EngineImpl::ExplainPump(const Pump& definition, bool analyze) {
     if (found != pumps_.end()) pump = found->second;
   }
   auto catalog = parts_.catalog.Current();
-  std::string text;
-  RunOnEngine([&] {
+  auto text = std::make_shared<std::string>();
+  AskEngine([this, text, pump, catalog, analyze] {
     if (std::find(live_pumps_.begin(), live_pumps_.end(), pump) != live_pumps_.end()) {
-      text = ExplainCircuit(*pump->emit, *catalog, analyze);
+      *text = ExplainCircuit(*pump->emit, *catalog, analyze);
     }
   });
-  if (!text.empty()) return text;
+  if (!text->empty()) return *text;
   auto session = std::make_shared<Session>(parts_.kernel, catalog->time_zone);
   session->SetClock(PublishedClock());
   Circuit scratch;

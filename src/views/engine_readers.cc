@@ -38,7 +38,9 @@ bool EngineImpl::OfErrors(const std::string& name) const {
 }
 
 std::vector<Snapshot> EngineImpl::Read(const std::vector<std::string>& names,
-                                       const ReadOptions& options) {
+                                       const ReadOptions& given) {
+  ReadOptions options = given;
+  if (options.bytes_max == 0) options.bytes_max = options_.read_bytes_max;
   // A view is found after its first content is published, so the step is taken after finding.
   std::vector<LiveViewPtr> views;
   std::vector<bool> of_errors;
@@ -60,11 +62,11 @@ std::vector<Snapshot> EngineImpl::Read(const std::vector<std::string>& names,
       snapshots.push_back(ReadContent(*view, *version, options));
       continue;
     }
-    std::lock_guard lock(view->mutex);
-    auto& snapshot = snapshots.emplace_back(ReadContent(*view, *versions_.Pin(), options));
-    snapshot.offset = view->standing.offset;
-    snapshot.as_of = view->standing.as_of;
-    snapshot.log_time = view->standing.log_time;
+    auto& snapshot = snapshots.emplace_back(ReadContent(*view, *version, options));
+    Version stood = view->StoodAt(version->step);
+    snapshot.offset = stood.offset;
+    snapshot.as_of = stood.as_of;
+    snapshot.log_time = stood.log_time;
   }
   return snapshots;
 }
@@ -80,26 +82,34 @@ std::optional<uint64_t> EngineImpl::SequenceAt(const std::string& name, Offset o
   return view->changes.SequenceAtOffset(offset);
 }
 
-void EngineImpl::WaitFor(Offset offset, Micros deadline, std::function<void(bool)> done) {
-  if (versions_.Current().offset >= offset) return done(true);
-  {
-    std::lock_guard lock(mutex_);
-    waiters_.push_back({offset, deadline, std::move(done), nullptr});
-  }
-  wake_.notify_one();
-  // The step may have come between the two looks; the engine looks again at its next turn.
-  Post([] {});
+void EngineImpl::WaitFor(Offset offset, Micros deadline, Executor& executor,
+                         std::function<void(bool)> done) {
+  waiters_.Add([this, offset] { return versions_.Current().offset >= offset; }, deadline, executor,
+               std::move(done));
 }
 
 void EngineImpl::WaitForView(const std::string& name, Offset offset, Micros deadline,
-                             std::function<void(bool)> done) {
-  auto view = Find(name);
-  if (!view || view->not_incremental.empty()) return WaitFor(offset, deadline, std::move(done));
+                             Executor& executor, std::function<void(bool)> done) {
+  waiters_.Add([this, name, offset] { return Shows(name, offset); }, deadline, executor,
+               std::move(done));
+  wake_.notify_one();  // a recomputed one is looked at more often while somebody waits
+}
+
+bool EngineImpl::Shows(const std::string& name, Offset offset) const {
+  std::string lower = duckdb::StringUtil::Lower(name);
+  LiveViewPtr view;
   {
-    std::lock_guard lock(mutex_);
-    waiters_.push_back({offset, deadline, std::move(done), view});
+    std::shared_lock lock(views_mutex_);
+    if (next_.contains(lower)) return false;  // what answers is not what was asked for last
+    auto found = views_.find(lower);
+    if (found != views_.end()) view = found->second;
   }
-  Post([] {});
+  if (!view) return versions_.Current().offset >= offset;
+  if (view->status == ViewStatus::kParked) return true;  // he gets its error
+  if (view->status == ViewStatus::kFilling) return false;
+  if (view->not_incremental.empty()) return versions_.Current().offset >= offset;
+  std::lock_guard lock(view->mutex);
+  return view->standing.offset >= offset;
 }
 
 std::vector<Column> EngineImpl::Bind(const CatalogState& state, const std::string& query) {
@@ -121,6 +131,9 @@ EngineInfo EngineImpl::Info() const {
   info.memory_full = memory_.IsFull();
   info.emitting_bytes = emitting_bytes_;
   std::lock_guard lock(mutex_);
+  Micros oldest = unpublished_since_;
+  if (oldest == 0 && !queue_.empty()) oldest = queue_.front()->append_time;
+  info.lag = oldest == 0 ? 0 : std::max<Micros>(0, parts_.clock.Now() - oldest);
   info.filling = filling_ || !to_fill_.empty() || !pumps_to_fill_.empty();
   return info;
 }
@@ -142,6 +155,12 @@ std::vector<ViewInfo> EngineImpl::ViewInfos() const {
     info.error_rows = view->errors.rows();
     info.offset = version.offset;
     info.as_of = version.as_of;
+    auto next = next_.find(name);
+    double next_progress = 0;
+    if (next != next_.end()) {
+      std::lock_guard of_next(next->second->mutex);
+      next_progress = next->second->progress;
+    }
     std::lock_guard inner(view->mutex);
     info.status = view->status;
     info.progress = view->progress;
@@ -152,7 +171,15 @@ std::vector<ViewInfo> EngineImpl::ViewInfos() const {
     info.file_bytes = view->file_bytes;
     info.content_bytes = view->content_bytes;
     info.operators = view->operator_ids;
-    if (info.rung == Rung::kRecompute) {
+    if (next != next_.end()) {
+      // What is asked for is not what answers yet, and nobody is to take the one for the other.
+      info.status = ViewStatus::kFilling;
+      info.progress = next_progress;
+      info.columns = next->second->columns;
+      // Of either: what is asked of a recomputed one is not read from its content.
+      if (!next->second->not_incremental.empty()) info.rung = Rung::kRecompute;
+    }
+    if (!view->not_incremental.empty()) {
       info.offset = view->standing.offset;
       info.as_of = view->standing.as_of;
     }
@@ -175,13 +202,13 @@ std::string EngineImpl::ExplainView(const std::string& name, bool analyze) {
   if (!view) return ExplainQuery(parts_.catalog.Current()->GetView(name)->Planned());
   if (!view->not_incremental.empty()) return ExplainRecomputed(view->not_incremental, view->hint);
   auto catalog = parts_.catalog.Current();
-  std::string text;
-  RunOnEngine([&] {
+  auto text = std::make_shared<std::string>();
+  AskEngine([this, text, view, catalog, analyze] {
     if (std::find(live_.begin(), live_.end(), view) != live_.end()) {
-      text = ExplainCircuit(*view->output, *catalog, analyze);
+      *text = ExplainCircuit(*view->output, *catalog, analyze);
     }
   });
-  return text.empty() ? ExplainQuery(view->definition->Planned()) : text;
+  return text->empty() ? ExplainQuery(view->definition->Planned()) : *text;
 }
 
 std::string EngineImpl::ExplainQuery(const std::string& query) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/ranked_mutex.h"
 #include "flow/operator.h"
 #include "views/views.h"
 
@@ -39,7 +40,7 @@ struct Kept {
   std::atomic<ViewStatus> status{ViewStatus::kFilling};  // written under `mutex`
   std::atomic<bool> is_wanted{true};                     // false: it was dropped or replaced
 
-  mutable std::mutex mutex;  // guards what follows
+  mutable Ranked<std::mutex> mutex{LockRank::kKept};  // guards what follows
   double progress = 0;
   std::optional<Error> error;
   // What it reads is why it is parked, so the next start would find the same: it stays parked.

@@ -13,6 +13,15 @@ RowTypes LiveView::types() const {
   return types;
 }
 
+Version LiveView::StoodAt(uint64_t step) const {
+  std::lock_guard lock(mutex);
+  Version at;
+  for (auto& [since, version] : stood) {
+    if (since <= step) at = version;
+  }
+  return at;
+}
+
 bool LiveView::WantsClock() const {
   return std::any_of(operators.begin(), operators.end(),
                      [](Operator* op) { return op->WantsClock(); });
@@ -100,8 +109,37 @@ class EqualityTest {
 };
 
 struct Row {
-  std::string sort_key, row;
+  std::string sort_key;
+  std::string_view row;  // in the content, where it stays while the step is pinned
   int64_t copies;
+};
+
+// Counts what an answer takes, and refuses what would be too much of it.
+class AnswerRoom {
+ public:
+  AnswerRoom(const LiveView& view, uint64_t bytes_max)
+      : name_(view.definition->name),
+        row_bytes_(kColumnBytes * view.columns.size()),
+        max_(bytes_max) {}
+
+  void Take(size_t bytes, uint64_t copies) {
+    uint64_t each = bytes + row_bytes_;
+    if (copies <= (max_ - taken_) / each) {
+      taken_ += each * copies;
+      return;
+    }
+    throw Error(
+        ErrorCode::kLimitExceeded,
+        "view \"" + name_ + "\" has more rows than one answer may hold (" +
+            std::to_string(max_ >> 20) + " MiB)",
+        "Ask for a part of it, with limit or COLUMN=VALUE, or keep a view of what is wanted.");
+  }
+
+ private:
+  static constexpr uint64_t kColumnBytes = 16;  // of a value in a vector, at most, without its text
+  const std::string name_;
+  const uint64_t row_bytes_, max_;
+  uint64_t taken_ = 0;
 };
 
 // Sort keys of encoded rows, by the view's order; rows that tie are ordered by all columns.
@@ -180,6 +218,7 @@ Snapshot ReadErrors(const LiveView& view, const Version& version, const ReadOpti
   });
   std::sort(rows.begin(), rows.end());  // by offset
   snapshot.total_rows = rows.size();
+  AnswerRoom room(view, options.bytes_max ? options.bytes_max : UINT64_MAX);
   if (options.limit && rows.size() > *options.limit) rows.resize(*options.limit);
   RowTypes types = ErrorTypes();
   RowCodec codec(types);
@@ -193,6 +232,7 @@ Snapshot ReadErrors(const LiveView& view, const Version& version, const ReadOpti
                                               DuckTypes(types));
     }
     auto& chunk = *snapshot.rows.chunks.back();
+    room.Take(row.size(), 1);
     one.Reset();
     codec.Decode(row, one, 0);
     for (duckdb::idx_t column = 0; column < one.ColumnCount(); column++) {
@@ -218,13 +258,16 @@ Snapshot ReadContent(const LiveView& view, const Version& version, const ReadOpt
   RowCodec codec(types);
   EqualityTest test(view, options);
   uint64_t limit = options.limit.value_or(UINT64_MAX);
+  AnswerRoom room(view, options.bytes_max ? options.bytes_max : UINT64_MAX);
 
   std::vector<Row> rows;
   view.content.Scan(version.step, [&](std::string_view row, int64_t copies) {
     snapshot.total_rows += static_cast<uint64_t>(copies);
     if (test.any() && !test.Holds(codec, row)) return true;
     if (view.order.empty() && rows.size() >= limit) return true;
-    rows.push_back({"", std::string(row), copies});
+    // Without a limit all of it is given, so there is no need to look at the rest first.
+    if (!options.limit) room.Take(row.size(), static_cast<uint64_t>(copies));
+    rows.push_back({"", row, copies});
     return true;
   });
   if (!view.order.empty()) AddSortKeys(view, codec, rows);
@@ -235,8 +278,10 @@ Snapshot ReadContent(const LiveView& view, const Version& version, const ReadOpt
   RowWriter writer(types);
   for (auto& row : rows) {
     if (writer.rows() >= limit) break;
-    auto room = static_cast<int64_t>(std::min<uint64_t>(limit - writer.rows(), INT64_MAX));
-    writer.Add(row.row, std::min(row.copies, room));
+    auto wanted = static_cast<int64_t>(std::min<uint64_t>(limit - writer.rows(), INT64_MAX));
+    int64_t copies = std::min(row.copies, wanted);
+    if (options.limit) room.Take(row.row.size(), static_cast<uint64_t>(copies));
+    writer.Add(row.row, copies);
   }
   snapshot.rows = writer.Take();
   return snapshot;

@@ -4,6 +4,7 @@
 // under `mutex` by holding it.
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -46,7 +47,10 @@ struct LiveView : Kept {
   uint64_t changed_rows = 0;
   size_t state_bytes = 0, shared_bytes = 0, file_bytes = 0, content_bytes = 0;
   std::vector<std::string> operator_ids;
-  Version standing;         // of a recomputed view: what its content shows
+  // Of a recomputed view: what its content shows, and since which step; older ones for readers.
+  Version standing;
+  std::deque<std::pair<uint64_t, Version>> stood;
+  Version StoodAt(uint64_t step) const;  // takes `mutex`
   bool is_retired = false;  // it is parked and stands for one whose rows and operators are gone
 
   // Whether its content may change when only time passes.

@@ -41,40 +41,43 @@ void Outbox::Add(Columns rows, InputMark input) {
 }
 
 void Outbox::Send(Micros now) {
-  std::vector<LogRecord> records;
   size_t batches = 0;
-  {
-    std::lock_guard lock(mutex_);
-    if (under_way_ || closed_ || waiting_.empty()) return;
-    if (failed_ && now - failed_at_ < kRetry) return;
-    // What one append holds becomes durable as a whole, so a mark never runs ahead of its rows.
-    for (uint64_t bytes = 0; batches < waiting_.size() && bytes < kAppendBytes; batches++) {
-      bytes += waiting_[batches].bytes;
-      for (auto& record : waiting_[batches].records) records.push_back(record);
-    }
-    under_way_ = true;
-  }
   try {
+    std::vector<LogRecord> records;
+    {
+      std::lock_guard lock(mutex_);
+      if (under_way_ || closed_ || waiting_.empty()) return;
+      if (failed_ && now - failed_at_ < kRetry) return;
+      // What one append holds becomes durable as a whole, so a mark never runs ahead of its rows.
+      for (uint64_t bytes = 0; batches < waiting_.size() && bytes < kAppendBytes; batches++) {
+        bytes += waiting_[batches].bytes;
+        for (auto& record : waiting_[batches].records) records.push_back(record);
+      }
+      under_way_ = true;
+    }
     log_.Append(std::move(records),
                 [self = shared_from_this(), batches](const AppendResult& result) {
                   self->End(batches, result);
                 });
-  } catch (const Error& error) {
-    {
-      std::lock_guard lock(mutex_);
-      under_way_ = false;
-      failed_ = true;
-      failed_at_ = now;
-      trouble_ = error;
-    }
-    if (error.code == ErrorCode::kTooLarge) throw;
-  } catch (...) {  // memory: it is tried again, as what the log refuses
-    std::lock_guard lock(mutex_);
-    under_way_ = false;
-    failed_ = true;
-    failed_at_ = now;
-    trouble_ = CurrentError();
+  } catch (...) {
+    // Whatever it was: nothing is under way, and it is tried again.
+    bool never = NoteFailure(now);
+    if (never) throw;
   }
+}
+
+// In a catch block.  True when trying again will not help.
+bool Outbox::NoteFailure(Micros now) {
+  std::lock_guard lock(mutex_);
+  under_way_ = false;
+  failed_ = true;
+  failed_at_ = now;
+  try {
+    trouble_ = CurrentError();
+  } catch (...) {
+    trouble_ = Error(ErrorCode::kLimitExceeded, "out of memory");
+  }
+  return trouble_->code == ErrorCode::kTooLarge;
 }
 
 void Outbox::End(size_t batches, const AppendResult& result) {

@@ -15,6 +15,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/ranked_mutex.h"
 #include "flow/operator.h"
 #include "formats/columns.h"
 #include "formats/pump_mark.h"
@@ -49,6 +50,7 @@ class Outbox : public std::enable_shared_from_this<Outbox> {
     std::vector<LogRecord> records;
     uint64_t bytes = 0, rows = 0;
   };
+  bool NoteFailure(Micros now);
   void End(size_t batches, const AppendResult& result);
 
   static constexpr uint64_t kAppendBytes = 8 << 20;  // waiting batches that go in one append
@@ -61,8 +63,8 @@ class Outbox : public std::enable_shared_from_this<Outbox> {
   const RowTypes types_;
   const std::function<void()> ended_;
 
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
+  mutable Ranked<std::mutex> mutex_{LockRank::kOutbox};
+  std::condition_variable_any changed_;
   std::deque<Batch> waiting_;  // those under way are still in front
   bool under_way_ = false, closed_ = false, failed_ = false;
   Micros failed_at_ = 0;  // monotonic, when failed_

@@ -185,6 +185,7 @@ TEST_F(StateBytes, OfContentWhoseRowsGrowAreBounded) {
 TEST_F(StateBytes, OfRecentChangesAreThoseOfTheAllocator) {
   LiveView view;
   view.columns = {{"k", duckdb::LogicalType::BIGINT}, {"t", duckdb::LogicalType::VARCHAR}};
+  view.changes.SetRoom(ChangeRing::kBytesMax);
   RowCodec codec(view.types());
   duckdb::DataChunk one;
   one.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(view.types()));

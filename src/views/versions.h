@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/ids.h"
+#include "base/ranked_mutex.h"
 
 namespace weir {
 
@@ -49,7 +50,7 @@ class Versions {
   }
 
  private:
-  mutable std::mutex mutex_;
+  mutable Ranked<std::mutex> mutex_{LockRank::kLeaf};
   Version current_;
   std::multiset<uint64_t> pinned_;
 };

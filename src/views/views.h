@@ -4,8 +4,9 @@
 // (a step) and publishes all views at once: at any moment all of them stand at one log position.
 // Readers on other threads see the last published step and never stop the engine.
 //
-// Owned by main.  All public methods are thread-safe; callbacks run on the engine thread and must
-// only hand over work.
+// Owned by main.  All public methods are thread-safe.  What somebody waits for is done by the
+// executor he brings along; the engine thread calls nobody but those who registered with OnStep,
+// and they must only take a note.
 #pragma once
 
 #include <functional>
@@ -17,6 +18,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/executor.h"
 #include "base/ids.h"
 #include "catalog/catalog.h"
 #include "flow/upkeep.h"
@@ -61,11 +63,14 @@ struct BatchRequest {
   std::string params_json = "";         // a JSON array of values for $1, $2, ..., or ""
   std::vector<FileRelation> files = {};
   uint64_t bytes_max = UINT64_MAX;  // of the answer
+  // Is given what ends the query wherever it is; that may be called at any time, by any thread.
+  std::function<void(std::function<void()> cancel)> cancellable = nullptr;
 };
 struct BatchResult {
   std::vector<Column> columns;
   Columns rows;
   std::exception_ptr error;
+  Micros took = 0;  // the computation alone, without the time it waited for its turn; 0: not known
 };
 class BatchEngine {
  public:
@@ -104,6 +109,9 @@ struct ReadOptions {
       equals;  // column = value as text; "" is the empty string
   std::optional<uint64_t> limit;
   bool count_errors = false;  // fills Snapshot::error_rows
+  // Rows may take so many bytes as they are kept, each copy for itself; more is kLimitExceeded.
+  // 0: what the engine allows anybody.
+  uint64_t bytes_max = 0;
 };
 
 enum class ViewStatus { kFilling, kLive, kParked };
@@ -182,7 +190,7 @@ struct EngineInfo {
   uint64_t backlog_bytes = 0;  // committed blocks not stepped yet
   uint64_t steps = 0, rows = 0;
   Micros last_step_took = 0;
-  Micros lag = 0;  // from commit to published, of the last step
+  Micros lag = 0;  // how long ago the oldest event was committed that no view shows yet; 0: none
   bool filling = false;
   uint64_t state_bytes = 0, file_bytes = 0;      // of all views, each operator once
   uint64_t memory_in_use = 0, memory_limit = 0;  // of the process; limit 0: none
@@ -223,16 +231,21 @@ class Views : public CommitListener {
   // Registered before Start; there may be several.
   virtual void OnStep(StepCallback callback) = 0;
 
-  // Calls `done(true)` once everything up to `offset` is published, `done(false)` at the deadline
-  // (monotonic micros).
-  virtual void WaitFor(Offset offset, Micros deadline, std::function<void(bool)> done) = 0;
+  // Has `executor` call `done(true)` once everything up to `offset` is published, `done(false)` at
+  // the deadline (monotonic micros) or when the engine stops.
+  virtual void WaitFor(Offset offset, Micros deadline, Executor& executor,
+                       std::function<void(bool)> done) = 0;
 
-  // The same, for one view: a recomputed one may be behind the others.
+  // The same, for one view: it may be filled yet, another may be filled that is to replace it, or
+  // it may be recomputed and behind the others.  One that is parked or not there is waited for no
+  // more.
   virtual void WaitForView(const std::string& view, Offset offset, Micros deadline,
-                           std::function<void(bool)> done) {
+                           Executor& executor, std::function<void(bool)> done) {
     (void)view;
-    WaitFor(offset, deadline, std::move(done));
+    WaitFor(offset, deadline, executor, std::move(done));
   }
+  // The same, waiting here; `view`: "" for none.
+  bool Await(const std::string& view, Offset offset, Micros deadline);
 
   // Binds a query against a catalog state that may not be current yet; returns its columns.
   // Throws kInvalidSql with line, column and caret, as `weir check` shows it.

@@ -1,5 +1,7 @@
 #include "server/live/feed.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <chrono>
 #include <unordered_map>
@@ -62,7 +64,17 @@ void Feed::Connect() {
 }
 
 void Feed::Start() {
-  thread_ = std::thread([this] { Run(); });
+  thread_ = std::thread([this] {
+    for (bool ended = false; !ended;) {
+      try {
+        Run();
+        ended = true;
+      } catch (const std::exception& error) {
+        spdlog::error("feed: {}; going on",
+                      error.what());  // who missed something gets it by and by
+      }
+    }
+  });
 }
 
 void Feed::Stop() {
@@ -101,7 +113,7 @@ void Feed::Add(std::shared_ptr<HttpStream> stream, Options options) {
       try {
         reader->sequences[i] =
             views_.SequenceAt(reader->options.views[i], *reader->options.last_event_id);
-      } catch (const Error&) {
+      } catch (...) {
         // He is told when his views are looked at.
       }
     }
@@ -197,7 +209,8 @@ bool Feed::Serve(Reader& reader) {
         reader.last_sent = std::chrono::steady_clock::now();
       }
       reader.told_error[i] = false;
-    } catch (const Error& error) {
+    } catch (...) {
+      Error error = CurrentError();
       if (error.code == ErrorCode::kUnavailable || reader.told_error[i]) continue;
       reader.told_error[i] = true;
       reader.sequences[i].reset();

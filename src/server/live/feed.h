@@ -17,6 +17,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/ranked_mutex.h"
 #include "io/clock.h"
 #include "io/http_server.h"
 #include "views/views.h"
@@ -61,8 +62,8 @@ class Feed {
   Views& views_;
   std::function<std::string()> status_;
 
-  mutable std::mutex mutex_;
-  std::condition_variable wake_;
+  mutable Ranked<std::mutex> mutex_{LockRank::kFeed};
+  std::condition_variable_any wake_;
   std::vector<std::shared_ptr<Reader>> readers_;
   std::set<std::string> changed_;
   bool catalog_changed_ = false, stopping_ = false;

@@ -97,8 +97,12 @@ void Post(Server& server, const ExchangePtr& exchange, const std::shared_ptr<con
     throw Error(ErrorCode::kUnsupportedMediaType, "cannot decode \"" + encoding + "\"",
                 "Send the body plain, or with Content-Encoding gzip or zstd.");
   }
-  server.parts().ingest.Post(post, [exchange, stream](IngestAnswer answer) {
-    Respond(*exchange, std::move(answer), !stream->dedup_key.empty());
+  // Told on the log's thread, which has others to tell: the answer is made elsewhere.
+  server.parts().ingest.Post(post, [&server, exchange, stream](IngestAnswer answer) {
+    auto shared = std::make_shared<IngestAnswer>(std::move(answer));
+    server.receipts().Post([exchange, stream, shared] {
+      Respond(*exchange, std::move(*shared), !stream->dedup_key.empty());
+    });
   });
 }
 

@@ -268,7 +268,9 @@ void RunSql(Server& server, const ExchangePtr& exchange) {
   query.sql = request.sql;
   query.params_json = request.params_json;
   query.exact = IsTrue(exchange->request, "exact");
-  query.timeout = static_cast<Micros>(NumberParameter(exchange->request, "timeout_ms", 0)) * 1000;
+  constexpr uint64_t kDayMs = 86'400'000;
+  uint64_t timeout_ms = NumberParameter(exchange->request, "timeout_ms", 0);
+  query.timeout = static_cast<Micros>(std::min(timeout_ms, kDayMs)) * 1000;
   query.rows_max = NumberParameter(exchange->request, "rows_max", 0);
 
   auto plain = text && request.params_json.empty() && query.rows_max == 0
@@ -283,15 +285,20 @@ void RunSql(Server& server, const ExchangePtr& exchange) {
   // What was acknowledged before is in the answer, as for every query.
   Offset durable = server.parts().log.End();
   Micros deadline = server.parts().clock.Monotonic() + 10'000'000;
-  server.parts().views.WaitFor(durable, deadline, [&server, exchange, plain, run](bool) {
+  auto read = [&server, exchange, plain, run] {
     try {
       auto snapshots = server.parts().views.Read({plain->view}, plain->options);
       exchange->Respond(SnapshotResponse(snapshots[0], exchange->request));
     } catch (const Error& error) {
-      if (error.code != ErrorCode::kInvalidRequest) {
-        return exchange->Respond(ErrorResponse(error));
-      }
+      if (error.code != ErrorCode::kInvalidRequest) throw;
       run();  // not so plain after all
+    }
+  };
+  server.parts().views.WaitFor(durable, deadline, server.answers(), [exchange, read](bool) {
+    try {
+      read();
+    } catch (...) {
+      exchange->Respond(ErrorResponse(CurrentError()));
     }
   });
 }

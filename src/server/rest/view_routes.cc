@@ -46,7 +46,7 @@ void WhenReached(Server& server, const ExchangePtr& exchange, const std::string&
   Micros deadline = server.parts().clock.Monotonic() +
                     static_cast<Micros>(std::min<uint64_t>(timeout_ms, 60'000)) * 1000;
   server.parts().views.WaitForView(
-      view, offset, deadline, [exchange, guarded, offset](bool reached) {
+      view, offset, deadline, server.answers(), [exchange, guarded, offset](bool reached) {
         if (reached) return guarded();
         exchange->Respond(ErrorResponse(Error(
             ErrorCode::kTimeout,

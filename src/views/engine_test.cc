@@ -1,0 +1,238 @@
+// The engine's promises to those who read, wait and watch.
+#include <gtest/gtest.h>
+
+#include "io/thread_pool.h"
+#include "views/test_engine.h"
+
+namespace weir {
+namespace {
+
+using Lines = std::vector<std::string>;
+using Rows = std::vector<std::vector<std::string>>;
+
+class EngineTest : public testing::Test {
+ protected:
+  void Open() {
+    world.Open();
+    world.Execute("CREATE STREAM s (n INTEGER);");
+  }
+  std::future<bool> Wait(const std::string& view, Offset offset, Micros micros) {
+    auto promise = std::make_shared<std::promise<bool>>();
+    auto answer = promise->get_future();
+    auto done = [promise](bool reached) { promise->set_value(reached); };
+    Micros deadline = SystemClock().Monotonic() + micros;
+    if (view.empty()) {
+      world.engine->WaitFor(offset, deadline, pool, done);
+    } else {
+      world.engine->WaitForView(view, offset, deadline, pool, done);
+    }
+    return answer;
+  }
+  // The engine is in a step, or a task, until this is let go.
+  std::shared_ptr<std::atomic<bool>> HoldEngine() {
+    auto held = std::make_shared<std::atomic<bool>>(true);
+    auto inside = std::make_shared<std::atomic<bool>>(false);
+    holder = std::thread([this, held, inside] {
+      EngineForTests::Run(*world.engine, [held, inside] {
+        *inside = true;
+        while (*held) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      });
+    });
+    while (!*inside) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    return held;
+  }
+  void LetGo(const std::shared_ptr<std::atomic<bool>>& held) {
+    *held = false;
+    holder.join();
+  }
+
+  ThreadPool pool{1};
+  TestEngine world;
+  std::thread holder;
+};
+
+TEST_F(EngineTest, LagIsOfWhatIsNotPublishedNowAndEndsWithIt) {
+  Open();
+  world.Append("s", {{"1"}});
+  world.Settle();
+  world.Until([&] { return world.engine->Info().lag == 0; });
+  world.clock.now += 60'000'000;  // nothing waits, so nothing is late
+  EXPECT_EQ(world.engine->Info().lag, 0);
+  auto held = HoldEngine();
+  world.Append("s", {{"2"}});
+  world.clock.now += 5'000'000;
+  EXPECT_EQ(world.engine->Info().lag, 5'000'000);
+  world.clock.now += 1'000'000;
+  EXPECT_EQ(world.engine->Info().lag, 6'000'000);
+  LetGo(held);
+  world.Settle();
+  world.Until([&] { return world.engine->Info().lag == 0; });
+}
+
+TEST_F(EngineTest, ADeadlineIsKeptWhileTheEngineIsInAStep) {
+  Open();
+  world.Execute("CREATE MATERIALIZED VIEW v AS SELECT n FROM s");
+  world.Settle();
+  auto held = HoldEngine();
+  Offset end = world.Append("s", {{"1"}});
+  EXPECT_FALSE(Wait("v", end, 100'000).get());
+  auto patient = Wait("v", end, 60'000'000);
+  LetGo(held);
+  EXPECT_TRUE(patient.get());
+  EXPECT_EQ(world.Read("v"), Lines{"1"});
+}
+
+TEST_F(EngineTest, WhoWaitsIsAnsweredWhenItStops) {
+  Open();
+  auto waiting = Wait("", Offset{1'000'000}, 600'000'000);
+  world.engine->Stop();
+  EXPECT_FALSE(waiting.get());
+}
+
+TEST_F(EngineTest, WaitingForAViewLastsThroughItsFilling) {
+  Open();
+  world.Append("s", Rows(50'000, {"1"}));
+  world.Settle();
+  std::atomic<bool> go_on{false};
+  world.history->in_sink = [&](Offset) {
+    while (!go_on) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  };
+  world.Execute("CREATE MATERIALIZED VIEW v AS SELECT count(*) AS c FROM s");
+  auto impatient = Wait("v", Offset{1}, 30'000), patient = Wait("V", Offset{1}, 60'000'000);
+  EXPECT_FALSE(impatient.get());
+  go_on = true;
+  EXPECT_TRUE(patient.get());
+  EXPECT_EQ(world.Read("v"), Lines{"50000"});
+}
+
+// While a replacement is filled the one before answers, and is not taken for it.
+TEST_F(EngineTest, AReplacedViewIsBeingFilledUntilTheNewOneAnswers) {
+  Open();
+  world.Append("s", Rows(50'000, {"1"}));
+  world.Execute("CREATE MATERIALIZED VIEW v AS SELECT count(*) AS c FROM s");
+  world.Settle();
+  std::atomic<bool> go_on{false};
+  world.history->in_sink = [&](Offset) {
+    while (!go_on) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  };
+  world.Execute("CREATE OR REPLACE MATERIALIZED VIEW v AS SELECT sum(n) AS s, 7 AS t FROM s");
+  auto info = world.Info("v");
+  EXPECT_EQ(info.status, ViewStatus::kFilling);
+  EXPECT_LT(info.progress, 1);
+  EXPECT_EQ(info.columns.size(), 2u);
+  EXPECT_EQ(world.Read("v"), Lines{"50000"});
+  auto waiting = Wait("v", Offset{1}, 60'000'000);
+  EXPECT_EQ(waiting.wait_for(std::chrono::milliseconds(30)), std::future_status::timeout);
+  go_on = true;
+  EXPECT_TRUE(waiting.get());
+  EXPECT_EQ(world.Read("v"), Lines{"50000|7"});
+  EXPECT_EQ(world.Info("v").status, ViewStatus::kLive);
+}
+
+// One record of many rows, as a large body is, into a view that takes its time.
+TEST_F(EngineTest, ViewsMoveWhileMuchWaits) {
+  Open();
+  std::string sql;
+  for (int i = 0; i < 12; i++) {
+    sql += "CREATE MATERIALIZED VIEW v" + std::to_string(i) +
+           " AS SELECT n % 1000 AS k, count(DISTINCT sha256((n + " + std::to_string(i) +
+           ")::VARCHAR)) AS c, min(md5(n::VARCHAR)) AS m FROM s GROUP BY k;";
+  }
+  world.Execute(sql);
+  world.Append("s", {{"0"}});
+  world.Settle();
+  auto times = std::make_shared<std::vector<Micros>>();
+  Rows rows;
+  for (int i = 0; i < 60'000; i++) rows.push_back({std::to_string(i)});
+  uint64_t before = world.engine->Info().steps;
+  Offset end = world.Append("s", rows);
+  std::vector<uint64_t> seen;
+  world.Until([&] {
+    uint64_t offset = world.engine->Info().offset.value;
+    if (seen.empty() || seen.back() != offset) seen.push_back(offset);
+    return offset == end.value;
+  });
+  EXPECT_GE(world.engine->Info().steps, before + 3);
+  EXPECT_GE(seen.size(), 3u);
+  EXPECT_LT(world.engine->Info().last_step_took, 1'000'000);
+  auto total = std::move(world.engine->Read({"v0"}).at(0));
+  EXPECT_EQ(total.total_rows, 1'000u);
+}
+
+// Half of an UPDATE is never seen.
+TEST_F(EngineTest, ChangesOfATableComeWhole) {
+  world.Open();
+  world.Execute("CREATE TABLE t (k INTEGER PRIMARY KEY, v VARCHAR)");
+  auto table = world.catalog.Current()->GetStream("t");
+  world.Execute("CREATE MATERIALIZED VIEW w AS SELECT count(*) AS c, max(sha256(v)) AS m FROM t");
+  world.Settle();
+  Rows rows;
+  for (int i = 0; i < 30'000; i++) rows.push_back({std::to_string(i), "x", "false"});
+  Offset end = world.Append("t", rows);
+  std::set<uint64_t> seen;
+  world.Until([&] {
+    uint64_t offset = world.engine->Info().offset.value;
+    seen.insert(offset);
+    return offset == end.value;
+  });
+  seen.erase(0);
+  EXPECT_EQ(seen.size(), 1u);
+}
+
+// A read that would not fit is refused before it takes the memory.
+TEST_F(EngineTest, AReadIsBounded) {
+  world.options.read_bytes_max = 1 << 20;
+  Open();
+  world.Execute(
+      "CREATE MATERIALIZED VIEW copies AS SELECT 1 AS one FROM s;"
+      "CREATE MATERIALIZED VIEW wide AS SELECT n, repeat('x', 1000) AS t FROM s ORDER BY "
+      "n");
+  Rows rows;
+  for (int i = 0; i < 70'000; i++) rows.push_back({std::to_string(i)});
+  world.Append("s", rows);
+  world.Settle();
+  for (auto* name : {"copies", "wide"}) {
+    try {
+      world.engine->Read({name});
+      ADD_FAILURE() << name;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code, ErrorCode::kLimitExceeded);
+      EXPECT_NE(error.message.find(name), std::string::npos);
+    }
+    ReadOptions ten;
+    ten.limit = 10;
+    auto part = std::move(world.engine->Read({name}, ten).at(0));
+    EXPECT_EQ(part.rows.rows, 10u);
+    EXPECT_EQ(part.total_rows, 70'000u);
+  }
+  ReadOptions all_but_limited;
+  all_but_limited.limit = 69'999;
+  EXPECT_THROW(world.engine->Read({"wide"}, all_but_limited), Error);
+}
+
+// A new view with windows, read right after its first rows were acknowledged.
+TEST_F(EngineTest, WhoWaitsForHisRowsReadsThemInANewView) {
+  world.Open();
+  world.Execute("CREATE STREAM e (k INTEGER, ts TIMESTAMP);");
+  for (int round = 0; round < 60; round++) {
+    std::string n = std::to_string(round);
+    world.Execute(
+        "CREATE MATERIALIZED VIEW a" + n +
+        " AS SELECT k, count(*) OVER (PARTITION BY k) AS c, lag(k) OVER (PARTITION BY k "
+        "ORDER BY ts) AS l FROM e WHERE k = " +
+        n + ";CREATE MATERIALIZED VIEW b" + n +
+        " AS SELECT time_bucket(INTERVAL '1 minute', ts) AS w, count(*) AS c FROM e WHERE "
+        "k = " +
+        n + " GROUP BY w");
+    Offset end = world.Append("e", {{n, "2026-01-01 00:00:00"}, {n, "2026-01-01 00:00:30"}});
+    for (auto* kind : {"a", "b"}) {
+      ASSERT_TRUE(Wait(kind + n, end, 60'000'000).get());
+      auto snapshot = std::move(world.engine->Read({kind + n}).at(0));
+      EXPECT_GE(snapshot.offset, end);
+      EXPECT_EQ(snapshot.total_rows, kind[0] == 'a' ? 2u : 1u) << kind << n;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace weir

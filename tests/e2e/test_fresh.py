@@ -1,0 +1,79 @@
+"""What is told of views is so now: while they are filled, replaced, behind, and bounded in what one read may take."""
+
+import concurrent.futures
+import json
+import time
+
+from weir_server import ServerTest
+
+
+class Fresh(ServerTest):
+    def metric(self, name):
+        for line in self.server.get("/metrics").body.decode().splitlines():
+            if line.startswith(name + " "):
+                return float(line.split()[1])
+        raise AssertionError(name)
+
+    def test_who_waits_for_his_rows_reads_them_in_a_view_made_just_now(self):
+        for i in range(20):
+            sql = (f"CREATE MATERIALIZED VIEW fresh_{i} AS SELECT event_name, count(*) OVER (PARTITION BY event_name) "
+                   f"AS c FROM events WHERE event_name = 'fresh {i}'")
+            self.assertEqual(self.server.sql(sql).status, 200)
+            offset = self.server.post("events", [{"event_name": f"fresh {i}"}] * 3).json["offset"]
+            self.assertEqual(self.server.rows(f"fresh_{i}", wait_for=offset), [[f"fresh {i}", 3]] * 3)
+
+    def test_a_replaced_view_answers_with_what_was_asked_for_last(self):
+        self.server.post("events", [{"event_name": "r", "n": 1}])
+        self.server.sql("CREATE MATERIALIZED VIEW replaced AS SELECT 0 AS v")
+        self.server.wait_live("replaced")
+        for i in range(40):
+            answer = self.server.sql(f"CREATE OR REPLACE MATERIALIZED VIEW replaced AS SELECT {i} AS v, count(*) > 0 "
+                                     "AS some FROM events")
+            self.assertEqual(answer.status, 200, answer.body)
+            self.assertEqual(self.server.rows("replaced"), [[i, True]])
+            self.assertEqual(self.server.sql("FROM replaced").json["rows"], [[i, True]])
+
+    def test_lag_ends_when_nothing_waits(self):
+        offset = self.server.post("events", [{"event_name": "lag"}] * 1000).json["offset"]
+        self.server.rows("total", wait_for=offset)
+        time.sleep(0.05)
+        self.assertEqual(self.metric("weir_engine_lag_seconds"), 0)
+
+    def test_a_deadline_is_kept(self):
+        before = time.monotonic()
+        answer = self.server.get("/v1/views/total?wait_for=999999999999&timeout_ms=200")
+        self.assertEqual(answer.status, 408)
+        self.assertLess(time.monotonic() - before, 5)
+
+    def test_a_time_out_that_is_no_time(self):
+        answer = self.server.sql("SELECT 1", "?timeout_ms=9999999999999999999")
+        self.assertEqual(answer.status, 200, answer.body)
+
+    def test_a_read_of_too_many_copies_is_refused(self):
+        self.server.sql("CREATE STREAM many (n INTEGER)")
+        self.server.sql("CREATE MATERIALIZED VIEW copies AS SELECT 1 AS one, m.n AS a, o.n AS b FROM many m, many o")
+        offset = self.server.post("many", [{"n": 1}] * 5000).json["offset"]  # one row, 25 million times
+        answer = self.server.get(f"/v1/views/copies?wait_for={offset}&timeout_ms=30000")
+        self.assertEqual(answer.status, 422, answer.body[:200])
+        self.assertEqual(answer.code, "limit_exceeded")
+        part = self.server.get("/v1/views/copies?limit=3")
+        self.assertEqual(part.json["rows"], [[1, 1, 1]] * 3)
+        self.server.sql("DROP VIEW copies")
+
+    def test_producers_and_readers_at_once(self):
+        def post(i):
+            answer = self.server.post("events", [{"event_name": "at once", "n": i}, {"n": 1}]).json
+            self.assertEqual((answer["accepted"], len(answer["rejected"])), (1, 1))
+            return answer["offset"]
+
+        def read(offset):
+            return self.server.get(f"/v1/views/by_name?wait_for={offset}").status
+
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            offsets = list(pool.map(post, range(100)))
+            self.assertEqual(set(pool.map(read, offsets)), {200})
+
+
+if __name__ == "__main__":
+    import unittest
+    unittest.main()
