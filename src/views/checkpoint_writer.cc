@@ -2,9 +2,8 @@
 
 #include <filesystem>
 
-#include "duck/errors.h"
-#include "io/thread_priority.h"
 #include "base/crc32c.h"
+#include "duck/errors.h"
 
 namespace weir {
 
@@ -25,9 +24,16 @@ CheckpointWriter::~CheckpointWriter() {
 }
 
 void CheckpointWriter::Add(uint32_t section, std::string part) {
+  constexpr auto kWaitMax = std::chrono::seconds(1);
   {
-    std::lock_guard lock(mutex_);
-    if (!given_up_.empty()) return;
+    std::unique_lock lock(mutex_);
+    bool has_room = drained_.wait_for(
+        lock, kWaitMax, [&] { return waiting_bytes_ < kMostBytes || !given_up_.empty(); });
+    if (!has_room) given_up_ = "the disk is slower than the state changes";
+    if (!given_up_.empty()) {
+      wake_.notify_one();
+      return;
+    }
     waiting_bytes_ += part.size();
     waiting_.push_back({section, std::move(part)});
   }
@@ -50,6 +56,7 @@ void CheckpointWriter::GiveUp(const std::string& why) {
     if (given_up_.empty()) given_up_ = why;
   }
   wake_.notify_one();
+  drained_.notify_one();
 }
 
 std::optional<CheckpointWriter::Outcome> CheckpointWriter::outcome() const {
@@ -67,7 +74,6 @@ void CheckpointWriter::CheckWanted() const {
 }
 
 void CheckpointWriter::Run() {
-  LowerThreadPriority();
   Outcome outcome;
   try {
     Write();
@@ -84,6 +90,7 @@ void CheckpointWriter::Run() {
     if (!outcome.is_written && given_up_.empty()) given_up_ = outcome.failure;
     waiting_.clear();
     waiting_bytes_ = 0;
+    drained_.notify_one();
     outcome_ = std::move(outcome);
   }
   done_();
@@ -155,6 +162,7 @@ void CheckpointWriter::WriteOperators(File& file) {
     Put(file, next.section, next.part);
     waiting_bytes_ -= next.part.size();
     lock.lock();
+    drained_.notify_one();
   }
   for (uint32_t i = 0; i < whole_.size(); i++) index_.sections[i].is_whole = whole_[i];
 }

@@ -44,7 +44,6 @@ class CheckpointWriter : public SnapshotSink {
   void Add(uint32_t section, std::string part) override;
   void End(uint32_t section, bool whole) override;
   bool HasRoom() const { return waiting_bytes_ < kRoomBytes; }
-  bool IsOverfull() const { return waiting_bytes_ > kMostBytes; }
   void GiveUp(const std::string& why);
   // Once there is one, the thread does no more.
   std::optional<Outcome> outcome() const;
@@ -77,7 +76,7 @@ class CheckpointWriter : public SnapshotSink {
   uint64_t size_ = 0, synced_ = 0;
 
   mutable std::mutex mutex_;  // guards what follows
-  std::condition_variable wake_;
+  std::condition_variable wake_, drained_;
   std::deque<Waiting> waiting_;
   std::vector<bool> whole_;  // by section
   size_t open_sections_;     // of operators

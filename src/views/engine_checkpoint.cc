@@ -26,9 +26,6 @@ void EngineImpl::MaybeCheckpoint() {
   Micros now = parts_.clock.Monotonic();
   if (checkpoint_) {
     if (checkpoint_->outcome()) return EndCheckpoint();
-    if (checkpoint_->IsOverfull()) {
-      return GiveUpCheckpoint("the disk is slower than the state changes");
-    }
     bool idle = backlog_bytes_ == 0;
     if (checkpoint_pieces_done_ || (!idle && now < next_pieces_)) return;
     return WritePieces(

@@ -52,6 +52,11 @@ class GroupTop : public Operator {
     } else {
       std::fill_n(slots_, rows.size(), 0);
     }
+    BeforeChange([&](StateWriter& writer) {
+      for (duckdb::idx_t i = 0; i < rows.size(); i++) {
+        if (to_write_.Claim(slots_[i])) SaveNow(writer, slots_[i]);
+      }
+    });
     auto& encoded = rows_.Encode(rows);
     Prefetch(rows.size());
     for (duckdb::idx_t i = 0; i < rows.size(); i++) {
@@ -99,29 +104,26 @@ class GroupTop : public Operator {
            groups_.capacity() * sizeof(Group);
   }
   void Save(StateWriter& writer) const override {
-    if (table_) table_->Save(writer);
     writer.Put<uint64_t>(groups_.size());
-    for (auto& group : groups_) {
-      writer.Put<uint64_t>(group.items.size());
-      for (auto& item : group.items) {
-        writer.PutString(item.key);
-        writer.PutString(rows_.Bytes(item.ref));
-        writer.Put(rows_.At(item.ref).weight);
-      }
-    }
+    for (uint32_t slot = 0; slot < groups_.size(); slot++) SaveNow(writer, slot);
+    writer.Put(kNoSlot);
   }
   void Load(StateReader& reader) override {
-    if (table_) table_->Load(reader);
-    Grow(reader.Get<uint64_t>());
-    for (auto& group : groups_) {
+    auto slots = reader.Get<uint64_t>();
+    if (table_) table_->BeginLoad(slots);
+    Grow(slots);
+    for (auto slot = reader.Get<uint32_t>(); slot != kNoSlot; slot = reader.Get<uint32_t>()) {
+      if (slot >= groups_.size()) StateReader::Bad();
+      if (table_) table_->LoadKey(slot, reader);
       for (auto left = reader.Get<uint64_t>(); left; left--) {
         std::string key(reader.GetString());
         RowRef head = kNoRow;
         RowRef ref = rows_.FindOrAdd(reader.GetString(), head);
-        Insert(group, std::move(key), ref);
+        Insert(groups_[slot], std::move(key), ref);
         rows_.At(ref).weight = reader.Get<int32_t>();
       }
     }
+    if (table_) table_->EndLoad();
   }
 
  private:
@@ -149,6 +151,38 @@ class GroupTop : public Operator {
     std::vector<Shown> before;  // what it showed before this step, once touched
     bool touched = false;
   };
+
+  static constexpr uint32_t kNoSlot = UINT32_MAX;
+
+  void SaveNow(StateWriter& writer, uint32_t slot) const {
+    auto& group = groups_[slot];
+    if (group.items.empty()) return;
+    writer.Put(slot);
+    if (table_) table_->SaveKey(slot, writer);
+    writer.Put<uint64_t>(group.items.size());
+    for (auto& item : group.items) {
+      writer.PutString(item.key);
+      writer.PutString(rows_.Bytes(item.ref));
+      writer.Put(rows_.At(item.ref).weight);
+    }
+  }
+  bool BeginPieces(StateWriter& writer) override {
+    writer.Put<uint64_t>(groups_.size());
+    to_write_.Begin(groups_.size());
+    written_ = 0;
+    return true;
+  }
+  bool SavePieces(StateWriter& writer, const Stop& stop) override {
+    constexpr uint32_t kAtOnce = 64;
+    while (written_ < to_write_.size()) {
+      if (to_write_.Claim(written_)) SaveNow(writer, written_);
+      if (++written_ % kAtOnce == 0 && stop()) return false;
+    }
+    writer.Put(kNoSlot);
+    return true;
+  }
+  void EndPieces() override { to_write_.End(); }
+
   void Grow(size_t count) {
     while (groups_.size() < count) {
       groups_.push_back({std::set<Item, Less>(Less{&rows_}), {}, false});
@@ -329,6 +363,8 @@ class GroupTop : public Operator {
   std::vector<Shown> changes_;  // of the group at hand
   size_t items_bytes_ = 0;
 
+  UnitsToWrite to_write_;  // slots, while a snapshot is taken
+  uint32_t written_ = 0;   // up to where
   uint32_t slots_[STANDARD_VECTOR_SIZE];
   RowRef shown_[STANDARD_VECTOR_SIZE];
   int64_t shown_numbers_[STANDARD_VECTOR_SIZE], shown_weights_[STANDARD_VECTOR_SIZE];
