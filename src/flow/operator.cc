@@ -3,8 +3,8 @@
 #include <chrono>
 
 #include "duck/errors.h"
+#include "flow/filter_router.h"
 #include "flow/halves.h"
-#include "flow/router.h"
 
 namespace weir {
 namespace {
@@ -188,7 +188,7 @@ void Operator::Emit(duckdb::DataChunk& rows, const int64_t* weights) {
   if (rows.size() == 0) return;
   statistics_.rows_out += rows.size();
   if (!router_is_current_) {
-    router_ = Router::Make(*this);
+    router_ = FilterRouter::Make(*this);
     router_is_current_ = true;
   }
   NotOurs([&] {

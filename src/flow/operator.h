@@ -30,7 +30,7 @@ namespace weir {
 
 class ExpressionFailed;
 class PageMemory;
-class Router;
+class FilterRouter;
 class RowStore;
 
 using RowTypes = std::vector<duckdb::LogicalType>;
@@ -160,7 +160,7 @@ class Operator {
   std::string name_;
   RowTypes types_;
   bool append_only_;
-  std::unique_ptr<Router> router_;  // for `outputs`, where they are many
+  std::unique_ptr<FilterRouter> router_;  // for `outputs`, where they are many
   bool router_is_current_ = false;
   bool has_news_ = true;  // also in its first step, for what is there without any row
   Statistics statistics_;

@@ -1,4 +1,4 @@
-#include "flow/router.h"
+#include "flow/filter_router.h"
 
 #include <algorithm>
 #include <unordered_map>
@@ -65,7 +65,7 @@ void HashColumn(duckdb::Vector& column, duckdb::idx_t count, Row row) {
 
 }  // namespace
 
-std::unique_ptr<Router> Router::Make(const Operator& from) {
+std::unique_ptr<FilterRouter> FilterRouter::Make(const Operator& from) {
   if (from.outputs.size() < kFewest) return nullptr;
   std::unordered_map<size_t, size_t> filters_of;  // by column
   for (auto& edge : from.outputs) {
@@ -73,7 +73,7 @@ std::unique_ptr<Router> Router::Make(const Operator& from) {
   }
   std::vector<bool> reads(from.types().size(), true);
   if (auto* source = dynamic_cast<const SourceOperator*>(&from)) reads = source->reads();
-  std::unique_ptr<Router> router(new Router(from.types(), reads));
+  std::unique_ptr<FilterRouter> router(new FilterRouter(from.types(), reads));
   for (auto& edge : from.outputs) {
     auto* equals = edge.to->passes_only();
     if (!equals || filters_of[equals->column] < kFewest) {
@@ -86,7 +86,7 @@ std::unique_ptr<Router> Router::Make(const Operator& from) {
   return router;
 }
 
-Router::Router(const RowTypes& types, std::vector<bool> reads)
+FilterRouter::FilterRouter(const RowTypes& types, std::vector<bool> reads)
     : kept_columns_([&] {
         std::vector<size_t> columns;
         for (size_t i = 0; i < types.size(); i++) {
@@ -106,7 +106,7 @@ Router::Router(const RowTypes& types, std::vector<bool> reads)
   for (auto& column : out_.data) SetNull(column);
 }
 
-void Router::Add(size_t column, const duckdb::Value& constant, const Operator::Edge& edge) {
+void FilterRouter::Add(size_t column, const duckdb::Value& constant, const Operator::Edge& edge) {
   auto lookup = std::find_if(lookups_.begin(), lookups_.end(),
                              [&](auto& other) { return other.column == column; });
   if (lookup == lookups_.end()) lookup = lookups_.insert(lookup, {column, SlotIndex()});
@@ -123,7 +123,7 @@ void Router::Add(size_t column, const duckdb::Value& constant, const Operator::E
   });
 }
 
-void Router::Find(const Lookup& lookup, duckdb::DataChunk& rows) {
+void FilterRouter::Find(const Lookup& lookup, duckdb::DataChunk& rows) {
   HashColumn(rows.data[lookup.column], rows.size(), [&](duckdb::idx_t row, uint64_t hash) {
     uint32_t route =
         lookup.first.Find(hash, [&](uint32_t route) { return routes_[route].hash == hash; });
@@ -138,7 +138,7 @@ void Router::Find(const Lookup& lookup, duckdb::DataChunk& rows) {
   });
 }
 
-void Router::Push(duckdb::DataChunk& rows, const int64_t* weights) {
+void FilterRouter::Push(duckdb::DataChunk& rows, const int64_t* weights) {
   for (auto& edge : others_) edge.to->Receive(edge.port, rows, weights);
   chosen_count_ = 0;
   std::fill_n(kept_in_, rows.size(), kNone);
@@ -149,7 +149,7 @@ void Router::Push(duckdb::DataChunk& rows, const int64_t* weights) {
 }
 
 // Each row that goes anywhere is kept once.
-void Router::Keep(duckdb::DataChunk& rows, const int64_t* weights) {
+void FilterRouter::Keep(duckdb::DataChunk& rows, const int64_t* weights) {
   if (weights || !weights_.empty()) {
     weights_.resize(rows_.rows(), 1);
     for (duckdb::idx_t i = 0; i < chosen_count_; i++) {
@@ -163,7 +163,7 @@ void Router::Keep(duckdb::DataChunk& rows, const int64_t* weights) {
   rows_.Append(kept_, chosen_, chosen_count_);
 }
 
-void Router::Flush() {
+void FilterRouter::Flush() {
   if (found_.empty()) return;
   // By counts, as they are known: a step has few rows for each of many routes.
   std::sort(touched_.begin(), touched_.end());

@@ -17,12 +17,12 @@
 
 namespace weir {
 
-class Router {
+class FilterRouter {
  public:
   static constexpr size_t kFewest = 16;  // filters on one column, below which each is asked
 
   // For the edges of `from`; null when they are not worth it.
-  static std::unique_ptr<Router> Make(const Operator& from);
+  static std::unique_ptr<FilterRouter> Make(const Operator& from);
 
   void Push(duckdb::DataChunk& rows, const int64_t* weights);
   void Flush();
@@ -45,7 +45,7 @@ class Router {
     uint32_t route, row;  // a collected row, and one of the filters it goes to
   };
 
-  Router(const RowTypes& types, std::vector<bool> reads);
+  FilterRouter(const RowTypes& types, std::vector<bool> reads);
   void Add(size_t column, const duckdb::Value& constant, const Operator::Edge& edge);
   void Find(const Lookup& lookup, duckdb::DataChunk& rows);
   void Keep(duckdb::DataChunk& rows, const int64_t* weights);

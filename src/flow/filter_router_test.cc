@@ -1,5 +1,5 @@
 // What a router hands to filters is what they would have taken of everything.
-#include "flow/router.h"
+#include "flow/filter_router.h"
 
 #include <gtest/gtest.h>
 
