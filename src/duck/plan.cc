@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "duck/clock_functions.h"
 #include "duck/errors.h"
+#include "duck/subquery_joins.h"
 #include "duckdb/catalog/catalog.hpp"
 #include "duckdb/execution/column_binding_resolver.hpp"
 #include "duckdb/function/replacement_scan.hpp"
@@ -194,6 +195,8 @@ Plan PlanQuery(Session& session, const std::string& sql, const Relations& relati
     plan.types.assign(planner.types.begin(), planner.types.end());
     SaysIsDistinct says;
     says.VisitOperator(*planner.plan);
+    // Otherwise it can be told afterwards what was meant, and the rule makes better plans.
+    if (says.found) KeepMarksExact(*planner.plan);
     duckdb::Optimizer optimizer(*planner.binder, context);
     auto root = optimizer.Optimize(std::move(planner.plan));
     root->ResolveOperatorTypes();

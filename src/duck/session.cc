@@ -1,8 +1,10 @@
 #include "duck/session.h"
 
 #include "base/error.h"
+#include "duck/asof_joins.h"
 #include "duck/event_time_functions.h"
 #include "duck/plan.h"
+#include "duck/subquery_joins.h"
 #include "duck/transaction_time.h"
 #include "duckdb/main/config.hpp"
 #include "duckdb/main/connection.hpp"
@@ -28,6 +30,8 @@ Kernel::Kernel() {
   config.SetOptionByName("autoinstall_known_extensions", duckdb::Value::BOOLEAN(false));
   database_ = std::make_unique<duckdb::DuckDB>(nullptr, &config);
   InstallSources(*database_);
+  InstallSubqueryJoins(*database_, false);  // its marks: where plans are made (plan.cc)
+  InstallAsofJoins(*database_);
   InstallEventTimeFunctions(*database_);
   duckdb::Connection connection(*database_);
   auto set = connection.Query(std::string("SET GLOBAL disabled_optimizers = '") +

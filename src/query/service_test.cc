@@ -196,6 +196,66 @@ TEST_F(QueriesTest, HiddenColumnsAreSeenOnlyByName) {
   EXPECT_EQ(Body("SELECT * FROM events LIMIT 1"), "id,name\n1,odd\n");
   EXPECT_EQ(Body("SELECT id, _offset, _arrival_time FROM events WHERE _offset = 2"),
             "id,_offset,_arrival_time\n2,2,2023-11-14 22:13:20+00\n");
+  EXPECT_EQ(Body("SELECT *, _offset FROM events ORDER BY id"),
+            "id,name,_offset\n1,odd,1\n2,even,2\n");
+  EXPECT_EQ(Body("FROM events WHERE _offset = 2"), "id,name\n2,even\n");
+  EXPECT_EQ(Body("SELECT e.*, b.* EXCLUDE (name), b._offset FROM events e JOIN events b USING (id) "
+                 "WHERE e._offset = 1"),
+            "id,name,id,_offset\n1,odd,1,1\n");
+  EXPECT_EQ(Body("SELECT COLUMNS(*) FROM events e WHERE EXISTS (SELECT * FROM events b WHERE "
+                 "b._offset > e._offset)"),
+            "id,name\n1,odd\n");
+  EXPECT_EQ(
+      Body("SELECT * FROM (SELECT *, _offset AS place FROM events) ORDER BY place DESC LIMIT 1"),
+      "id,name,place\n2,even,2\n");
+  EXPECT_EQ(Body("SELECT * FROM (SELECT id, _offset FROM events) UNION ALL SELECT * FROM events "
+                 "ORDER BY ALL LIMIT 1"),
+            "id,_offset\n1,1\n");
+  EXPECT_EQ(Body("WITH events AS (SELECT *, _offset FROM events) SELECT * FROM events ORDER BY id"),
+            "id,name,_offset\n1,odd,1\n2,even,2\n");
+  EXPECT_EQ(Body("SELECT * EXCLUDE (_offset, name), _arrival_time FROM events LIMIT 1"),
+            "id,_arrival_time\n1,2023-11-14 22:13:20+00\n");
+  DefineView("plain", "SELECT * FROM events", false);
+  EXPECT_EQ(Body("SELECT p.*, e._offset FROM plain p JOIN events e USING (id) ORDER BY id"),
+            "id,name,_offset\n1,odd,1\n2,even,2\n");
+}
+
+// What DuckDB 1.5.5 by itself says otherwise.
+TEST_F(QueriesTest, AnswersAreRightWhereTheBatchEngineIsNot) {
+  std::string tables =
+      "WITH o(id, k, g, v) AS (VALUES (1,0,'b',1),(2,1,'b',2),(3,0,'c',2),(4,1,'a',5),(5,2,'c',1),"
+      "(6,0,'c',NULL)), r(id, k, g, v) AS (VALUES (1,0,'a',1),(2,1,'b',2)) ";
+  EXPECT_EQ(Body(tables + "SELECT id FROM o WHERE EXISTS (SELECT 1 FROM r x WHERE x.v <> o.v "
+                          "AND x.g < o.g) ORDER BY id"),
+            "id\n2\n3\n5\n");
+  EXPECT_EQ(Body(tables + "SELECT a.id FROM o a WHERE NOT EXISTS (SELECT 1 FROM o b WHERE "
+                          "b.k >= a.k AND b.v >= a.v AND b.id <> a.id) ORDER BY id"),
+            "id\n4\n5\n6\n");
+  EXPECT_EQ(Body(tables + "SELECT id, EXISTS (SELECT 1 FROM r x WHERE x.k = o.k AND x.v <> o.v) "
+                          "AS e FROM o WHERE k = 0 ORDER BY id"),
+            "id,e\n1,false\n3,true\n6,false\n");
+  EXPECT_EQ(Body("WITH p(id, g) AS (VALUES (1,3),(2,3),(3,4)) SELECT g FROM p QUALIFY row_number() "
+                 "OVER (PARTITION BY g ORDER BY NULL) <= 2 ORDER BY g"),
+            "g\n3\n3\n4\n");
+  EXPECT_EQ(Body("WITH a(id, s, t) AS (VALUES (1,NULL,5),(2,7,5),(3,7,NULL)), "
+                 "b(id, s, t) AS (VALUES (10,NULL,4),(20,7,4),(30,7,NULL)) "
+                 "SELECT a.id, b.id AS other FROM a ASOF LEFT JOIN b ON a.s IS NOT DISTINCT FROM "
+                 "b.s AND a.t >= b.t ORDER BY ALL"),
+            "id,other\n1,10\n2,20\n3,\n");
+  // More rows than DuckDB has a loop for.
+  std::string many =
+      "WITH a AS (SELECT CASE WHEN i % 5 > 0 THEN i END AS t, i AS id FROM range(200) x(i)), "
+      "b AS (SELECT CASE WHEN i % 4 > 0 THEN i END AS t, i AS id FROM range(90) x(i)) ";
+  for (std::string kind : {"", "LEFT ", "RIGHT ", "FULL "}) {
+    EXPECT_EQ(Body(many + "SELECT count(*) AS n FROM a ASOF " + kind +
+                   "JOIN b ON a.t >= b.t "
+                   "WHERE a.t IS NULL AND b.id IS NOT NULL AND a.id IS NOT NULL"),
+              "n\n0\n")
+        << kind;
+  }
+  EXPECT_EQ(Body(many + "SELECT count(*) AS n, sum(b.id) AS s FROM a ASOF LEFT JOIN b ON "
+                        "a.t >= b.t"),
+            "n,s\n200,11054\n");
 }
 
 TEST_F(QueriesTest, TheClockIsTheEnginesInTheProjectsTimeZone) {

@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "duck/asof_joins.h"
 #include "duck/errors.h"
+#include "duck/subquery_joins.h"
 #include "duck/transaction_time.h"
 #include "duck/union_structs.h"
 #include "duckdb/common/error_data.hpp"
@@ -20,6 +22,7 @@
 #include "lake/tail.h"
 #include "query/answer_file.h"
 #include "query/batch_event_time.h"
+#include "query/hidden_columns.h"
 #include "query/params.h"
 #include "query/table_rows.h"
 #include "query/view_rows.h"
@@ -86,6 +89,8 @@ WorkerEngine::WorkerEngine(const HelloMessage& hello)
   database_->GetFileSystem().RegisterSubSystem(MakeDiskFileSystem(*disk_, lake_files_));
   auto& settings = duckdb::DBConfig::GetConfig(*database_->instance);
   settings.replacement_scans.clear();  // FROM 'file' is never a file
+  InstallSubqueryJoins(*database_, true);
+  InstallAsofJoins(*database_);
 }
 
 void WorkerEngine::ShutIn(const HelloMessage& hello) {
@@ -126,6 +131,8 @@ WorkerQuery::WorkerQuery(WorkerEngine& engine, QueryMessage query)
   auto& disabled =
       duckdb::DBConfig::GetConfig(*engine_.database().instance).options.disabled_optimizers;
   disabled.clear();
+  // It leaves out rows of partitions with more than one value in the order (ORDER BY NULL).
+  disabled.insert(duckdb::OptimizerType::TOP_N_WINDOW_ELIMINATION);
   if (!limited_) return;
   disabled.insert(duckdb::OptimizerType::JOIN_FILTER_PUSHDOWN);
   disabled.insert(duckdb::OptimizerType::JOIN_ELIMINATION);
@@ -298,7 +305,24 @@ bool WorkerQuery::DefineKept(const std::string& name, const DataMessage& data) {
 }
 
 void WorkerQuery::DefineView(const View& view, const DataMessage& data) {
-  if (!DefineKept(view.name, data)) Define(view.name, ExpandWindowFunctions(view.Planned()));
+  if (DefineKept(view.name, data)) return;
+  if (!hidden_columns_) return Define(view.name, ExpandWindowFunctions(view.Planned()));
+  auto parsed = ParseShutIn(*connection_, view.Planned());
+  LeaveOutHidden(*parsed.statement);
+  Define(view.name, parsed.statement->ToString());
+}
+
+// What DefineStream adds to a stream's columns is not meant by a `*`.
+void WorkerQuery::LeaveOutHidden(duckdb::SelectStatement& select) const {
+  if (!hidden_columns_) return;
+  LeaveOutHiddenColumns(select, [this](const std::string& name) {
+    auto stream = catalog_.FindStream(name);
+    std::vector<std::string> columns;
+    if (!stream) return columns;
+    columns = {std::string(kOffsetName), std::string(kArrivalTimeName)};
+    if (event_time_ && stream->watermark) columns.emplace_back("_watermark");
+    return columns;
+  });
 }
 
 std::unique_ptr<duckdb::QueryResult> WorkerQuery::Start() {
@@ -361,6 +385,7 @@ void WorkerQuery::RunOn(const DataMessage& data, const AnswerOut& out) {
   if (event_time_) DefineEventTime(data);
   for (auto& name : views_) DefineView(*catalog_.GetView(name), data);
   for (auto& name : errors_) DefineKept(name, data);
+  LeaveOutHidden(*parsed_.statement);
   uint64_t sent = 0;
   AnswerOut counted = [&](std::string bytes) {
     sent += bytes.size();

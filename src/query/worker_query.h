@@ -67,6 +67,7 @@ class WorkerQuery {
   void DefineFile(const FileRelation& file);
   bool IsFile(const std::string& name) const;
   void DefineView(const View& view, const DataMessage& data);
+  void LeaveOutHidden(duckdb::SelectStatement& select) const;
   bool DefineKept(const std::string& name, const DataMessage& data);
   std::shared_ptr<const View> ViewOfErrors(const std::string& name) const;
   void Define(const std::string& name, const std::string& select);

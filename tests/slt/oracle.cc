@@ -2,7 +2,9 @@
 
 #include <set>
 
+#include "duck/asof_joins.h"
 #include "duck/errors.h"
+#include "duck/subquery_joins.h"
 #include "duck/transaction_time.h"
 #include "duckdb.hpp"
 #include "duckdb/common/string_util.hpp"
@@ -66,18 +68,23 @@ void CreateViews(duckdb::Connection& connection, const CatalogState& catalog) {
 
 }  // namespace
 
-Oracle::Oracle(Catalog& catalog, Lake& lake) : catalog_(catalog), lake_(lake) {}
+Oracle::Oracle(Catalog& catalog, Lake& lake, std::string rule_off)
+    : catalog_(catalog), lake_(lake), rule_off_(std::move(rule_off)) {}
 Oracle::~Oracle() = default;
 
 struct Oracle::Tables {
   // One thread from the start: the race detector cannot see how DuckDB's threads agree.
-  Tables() {
+  explicit Tables(const std::string& rule_off) {
     duckdb::DBConfig config;
     config.SetOptionByName("threads", duckdb::Value::INTEGER(1));
     database = std::make_unique<duckdb::DuckDB>(nullptr, &config);
     connection = std::make_unique<duckdb::Connection>(*database);
-    // Wrong below ORDER BY ... LIMIT in DuckDB 1.5.5 (see query/worker_query.cc).
-    Check(connection->Query("SET disabled_optimizers = 'join_filter_pushdown,join_elimination'"));
+    InstallSubqueryJoins(*database, true);
+    InstallAsofJoins(*database);
+    // Wrong in DuckDB 1.5.5 (see query/worker_query.cc).
+    Check(connection->Query("SET disabled_optimizers = 'join_filter_pushdown,join_elimination," +
+                            std::string("top_n_window_elimination") +
+                            (rule_off.empty() ? "" : ",") + rule_off + "'"));
   }
   std::unique_ptr<duckdb::DuckDB> database;
   std::unique_ptr<duckdb::Connection> connection;
@@ -91,7 +98,7 @@ duckdb::Connection& Oracle::Load(const CatalogState& catalog, Offset at, bool hi
   if (!tables || version_ != catalog.version || tables->loaded > at) {
     if (version_ != catalog.version) tables_.clear();
     version_ = catalog.version;
-    auto fresh = std::make_unique<Tables>();
+    auto fresh = std::make_unique<Tables>(rule_off_);
     Check(fresh->connection->Query("SET TimeZone = '" + catalog.time_zone + "'"));
     for (auto& [key, stream] : catalog.streams) {
       std::string columns;

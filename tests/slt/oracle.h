@@ -20,7 +20,8 @@ namespace weir {
 
 class Oracle : public BatchEngine {
  public:
-  Oracle(Catalog& catalog, Lake& lake);
+  // `rule_off`: a rule of the optimizer that is left out; "" for none.
+  Oracle(Catalog& catalog, Lake& lake, std::string rule_off = "");
   ~Oracle() override;
   void Run(BatchRequest request, std::function<void(BatchResult)> done) override;
 
@@ -31,6 +32,7 @@ class Oracle : public BatchEngine {
 
   Catalog& catalog_;
   Lake& lake_;
+  const std::string rule_off_;
   std::mutex mutex_;
   uint64_t version_ = 0;
   std::map<bool, std::unique_ptr<Tables>> tables_;  // with and without hidden columns

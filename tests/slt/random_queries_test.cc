@@ -3,6 +3,11 @@
 // WEIR_PRINT=1 prints the queries before they run.
 //
 //   WEIR_SEED=7 WEIR_QUERIES=20000 build/slt_test --gtest_filter='RandomQueries*'
+//
+// The same with a rule of DuckDB's optimizer left out of views or of batch queries, another one in
+// each round: where the two differ, it is with the rule or without it that one of them is wrong.
+//
+//   WEIR_RULE_ROUNDS=330 build/slt_test --gtest_filter='*RulesOff*'
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -10,6 +15,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "duckdb/common/enums/optimizer_type.hpp"
 #include "query_generator.h"
 #include "random_events.h"
 #include "support.h"
@@ -47,9 +53,9 @@ void Move(World& world, Random& random, RandomEvents& events) {
 }
 
 // One world, some queries; a seed of its own, so that it can be run again by itself.
-void RunRound(uint64_t seed, uint64_t count, Tally& tally) {
+void RunRound(uint64_t seed, uint64_t count, Tally& tally, const RulesOff& rules = {}) {
   SeededRandom random(seed);
-  World world;
+  World world(rules);
   RandomEvents events(random);
   QueryGenerator generator(random);
   world.Execute(ReadText(std::string(WEIR_SLT_FOLDER) + "/random/streams.sql"));
@@ -75,7 +81,7 @@ void RunRound(uint64_t seed, uint64_t count, Tally& tally) {
   }
   world.Settle();
   for (auto& [name, query] : queries) {
-    if (world.Info(name).rung != Rung::kRecompute) continue;
+    if (world.Info(name).rung != Rung::kRecompute || !rules.of_views.empty()) continue;
     tally.recomputed++;
     std::printf("recomputed: %s%s\n", world.engine().ExplainView(name, false).c_str(),
                 query.c_str());
@@ -94,7 +100,8 @@ void RunRound(uint64_t seed, uint64_t count, Tally& tally) {
       if (verdict.equal) continue;
       tally.different++;
       ADD_FAILURE() << "WEIR_SEED=" << seed << " WEIR_QUERIES=" << count << " step " << step << ": "
-                    << DescribeVerdict(verdict) << "\n"
+                    << DescribeVerdict(verdict) << "\nrules off: " << rules.of_views << " "
+                    << rules.of_batch << "\n"
                     << queries[verdict.name] << "\n"
                     << world.engine().ExplainView(verdict.name, false);
       world.Execute("DROP VIEW " + verdict.name);
@@ -123,6 +130,33 @@ TEST(RandomQueries, AreTheirBatchQueriesAtEveryStep) {
       static_cast<unsigned long long>(tally.different), static_cast<unsigned long long>(tally.rows),
       static_cast<unsigned long long>(tally.failing),
       static_cast<unsigned long long>(tally.error_rows), static_cast<unsigned long long>(seed - 1));
+}
+
+TEST(RandomQueries, SayTheSameWithRulesOff) {
+  // Without these there are no plans, or only such as views are not kept by.
+  const std::vector<std::string> needed = {"extension", "unused_columns", "filter_pushdown"};
+  std::vector<std::string> rules;
+  for (auto& rule : duckdb::ListAllOptimizers()) {
+    if (std::find(needed.begin(), needed.end(), rule) == needed.end()) rules.push_back(rule);
+  }
+  uint64_t seed = FromEnvironment("WEIR_SEED", SystemRandom().Next() % 1'000'000'000);
+  uint64_t rounds = FromEnvironment("WEIR_RULE_ROUNDS", 12);
+  std::printf("WEIR_SEED=%llu WEIR_RULE_ROUNDS=%llu\n", static_cast<unsigned long long>(seed),
+              static_cast<unsigned long long>(rounds));
+  std::fflush(stdout);
+  Tally tally;
+  for (uint64_t round = 0; round < rounds && tally.different < 20; round++, seed++) {
+    auto& rule = rules[seed / 2 % rules.size()];
+    RulesOff off;
+    (seed % 2 ? off.of_views : off.of_batch) = rule;
+    SCOPED_TRACE("without " + rule + (seed % 2 ? " in views" : " in batch queries"));
+    RunRound(seed, kQueriesAtOnce, tally, off);
+  }
+  std::printf("%llu random queries, %llu refused, %llu different; %llu rows compared\n",
+              static_cast<unsigned long long>(tally.queries),
+              static_cast<unsigned long long>(tally.refused),
+              static_cast<unsigned long long>(tally.different),
+              static_cast<unsigned long long>(tally.rows));
 }
 
 }  // namespace

@@ -8,6 +8,8 @@
 #include "app/wiring.h"
 #include "duckdb/common/string_util.hpp"
 #include "duckdb/common/types/value.hpp"
+#include "duckdb/main/config.hpp"
+#include "duckdb/main/database.hpp"
 #include "oracle.h"
 #include "sql/statement.h"
 
@@ -45,13 +47,13 @@ EngineOptions Quick(const std::string& directory) {
 }  // namespace
 
 struct World::Parts {
-  Parts(SimulatedDisk& disk, WallClock& clock, Kernel& kernel)
+  Parts(SimulatedDisk& disk, WallClock& clock, Kernel& kernel, const std::string& rule_off)
       : store(disk, "/catalog.json"),
         catalog(store),
         log(Log::Open(disk, clock, LogAt("/log"))),
         lake(Lake::Open(disk, clock, catalog, *log, LakeAt("/lake"))),
         history(*lake),
-        oracle(catalog, *lake),
+        oracle(catalog, *lake, rule_off),
         engine(Engine::Make({kernel, catalog, *log, history, &oracle, clock, disk},
                             Quick("/checkpoint"))),
         keys(*lake, *log),
@@ -85,10 +87,17 @@ struct World::Parts {
   Verify verify;
 };
 
-World::World() : disk_(std::make_unique<SimulatedDisk>()) { Open(); }
+World::World(RulesOff rules)
+    : rules_(std::move(rules)), disk_(std::make_unique<SimulatedDisk>()) {
+  if (!rules_.of_views.empty()) {
+    auto& config = duckdb::DBConfig::GetConfig(*kernel_.database().instance);
+    config.options.disabled_optimizers.insert(duckdb::OptimizerTypeFromString(rules_.of_views));
+  }
+  Open();
+}
 World::~World() { Close(); }
 
-void World::Open() { parts_ = std::make_unique<Parts>(*disk_, clock_, kernel_); }
+void World::Open() { parts_ = std::make_unique<Parts>(*disk_, clock_, kernel_, rules_.of_batch); }
 void World::Close() { parts_.reset(); }
 
 ResultTable World::Execute(const std::string& sql) {

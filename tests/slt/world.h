@@ -33,9 +33,14 @@ class WallClock : public Clock {
   std::atomic<Micros> now_{1'700'000'000'000'000};
 };
 
+// Rules of DuckDB's optimizer, by name, that are left out; "" none.
+struct RulesOff {
+  std::string of_views, of_batch;
+};
+
 class World {
  public:
-  World();
+  explicit World(RulesOff rules = {});
   ~World();
 
   // Runs statements of ours; what they throw passes through.  The last one's result.
@@ -72,6 +77,7 @@ class World {
   void Close();
   std::map<std::string, int64_t> Content(const std::string& view);
 
+  RulesOff rules_;
   WallClock clock_;
   std::unique_ptr<SimulatedDisk> disk_;
   Kernel kernel_;
