@@ -1,6 +1,7 @@
 #include "flow/failed_rows.h"
 
 #include "flow/allocated.h"
+#include "flow/weights.h"
 
 namespace weir {
 namespace {
@@ -70,7 +71,7 @@ void FailedRows::Add(FailedRow row, int64_t weight) {
     bool one_of_them = weight > 0 ? rows_.size() + changes_.size() >= kRowsMax : IsThere(others);
     if (one_of_them) row = std::move(others);
   }
-  changes_[std::move(row)] += weight;
+  AddWeight(changes_[std::move(row)], weight);
 }
 
 bool FailedRows::IsThere(const FailedRow& row) const {

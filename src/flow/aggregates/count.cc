@@ -1,6 +1,7 @@
 #include "flow/aggregates/aggregate_state.h"
 #include "flow/large_array.h"
 #include "flow/slot_runs.h"
+#include "flow/weights.h"
 
 namespace weir {
 namespace {
@@ -23,14 +24,15 @@ class Count : public AggregateState {
       return;
     }
     if (count_rows_) {
-      for (duckdb::idx_t i = 0; i < rows; i++) counts_[slots[i]] += weights ? weights[i] : 1;
+      for (duckdb::idx_t i = 0; i < rows; i++)
+        AddWeight(counts_[slots[i]], weights ? weights[i] : 1);
       return;
     }
     duckdb::UnifiedVectorFormat format;
     arguments.data[0].ToUnifiedFormat(rows, format);
     for (duckdb::idx_t i = 0; i < rows; i++) {
       if (format.validity.RowIsValid(format.sel->get_index(i))) {
-        counts_[slots[i]] += weights ? weights[i] : 1;
+        AddWeight(counts_[slots[i]], weights ? weights[i] : 1);
       }
     }
   }
@@ -66,7 +68,8 @@ class SumOfCounts : public AggregateState {
     arguments.data[0].ToUnifiedFormat(arguments.size(), format);
     auto* parts = duckdb::UnifiedVectorFormat::GetDataUnsafe<int64_t>(format);
     for (duckdb::idx_t i = 0; i < arguments.size(); i++) {
-      counts_[slots[i]] += parts[format.sel->get_index(i)] * (weights ? weights[i] : 1);
+      AddWeight(counts_[slots[i]],
+                WeightProduct(parts[format.sel->get_index(i)], weights ? weights[i] : 1));
     }
   }
   void Result(const uint32_t* slots, duckdb::idx_t count, duckdb::Vector& out) override {

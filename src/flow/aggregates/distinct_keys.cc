@@ -3,6 +3,7 @@
 
 #include "flow/aggregates/distinct.h"
 #include "flow/key_table.h"
+#include "flow/weights.h"
 #include "io/large_pages.h"
 
 namespace weir {
@@ -119,7 +120,7 @@ inline bool DistinctKeys::Seen(size_t member, uint32_t value, int64_t weight, in
   }
   int64_t& seen = counts_[value * members_.size() + member];
   int64_t before = seen;
-  seen += weight;
+  AddWeight(seen, weight);
   change = (seen > 0) - (before > 0);
   return change != 0;
 }

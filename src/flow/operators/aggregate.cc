@@ -20,6 +20,7 @@
 #include "flow/large_array.h"
 #include "flow/operators/operators.h"
 #include "flow/slot_runs.h"
+#include "flow/weights.h"
 
 namespace weir {
 namespace {
@@ -101,7 +102,10 @@ class Aggregate : public Operator {
       if (group_.size() > kLarge) Prefetch(rows.size());
       Touch(rows.size());
       for (duckdb::idx_t i = 0; i < rows.size(); i++) {
-        group_[slots_[i]].weight += weights ? weights[i] : 1;
+        int64_t weight = group_[slots_[i]].weight;
+        AddWeight(weight, weights ? weights[i] : 1);
+        group_[slots_[i]].weight = weight;
+        if (group_[slots_[i]].weight != weight) TooManyCopies();
       }
     }
     for (auto& call : calls_) {

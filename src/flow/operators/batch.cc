@@ -10,6 +10,7 @@
 #include "flow/key_table.h"
 #include "flow/operators/operators.h"
 #include "flow/row_store.h"
+#include "flow/weights.h"
 
 namespace weir {
 namespace {
@@ -185,7 +186,7 @@ class Batch : public Operator {
   void Change(Kept& kept, std::string_view row, uint32_t slot, int64_t weight) {
     RowRef ref = kept.rows->FindOrAdd(row, kept.heads[slot]);
     auto& entry = kept.rows->At(ref);
-    entry.weight += static_cast<int32_t>(weight);
+    AddWeight(entry.weight, weight);
     if (entry.weight == 0) kept.rows->Remove(ref, kept.heads[slot]);
   }
 
@@ -225,7 +226,7 @@ class Batch : public Operator {
 
   void Show(RowRef ref, int64_t change) {
     if (change == 0) return;
-    output_.rows->At(ref).weight += static_cast<int32_t>(change);
+    AddWeight(output_.rows->At(ref).weight, change);
     shown_[shown_count_] = ref;
     shown_weights_[shown_count_++] = change;
     if (shown_count_ == STANDARD_VECTOR_SIZE) FlushOut();

@@ -12,6 +12,7 @@
 #include "flow/allocated.h"
 #include "flow/operators/operators.h"
 #include "flow/row_buffer.h"
+#include "flow/weights.h"
 
 namespace weir {
 namespace {
@@ -201,7 +202,7 @@ class ClockFilter : public Operator {
     if (new_key) bytes_ += KeyBytes(at->first);
     auto [entry, added] = rows.try_emplace(std::move(row), 0);
     if (added) bytes_ += BytesOf(entry->first);
-    entry->second += weight;
+    AddWeight(entry->second, weight);
     if (entry->second != 0) return;
     bytes_ -= BytesOf(entry->first);
     rows.erase(entry);

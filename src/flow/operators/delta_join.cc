@@ -21,6 +21,7 @@
 
 #include "duck/constant.h"
 #include "duckdb/common/vector_operations/vector_operations.hpp"
+#include "flow/weights.h"
 
 namespace weir {
 namespace {
@@ -268,7 +269,7 @@ class DeltaJoin : public Operator {
         if (weight == 0) continue;
         next.from.set_index(next.count, i);
         next.refs[next.count] = ref;
-        next.weights[next.count++] = level.weights[i] * weight;
+        next.weights[next.count++] = WeightProduct(level.weights[i], weight);
         found++;
         if (next.count == STANDARD_VECTOR_SIZE) Fetch(depth + 1, kept.store());
       }

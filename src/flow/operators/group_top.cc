@@ -12,6 +12,7 @@
 #include "flow/operators/operators.h"
 #include "flow/operators/sort_order.h"
 #include "flow/row_store.h"
+#include "flow/weights.h"
 
 namespace weir {
 namespace {
@@ -67,7 +68,7 @@ class GroupTop : public Operator {
       RowRef ref = rows_.FindOrAdd(encoded[i], head);
       auto& entry = rows_.At(ref);
       if (entry.weight == 0) Insert(group, std::string(keys[i]), ref);
-      entry.weight += static_cast<int32_t>(weights ? weights[i] : 1);
+      AddWeight(entry.weight, weights ? weights[i] : 1);
       if (entry.weight == 0) {
         Item item{std::string(keys[i]), ref};
         items_bytes_ -= BytesOf(item);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "flow/halves.h"
+#include "flow/weights.h"
 
 namespace weir {
 
@@ -35,7 +36,7 @@ void JoinPairs::Make(int side, duckdb::DataChunk& rows, const int64_t* weights,
       if (weight == 0) continue;
       rows_.set_index(count_, i);
       partners_[count_] = ref;
-      weights_[count_++] = (weights ? weights[i] : 1) * weight;
+      weights_[count_++] = WeightProduct(weights ? weights[i] : 1, weight);
       if (count_ == STANDARD_VECTOR_SIZE) Settle(change);
     }
   }
@@ -114,7 +115,7 @@ void JoinPairs::MakeAll(const Arrangement& left, uint32_t left_slot, const Arran
   std::vector<int64_t> weights;
   for (RowRef a = left.First(left_slot); a != kNoRow; a = left.Next(a)) {
     for (RowRef b = right.First(right_slot); b != kNoRow; b = right.Next(b)) {
-      int64_t weight = left.rows().WeightOf(a) * right.rows().WeightOf(b);
+      int64_t weight = WeightProduct(left.rows().WeightOf(a), right.rows().WeightOf(b));
       if (weight == 0) continue;
       refs[0].push_back(a);
       refs[1].push_back(b);

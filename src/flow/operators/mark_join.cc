@@ -18,6 +18,7 @@
 #include "flow/operators/joins.h"
 #include "flow/operators/partner_keys.h"
 #include "flow/operators/row_display.h"
+#include "flow/weights.h"
 
 namespace weir {
 namespace {
@@ -218,9 +219,9 @@ class MarkJoin : public Operator {
       int64_t weight = weights ? weights[i] : 1;
       auto& group = groups_[group_slots_[i]];
       changed_groups_.try_emplace(group_slots_[i], group);
-      group.rows += weight;
+      AddWeight(group.rows, weight);
       if (without_[i]) {
-        group.rows_with_null += weight;
+        AddWeight(group.rows_with_null, weight);
       } else {
         with.set_index(some++, i);
       }

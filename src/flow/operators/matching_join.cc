@@ -12,6 +12,7 @@
 #include "flow/operators/join_traits.h"
 #include "flow/operators/joins.h"
 #include "flow/operators/row_display.h"
+#include "flow/weights.h"
 
 namespace weir {
 namespace {
@@ -199,12 +200,11 @@ class MatchingJoin : public Operator {
     if (!known && !traits_.mark) return;  // no partner; it may have ended, too
     int other = 1 - side_;
     if (traits_.tracked(side_)) {
-      auto weight = static_cast<int32_t>(IndexAt(other).rows().WeightOf(partner));
-      (known ? matches_ : unknowns_)[row] += weight;
+      AddWeight((known ? matches_ : unknowns_)[row], IndexAt(other).rows().WeightOf(partner));
     }
     if (traits_.tracked(other)) {
       auto& note = Touch(other, partner);
-      (known ? note.matches : note.unknowns) += static_cast<int32_t>(weights_ ? weights_[row] : 1);
+      AddWeight(known ? note.matches : note.unknowns, weights_ ? weights_[row] : 1);
     }
   }
 

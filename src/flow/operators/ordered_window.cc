@@ -4,6 +4,7 @@
 
 #include "flow/allocated.h"
 #include "flow/operators/sort_order.h"
+#include "flow/weights.h"
 
 namespace weir {
 namespace {
@@ -125,7 +126,7 @@ void OrderedWindow::Net(std::vector<Change>& changes) {
   size_t kept = 0;
   for (size_t i = 0; i < changes.size(); i++) {
     if (kept > 0 && changes[kept - 1].row == changes[i].row) {
-      changes[kept - 1].weight += changes[i].weight;
+      AddWeight(changes[kept - 1].weight, changes[i].weight);
     } else {
       if (kept != i) changes[kept] = std::move(changes[i]);
       kept++;

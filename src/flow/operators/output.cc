@@ -3,6 +3,7 @@
 #include "duck/row_codec.h"
 #include "flow/allocated.h"
 #include "flow/operators/operators.h"
+#include "flow/weights.h"
 
 namespace weir {
 
@@ -22,7 +23,7 @@ void OutputOperator::Push(size_t, duckdb::DataChunk& rows, const int64_t* weight
   auto& keys = impl_->codec.Encode(rows);
   for (duckdb::idx_t i = 0; i < rows.size(); i++) {
     auto [entry, added] = impl_->changes.try_emplace(std::string(keys[i]), 0);
-    entry->second += weights ? weights[i] : 1;
+    AddWeight(entry->second, weights ? weights[i] : 1);
     if (added) impl_->text_bytes += TextBytes(keys[i].size());
   }
 }

@@ -1,4 +1,5 @@
 #include "flow/operators/partner_keys.h"
+#include "flow/weights.h"
 
 #include <algorithm>
 
@@ -21,7 +22,7 @@ void KeyCounts::Find(duckdb::DataChunk& keys, uint32_t* slots) const {
 }
 
 void KeyCounts::Add(uint32_t slot, int64_t weight) {
-  counts_[slot] += weight;
+  AddWeight(counts_[slot], weight);
   if (counts_[slot] == 0) maybe_empty_.push_back(slot);
 }
 

@@ -22,6 +22,7 @@
 #include "flow/allocated.h"
 #include "flow/circuit.h"
 #include "flow/row_buffer.h"
+#include "flow/weights.h"
 
 namespace weir {
 namespace {
@@ -51,7 +52,7 @@ class Recursion : public Operator {
       for (duckdb::idx_t i = 0; i < rows.size(); i++) {
         int64_t weight = weights ? weights[i] : 1;
         auto [entry, added] = rows_[port].try_emplace(std::string(encoded[i]), 0);
-        entry->second += weight;
+        AddWeight(entry->second, weight);
         if (added) bytes_ += BytesOf(entry->first);
         if (weight < 0) starts_again_ = true;
         if (entry->second == 0) {
@@ -64,7 +65,7 @@ class Recursion : public Operator {
     if (port > 0) return Feed(*term_.inputs[port - 1], rows, weights);
     auto& encoded = codec_.Encode(rows);
     for (duckdb::idx_t i = 0; i < rows.size(); i++) {
-      come_[std::string(encoded[i])] += weights ? weights[i] : 1;
+      AddWeight(come_[std::string(encoded[i])], weights ? weights[i] : 1);
     }
   }
 
@@ -173,8 +174,9 @@ class Recursion : public Operator {
       for (auto& op : term_.circuit->operators()) {
         if (!op->failure().empty()) throw Error(ErrorCode::kQueryFailed, op->failure());
       }
-      term_.output->Take(
-          [&](std::string_view row, int64_t weight) { come_[std::string(row)] += weight; });
+      term_.output->Take([&](std::string_view row, int64_t weight) {
+        AddWeight(come_[std::string(row)], weight);
+      });
       Rows fresh;
       for (auto& [row, weight] : come_) {
         if (weight == 0) continue;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "duckdb/common/types/timestamp.hpp"
+#include "flow/weights.h"
 
 namespace weir {
 
@@ -47,7 +48,7 @@ void InputRows::Push(size_t, duckdb::DataChunk& rows, const int64_t* weights) {
   }
   for (duckdb::idx_t i = 0; i < rows.size(); i++) {
     auto& weight = store_.WeightOf(refs_[i]);
-    weight += static_cast<int32_t>(weights ? weights[i] : 1);
+    AddWeight(weight, weights ? weights[i] : 1);
     if (weight != 0) continue;
     gone_.push_back(refs_[i]);
     for (auto& edge : outputs) static_cast<RowIndex*>(edge.to)->IsGone(i);

@@ -20,6 +20,7 @@
 #include "flow/key_table.h"
 #include "flow/operators/operators.h"
 #include "flow/row_store.h"
+#include "flow/weights.h"
 
 namespace weir {
 namespace {
@@ -231,7 +232,7 @@ class Sessions : public Operator {
     size_t kept = 0;
     for (auto& change : changes) {
       if (kept > 0 && changes[kept - 1].ref == change.ref) {
-        changes[kept - 1].weight += change.weight;
+        AddWeight(changes[kept - 1].weight, change.weight);
       } else {
         changes[kept++] = change;
       }
@@ -274,7 +275,7 @@ class Sessions : public Operator {
       for (auto& row : session.rows) Show(row.ref, session, -rows_.At(row.ref).weight);
     }
     for (size_t i = first; i < end; i++) {
-      rows_.At(changes_[i].ref).weight += static_cast<int32_t>(changes_[i].weight);
+      AddWeight(rows_.At(changes_[i].ref).weight, changes_[i].weight);
       session.rows.push_back({changes_[i].time, changes_[i].ref});
     }
     if (moves) {
@@ -322,7 +323,7 @@ class Sessions : public Operator {
       auto& change = changes_[i];
       auto& weight = rows_.At(change.ref).weight;
       if (weight == 0 && change.weight != 0) rows.push_back({change.time, change.ref});
-      weight += static_cast<int32_t>(change.weight);
+      AddWeight(weight, change.weight);
       if (weight == 0) {
         any_gone = true;
         gone_.emplace_back(slot, change.ref);

@@ -5,6 +5,7 @@
 #include "flow/key_table.h"
 #include "flow/operators/operators.h"
 #include "flow/row_buffer.h"
+#include "flow/weights.h"
 
 namespace weir {
 namespace {
@@ -27,7 +28,7 @@ class SetOperation : public Operator {
         count.touched = true;
         touched_.emplace_back(slots_[i], Copies(count));
       }
-      count.rows[port] += weights ? weights[i] : 1;
+      AddWeight(count.rows[port], weights ? weights[i] : 1);
     }
   }
 

@@ -22,6 +22,7 @@
 
 #include "flow/operators/joins.h"
 #include "flow/operators/ordered_index.h"
+#include "flow/weights.h"
 
 namespace weir {
 namespace {
@@ -128,10 +129,10 @@ class Threshold : public Operator {
       int64_t times = 0;
       for (auto& kept : thresholds_[keys[i]]) {
         if (!IsAbove(index().values()[i], kept.value)) break;
-        times += kept.weight;
+        AddWeight(times, kept.weight);
       }
       if (times == 0) continue;
-      weights_[shown] = times * (weights ? weights[i] : 1);
+      weights_[shown] = WeightProduct(times, weights ? weights[i] : 1);
       chosen.set_index(shown++, i);
     }
     if (shown == 0) return;
@@ -197,13 +198,13 @@ class Threshold : public Operator {
   void Move(const Range& range) {
     int64_t times = 0;
     for (size_t i = range.first; i < range.last; i++) {
-      times += changes_[i].weight;
+      AddWeight(times, changes_[i].weight);
       if (times == 0) continue;
       bool last = i + 1 == range.last;
       index().From(range.slot, changes_[i].value, [&](const OrderedValue& value, RowRef row) {
         if (!IsAbove(value, changes_[i].value)) return true;
         if (!last && IsAbove(value, changes_[i + 1].value)) return false;
-        if (int64_t weight = index().rows().WeightOf(row)) Moved(row, times * weight);
+        if (int64_t weight = index().rows().WeightOf(row)) Moved(row, WeightProduct(times, weight));
         return true;
       });
     }
@@ -234,7 +235,7 @@ class Threshold : public Operator {
       if (place == kept.end() || place->value != change.value) {
         place = kept.insert(place, {change.value, 0});
       }
-      place->weight += change.weight;
+      AddWeight(place->weight, change.weight);
       if (place->weight == 0) kept.erase(place);
     }
     kept_ += kept.size();

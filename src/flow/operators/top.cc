@@ -11,6 +11,7 @@
 #include "flow/operators/operators.h"
 #include "flow/operators/sort_order.h"
 #include "flow/row_buffer.h"
+#include "flow/weights.h"
 
 namespace weir {
 namespace {
@@ -120,7 +121,7 @@ class Top : public Operator {
   void Add(Position position, int64_t weight) {
     auto [entry, added] = rows_.try_emplace(std::move(position), 0);
     if (added) bytes_ += Size(entry->first);
-    entry->second += weight;
+    AddWeight(entry->second, weight);
     if (entry->second == 0) {
       bytes_ -= Size(entry->first);
       rows_.erase(entry);

@@ -13,6 +13,7 @@
 #include "flow/allocated.h"
 #include "flow/operators/operators.h"
 #include "flow/row_buffer.h"
+#include "flow/weights.h"
 
 namespace weir {
 namespace {
@@ -99,7 +100,7 @@ class WindowClose : public Operator {
     if (is_new) bytes_ += kEndBytes;
     auto [entry, added] = rows->second.try_emplace(std::move(row), 0);
     if (added) bytes_ += RowBytes(entry->first);
-    entry->second += weight;
+    AddWeight(entry->second, weight);
     if (entry->second != 0) return;
     bytes_ -= RowBytes(entry->first);
     rows->second.erase(entry);
