@@ -7,6 +7,10 @@
 
 namespace weir {
 
+// Inner joins over one another so that as few as can be are products; connected_joins.cc.  Returns
+// the root.
+std::shared_ptr<PlanNode> ConnectJoins(const std::shared_ptr<PlanNode>& root);
+
 // Marks joins with a threshold (JoinCall::threshold); thresholds.cc.
 void MarkThresholds(const std::shared_ptr<PlanNode>& root);
 

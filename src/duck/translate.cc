@@ -82,7 +82,7 @@ std::shared_ptr<PlanNode> Translate(Session& session, LogicalOperator& root, boo
   } else if (top->type == LogicalOperatorType::LOGICAL_TOP_N) {
     presentation = SortKeys(top->Cast<duckdb::LogicalTopN>().orders);
   }
-  auto plan = Translator(session, says_is_distinct).Visit(*top);
+  auto plan = ConnectJoins(Translator(session, says_is_distinct).Visit(*top));
   MarkThresholds(plan);
   return plan;
 }
