@@ -4,6 +4,7 @@
 #include <cmath>
 #include <unordered_map>
 
+#include "duckdb/common/types/interval.hpp"
 #include "duckdb/common/types/value.hpp"
 
 namespace weir {
@@ -12,10 +13,13 @@ namespace {
 // A row as bytes: exact columns alone say which rows can be the same, floats say how close they
 // are.
 struct ComparedRow {
-  std::string exact;           // all columns but floats
+  std::string exact;           // all but floats, and how many of these there are
   std::vector<double> floats;  // NULL as NaN with `exact` saying which
+  std::vector<double> tolerances;
   TextRow text;
 };
+
+constexpr double kRounding = 1e-9;
 
 bool IsFloat(const duckdb::LogicalType& type) {
   return type.id() == duckdb::LogicalTypeId::FLOAT || type.id() == duckdb::LogicalTypeId::DOUBLE;
@@ -25,22 +29,21 @@ bool IsFloat(const duckdb::LogicalType& type) {
 struct Comparison {
   const std::vector<duckdb::LogicalType>& types;
   std::vector<double> tolerances;  // by column; 0: exactly
-  std::vector<double> of_floats;   // those of the columns that are compared as floats
 
   Comparison(const std::vector<duckdb::LogicalType>& types, const std::vector<bool>& estimated)
       : types(types) {
     for (size_t i = 0; i < types.size(); i++) {
       bool estimate = i < estimated.size() && estimated[i] && types[i].IsNumeric();
-      tolerances.push_back(estimate ? 0.05 : IsFloat(types[i]) ? 1e-9 : 0);
-      if (tolerances[i] > 0) of_floats.push_back(tolerances[i]);
+      tolerances.push_back(estimate ? 0.05 : IsFloat(types[i]) ? kRounding : 0);
     }
   }
 
-  bool Close(const ComparedRow& a, const ComparedRow& b) const {
-    for (size_t i = 0; i < of_floats.size(); i++) {
+  static bool Close(const ComparedRow& a, const ComparedRow& b) {
+    if (a.floats.size() != b.floats.size()) return false;
+    for (size_t i = 0; i < a.floats.size(); i++) {
       double x = a.floats[i], y = b.floats[i];
       if (x == y || (std::isnan(x) && std::isnan(y))) continue;
-      bool close = std::abs(x - y) <= of_floats[i] * std::max({std::abs(x), std::abs(y), 1.0});
+      bool close = std::abs(x - y) <= a.tolerances[i] * std::max({std::abs(x), std::abs(y), 1.0});
       if (!close) return false;
     }
     return true;
@@ -55,6 +58,34 @@ void AppendField(std::string& key, const std::optional<std::string>& text) {
   key += *text;
 }
 
+void AddFloat(ComparedRow& row, const duckdb::Value& value, double tolerance) {
+  row.exact += value.IsNull() ? 'n' : 'f';
+  row.floats.push_back(
+      value.IsNull() ? NAN : value.DefaultCastAs(duckdb::LogicalType::DOUBLE).GetValue<double>());
+  row.tolerances.push_back(tolerance);
+}
+
+// A value that is equal to another is the same here: floats as such wherever they stand (-0 is 0),
+// intervals in one form.
+void AddValue(ComparedRow& row, const duckdb::Value& value) {
+  if (value.IsNull()) return AppendField(row.exact, std::nullopt);
+  auto& type = value.type();
+  if (IsFloat(type)) return AddFloat(row, value, kRounding);
+  if (type.id() == duckdb::LogicalTypeId::INTERVAL) {
+    auto one_form = duckdb::Value::INTERVAL(value.GetValue<duckdb::interval_t>().Normalize());
+    return AppendField(row.exact, one_form.ToString());
+  }
+  const duckdb::vector<duckdb::Value>* children = nullptr;
+  switch (type.InternalType()) {
+    case duckdb::PhysicalType::LIST: children = &duckdb::ListValue::GetChildren(value); break;
+    case duckdb::PhysicalType::ARRAY: children = &duckdb::ArrayValue::GetChildren(value); break;
+    case duckdb::PhysicalType::STRUCT: children = &duckdb::StructValue::GetChildren(value); break;
+    default: return AppendField(row.exact, value.ToString());
+  }
+  row.exact += '[' + std::to_string(children->size()) + ':';
+  for (auto& child : *children) AddValue(row, child);
+}
+
 ComparedRow RowAt(duckdb::DataChunk& chunk, duckdb::idx_t row, const Comparison& comparison) {
   ComparedRow compared;
   for (duckdb::idx_t column = 0; column < comparison.types.size(); column++) {
@@ -62,12 +93,9 @@ ComparedRow RowAt(duckdb::DataChunk& chunk, duckdb::idx_t row, const Comparison&
     std::optional<std::string> text;
     if (!value.IsNull()) text = value.ToString();
     if (comparison.tolerances[column] > 0) {
-      compared.exact += value.IsNull() ? 'n' : 'f';
-      compared.floats.push_back(
-          value.IsNull() ? NAN
-                         : value.DefaultCastAs(duckdb::LogicalType::DOUBLE).GetValue<double>());
+      AddFloat(compared, value, comparison.tolerances[column]);
     } else {
-      AppendField(compared.exact, text);
+      AddValue(compared, value);
     }
     compared.text.push_back(std::move(text));
   }
@@ -120,7 +148,7 @@ RowDifference CompareRows(const Columns& expected, const Columns& actual,
   for (auto& row : left) {
     auto& same = candidates[row.exact];
     auto match = std::find_if(same.begin(), same.end(),
-                              [&](auto& candidate) { return comparison.Close(candidate, row); });
+                              [&](auto& candidate) { return Comparison::Close(candidate, row); });
     if (match != same.end()) {
       std::swap(*match, same.back());
       same.pop_back();

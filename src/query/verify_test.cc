@@ -41,6 +41,27 @@ TEST(RowDifference, FloatsMayDifferByARoundingError) {
   EXPECT_EQ(Compare({{"a", "0"}}, {{"a", "NULL"}}).missing_rows, 1u);
 }
 
+TEST(RowDifference, EqualValuesAreNoDifferenceInWhateverForm) {
+  auto doubles = LogicalType::LIST(LogicalType::DOUBLE);
+  auto lengths = LogicalType::STRUCT({{"a", LogicalType::LIST(LogicalType::INTERVAL)}});
+  const std::vector<Column> columns = {
+      {"i", LogicalType::INTERVAL}, {"d", doubles}, {"s", lengths}};
+  const std::vector<LogicalType> types = {LogicalType::INTERVAL, doubles, lengths};
+  auto differ = [&](const std::vector<std::string>& expected,
+                    const std::vector<std::string>& actual) {
+    auto difference = CompareRows(RowsOf(columns, {expected}), RowsOf(columns, {actual}), types, 2);
+    return difference.missing_rows + difference.unexpected_rows > 0;
+  };
+  EXPECT_FALSE(differ({"25:00:00", "[-0.0, 0.3]", "{'a': [1 month]}"},
+                      {"1 day 01:00:00", "[0.0, 0.30000000000000004]", "{'a': [30 days]}"}));
+  EXPECT_TRUE(differ({"1 month", "[1.0]", "NULL"}, {"31 days", "[1.0]", "NULL"}));
+  EXPECT_TRUE(differ({"1 day", "[1.0]", "NULL"}, {"1 day", "[1.0, 1.0]", "NULL"}));
+  EXPECT_TRUE(differ({"1 day", "[1.0]", "NULL"}, {"1 day", "[1.001]", "NULL"}));
+  EXPECT_TRUE(differ({"1 day", "[NULL]", "NULL"}, {"1 day", "[]", "NULL"}));
+  EXPECT_TRUE(differ({"1 day", "[]", "{'a': [1 day]}"}, {"1 day", "[]", "{'a': [2 days]}"}));
+  EXPECT_TRUE(differ({"1 day", "[]", "{'a': NULL}"}, {"1 day", "[]", "NULL"}));
+}
+
 TEST(RowDifference, EstimatesMayDifferByMoreAndNothingElse) {
   const std::vector<Column> columns = {{"n", LogicalType::BIGINT}, {"x", LogicalType::BIGINT}};
   const std::vector<LogicalType> types = {LogicalType::BIGINT, LogicalType::BIGINT};

@@ -38,6 +38,15 @@ const std::set<std::string> kOrdered = {"first",
                                         "json_group_object",
                                         "json_group_structure"};
 
+// Aggregates that add up floats as they come (sum and avg do not), and what is made of their
+// digits.
+const std::set<std::string> kRounded = {
+    "stddev",       "stddev_pop",     "stddev_samp", "variance",   "var_pop",
+    "var_samp",     "corr",           "covar_pop",   "covar_samp", "regr_avgx",
+    "regr_avgy",    "regr_intercept", "regr_r2",     "regr_slope", "regr_sxx",
+    "regr_sxy",     "regr_syy",       "skewness",    "kurtosis",   "sem",
+    "kurtosis_pop", "entropy",        "product",     "geomean",    "geometric_mean"};
+
 class Finder {
  public:
   // The node, and all that stand inside it.
@@ -99,6 +108,9 @@ class Finder {
           Say("what " + function.function_name + "() says");
         } else if (kOrdered.contains(function.function_name)) {
           Say("in which order " + function.function_name + " takes rows that tie");
+        } else if (kRounded.contains(function.function_name)) {
+          Say("the last digits of " + function.function_name +
+              ", which depend on the order of its rows, and what is rounded or compared by them");
         }
         break;
       }

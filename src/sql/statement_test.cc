@@ -188,6 +188,8 @@ TEST(Statement, PlacesAreInCharacters) {
 TEST(TotalOrder, OnlyAnOrderWithALimitNeedsOne) {
   EXPECT_EQ(WithTotalOrder("SELECT a, b FROM s ORDER BY b", 2), "SELECT a, b FROM s ORDER BY b");
   EXPECT_EQ(WithTotalOrder("SELECT a, b FROM s LIMIT 3", 2), "SELECT a, b FROM s LIMIT 3");
+  EXPECT_EQ(WithTotalOrder("SELECT a, b FROM s ORDER BY ALL DESC LIMIT 3", 2),
+            "SELECT a, b FROM s ORDER BY ALL DESC LIMIT 3");
   EXPECT_EQ(WithTotalOrder("SELECT a, b FROM s ORDER BY b DESC LIMIT 3", 2),
             "SELECT a, b FROM s ORDER BY b DESC, 1 ASC NULLS LAST, 2 ASC NULLS LAST LIMIT 3");
 }

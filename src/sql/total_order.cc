@@ -26,6 +26,10 @@ std::string WithTotalOrder(const std::string& written, size_t columns) {
     limited |= modifier->type == duckdb::ResultModifierType::LIMIT_MODIFIER;
   }
   if (!order || !limited) return query;
+  // ORDER BY ALL is by all of them.
+  bool by_all = order->orders.size() == 1 &&
+                order->orders[0].expression->GetExpressionClass() == duckdb::ExpressionClass::STAR;
+  if (by_all) return query;
   for (size_t column = 1; column <= columns; column++) {
     order->orders.emplace_back(duckdb::OrderType::ASCENDING, duckdb::OrderByNullType::NULLS_LAST,
                                duckdb::make_uniq<duckdb::ConstantExpression>(
