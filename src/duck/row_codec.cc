@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "duck/interval_forms.h"
 #include "duck/plain_sort_keys.h"
 #include "duckdb/function/create_sort_key.hpp"
 
@@ -13,11 +14,16 @@ struct RowCodec::State {
   duckdb::vector<duckdb::OrderModifiers> modifiers;
   std::optional<duckdb::Vector> keys;
   std::vector<std::string_view> views;
+  std::vector<size_t> in_one_form;  // columns
+  duckdb::DataChunk copy;           // with those so
 };
 
 RowCodec::RowCodec(std::vector<duckdb::LogicalType> types, std::vector<Direction> directions)
     : types_(std::move(types)), state_(std::make_unique<State>()) {
   directions.resize(types_.size());
+  for (size_t i = 0; i < types_.size(); i++) {
+    if (directions[i].one_form && HasIntervals(types_[i])) state_->in_one_form.push_back(i);
+  }
   for (auto& direction : directions) {
     state_->modifiers.emplace_back(
         direction.descending ? duckdb::OrderType::DESCENDING : duckdb::OrderType::ASCENDING,
@@ -47,7 +53,18 @@ const std::vector<std::string_view>& RowCodec::Encode(duckdb::DataChunk& rows) {
   }
   state_->keys.emplace(duckdb::LogicalType::BLOB,
                        std::max<duckdb::idx_t>(rows.size(), STANDARD_VECTOR_SIZE));
-  duckdb::CreateSortKeyHelpers::CreateSortKey(rows, state_->modifiers, *state_->keys);
+  if (state_->in_one_form.empty()) {
+    duckdb::CreateSortKeyHelpers::CreateSortKey(rows, state_->modifiers, *state_->keys);
+  } else {
+    auto& copy = state_->copy;
+    if (copy.ColumnCount() == 0) copy.InitializeEmpty({types_.begin(), types_.end()});
+    copy.Reference(rows);
+    for (size_t column : state_->in_one_form) {
+      auto values = IntervalsInOneForm(rows.data[column], rows.size());
+      copy.data[column].Reference(values);
+    }
+    duckdb::CreateSortKeyHelpers::CreateSortKey(copy, state_->modifiers, *state_->keys);
+  }
   duckdb::UnifiedVectorFormat format;
   state_->keys->ToUnifiedFormat(rows.size(), format);
   auto* keys = duckdb::UnifiedVectorFormat::GetDataUnsafe<duckdb::string_t>(format);

@@ -3,6 +3,8 @@
 #include "base/error.h"
 #include "duck/asof_joins.h"
 #include "duck/event_time_functions.h"
+#include "duck/exact_sums.h"
+#include "duck/interval_forms.h"
 #include "duck/plan.h"
 #include "duck/subquery_joins.h"
 #include "duck/transaction_time.h"
@@ -32,6 +34,8 @@ Kernel::Kernel() {
   InstallSources(*database_);
   InstallSubqueryJoins(*database_, false);  // its marks: where plans are made (plan.cc)
   InstallAsofJoins(*database_);
+  InstallIntervalForms(*database_);
+  RegisterExactSums(*database_);
   InstallEventTimeFunctions(*database_);
   duckdb::Connection connection(*database_);
   auto set = connection.Query(std::string("SET GLOBAL disabled_optimizers = '") +

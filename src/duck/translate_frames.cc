@@ -1,6 +1,7 @@
 // Which window functions can be kept by the rows a change touches: running ones, and those with
 // frames that reach so far and no farther.
 #include "duck/batch_plan.h"
+#include "duck/exact_sums.h"
 #include "duck/translator.h"
 #include "duckdb/planner/expression/bound_aggregate_expression.hpp"
 #include "duckdb/planner/expression/bound_cast_expression.hpp"
@@ -240,6 +241,7 @@ BatchPatternPtr FramedPattern(const std::vector<const BoundWindowExpression*>& w
     root->expressions.push_back(std::move(copy));
   }
   pattern->inputs.push_back(std::move(input));
+  UseExactSums(*root);
   pattern->identity = IdentityOf(*root);
   pattern->root = std::move(root);
   return pattern;

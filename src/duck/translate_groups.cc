@@ -4,6 +4,8 @@
 #include <set>
 
 #include "duck/clock_functions.h"
+#include "duck/exact_sums.h"
+#include "duck/interval_forms.h"
 #include "duck/translator.h"
 #include "duckdb/planner/expression/bound_aggregate_expression.hpp"
 #include "duckdb/planner/expression/bound_between_expression.hpp"
@@ -22,9 +24,9 @@ using duckdb::LogicalOperator;
 using duckdb::LogicalOperatorType;
 
 bool IgnoresOrder(const std::string& aggregate) {
-  static const std::set<std::string> names = {"count", "count_star", "sum",      "avg",    "mean",
-                                              "min",   "max",        "bool_and", "bool_or"};
-  return names.contains(aggregate);
+  static const std::set<std::string> names = {"count", "count_star", "sum",      "avg",     "mean",
+                                              "min",   "max",        "bool_and", "bool_or", "favg"};
+  return names.contains(aggregate) || IsFloatSum(aggregate);
 }
 
 // What EXISTS becomes: which rows a LIMIT below lets through does not matter.
@@ -186,6 +188,8 @@ NodePtr Translator::Distinct(duckdb::LogicalDistinct& op) {
       std::all_of(op.distinct_targets.begin(), op.distinct_targets.end(), [](auto& target) {
         return target->GetExpressionClass() == duckdb::ExpressionClass::BOUND_REF;
       });
+  // And of intervals one row is to be shown as it is.
+  as_they_are = as_they_are && std::none_of(op.types.begin(), op.types.end(), HasIntervals);
   if (op.distinct_type != duckdb::DistinctType::DISTINCT || !as_they_are) return DistinctOn(op);
   auto node = Make(PlanNode::Kind::kDistinct, op);
   node->inputs.push_back(Visit(*op.children[0]));

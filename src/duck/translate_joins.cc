@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "duck/clock_functions.h"
+#include "duck/interval_forms.h"
 #include "duck/translator.h"
 #include "duckdb/planner/expression/bound_comparison_expression.hpp"
 #include "duckdb/planner/expression/bound_conjunction_expression.hpp"
@@ -197,26 +198,34 @@ NodePtr Translator::DelimGet(LogicalOperator& op) {
   return delims_.back();
 }
 
+// Without ALL, of intervals: the rows of the left side, each once, that are, or are not, on the
+// right; so they are shown as they are there.
+NodePtr Translator::DistinctRows(duckdb::LogicalSetOperation& op) {
+  bool is_except = op.type == LogicalOperatorType::LOGICAL_EXCEPT;
+  auto first = Make(PlanNode::Kind::kGroupTop, op);
+  first->group_top.limit = 1;
+  auto node = Make(PlanNode::Kind::kJoin, op);
+  node->join.kind = is_except ? JoinKind::kAnti : JoinKind::kSemi;
+  for (size_t i = 0; i < op.types.size(); i++) {
+    auto column = ColumnReference(i, op.types[i]);
+    first->group_top.groups.push_back(column);
+    node->join.left_keys.push_back(column);
+    node->join.right_keys.push_back(column);
+    node->join.null_is_value.push_back(true);
+    node->join.columns.push_back(i);
+  }
+  first->inputs.push_back(Visit(*op.children[0]));
+  node->inputs = {std::move(first), Visit(*op.children[1])};
+  return node;
+}
+
 NodePtr Translator::SetOperation(duckdb::LogicalSetOperation& op) {
+  bool has_intervals = std::any_of(op.types.begin(), op.types.end(), HasIntervals);
+  if (has_intervals && !op.setop_all && op.children.size() == 2) return DistinctRows(op);
   auto node = Make(PlanNode::Kind::kSetOperation, op);
   node->is_except = op.type == LogicalOperatorType::LOGICAL_EXCEPT;
   node->keeps_copies = op.setop_all;
-  bool any_interval =
-      std::find(op.types.begin(), op.types.end(), duckdb::LogicalType::INTERVAL) != op.types.end();
-  for (auto& child : op.children) {
-    auto input = Visit(*child);
-    if (any_interval) {
-      auto rows = Make(PlanNode::Kind::kProject, op);
-      for (size_t i = 0; i < op.types.size(); i++) {
-        duckdb::BoundReferenceExpression column(op.types[i], i);
-        bool interval = op.types[i] == duckdb::LogicalType::INTERVAL;
-        rows->expressions.push_back(interval ? InOneForm(column) : CopyOf(column));
-      }
-      rows->inputs.push_back(std::move(input));
-      input = std::move(rows);
-    }
-    node->inputs.push_back(std::move(input));
-  }
+  for (auto& child : op.children) node->inputs.push_back(Visit(*child));
   return node;
 }
 

@@ -126,8 +126,9 @@ NodePtr Translator::Project(LogicalOperator& op) {
     node->expressions.push_back(CopyOf(*expression));
   }
   node->inputs.push_back(Visit(*op.children[0]));
-  bool is_one_row = op.children[0]->type == LogicalOperatorType::LOGICAL_AGGREGATE_AND_GROUP_BY &&
-                    node->inputs[0]->kind == PlanNode::Kind::kProject;
+  bool is_one_row =
+      op.children[0]->type == duckdb::LogicalOperatorType::LOGICAL_AGGREGATE_AND_GROUP_BY &&
+      node->inputs[0]->kind == PlanNode::Kind::kProject;
   if (is_one_row) TakeValueOf(*node);
   return node;
 }

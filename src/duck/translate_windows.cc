@@ -4,6 +4,7 @@
 
 #include "duck/batch_plan.h"
 #include "duck/clock_functions.h"
+#include "duck/exact_sums.h"
 #include "duck/translator.h"
 #include "duckdb/planner/expression/bound_reference_expression.hpp"
 #include "duckdb/planner/expression/bound_window_expression.hpp"
@@ -20,6 +21,7 @@ using duckdb::LogicalOperatorType;
 NodePtr Translator::Batch(std::unique_ptr<LogicalOperator> root, std::string name,
                           std::vector<NodePtr> inputs, std::vector<duckdb::LogicalType> types) {
   auto pattern = std::make_shared<BatchPattern>();
+  UseExactSums(*root);
   pattern->identity = IdentityOf(*root);
   pattern->root = std::move(root);
   pattern->name = std::move(name);

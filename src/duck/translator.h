@@ -87,6 +87,7 @@ class Translator {
   NodePtr CrossProduct(LogicalOperator& op);
   NodePtr DelimJoin(duckdb::LogicalComparisonJoin& op);
   NodePtr DelimGet(LogicalOperator& op);
+  NodePtr DistinctRows(duckdb::LogicalSetOperation& op);
   NodePtr SetOperation(duckdb::LogicalSetOperation& op);
 
   // translate_groups.cc

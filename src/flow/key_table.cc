@@ -493,6 +493,12 @@ class PackedKeys {
   RowLayout layout_;
 };
 
+// The bytes of RowCodec for values that are compared.
+class ComparedKeys : public RowCodec {
+ public:
+  explicit ComparedKeys(const RowTypes& types) : RowCodec(types, Compared(types.size())) {}
+};
+
 template <class Codec>
 class BytesTable : public KeyTable {
  public:
@@ -623,7 +629,7 @@ bool KeyTable::IsWord(const duckdb::LogicalType& type) {
   }
 }
 
-std::unique_ptr<KeyTable> KeyTable::Make(const RowTypes& types) {
+std::unique_ptr<KeyTable> KeyTable::Make(const RowTypes& types, Forms forms) {
   if (types.size() == 1 && IsWord(types[0]))
     return std::make_unique<WordTable>(types[0].InternalType());
   if (TakesWords(types)) {
@@ -638,7 +644,8 @@ std::unique_ptr<KeyTable> KeyTable::Make(const RowTypes& types) {
   if (std::all_of(types.begin(), types.end(), HasOneForm)) {
     return std::make_unique<BytesTable<PackedKeys>>(types);
   }
-  return std::make_unique<BytesTable<RowCodec>>(types);
+  if (forms == Forms::kApart) return std::make_unique<BytesTable<RowCodec>>(types);
+  return std::make_unique<BytesTable<ComparedKeys>>(types);
 }
 
 }  // namespace weir

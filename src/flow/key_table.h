@@ -18,7 +18,9 @@ namespace weir {
 
 class KeyTable {
  public:
-  static std::unique_ptr<KeyTable> Make(const RowTypes& types);
+  // Whether forms of one value ('1 month', '30 days') are one key, which then is neither.
+  enum class Forms { kOne, kApart };
+  static std::unique_ptr<KeyTable> Make(const RowTypes& types, Forms forms = Forms::kOne);
   // Values of the type are told apart by their bits, of which there are 64 at most.
   static bool IsWord(const duckdb::LogicalType& type);
   virtual ~KeyTable() = default;

@@ -5,6 +5,8 @@
 #include "base/text.h"
 #include "duck/asof_joins.h"
 #include "duck/errors.h"
+#include "duck/exact_sums.h"
+#include "duck/interval_forms.h"
 #include "duck/subquery_joins.h"
 #include "duck/transaction_time.h"
 #include "duck/union_structs.h"
@@ -91,6 +93,8 @@ WorkerEngine::WorkerEngine(const HelloMessage& hello)
   settings.replacement_scans.clear();  // FROM 'file' is never a file
   InstallSubqueryJoins(*database_, true);
   InstallAsofJoins(*database_);
+  InstallIntervalForms(*database_);
+  InstallExactSums(*database_);
 }
 
 void WorkerEngine::ShutIn(const HelloMessage& hello) {

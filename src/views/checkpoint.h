@@ -4,7 +4,7 @@
 // The file is written beside the steps (checkpoint_writer.h): parts of sections one after the
 // other, as they come, then an index of them.
 //
-//   "WEIRCKP9" | parts | index | CRC-32C of the index | its length | "WEIRCKP9"
+//   "WEIRCK10" | parts | index | CRC-32C of the index | its length | "WEIRCK10"
 //
 // A section has the state of an operator, or the rows of a view.  Each part has its CRC-32C in the
 // index.
@@ -53,7 +53,7 @@ struct CheckpointIndex {
   static CheckpointIndex Decode(std::string_view bytes);
 };
 
-inline constexpr std::string_view kCheckpointMagic = "WEIRCKP9";
+inline constexpr std::string_view kCheckpointMagic = "WEIRCK10";
 
 // A checkpoint that can be read.  One thread at a time.
 class Checkpoint {

@@ -148,7 +148,7 @@ void AddSortKeys(const LiveView& view, const RowCodec& codec, std::vector<Row>& 
   std::vector<RowCodec::Direction> directions;
   for (auto& by : view.order) {
     types.push_back(view.columns[by.column].type);
-    directions.push_back({by.descending, by.nulls_first});
+    directions.push_back({by.descending, by.nulls_first, true});
   }
   RowCodec sorter(types, directions);
   duckdb::DataChunk decoded, keys;

@@ -4,6 +4,8 @@
 
 #include "duck/asof_joins.h"
 #include "duck/errors.h"
+#include "duck/exact_sums.h"
+#include "duck/interval_forms.h"
 #include "duck/subquery_joins.h"
 #include "duck/transaction_time.h"
 #include "duckdb.hpp"
@@ -81,6 +83,8 @@ struct Oracle::Tables {
     connection = std::make_unique<duckdb::Connection>(*database);
     InstallSubqueryJoins(*database, true);
     InstallAsofJoins(*database);
+  InstallIntervalForms(*database);
+  InstallExactSums(*database);
     // Wrong in DuckDB 1.5.5 (see query/worker_query.cc).
     Check(connection->Query("SET disabled_optimizers = 'join_filter_pushdown,join_elimination," +
                             std::string("top_n_window_elimination") +

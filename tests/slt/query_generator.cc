@@ -49,8 +49,9 @@ const QueryGenerator::Column* QueryGenerator::Find(const std::vector<Column>& co
 
 QueryGenerator::Relation QueryGenerator::Any(int depth) {
   if (depth <= 0) return Base();
-  switch (random_.Below(17)) {
+  switch (random_.Below(18)) {
     case 16: return Chain(depth);
+    case 17: return Star(depth);
     case 0:
     case 1: return Select(depth);
     case 12: return Recursion(depth);
@@ -75,12 +76,26 @@ QueryGenerator::Relation QueryGenerator::Base() {
       {"id", Type::kInteger}, {"g", Type::kText},    {"h", Type::kInteger},
       {"i", Type::kInteger},  {"f", Type::kBoolean}, {"c", Type::kDecimal},
       {"d", Type::kDouble},   {"tags", Type::kList}, {"z", Type::kTime}};
+  // Forms of one value, and values between them.
+  static const std::string kLength =
+      "CASE h WHEN 0 THEN INTERVAL 1 MONTH WHEN 1 THEN to_days(30) WHEN 2 THEN to_hours(720 + i) "
+      "ELSE to_days(29 + i % 3) END";
+  static const std::vector<Column> kMore = {
+      {kLength, Type::kInterval},
+      {"[" + kLength + ", to_days(h)]", Type::kLengths},
+      {"CASE h WHEN 0 THEN 1e308 WHEN 1 THEN -1e308 WHEN 2 THEN 1e30 ELSE d END", Type::kHuge}};
   Relation relation;
   std::string list;
   for (auto& column : kColumns) {
     if (random_.OneIn(4) && !(relation.columns.empty() && column.name == "z")) continue;
     auto name = NewName();
     list += (list.empty() ? "" : ", ") + column.name + " AS " + name;
+    relation.columns.push_back({name, column.type});
+  }
+  for (auto& column : kMore) {
+    if (!random_.OneIn(5)) continue;
+    auto name = NewName();
+    list += ", " + column.name + " AS " + name;
     relation.columns.push_back({name, column.type});
   }
   relation.sql = "SELECT " + list + " FROM " + Pick("s", "r");
@@ -92,6 +107,11 @@ QueryGenerator::Relation QueryGenerator::Base() {
     default: break;
   }
   return relation;
+}
+
+QueryGenerator::Type QueryGenerator::KeyType() {
+  if (random_.OneIn(8)) return random_.OneIn(2) ? Type::kInterval : Type::kLengths;
+  return static_cast<Type>(random_.Below(3));
 }
 
 std::string QueryGenerator::Integer(const std::vector<Column>& columns) {
@@ -133,6 +153,12 @@ std::string QueryGenerator::Comparison(const std::vector<Column>& columns) {
     case Type::kList:
       return random_.OneIn(2) ? "len(" + column.name + ") > 1"
                               : "list_contains(" + column.name + ", 'x')";
+    case Type::kInterval:
+      return column.name + Pick(" < ", " = ", " >= ", " <> ") +
+             Pick("INTERVAL 30 DAYS", "INTERVAL 1 MONTH", "to_hours(721)");
+    case Type::kLengths:
+      return column.name + Pick(" < ", " = ", " > ") +
+             Pick("[INTERVAL 30 DAYS, INTERVAL 1 DAY]", "[INTERVAL 1 MONTH]");
     default: return column.name + " IS NOT NULL";
   }
 }
@@ -147,10 +173,28 @@ std::string QueryGenerator::Subquery(const std::vector<Column>& columns, int dep
   if (outer_column && inner_column) {
     correlated = " WHERE " + Qualified(alias, inner_column->name) + Pick(" = ", " = ", " < ") +
                  outer_column->name;
+    if (random_.OneIn(2)) {
+      // A second comparison, of one type whichever it is.
+      auto type = KeyType();
+      auto *outer = Find(columns, type), *other = Find(inner.columns, type);
+      if (outer && other) {
+        correlated += " AND " + Qualified(alias, other->name) +
+                      Pick(" <> ", " < ", " >= ", " IS DISTINCT FROM ") + outer->name;
+      }
+    }
     if (random_.OneIn(4)) correlated += " AND " + Comparison(inner.columns);
   }
   if (random_.OneIn(3)) correlated = "";
-  switch (random_.Below(4)) {
+  switch (random_.Below(5)) {
+    case 4: {
+      auto *outer_text = Find(columns, Type::kText), *inner_text = Find(inner.columns, Type::kText);
+      if (outer_column && inner_column && outer_text && inner_text) {
+        return "(" + outer_column->name + ", " + outer_text->name + ")" + Pick(" IN ", " NOT IN ") +
+               "(SELECT " + Qualified(alias, inner_column->name) + ", " +
+               Qualified(alias, inner_text->name) + from + ")";
+      }
+      [[fallthrough]];
+    }
     case 0: return Pick("EXISTS", "NOT EXISTS") + " (SELECT 1" + from + correlated + ")";
     case 1:
       if (outer_column && inner_column) {
@@ -205,6 +249,9 @@ QueryGenerator::Column QueryGenerator::Output(const std::vector<Column>& columns
       value = "CAST(" + value + " % 7 AS DECIMAL(10, 2))";
     if (type == Type::kDouble && random_.OneIn(3)) value = "floor(" + value + ")";
     if (type == Type::kList && random_.OneIn(3)) value = "list_sort(" + value + ")";
+    if (type == Type::kInterval && random_.OneIn(4)) {
+      value = Pick("greatest(", "least(") + value + ", INTERVAL 1 MONTH)";
+    }
   } else if (type == Type::kText) {
     value = "'k'";
   } else if (type == Type::kBoolean) {
@@ -215,6 +262,12 @@ QueryGenerator::Column QueryGenerator::Output(const std::vector<Column>& columns
     value = "CAST(2.5 AS DOUBLE)";
   } else if (type == Type::kList) {
     value = "['x']";
+  } else if (type == Type::kInterval) {
+    value = "INTERVAL 30 DAYS";
+  } else if (type == Type::kLengths) {
+    value = "[INTERVAL 1 MONTH]";
+  } else if (type == Type::kHuge) {
+    value = "CAST(1e308 AS DOUBLE)";
   } else {
     value = "TIMESTAMPTZ '2023-11-14 22:00:00+00'";
   }
@@ -267,7 +320,7 @@ QueryGenerator::Relation QueryGenerator::Join(int depth) {
   std::string on;
   uint64_t equalities = 1 + random_.Below(2);
   for (int tries = 0; tries < 6 && equalities > 0; tries++) {
-    auto type = static_cast<Type>(random_.Below(3));
+    auto type = KeyType();
     auto* one = Find(left.columns, type);
     auto* other = Find(right.columns, type);
     if (!one || !other) continue;
@@ -316,7 +369,7 @@ QueryGenerator::Relation QueryGenerator::Chain(int depth) {
     std::string alias = "t" + std::to_string(next_alias_);
     for (int tries = 0; tries < 8 && (on.empty() || random_.OneIn(4)); tries++) {
       auto& earlier = inputs[random_.Below(inputs.size())];
-      auto type = static_cast<Type>(random_.Below(3));
+      auto type = KeyType();
       auto* one = Find(earlier.from.columns, type);
       auto* other = Find(next.columns, type);
       if (!one || !other) continue;
@@ -349,6 +402,53 @@ QueryGenerator::Relation QueryGenerator::Chain(int depth) {
   return relation;
 }
 
+// Facts with two dimensions that an inequality connects, in any order.
+QueryGenerator::Relation QueryGenerator::Star(int depth) {
+  auto facts = random_.OneIn(2) ? Any(depth - 2) : Base();
+  auto c = NewAlias();
+  std::string from[3], where, list;
+  from[0] = "(" + facts.sql + ") " + c;
+  std::vector<Column> compared[2], all;
+  for (auto& column : facts.columns) all.push_back({Qualified(c, column.name), column.type});
+  for (int d : {0, 1}) {
+    auto dimension = Base();
+    auto alias = NewAlias();
+    std::string names;
+    for (auto& column : dimension.columns) names += (names.empty() ? "" : ", ") + column.name;
+    from[1 + d] = "(SELECT * FROM (" + dimension.sql + ") " + NewAlias() + " WHERE hash(" + names +
+                  ") % 4 = 0) " + alias;
+    auto* fact = Find(facts.columns, Type::kInteger);
+    auto* key = Find(dimension.columns, Type::kInteger);
+    if (!fact || !key) return facts;
+    where += (where.empty() ? "" : " AND ") + Qualified(c, fact->name) + " = " +
+             Qualified(alias, key->name);
+    for (auto& column : dimension.columns) {
+      compared[d].push_back({Qualified(alias, column.name), column.type});
+      all.push_back(compared[d].back());
+    }
+  }
+  for (int tries = 0; tries < 4; tries++) {
+    auto type = KeyType();
+    auto *one = Find(compared[0], type), *other = Find(compared[1], type);
+    if (!one || !other) continue;
+    std::string left = one->name;
+    if (type == Type::kInteger && random_.OneIn(2)) left += " % 7 + 1";
+    where += " AND " + left + Pick(" <> ", " < ", " >= ") + other->name;
+    break;
+  }
+  std::swap(from[random_.Below(3)], from[random_.Below(3)]);
+  Relation relation;
+  for (int left = 4; left > 0; left--) {
+    auto& column = all[random_.Below(all.size())];
+    auto name = NewName();
+    list += (list.empty() ? "" : ", ") + column.name + " AS " + name;
+    relation.columns.push_back({name, column.type});
+  }
+  relation.sql = "SELECT " + list + " FROM " + from[0] + ", " + from[1] + ", " + from[2] +
+                 " WHERE " + where;
+  return relation;
+}
+
 QueryGenerator::Relation QueryGenerator::Group(int depth) {
   auto from = Any(depth - 1);
   Relation relation;
@@ -367,7 +467,28 @@ QueryGenerator::Relation QueryGenerator::Group(int depth) {
   for (uint64_t left = 1 + random_.Below(3); left > 0; left--) {
     auto name = NewName();
     std::string call;
-    switch (random_.Below(16)) {
+    auto of = [&](Type type, const std::string& otherwise) {
+      auto* column = Find(from.columns, type);
+      return column ? column->name : otherwise;
+    };
+    switch (random_.Below(20)) {
+      case 16:
+        call = "epoch(" + Pick("min(", "max(") + of(Type::kInterval, "INTERVAL 1 MONTH") + "))";
+        break;
+      case 17:
+        call = "epoch(" + Pick("min(", "max(") + of(Type::kLengths, "[INTERVAL 1 MONTH]") + ")[1])";
+        break;
+      case 18: {
+        auto column = of(random_.OneIn(2) ? Type::kInterval : Type::kLengths, "INTERVAL 1 DAY");
+        call = random_.OneIn(2) ? "count(DISTINCT " + column + ")"
+                                : "hash(" + Pick("arg_min(", "arg_max(") + column + ", " + column +
+                                      ")) % 1000";
+        break;
+      }
+      case 19:
+        call = "hash(CAST(" + Pick("sum(", "avg(", "fsum(") +
+               of(random_.OneIn(2) ? Type::kHuge : Type::kDouble, "1e308") + ") AS VARCHAR)) % 1000";
+        break;
       case 9: call = "len(string_agg(" + all_of(0) + "))"; break;
       case 10:
         call = "hash(list(" + Integer(from.columns) + " ORDER BY " + all_of(1) + ")) % 1000";
@@ -390,7 +511,8 @@ QueryGenerator::Relation QueryGenerator::Group(int depth) {
       default: call = "count(" + from.columns[random_.Below(from.columns.size())].name + ")";
     }
     if (random_.OneIn(5) && call.find("CAST") == std::string::npos &&
-        call.find(" % 1") == std::string::npos && !call.starts_with("len(")) {
+        call.find(" % 1") == std::string::npos && !call.starts_with("len(") &&
+        !call.starts_with("epoch(")) {
       call += " FILTER (WHERE " + Comparison(from.columns) + ")";
     }
     list += (list.empty() ? "" : ", ") + ("CAST(" + call + " AS BIGINT)") + " AS " + name;
@@ -411,7 +533,7 @@ QueryGenerator::Relation QueryGenerator::Set(int depth) {
   Relation relation;
   std::vector<Type> types;
   for (uint64_t left = 1 + random_.Below(3); left > 0; left--) {
-    types.push_back(static_cast<Type>(random_.Below(3)));
+    types.push_back(KeyType());
   }
   for (auto& part : parts) {
     std::string list;
@@ -423,6 +545,8 @@ QueryGenerator::Relation QueryGenerator::Set(int depth) {
       std::string value = type == Type::kInteger ? "CAST(" + Integer(part.columns) + " AS BIGINT)"
                           : column               ? column->name
                           : type == Type::kText  ? "'k'"
+                          : type == Type::kInterval ? "INTERVAL 1 MONTH"
+                          : type == Type::kLengths  ? "[INTERVAL 30 DAYS]"
                                                  : "(" + Comparison(part.columns) + ")";
       list += (list.empty() ? "" : ", ") + value + " AS " + name;
       columns.push_back({name, type});
@@ -446,11 +570,13 @@ QueryGenerator::Relation QueryGenerator::Window(int depth) {
   std::string over = " OVER (";
   if (!random_.OneIn(4)) over += "PARTITION BY " + Integer(from.columns) + " ";
   bool peers_alike = random_.OneIn(3);
-  over += "ORDER BY " + (peers_alike ? Integer(from.columns) : all);
+  auto* length = Find(from.columns, random_.OneIn(2) ? Type::kInterval : Type::kLengths);
+  bool by_length = peers_alike && length && random_.OneIn(3);
+  over += "ORDER BY " + (by_length ? length->name : peers_alike ? Integer(from.columns) : all);
   std::string call;
   if (peers_alike) {
     call = Pick("rank()", "dense_rank()", "count(*)");
-    if (random_.OneIn(2)) {
+    if (!by_length && random_.OneIn(2)) {
       call = Pick("sum(", "min(", "max(", "count(") + Integer(from.columns) + ")";
       over += Pick("", " DESC", " NULLS FIRST", " DESC NULLS LAST");
       over += Pick("", " RANGE BETWEEN 1 PRECEDING AND CURRENT ROW",

@@ -23,8 +23,20 @@ class QueryGenerator {
   Generated Query();
 
  private:
-  enum class Type { kInteger, kText, kBoolean, kTime, kDecimal, kDouble, kList };
-  static constexpr uint64_t kTypes = 7;
+  // kLengths: lists of intervals; kHuge: floats whose sums leave their type and lose all digits.
+  enum class Type {
+    kInteger,
+    kText,
+    kBoolean,
+    kTime,
+    kDecimal,
+    kDouble,
+    kList,
+    kInterval,
+    kLengths,
+    kHuge
+  };
+  static constexpr uint64_t kTypes = 10;
   struct Column {
     std::string name;
     Type type;
@@ -39,6 +51,7 @@ class QueryGenerator {
   Relation Select(int depth);
   Relation Join(int depth);
   Relation Chain(int depth);
+  Relation Star(int depth);
   Relation Group(int depth);
   Relation Set(int depth);
   Relation Window(int depth);
@@ -56,6 +69,8 @@ class QueryGenerator {
   std::string Predicate(const std::vector<Column>& columns, int depth);
   std::string Comparison(const std::vector<Column>& columns);
   std::string Subquery(const std::vector<Column>& columns, int depth);
+  // One that is looked up by: mostly of a type with few values.
+  Type KeyType();
   std::string Integer(const std::vector<Column>& columns);
   Column Output(const std::vector<Column>& columns, std::string& list, Type type);
 

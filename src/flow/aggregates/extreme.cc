@@ -7,11 +7,13 @@
 #include <string>
 #include <type_traits>
 
+#include "duck/interval_forms.h"
 #include "duck/row_codec.h"
 #include "duckdb/common/radix.hpp"
 #include "flow/aggregates/aggregate_state.h"
 #include "flow/allocated.h"
 #include "flow/large_array.h"
+#include "flow/weights.h"
 
 namespace weir {
 namespace {
@@ -91,15 +93,24 @@ struct Texts {
   static std::string Get(StateReader& reader) { return std::string(reader.GetString()); }
 };
 
+// Of intervals first in one form, then as they are: that is what is shown.
 struct SortKeys {
   using Kept = std::string;
-  explicit SortKeys(const AggregateCall& call) : codec({call.argument_types[0]}) {}
+  explicit SortKeys(const AggregateCall& call)
+      : codec(Forms(call.argument_types[0]), {{false, false, true}}) {
+    if (codec.types().size() > 1) forms.InitializeEmpty(DuckTypes(codec.types()));
+  }
+  static RowTypes Forms(const duckdb::LogicalType& type) {
+    return RowTypes(HasIntervals(type) ? 2 : 1, type);
+  }
 
   template <class Row>
   void Of(duckdb::DataChunk& arguments, Row row) {
     duckdb::UnifiedVectorFormat format;
     arguments.data[0].ToUnifiedFormat(arguments.size(), format);
-    auto& keys = codec.Encode(arguments);
+    for (auto& form : forms.data) form.Reference(arguments.data[0]);
+    forms.SetCardinality(arguments.size());
+    auto& keys = codec.Encode(forms.ColumnCount() == 0 ? arguments : forms);
     for (duckdb::idx_t i = 0; i < arguments.size(); i++) {
       if (format.validity.RowIsValid(format.sel->get_index(i))) row(i, keys[i]);
     }
@@ -108,10 +119,10 @@ struct SortKeys {
     codec.Decode(value, Decoded(), i);
   }
   void WriteNull(duckdb::Vector&, duckdb::idx_t i) {
-    duckdb::FlatVector::SetNull(Decoded().data[0], i, true);
+    duckdb::FlatVector::SetNull(Decoded().data.back(), i, true);
   }
   void Finish(duckdb::Vector& out) {
-    out.Reference(Decoded().data[0]);
+    out.Reference(Decoded().data.back());
     decoded.Destroy();
   }
   static size_t BytesOf(const std::string& value) { return TextBytes(value.size()); }
@@ -125,6 +136,7 @@ struct SortKeys {
     return decoded;
   }
   RowCodec codec;
+  duckdb::DataChunk forms;    // of intervals
   duckdb::DataChunk decoded;  // of the result at hand
 };
 
@@ -207,7 +219,7 @@ class Extreme : public AggregateState {
       auto& kept = of_slot_[slots[i]];
       auto [entry, added] = kept.try_emplace(typename Values::Kept(value), 0);
       if (added) bytes_ += BytesOf(entry->first);
-      entry->second += weights ? weights[i] : 1;
+      AddWeight(entry->second, weights ? weights[i] : 1);
       if (entry->second == 0) {
         bytes_ -= BytesOf(entry->first);
         kept.erase(entry);

@@ -37,7 +37,7 @@ class KeptRows : public AggregateState {
                          call.argument_types.end());
     if (!order_types.empty()) {
       std::vector<RowCodec::Direction> directions;
-      for (auto& key : call.order) directions.push_back({key.descending, key.nulls_first});
+      for (auto& key : call.order) directions.push_back({key.descending, key.nulls_first, true});
       order_codec_.emplace(order_types, directions);
     }
     order_.InitializeEmpty(DuckTypes(order_types));

@@ -1,9 +1,14 @@
-// sum and avg by weights.  Integers and decimals are summed exactly in 128 bits; doubles with a
-// compensation term (Neumaier 1974), so that values which come and go leave nothing behind.
+// sum and avg by weights, exactly: integers and decimals in 128 bits, floats as duck/float_sum.h
+// says, so that values which come and go leave nothing behind.
 #include <cmath>
+#include <map>
 
+#include "duck/exact_sums.h"
+#include "duck/float_sum.h"
+#include "duckdb/common/types/decimal.hpp"
 #include "duckdb/common/types/hugeint.hpp"
 #include "flow/aggregates/aggregate_state.h"
+#include "flow/allocated.h"
 #include "flow/large_array.h"
 
 namespace weir {
@@ -51,31 +56,86 @@ struct ExactSum {
   }
 };
 
-struct CompensatedSum {
-  double total = 0, lost = 0;
-  int64_t count = 0;
-  int64_t infinities = 0, negative_infinities = 0, nans = 0;  // kept apart: they would stick
+// The sums of all groups.
+class ExactSums {
+ public:
+  void Resize(size_t slots) { sums_.Resize(slots); }
+  void Prefetch(uint32_t slot) const { __builtin_prefetch(&sums_[slot]); }
+  template <class Value>
+  void Add(uint32_t slot, Value value, int64_t weight) {
+    sums_[slot].Add(value, weight);
+  }
+  void Count(uint32_t slot, int64_t more) { sums_[slot].count += more; }
+  int64_t count(uint32_t slot) const { return sums_[slot].count; }
+  Int128 Exact(uint32_t slot) { return sums_[slot].Exact(); }
+  long double Value(uint32_t slot) { return sums_[slot].Value(); }
+  void Clear(uint32_t slot) { sums_[slot] = ExactSum(); }
+  size_t Bytes() const { return sums_.Bytes(); }
+  size_t size() const { return sums_.size(); }
+  void Save(uint32_t slot, StateWriter& writer) const { writer.Put(sums_[slot]); }
+  void Load(uint32_t slot, StateReader& reader) { sums_[slot] = reader.Get<ExactSum>(); }
 
-  void Add(double value, int64_t weight) {
-    count += weight;
-    if (std::isnan(value)) {
-      nans += weight;
-    } else if (std::isinf(value)) {
-      (value > 0 ? infinities : negative_infinities) += weight;
-    } else {
-      double product = value * static_cast<double>(weight);
-      double next = total + product;
-      lost += std::abs(total) >= std::abs(product) ? (total - next) + product
-                                                   : (product - next) + total;
-      total = next;
-    }
+ private:
+  LargeArray<ExactSum> sums_;
+};
+
+class FloatSums {
+ public:
+  void Resize(size_t slots) { sums_.Resize(slots); }
+  void Prefetch(uint32_t slot) const { __builtin_prefetch(&sums_[slot]); }
+  void Add(uint32_t slot, double value, int64_t weight) {
+    auto& sum = sums_[slot];
+    sum.count += weight;
+    if (weight != 1 && weight != -1) return AddProduct(slot, value, weight);
+    if (!sum.TryAdd(weight < 0 ? -value : value)) AddSlowly(slot, value, weight);
   }
-  double Value() const {
-    if (nans || (infinities && negative_infinities)) return NAN;
-    if (infinities) return INFINITY;
-    if (negative_infinities) return -INFINITY;
-    return total + lost;
+  void Count(uint32_t slot, int64_t more) { sums_[slot].count += more; }
+  int64_t count(uint32_t slot) const { return sums_[slot].count; }
+  double Value(uint32_t slot) {
+    auto& sum = sums_[slot];
+    if (!sum.IsWide()) return sum.Value(nullptr);
+    auto wide = wide_.find(slot);
+    CHECK(wide != wide_.end());
+    double value = sum.Value(&wide->second);
+    if (sum.TryNarrow(wide->second)) wide_.erase(wide);
+    return value;
   }
+  void Clear(uint32_t slot) {
+    if (sums_[slot].IsWide()) wide_.erase(slot);
+    sums_[slot] = FloatSum();
+  }
+  size_t Bytes() const {
+    return sums_.Bytes() + wide_.size() * TreeNodeBytes<std::pair<const uint32_t, WideSum>>();
+  }
+  size_t size() const { return sums_.size(); }
+  void Save(uint32_t slot, StateWriter& writer) const {
+    writer.Put(sums_[slot]);
+    if (sums_[slot].IsWide()) writer.Put(wide_.at(slot));
+  }
+  void Load(uint32_t slot, StateReader& reader) {
+    sums_[slot] = reader.Get<FloatSum>();
+    if (sums_[slot].IsWide()) wide_[slot] = reader.Get<WideSum>();
+  }
+
+ private:
+  // Rare: equal rows at once.
+  void AddProduct(uint32_t slot, double value, int64_t weight) {
+    auto& sum = sums_[slot];
+    double times = static_cast<double>(weight), product = value * times;
+    double error = std::fma(value, times, -product);
+    auto before = sum;
+    bool exact = std::abs(weight) < (int64_t{1} << 53) && std::isfinite(product) &&
+                 std::isfinite(error) && std::abs(product) > 1e-290;
+    if (exact && sum.TryAdd(product) && sum.TryAdd(error)) return;
+    sum = before;
+    AddSlowly(slot, value, weight);
+  }
+  void AddSlowly(uint32_t slot, double value, int64_t weight) {
+    sums_[slot].AddSlowly(value, weight, [&]() -> WideSum& { return wide_[slot]; });
+  }
+
+  LargeArray<FloatSum> sums_;
+  std::map<uint32_t, WideSum> wide_;  // of those that say so; few
 };
 
 Int128 FromHugeint(duckdb::hugeint_t value) {
@@ -87,15 +147,15 @@ duckdb::hugeint_t ToHugeint(Int128 value) {
   return duckdb::hugeint_t(static_cast<int64_t>(value >> 64), static_cast<uint64_t>(value));
 }
 
-template <class State>
+template <class Sums>
 class Sum : public AggregateState {
  public:
   Sum(duckdb::PhysicalType input, duckdb::LogicalType result, bool average, double scale)
       : input_(input), result_(std::move(result)), average_(average), scale_(scale) {}
 
-  void Grow(size_t slots) override { states_.Resize(slots); }
+  void Grow(size_t slots) override { sums_.Resize(slots); }
   void Prefetch(const uint32_t* slots, duckdb::idx_t count) const override {
-    for (duckdb::idx_t i = 0; i < count; i++) __builtin_prefetch(&states_[slots[i]]);
+    for (duckdb::idx_t i = 0; i < count; i++) sums_.Prefetch(slots[i]);
   }
 
   void Update(duckdb::DataChunk& arguments, const uint32_t* slots,
@@ -119,22 +179,19 @@ class Sum : public AggregateState {
 
   void Result(const uint32_t* slots, duckdb::idx_t count, duckdb::Vector& out) override {
     for (duckdb::idx_t i = 0; i < count; i++) {
-      const State& state = states_[slots[i]];
-      if (state.count == 0) {
+      if (sums_.count(slots[i]) == 0) {
         duckdb::FlatVector::SetNull(out, i, true);
       } else {
-        Write(state, out, i);
+        Write(slots[i], out, i);
       }
     }
   }
 
-  void Clear(uint32_t slot) override { states_[slot] = State(); }
-  size_t Bytes() const override { return states_.Bytes(); }
-  void SaveSlot(uint32_t slot, StateWriter& writer) const override { writer.Put(states_[slot]); }
-  void LoadSlot(uint32_t slot, StateReader& reader) override {
-    states_[slot] = reader.Get<State>();
-  }
-  size_t Slots() const override { return states_.size(); }
+  void Clear(uint32_t slot) override { sums_.Clear(slot); }
+  size_t Bytes() const override { return sums_.Bytes(); }
+  void SaveSlot(uint32_t slot, StateWriter& writer) const override { sums_.Save(slot, writer); }
+  void LoadSlot(uint32_t slot, StateReader& reader) override { sums_.Load(slot, reader); }
+  size_t Slots() const override { return sums_.size(); }
 
  private:
   template <class Value>
@@ -147,47 +204,51 @@ class Sum : public AggregateState {
       if (!format.validity.RowIsValid(index)) continue;
       int64_t weight = weights ? weights[i] : 1;
       if constexpr (std::is_same_v<Value, duckdb::hugeint_t>) {
-        if constexpr (std::is_same_v<State, ExactSum>) {
-          states_[slots[i]].Add(FromHugeint(values[index]), weight);
+        if constexpr (std::is_same_v<Sums, ExactSums>) {
+          sums_.Add(slots[i], FromHugeint(values[index]), weight);
         }
       } else {
-        states_[slots[i]].Add(values[index], weight);
+        sums_.Add(slots[i], values[index], weight);
       }
     }
   }
 
-  void Write(const ExactSum& state, duckdb::Vector& out, duckdb::idx_t row) {
-    if (average_) {
-      long double divisor = static_cast<long double>(state.count) * scale_;
+  void Write(uint32_t slot, duckdb::Vector& out, duckdb::idx_t row) {
+    if constexpr (std::is_same_v<Sums, FloatSums>) {
+      double value = sums_.Value(slot);
       duckdb::FlatVector::GetDataUnsafe<double>(out)[row] =
-          static_cast<double>(state.Value() / divisor);
+          average_ ? value / static_cast<double>(sums_.count(slot)) : value;
+    } else if (average_) {
+      long double divisor = static_cast<long double>(sums_.count(slot)) * scale_;
+      duckdb::FlatVector::GetDataUnsafe<double>(out)[row] =
+          static_cast<double>(sums_.Value(slot) / divisor);
     } else if (result_.InternalType() == duckdb::PhysicalType::INT64) {
-      duckdb::FlatVector::GetDataUnsafe<int64_t>(out)[row] = static_cast<int64_t>(state.Exact());
+      duckdb::FlatVector::GetDataUnsafe<int64_t>(out)[row] =
+          static_cast<int64_t>(sums_.Exact(slot));
     } else {
-      duckdb::FlatVector::GetDataUnsafe<duckdb::hugeint_t>(out)[row] = ToHugeint(state.Exact());
+      auto sum = ToHugeint(sums_.Exact(slot));
+      auto limit = duckdb::Hugeint::POWERS_OF_TEN[duckdb::Decimal::MAX_WIDTH_INT128];
+      bool fits = result_.id() != duckdb::LogicalTypeId::DECIMAL || (sum < limit && sum > -limit);
+      if (!fits) throw Error(ErrorCode::kQueryFailed, "a sum does not fit its type");
+      duckdb::FlatVector::GetDataUnsafe<duckdb::hugeint_t>(out)[row] = sum;
     }
-  }
-  void Write(const CompensatedSum& state, duckdb::Vector& out, duckdb::idx_t row) {
-    double value = state.Value();
-    duckdb::FlatVector::GetDataUnsafe<double>(out)[row] =
-        average_ ? value / static_cast<double>(state.count) : value;
   }
 
   duckdb::PhysicalType input_;
   duckdb::LogicalType result_;
   bool average_;
   double scale_;
-  LargeArray<State> states_;
+  Sums sums_;
 };
 
 // The average from partial sums and partial counts: two arguments, 128 bits or double, and BIGINT.
-template <class State, class Value>
+template <class Sums, class Value>
 class AverageOfParts : public AggregateState {
  public:
   explicit AverageOfParts(double scale) : scale_(scale) {}
-  void Grow(size_t slots) override { states_.Resize(slots); }
+  void Grow(size_t slots) override { sums_.Resize(slots); }
   void Prefetch(const uint32_t* slots, duckdb::idx_t count) const override {
-    for (duckdb::idx_t i = 0; i < count; i++) __builtin_prefetch(&states_[slots[i]]);
+    for (duckdb::idx_t i = 0; i < count; i++) sums_.Prefetch(slots[i]);
   }
   void Update(duckdb::DataChunk& arguments, const uint32_t* slots,
               const int64_t* weights) override {
@@ -201,38 +262,34 @@ class AverageOfParts : public AggregateState {
       auto value = duckdb::UnifiedVectorFormat::GetDataUnsafe<Value>(sums)[index];
       auto count =
           duckdb::UnifiedVectorFormat::GetDataUnsafe<int64_t>(counts)[counts.sel->get_index(i)];
-      State& state = states_[slots[i]];
       if constexpr (std::is_same_v<Value, double>) {
-        state.Add(value, weight);
+        sums_.Add(slots[i], value, weight);
       } else {
-        state.Add(FromHugeint(value), weight);
+        sums_.Add(slots[i], FromHugeint(value), weight);
       }
-      state.count += (count - 1) * weight;  // Add counted one value
+      sums_.Count(slots[i], (count - 1) * weight);  // Add counted one value
     }
   }
   void Result(const uint32_t* slots, duckdb::idx_t count, duckdb::Vector& out) override {
     for (duckdb::idx_t i = 0; i < count; i++) {
-      const State& state = states_[slots[i]];
-      if (state.count == 0) {
+      if (sums_.count(slots[i]) == 0) {
         duckdb::FlatVector::SetNull(out, i, true);
         continue;
       }
-      long double total = state.Value();
+      auto count_of = static_cast<long double>(sums_.count(slots[i]));
       duckdb::FlatVector::GetDataUnsafe<double>(out)[i] = static_cast<double>(
-          total / (static_cast<long double>(state.count) * static_cast<long double>(scale_)));
+          sums_.Value(slots[i]) / (count_of * static_cast<long double>(scale_)));
     }
   }
-  void Clear(uint32_t slot) override { states_[slot] = State(); }
-  size_t Bytes() const override { return states_.Bytes(); }
-  void SaveSlot(uint32_t slot, StateWriter& writer) const override { writer.Put(states_[slot]); }
-  void LoadSlot(uint32_t slot, StateReader& reader) override {
-    states_[slot] = reader.Get<State>();
-  }
-  size_t Slots() const override { return states_.size(); }
+  void Clear(uint32_t slot) override { sums_.Clear(slot); }
+  size_t Bytes() const override { return sums_.Bytes(); }
+  void SaveSlot(uint32_t slot, StateWriter& writer) const override { sums_.Save(slot, writer); }
+  void LoadSlot(uint32_t slot, StateReader& reader) override { sums_.Load(slot, reader); }
+  size_t Slots() const override { return sums_.size(); }
 
  private:
   double scale_;
-  LargeArray<State> states_;
+  Sums sums_;
 };
 
 }  // namespace
@@ -240,17 +297,17 @@ class AverageOfParts : public AggregateState {
 std::unique_ptr<AggregateState> MakeAverageOfParts(const AggregateCall& call) {
   auto& type = call.argument_types[0];
   if (type.InternalType() == duckdb::PhysicalType::DOUBLE) {
-    return std::make_unique<AverageOfParts<CompensatedSum, double>>(1);
+    return std::make_unique<AverageOfParts<FloatSums, double>>(1);
   }
   double scale = type.id() == duckdb::LogicalTypeId::DECIMAL
                      ? std::pow(10.0, duckdb::DecimalType::GetScale(type))
                      : 1;
-  return std::make_unique<AverageOfParts<ExactSum, duckdb::hugeint_t>>(scale);
+  return std::make_unique<AverageOfParts<ExactSums, duckdb::hugeint_t>>(scale);
 }
 
 std::unique_ptr<AggregateState> MakeSum(const AggregateCall& call) {
-  bool average = call.function == "avg" || call.function == "mean";
-  bool sum = call.function == "sum" || call.function == "sum_no_overflow";
+  bool average = call.function == "avg" || call.function == "mean" || call.function == "favg";
+  bool sum = call.function == "sum_no_overflow" || IsFloatSum(call.function);
   if ((!average && !sum) || call.arguments.size() != 1) return nullptr;
   auto& type = call.argument_types[0];
   auto input = type.InternalType();
@@ -260,7 +317,7 @@ std::unique_ptr<AggregateState> MakeSum(const AggregateCall& call) {
   auto result = call.type.InternalType();
   if (floating) {
     if (result != duckdb::PhysicalType::DOUBLE) return nullptr;
-    return std::make_unique<Sum<CompensatedSum>>(input, call.type, average, 1);
+    return std::make_unique<Sum<FloatSums>>(input, call.type, average, 1);
   }
   bool fits = average
                   ? result == duckdb::PhysicalType::DOUBLE
@@ -269,7 +326,7 @@ std::unique_ptr<AggregateState> MakeSum(const AggregateCall& call) {
   double scale = type.id() == duckdb::LogicalTypeId::DECIMAL
                      ? std::pow(10.0, duckdb::DecimalType::GetScale(type))
                      : 1;
-  return std::make_unique<Sum<ExactSum>>(input, call.type, average, scale);
+  return std::make_unique<Sum<ExactSums>>(input, call.type, average, scale);
 }
 
 }  // namespace weir

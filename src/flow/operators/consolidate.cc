@@ -6,6 +6,7 @@
 // and the room of some.
 #include "flow/key_table.h"
 #include "flow/operators/operators.h"
+#include "flow/weights.h"
 
 namespace weir {
 namespace {
@@ -13,7 +14,8 @@ namespace {
 class Consolidate : public Operator {
  public:
   explicit Consolidate(RowTypes types)
-      : Operator("consolidate", std::move(types), false), table_(KeyTable::Make(this->types())) {
+      : Operator("consolidate", std::move(types), false),
+        table_(KeyTable::Make(this->types(), KeyTable::Forms::kApart)) {
     out_.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(this->types()));
   }
 
@@ -22,7 +24,7 @@ class Consolidate : public Operator {
     table_->Resolve(rows, slots_);
     weights_.resize(table_->Slots());
     for (duckdb::idx_t i = 0; i < rows.size(); i++) {
-      weights_[slots_[i]] += weights ? weights[i] : 1;
+      AddWeight(weights_[slots_[i]], weights ? weights[i] : 1);
     }
     rows_in_ += rows.size();
     if (weights_.size() > kMostRows) Flush();
@@ -40,7 +42,7 @@ class Consolidate : public Operator {
     }
     if (count) EmitChosen(count);
     if (weights_.size() > kKeptRows) {
-      table_ = KeyTable::Make(types());
+      table_ = KeyTable::Make(types(), KeyTable::Forms::kApart);
     } else {
       table_->Clear();
     }

@@ -12,7 +12,7 @@ namespace weir {
 inline std::vector<RowCodec::Direction> Directions(const std::vector<SortKey>& order) {
   std::vector<RowCodec::Direction> directions;
   directions.reserve(order.size());
-  for (auto& key : order) directions.push_back({key.descending, key.nulls_first});
+  for (auto& key : order) directions.push_back({key.descending, key.nulls_first, true});
   return directions;
 }
 
