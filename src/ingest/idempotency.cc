@@ -141,7 +141,9 @@ void IdempotencyWindow::Load(std::string_view bytes) {
     auto meta = DecodeMeta(take(number()));
     if (!meta) throw Error(ErrorCode::kCorruption, "the saved keys are damaged");
     meta->answer.offset = Offset{number()};
-    Remember(meta->key, meta->body_hash, meta->answer, static_cast<Micros>(number()));
+    auto time = static_cast<Micros>(number());
+    if (time < 0) throw Error(ErrorCode::kCorruption, "the saved keys are damaged");
+    Remember(meta->key, meta->body_hash, std::move(meta->answer), time);
   }
 }
 

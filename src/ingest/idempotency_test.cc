@@ -122,6 +122,8 @@ TEST_F(IdempotencyWindowTest, DamagedBytesAreAnError) {
   for (size_t size = 1; size < bytes.size(); size++) {
     EXPECT_THROW(IdempotencyWindow(resumed).Load(std::string_view(bytes).substr(0, size)), Error);
   }
+  bytes.back() = '\x80';  // a time before there was one
+  EXPECT_THROW(IdempotencyWindow(resumed).Load(bytes), Error);
 }
 
 TEST_F(IdempotencyWindowTest, BytesAreBoundedAndTheOldestKeysGoFirst) {
