@@ -1,6 +1,7 @@
 // A log that does as it is told, in front of a real one: refuses, fails later, holds appends back.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <mutex>
@@ -19,7 +20,7 @@ class ObedientLog : public Log {
   // What Append throws; null: nothing.
   std::function<void()> refuse;
   // Appends wait until Go or Drop.
-  bool paused = false;
+  std::atomic<bool> paused{false};
   // Called in the place of what was told to be called at the end of an append, with it.
   std::function<void(const AppendDone&, const AppendResult&)> around;
 
