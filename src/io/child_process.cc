@@ -53,6 +53,7 @@ bool MessageSocket::Wait(short events, Micros deadline) {
 }
 
 bool MessageSocket::Send(uint8_t kind, std::string_view body, Micros deadline) {
+  CHECK(body.size() < UINT32_MAX);  // or the other side would read something else
   std::string frame(5, '\0');
   uint32_t length = static_cast<uint32_t>(body.size() + 1);
   std::memcpy(frame.data(), &length, sizeof(length));

@@ -70,11 +70,14 @@ void HttpClient::Fail(const boost::system::system_error& error) {
 HttpAnswer HttpClient::Request(const std::string& method, const std::string& target,
                                const std::vector<std::pair<std::string, std::string>>& headers,
                                std::string_view body) {
+  bool answered = false;
   try {
     auto write_error = Send(method, target, headers, body);
     http::response_parser<http::string_body> parser;
     parser.body_limit(boost::none);
     if (method == "HEAD") parser.skip(true);
+    http::read_header(connection_->socket, connection_->buffer, parser);
+    answered = true;
     http::read(connection_->socket, connection_->buffer, parser);
     auto& response = parser.get();
     HttpAnswer answer;
@@ -84,8 +87,15 @@ HttpAnswer HttpClient::Request(const std::string& method, const std::string& tar
     if (!parser.keep_alive() || write_error) connection_.reset();
     return answer;
   } catch (const boost::system::system_error& error) {
+    if (answered) BrokenOff();
     Fail(error);
   }
+}
+
+void HttpClient::BrokenOff() {
+  connection_.reset();
+  throw Error(ErrorCode::kUnavailable, "the answer broke off before its end",
+              "Weir failed or stopped meanwhile, or the connection was lost.");
 }
 
 HttpAnswer HttpClient::Follow(const std::string& method, const std::string& target,
@@ -112,7 +122,7 @@ HttpAnswer HttpClient::Follow(const std::string& method, const std::string& targ
       } else if (!got.empty()) {
         go_on = piece(got);
       }
-      if (error && error != http::error::need_buffer) break;  // the server is gone
+      if (error && error != http::error::need_buffer) BrokenOff();
     }
     connection_.reset();
     return answer;

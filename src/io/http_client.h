@@ -41,6 +41,7 @@ class HttpClient {
                                  const std::vector<std::pair<std::string, std::string>>& headers,
                                  std::string_view body);
   [[noreturn]] void Fail(const boost::system::system_error& error);
+  [[noreturn]] void BrokenOff();  // in the middle of an answer
 
   struct Connection;
   std::string host_, port_;

@@ -35,7 +35,7 @@ class Server : public HttpServer {
   ~Server() override { Stop(); }
 
   uint16_t port() const override { return acceptor_.local_endpoint().port(); }
-  size_t Connections() const override { return settings_->connections; }
+  size_t Connections() const override { return settings_->all.connections; }
 
   void Start(size_t threads) override {
     Accept();
@@ -44,14 +44,19 @@ class Server : public HttpServer {
     }
   }
 
-  void Stop() override {
+  void StopAccepting() override {
     if (settings_->stopping.exchange(true)) return;
     asio::post(context_, [this] {
       boost::system::error_code ignored;
       acceptor_.close(ignored);
       retry_.cancel();
     });
-    for (int tries = 0; tries < 100 && settings_->connections > 0; tries++) {
+  }
+
+  void Stop() override {
+    StopAccepting();
+    if (std::exchange(stopped_, true)) return;
+    for (int tries = 0; tries < 100 && settings_->all.connections > 0; tries++) {
       {
         std::lock_guard lock(mutex_);
         for (auto& weak : sessions_) {
@@ -67,35 +72,41 @@ class Server : public HttpServer {
 
  private:
   void Accept() {
-    acceptor_.async_accept(
-        asio::make_strand(context_), [this](boost::system::error_code error, tcp::socket socket) {
-          if (settings_->stopping) return;
-          if (!error) {
-            auto session = std::make_shared<HttpSession>(std::move(socket), settings_);
-            {
-              std::lock_guard lock(mutex_);
-              if (sessions_.size() > 2 * settings_->connections + 64) {
-                std::erase_if(sessions_, [](auto& weak) { return weak.expired(); });
-              }
-              sessions_.push_back(session);
-            }
-            if (settings_->connections > settings_->limits.connections) {
-              session->StartRefusing(503, "there are too many connections");
-            } else {
-              session->Start();
-            }
+    acceptor_.async_accept(asio::make_strand(context_), [this](boost::system::error_code error,
+                                                               tcp::socket socket) {
+      if (settings_->stopping) return;
+      if (!error) {
+        auto session = std::make_shared<HttpSession>(std::move(socket), settings_);
+        {
+          std::lock_guard lock(mutex_);
+          if (sessions_.size() > 2 * settings_->all.connections + 64) {
+            std::erase_if(sessions_, [](auto& weak) { return weak.expired(); });
           }
-          if (error || Crowded()) {
-            AcceptLater();
-          } else {
-            Accept();
-          }
-        });
+          sessions_.push_back(session);
+        }
+        auto& limits = settings_->limits;
+        auto of_one = std::max<size_t>(
+            1, static_cast<size_t>(static_cast<double>(limits.connections) * limits.client_share));
+        if (settings_->all.connections > limits.connections) {
+          session->StartRefusing(503, "there are too many connections");
+        } else if (session->client().connections > of_one) {
+          session->StartRefusing(503, "there are too many connections from your address");
+        } else {
+          session->Start();
+        }
+      }
+      if (error || Crowded()) {
+        AcceptLater();
+      } else {
+        Accept();
+      }
+    });
   }
 
   // So many are too many that even those who are told so are.
   bool Crowded() const {
-    return settings_->connections >= settings_->limits.connections + kRefusedAtOnce;
+    size_t limit = settings_->limits.connections;
+    return settings_->all.connections >= limit + std::min(kRefusedAtOnce, limit / 4 + 1);
   }
 
   // Then, or when there are no more to be had, new ones wait in the system's queue.
@@ -113,6 +124,7 @@ class Server : public HttpServer {
 
   static constexpr size_t kRefusedAtOnce = 64;
   std::shared_ptr<HttpSettings> settings_;
+  bool stopped_ = false;
   asio::io_context context_;
   tcp::acceptor acceptor_;
   asio::steady_timer retry_;

@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,8 +23,12 @@ struct HttpLimits {
   size_t header_bytes = 32 << 10;
   size_t target_bytes = 8 << 10;
   size_t body_bytes = 64 << 20;
-  size_t bodies_bytes = 1 << 30;          // of all bodies that are held at once
-  size_t connections = 4096;              // more are told so
+  size_t bodies_bytes = 1 << 30;     // of all bodies that are held at once
+  size_t answers_bytes = 512 << 20;  // of all answers that clients have yet to take
+  size_t connections = 4096;         // more are told so
+  // What one client's address may have of each of the three, so that there is something left for
+  // others; a proxy is one client.
+  double client_share = 0.75;
   Micros header_timeout = 10'000'000;     // from the first byte of a request to its last header
   Micros idle_timeout = 75'000'000;       // between requests
   Micros body_grace = 10'000'000;         // a body may take this long, and its size at
@@ -32,7 +37,9 @@ struct HttpLimits {
 
 struct HttpRequest {
   std::string method;
+  std::string client;                                      // the address it came from
   std::string path;                                        // decoded, without the query
+  std::vector<std::string> segments;                       // of the path, each decoded by itself
   std::vector<std::pair<std::string, std::string>> query;  // decoded, in order
   std::map<std::string, std::string> headers;              // names in lower case
   std::string body;
@@ -50,10 +57,20 @@ struct HttpRequest {
   }
 };
 
+// The bytes of an answer that is not held in memory.  Read by one thread at a time.
+class HttpBody {
+ public:
+  virtual ~HttpBody() = default;
+  virtual uint64_t Size() const = 0;
+  // Fills the room; what it throws breaks the answer off, so that its client sees that.
+  virtual void Read(uint64_t position, std::span<char> room) = 0;
+};
+
 struct HttpResponse {
   int status = 200;
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;
+  std::shared_ptr<HttpBody> source = nullptr;  // in place of `body`
 };
 
 // Bytes to one client, one after the other.  Thread-safe.
@@ -62,7 +79,9 @@ class HttpStream {
   virtual ~HttpStream() = default;
   // Queues bytes; shared, so that a thousand readers of one change share one copy.
   virtual void Write(std::shared_ptr<const std::string> bytes) = 0;
-  virtual void Close() = 0;            // after what is queued
+  virtual void Close() = 0;  // after what is queued
+  // Breaks the answer off: no last chunk, and the connection is reset.
+  virtual void Abort() { Close(); }
   virtual size_t Pending() const = 0;  // bytes queued and not yet taken by the system
   virtual bool Closed() const = 0;     // the client has gone, or Close was called
   // Called on a server thread each time everything queued was taken, and when the client goes.
@@ -78,6 +97,8 @@ class HttpExchange {
   // Chunked unless the client is HTTP/1.0.
   virtual std::shared_ptr<HttpStream> Stream(
       int status, std::vector<std::pair<std::string, std::string>> headers) = 0;
+  // Called once, on a server thread, when the client goes before it is answered.
+  virtual void OnGone(std::function<void()>) {}
 };
 using HttpHandler = std::function<void(std::shared_ptr<HttpExchange>)>;
 
@@ -94,6 +115,8 @@ class HttpServer {
   virtual ~HttpServer() = default;
   virtual uint16_t port() const = 0;
   virtual void Start(size_t threads) = 0;
+  // Takes no new connections and no new requests; what runs goes on.
+  virtual void StopAccepting() = 0;
   // Takes no new requests, lets running ones finish (bounded), closes streams, ends the threads.
   virtual void Stop() = 0;
   virtual size_t Connections() const = 0;

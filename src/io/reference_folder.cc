@@ -33,7 +33,7 @@ std::string ReferenceFolder::Find(const std::string& name) const {
   if (!fs::is_regular_file(real, error)) {
     throw Error(ErrorCode::kInvalidRequest,
                 "there is no file \"" + name + "\" in the reference folder",
-                "It is looked for at " + (folder / path).string() + ".");
+                "It is looked for in the folder reference/ of the project.");
   }
   return real.string();
 }
