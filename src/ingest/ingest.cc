@@ -43,6 +43,7 @@ class IngestImpl : public Ingest {
   std::unique_ptr<TableHold> HoldTable(const Stream& table) override {
     return pipeline_.HoldTable(table);
   }
+  uint64_t TableChanges(const Stream& table) override { return pipeline_.TableChanges(table); }
   Offset SaveKeys() override;
   void ForgetExpired() override { dedup_.ForgetExpired(); }
   bool AwaitKeys(Micros most) override { return dedup_.Await(most); }

@@ -3,6 +3,7 @@
 // Thread-safe.  Owned by main, which closes the log before it lets this go.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -99,8 +100,13 @@ class Ingest {
   // Keeps everybody else from writing a table, so that what is read of it now (at the log's end) is
   // still true when rows are appended.  Waits for whoever holds it and for rows on their way to the
   // disk; bodies that come to Post meanwhile wait for their turn without a thread.  Not from the
-  // log's thread.
+  // log's thread.  Throws kTooManyRequests when somebody else holds it for longer than kHoldWait.
   virtual std::unique_ptr<TableHold> HoldTable(const Stream& table) = 0;
+  static constexpr std::chrono::seconds kHoldWait{10};
+
+  // A number that is the same before a time and while the table is held after it only when the
+  // table has not changed in between.
+  virtual uint64_t TableChanges(const Stream& table) = 0;
 
   // Makes the idempotency keys durable apart from the log.  Returns the offset up to which the log
   // may now forget.  One thread at a time.

@@ -52,7 +52,10 @@ class RowPipeline {
   // Throws, having kept nothing, or calls `done` once, later or at once, on any thread.
   void Submit(std::shared_ptr<Submission> work);
 
-  std::unique_ptr<TableHold> HoldTable(const Stream& table) { return GateOf(table).Hold(); }
+  std::unique_ptr<TableHold> HoldTable(const Stream& table) {
+    return GateOf(table).Hold(Ingest::kHoldWait);
+  }
+  uint64_t TableChanges(const Stream& table) { return GateOf(table).Changes(); }
 
   // Everything up to here is answered, so that its keys are known: answers are in the log's order.
   Offset Answered() const { return Offset{answered_}; }

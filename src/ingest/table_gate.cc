@@ -31,14 +31,23 @@ bool TableGate::Enter(size_t bytes, std::function<void()> later) {
 void TableGate::Leave() {
   std::lock_guard lock(mutex_);
   ASSERT(inside_ > 0);
+  changes_++;
   inside_--;
   if (inside_ == 0) free_.notify_all();
 }
 
-std::unique_ptr<TableHold> TableGate::Hold() {
+uint64_t TableGate::Changes() const {
+  std::lock_guard lock(mutex_);
+  return changes_;
+}
+
+std::unique_ptr<TableHold> TableGate::Hold(std::chrono::milliseconds wait_max) {
   auto holder = std::make_unique<Holder>();  // what may fail comes before the gate is shut
   std::unique_lock lock(mutex_);
-  free_.wait(lock, [&] { return !held_; });
+  if (!free_.wait_for(lock, wait_max, [&] { return !held_; })) {
+    throw Error(ErrorCode::kTooManyRequests, "another statement is changing the table",
+                "Try again after the time in Retry-After.");
+  }
   held_ = true;  // nobody passes from here on
   free_.wait(lock, [&] { return inside_ == 0; });
   holder->gate = this;
@@ -50,6 +59,7 @@ void TableGate::Release() {
   {
     std::lock_guard lock(mutex_);
     held_ = false;
+    changes_++;
     inside_ += waiting_.size();
     waiting_bytes_ = 0;
     waiting.swap(waiting_);

@@ -5,6 +5,7 @@
 // others wait in a queue, as functions, so that no thread does.  Thread-safe; owned by Ingest.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -25,14 +26,19 @@ class TableGate {
   bool Enter(size_t bytes, std::function<void()> later);
   void Leave();
 
-  std::unique_ptr<TableHold> Hold();
+  // Throws kTooManyRequests when others hold the gate for longer than this.
+  std::unique_ptr<TableHold> Hold(std::chrono::milliseconds wait_max);
+  // Goes up with whatever may have changed the table; the same before and while the gate is held:
+  // nothing has.
+  uint64_t Changes() const;
 
  private:
   class Holder;
   void Release();
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable free_;
+  uint64_t changes_ = 0;
   bool held_ = false;
   size_t inside_ = 0;  // passed and not left
   size_t waiting_bytes_ = 0;

@@ -31,7 +31,7 @@ class BlockWriter : public AnswerWriter {
     rows_.rows += rows.size();
     if (rows_.rows >= kBlockRows) Flush();
   }
-  void End() override {
+  void End(bool) override {
     if (rows_.rows > 0 || !sent_) Flush();
   }
 
@@ -90,8 +90,8 @@ class JsonWriter : public TextWriter {
     AppendJsonRows(rows, options_.exact, text_);
     Sent();
   }
-  void End() override {
-    text_ += "]}\n";
+  void End(bool more) override {
+    text_ += more ? "],\"more\":true}\n" : "]}\n";
     Flush();
   }
 
@@ -107,7 +107,7 @@ class NdjsonWriter : public TextWriter {
     AppendNdjsonRows(columns_, rows, options_.exact, text_);
     Sent();
   }
-  void End() override { Flush(); }
+  void End(bool) override { Flush(); }
 
  private:
   std::vector<Column> columns_;
@@ -121,7 +121,7 @@ class CsvWriter : public TextWriter {
     AppendCsvRows(rows, text_);
     Sent();
   }
-  void End() override { Flush(); }
+  void End(bool) override { Flush(); }
 };
 
 }  // namespace

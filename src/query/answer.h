@@ -24,7 +24,7 @@ class AnswerWriter {
   virtual ~AnswerWriter() = default;
   virtual void Begin(const std::vector<Column>& columns) = 0;
   virtual void Rows(duckdb::DataChunk& rows) = 0;
-  virtual void End() = 0;
+  virtual void End(bool more) = 0;  // `more`: rows were left out
 };
 
 struct AnswerOptions {

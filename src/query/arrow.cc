@@ -342,7 +342,7 @@ class ArrowWriter : public AnswerWriter {
     out_(Framed(message, batch.body()));
   }
 
-  void End() override { out_(std::string("\xFF\xFF\xFF\xFF\0\0\0\0", 8)); }
+  void End(bool) override { out_(std::string("\xFF\xFF\xFF\xFF\0\0\0\0", 8)); }
 
  private:
   static std::string Framed(const std::string& message, const std::string& body) {

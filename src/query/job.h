@@ -15,14 +15,23 @@
 
 namespace weir {
 
+// Whose turns a query takes.  Each lane has its own runners, so that questions, what statements
+// read to know what they write, and views that are computed anew do not wait for one another.
+enum class QueryLane { kQuestion, kValues, kWrite, kView };
+inline constexpr size_t kQueryLanes = 4;
+
 struct QueryJob {
   QueryMessage message;  // without the catalog, which is taken when it runs
+  QueryLane lane = QueryLane::kQuestion;
+  std::string client;           // of a question: clients take turns
+  std::function<bool()> start;  // asked when its turn comes: false drops it
   std::optional<Offset> at;
   std::optional<Micros> as_of;
   std::optional<Micros> log_time;  // default: as_of
   Micros timeout = 0;
   Micros started = 0, took = 0;  // monotonic; without the time it waited for its turn
   std::function<void(std::string)> body;
+  std::function<void()> more = [] {};  // before done: there were more rows than the limit
   std::function<void(std::optional<Error>)> done;  // called exactly once
 
   // Ends the query wherever it is; it is done with an error.

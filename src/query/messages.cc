@@ -86,7 +86,7 @@ template <typename A>
 void Fields(A& archive, QueryMessage& m) {
   archive(m.catalog), archive(m.sql), archive(m.params_json), archive(m.format);
   archive(m.exact), archive(m.expand_views), archive(m.recomputed), archive(m.rows_max),
-      archive(m.bytes_max);
+      archive(m.limit), archive(m.bytes_max);
   archive(m.timeout), archive(m.files);
 }
 template <typename A>
@@ -108,7 +108,7 @@ void Fields(A& archive, StreamData& m) {
 }
 template <typename A>
 void Fields(A& archive, ViewData& m) {
-  archive(m.name), archive(m.names), archive(m.types), archive(m.block), archive(m.rows);
+  archive(m.name), archive(m.names), archive(m.types), archive(m.rows), archive(m.pieces);
 }
 template <typename A>
 void Fields(A& archive, SegmentInfo& m) {
@@ -128,6 +128,8 @@ template <typename A>
 void Fields(A& archive, Error& error) {
   archive(error.code), archive(error.message), archive(error.hint);
 }
+
+const std::string kMoreRows = "+";  // in place of an error
 
 template <typename T>
 std::string ToBytes(const T& message) {
@@ -151,7 +153,8 @@ std::string Write(const NeedMessage& message) { return ToBytes(message); }
 std::string Write(const DataMessage& message) { return ToBytes(message); }
 std::string Write(const BlockMessage& message) { return ToBytes(message); }
 std::string Write(const DoneMessage& message) {
-  return message.error ? ToBytes(*message.error) : std::string();
+  if (message.error) return ToBytes(*message.error);
+  return message.more ? kMoreRows : std::string();
 }
 
 void Read(std::string_view bytes, HelloMessage& message) { FromBytes(bytes, message); }
@@ -161,7 +164,8 @@ void Read(std::string_view bytes, DataMessage& message) { FromBytes(bytes, messa
 void Read(std::string_view bytes, BlockMessage& message) { FromBytes(bytes, message); }
 void Read(std::string_view bytes, DoneMessage& message) {
   message.error.reset();
-  if (bytes.empty()) return;
+  message.more = bytes == kMoreRows;
+  if (bytes.empty() || message.more) return;
   Error error(ErrorCode::kInternal, "");
   FromBytes(bytes, error);
   if (error.code < ErrorCode::kInvalidRequest || error.code > ErrorCode::kInternal) {

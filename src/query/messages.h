@@ -1,6 +1,6 @@
 // What Weir and its query workers say to each other.
 //
-//   Weir -> worker   kHello (once), kQuery, kData
+//   Weir -> worker   kHello (once), kQuery, kData, kRows...
 //   worker -> Weir   kNeed, kBody..., kDone   (an error may be Done before Need)
 //
 // Every message is one of these structs as bytes; a worker's bytes are not trusted: Read throws
@@ -21,7 +21,7 @@
 
 namespace weir {
 
-enum class MessageKind : uint8_t { kHello = 1, kQuery, kData, kNeed, kBody, kDone };
+enum class MessageKind : uint8_t { kHello = 1, kQuery, kData, kNeed, kBody, kDone, kRows };
 
 // How a worker answers: one of the public formats, or blocks for the engine itself.
 enum class AnswerFormat : uint8_t { kJson, kNdjson, kCsv, kArrow, kParquet, kBlocks };
@@ -42,6 +42,7 @@ struct QueryMessage {
   bool expand_views = false;            // kept answers are computed from the streams instead
   std::vector<std::string> recomputed;  // so are these, which may be behind; lower case
   uint64_t rows_max = 0;
+  uint64_t limit = 0;  // rows; 0: none
   uint64_t bytes_max = 0;
   Micros timeout = 0;
   std::vector<FileRelation> files;
@@ -69,8 +70,9 @@ struct StreamData {
 struct ViewData {
   std::string name;
   std::vector<std::string> names, types;
-  std::string block;
   uint64_t rows = 0;
+  uint32_t pieces = 0;  // of its rows, each a kRows message of its own, in the order of the views
+  std::vector<std::string> blocks = {};  // those, once they are there
 };
 
 struct DataMessage {
@@ -82,7 +84,8 @@ struct DataMessage {
   std::vector<ViewData> views;
 };
 
-// A piece of a kBlocks answer travels as a kBody of its own.
+// A piece of a kBlocks answer travels as a kBody of its own; without names and types, a piece of a
+// view's rows as a kRows.
 struct BlockMessage {
   std::vector<std::string> names, types;
   uint64_t rows = 0;
@@ -91,6 +94,7 @@ struct BlockMessage {
 
 struct DoneMessage {
   std::optional<Error> error;
+  bool more = false;  // there were more rows than the limit
 };
 
 std::string Write(const HelloMessage& message);

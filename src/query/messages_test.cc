@@ -14,7 +14,7 @@ DataMessage Example() {
                              {{"a.parquet", "a", true, 100, true, 0xdeadbeef},
                               {"b.parquet", "b", false, 200, false, 0}}});
   message.segments.push_back({"log/1", {31}, {41}, 4096});
-  message.views.push_back({"totals", {"n"}, {std::string("\0\1", 2)}, std::string(100, '\0'), 3});
+  message.views.push_back({"totals", {"n"}, {std::string("\0\1", 2)}, 3, 1, {}});
   return message;
 }
 
@@ -34,6 +34,11 @@ TEST(Messages, ADoneMayCarryAnError) {
   DoneMessage done, read;
   Read(Write(done), read);
   EXPECT_FALSE(read.error);
+  EXPECT_FALSE(read.more);
+  done.more = true;
+  Read(Write(done), read);
+  EXPECT_FALSE(read.error);
+  EXPECT_TRUE(read.more);
   done.error = Error(ErrorCode::kTimeout, "too slow", "Ask for less.");
   Read(Write(done), read);
   ASSERT_TRUE(read.error);

@@ -23,7 +23,9 @@ struct QueryRequest {
   std::optional<Offset> at;     // default: the last acknowledged event
   std::optional<Micros> as_of;  // what now() says; default: the engine's clock
   Micros timeout = 0;           // 0: the default
-  uint64_t rows_max = 0;        // 0: the default
+  uint64_t rows_max = 0;        // more rows are an error; 0: the default
+  uint64_t limit = 0;           // further rows are left out, and More is called; 0: none
+  std::string client;           // clients take turns
 };
 
 // Receives an answer piece by piece, on some thread, one call at a time.  Done is the last call.
@@ -31,6 +33,7 @@ class QuerySink {
  public:
   virtual ~QuerySink() = default;
   virtual void Write(std::string bytes) = 0;  // body in the format asked for
+  virtual void More() {}                      // before Done: there were more rows than `limit`
   virtual void Done(const std::optional<Error>& error) = 0;
 };
 

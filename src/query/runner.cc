@@ -12,6 +12,8 @@
 namespace weir {
 namespace {
 
+constexpr Micros kLate = 1'000'000;
+
 // More than any honest message of a worker.
 constexpr uint64_t kWorkerMessageMax = 256 << 20;
 
@@ -50,15 +52,21 @@ void QueryRunner::Loop() {
       current_ = job;
     }
     if (queries_.stopping()) job->Cancel();
-    queries_.queries_++;
-    job->started = MonotonicNow();
-    auto error = RunJob(*job);
-    job->took = MonotonicNow() - job->started;
-    if (error) queries_.failed_++;
+    std::optional<Error> error;
+    if (job->start && !job->start()) {
+      error = Error(ErrorCode::kUnavailable, "nobody waits for the query any more");
+    } else {
+      queries_.queries_++;
+      job->started = MonotonicNow();
+      error = RunJob(*job);
+      job->took = MonotonicNow() - job->started;
+      if (error) queries_.failed_++;
+    }
     {
       std::lock_guard lock(current_mutex_);
       current_.reset();
     }
+    queries_.Finished(*job);
     try {
       job->done(std::move(error));
     } catch (const std::exception& thrown) {
@@ -100,7 +108,22 @@ std::optional<Error> QueryRunner::RunJob(QueryJob& job) {
     job.Attach(nullptr);
     EndWorker();
   }
+  if (error) {
+    HideFolders(error->message);
+    HideFolders(error->hint);
+  }
   return error;
+}
+
+// Who asks is told of files, not of where the machine keeps them.
+void QueryRunner::HideFolders(std::string& text) const {
+  for (auto& folder : queries_.options_.readable) {
+    auto parent = folder.substr(0, folder.rfind('/') + 1);
+    if (parent.size() < 2) continue;
+    for (size_t at = text.find(folder); at != std::string::npos; at = text.find(folder, at + 1)) {
+      text.erase(at, parent.size());
+    }
+  }
 }
 
 Error QueryRunner::Silence(const QueryJob& job, Micros deadline) const {
@@ -143,7 +166,7 @@ std::optional<Error> QueryRunner::Converse(QueryJob& job, Micros deadline) {
       Read(message->body, need);
       auto prepared = Prepare(job, *catalog, need, deadline);
       pin = std::move(prepared.pin);
-      sent = Send(*worker_, MessageKind::kData, prepared.data, deadline);
+      sent = SendData(prepared, deadline);
     } else if (message->kind == static_cast<uint8_t>(MessageKind::kDone)) {
       DoneMessage done;
       Read(message->body, done);
@@ -154,6 +177,7 @@ std::optional<Error> QueryRunner::Converse(QueryJob& job, Micros deadline) {
           if (auto stream = catalog->FindStream(name)) queries_.lake_.Suspect(stream->id);
         }
       }
+      if (done.more) job.more();
       return done.error;
     } else {
       break;
@@ -171,7 +195,7 @@ QueryRunner::Prepared QueryRunner::Prepare(const QueryJob& job, const CatalogSta
   Prepared prepared;
   DataMessage& data = prepared.data;
   if (!need.views.empty()) {
-    ReadViews(need.views, deadline, data);
+    ReadViews(job, need.views, deadline, prepared);
   } else {
     Views* views = queries_.views_;
     data.at = job.at.value_or(queries_.log_.End());
@@ -203,8 +227,8 @@ QueryRunner::Prepared QueryRunner::Prepare(const QueryJob& job, const CatalogSta
   return prepared;
 }
 
-void QueryRunner::ReadViews(const std::vector<std::string>& names, Micros deadline,
-                            DataMessage& data) {
+void QueryRunner::ReadViews(const QueryJob& job, const std::vector<std::string>& names,
+                            Micros deadline, Prepared& prepared) {
   Views* views = queries_.views_;
   if (!views) throw Error(ErrorCode::kUnavailable, "the views are not ready yet");
   // What was acknowledged before the query came must be in its answer.
@@ -214,12 +238,29 @@ void QueryRunner::ReadViews(const std::vector<std::string>& names, Micros deadli
     throw Error(ErrorCode::kTimeout, "the views did not reach the last event in time",
                 "The engine is behind; try again.");
   }
-  for (auto& snapshot : views->Read(names)) {
-    data.at = snapshot.offset;
-    data.as_of = snapshot.as_of;
-    const std::string& key = names[data.views.size()];
-    data.views.push_back(PackView(key, snapshot.columns, snapshot.rows));
+  // The worker could not hold more; here there is one copy, and a piece on its way.
+  ReadOptions options;
+  options.bytes_max = queries_.options_.memory_bytes / 2;
+  prepared.views = views->Read(names, options);
+  for (auto& snapshot : prepared.views) {
+    prepared.data.at = snapshot.offset;
+    prepared.data.as_of = snapshot.as_of;
+    const std::string& key = names[prepared.data.views.size()];
+    prepared.data.views.push_back(DescribeView(key, snapshot.columns, snapshot.rows));
   }
+}
+
+bool QueryRunner::SendData(Prepared& prepared, Micros deadline) {
+  if (!Send(*worker_, MessageKind::kData, prepared.data, deadline)) return false;
+  size_t at = 0;
+  for (auto& snapshot : prepared.views) {
+    auto pieces = prepared.data.views[at++].pieces;
+    for (uint32_t i = 0; i < pieces; i++) {
+      auto piece = TakePiece(snapshot.columns, snapshot.rows);
+      if (!Send(*worker_, MessageKind::kRows, piece, deadline)) return false;
+    }
+  }
+  return true;
 }
 
 }  // namespace weir

@@ -21,6 +21,7 @@ class QueryRunner {
  private:
   struct Prepared {
     DataMessage data;
+    std::vector<Snapshot> views;  // those of the data, with their rows
     std::shared_ptr<void> pin;
   };
 
@@ -30,13 +31,16 @@ class QueryRunner {
   std::optional<Error> Converse(QueryJob& job, Micros deadline);
   void StartWorker(const std::string& time_zone, Micros deadline);
   void EndWorker();
+  void HideFolders(std::string& text) const;
   // What went wrong when the worker fell silent.
   Error Silence(const QueryJob& job, Micros deadline) const;
 
   // The data a query asked for, all at one position.
   Prepared Prepare(const QueryJob& job, const CatalogState& catalog, const NeedMessage& need,
                    Micros deadline);
-  void ReadViews(const std::vector<std::string>& names, Micros deadline, DataMessage& data);
+  void ReadViews(const QueryJob& job, const std::vector<std::string>& names, Micros deadline,
+                 Prepared& prepared);
+  bool SendData(Prepared& prepared, Micros deadline);
 
   Queries& queries_;
   std::unique_ptr<ChildProcess> worker_;

@@ -5,7 +5,6 @@
 
 #include "formats/block.h"
 #include "io/child_process.h"
-#include "query/job.h"
 #include "query/runner.h"
 #include "query/view_rows.h"
 
@@ -28,6 +27,16 @@ AnswerFormat FormatOf(ResultFormat format) {
     case ResultFormat::kParquet: return AnswerFormat::kParquet;
   }
   return AnswerFormat::kJson;
+}
+
+QueryLane LaneOf(BatchRequest::Work work) {
+  switch (work) {
+    case BatchRequest::Work::kView: return QueryLane::kView;
+    case BatchRequest::Work::kVerify: return QueryLane::kQuestion;
+    case BatchRequest::Work::kValues: return QueryLane::kValues;
+    case BatchRequest::Work::kWrite: return QueryLane::kWrite;
+  }
+  return QueryLane::kView;
 }
 
 // Puts a kBlocks answer together again.
@@ -56,7 +65,9 @@ Queries::Queries(Catalog& catalog, Log& log, Lake& lake, Clock& clock, QueryOpti
         if (options.program.empty()) options.program = OwnProgram();
         return std::move(options);
       }()) {
-  for (size_t i = 0; i < options_.workers; i++) {
+  size_t runners = 0;
+  for (size_t lane = 0; lane < kQueryLanes; lane++) runners += LimitOf(QueryLane(lane));
+  for (size_t i = 0; i < runners; i++) {
     runners_.push_back(std::make_unique<QueryRunner>(*this));
   }
 }
@@ -84,22 +95,83 @@ bool Queries::stopping() const {
   return stopping_;
 }
 
-void Queries::Enqueue(std::shared_ptr<QueryJob> job, bool bounded) {
-  std::lock_guard lock(mutex_);
-  if (stopping_) throw Error(ErrorCode::kUnavailable, "Weir is stopping");
-  if (bounded && waiting_.size() >= options_.waiting_max) {
-    throw Error(ErrorCode::kTooManyRequests,
-                std::to_string(waiting_.size()) + " queries are waiting already",
-                "Try again in a moment; answers asked for often are better kept as views.");
+size_t Queries::LimitOf(QueryLane lane) const {
+  switch (lane) {
+    case QueryLane::kQuestion: return options_.workers;
+    case QueryLane::kValues: return options_.value_workers;
+    case QueryLane::kWrite: return options_.write_workers;
+    case QueryLane::kView: return options_.view_workers;
   }
-  waiting_.push_back(std::move(job));
-  // A runner with a warm worker first: it saves starting another.
-  (waiting_.size() <= warm_idle_ ? wake_warm_ : wake_).notify_one();
+  return 0;
+}
+
+size_t Queries::Startable() const {
+  size_t waiting[kQueryLanes] = {}, all = 0;
+  for (auto& job : waiting_) waiting[size_t(job->lane)]++;
+  for (size_t lane = 0; lane < kQueryLanes; lane++) {
+    all += std::min(waiting[lane], LimitOf(QueryLane(lane)) - running_[lane]);
+  }
+  return all;
+}
+
+// The first whose lane is free; questions in turns of their clients.
+std::deque<std::shared_ptr<QueryJob>>::iterator Queries::Next() {
+  auto next = waiting_.end();
+  auto best = std::make_pair(SIZE_MAX, UINT64_MAX);
+  for (auto job = waiting_.begin(); job != waiting_.end(); ++job) {
+    auto lane = (*job)->lane;
+    if (running_[size_t(lane)] >= LimitOf(lane)) continue;
+    if (lane != QueryLane::kQuestion) return job;
+    auto client = clients_.find((*job)->client);
+    auto turn = client == clients_.end()
+                    ? std::make_pair(size_t{0}, uint64_t{0})
+                    : std::make_pair(client->second.running, client->second.last_turn);
+    if (turn < best) {
+      best = turn;
+      next = job;
+    }
+  }
+  return next;
+}
+
+void Queries::Enqueue(std::shared_ptr<QueryJob> job, bool bounded) {
+  std::vector<std::shared_ptr<QueryJob>> cancelled;  // nobody waits for these any more
+  {
+    std::lock_guard lock(mutex_);
+    if (stopping_) throw Error(ErrorCode::kUnavailable, "Weir is stopping");
+    std::erase_if(waiting_, [&](auto& waiting) {
+      if (waiting->cancelled()) cancelled.push_back(waiting);
+      return waiting->cancelled();
+    });
+    auto questions =
+        static_cast<size_t>(std::count_if(waiting_.begin(), waiting_.end(), [](auto& waiting) {
+          return waiting->lane == QueryLane::kQuestion;
+        }));
+    auto own =
+        static_cast<size_t>(std::count_if(waiting_.begin(), waiting_.end(), [&](auto& waiting) {
+          return waiting->lane == QueryLane::kQuestion && waiting->client == job->client;
+        }));
+    auto share =
+        static_cast<size_t>(static_cast<double>(options_.waiting_max) * options_.client_share);
+    if (bounded && (questions >= options_.waiting_max || own >= share)) {
+      throw Error(ErrorCode::kTooManyRequests,
+                  std::to_string(questions >= options_.waiting_max ? questions : own) +
+                      (questions >= options_.waiting_max ? " queries are waiting already"
+                                                         : " queries of yours are waiting already"),
+                  "Try again in a moment; answers asked for often are better kept as views.");
+    }
+    waiting_.push_back(std::move(job));
+    // A runner with a warm worker first: it saves starting another.
+    (Startable() <= warm_idle_ ? wake_warm_ : wake_).notify_one();
+  }
+  for (auto& dropped : cancelled) {
+    dropped->done(Error(ErrorCode::kUnavailable, "the query was cancelled"));
+  }
 }
 
 std::shared_ptr<QueryJob> Queries::Take(Micros idle) {
   std::unique_lock lock(mutex_);
-  auto ready = [&] { return stopping_ || !waiting_.empty(); };
+  auto ready = [&] { return stopping_ || Next() != waiting_.end(); };
   if (idle == 0) {
     wake_.wait(lock, ready);
   } else {
@@ -109,9 +181,26 @@ std::shared_ptr<QueryJob> Queries::Take(Micros idle) {
     if (!woken) return nullptr;
   }
   if (stopping_) return nullptr;
-  auto job = std::move(waiting_.front());
-  waiting_.pop_front();
+  auto next = Next();
+  auto job = std::move(*next);
+  waiting_.erase(next);
+  running_[size_t(job->lane)]++;
+  auto& client = clients_[job->client];
+  client.running++;
+  client.last_turn = ++turns_;
   return job;
+}
+
+void Queries::Finished(const QueryJob& job) {
+  std::lock_guard lock(mutex_);
+  running_[size_t(job.lane)]--;
+  clients_[job.client].running--;
+  constexpr size_t kClientsMax = 1000;
+  if (clients_.size() > kClientsMax) {
+    std::erase_if(clients_, [](auto& entry) { return entry.second.running == 0; });
+  }
+  // The runner that had it looks for work by itself, but may find other work than its lane's.
+  if (Startable() > 0) (warm_idle_ > 0 ? wake_warm_ : wake_).notify_one();
 }
 
 std::shared_ptr<void> Queries::Run(QueryRequest request, std::shared_ptr<QuerySink> sink) {
@@ -123,13 +212,16 @@ std::shared_ptr<void> Queries::Run(QueryRequest request, std::shared_ptr<QuerySi
   // Kept answers stand at the engine's position only; elsewhere they are computed.
   job->message.expand_views = request.at.has_value() || request.as_of.has_value();
   job->message.rows_max = request.rows_max == 0 ? options_.rows_max : request.rows_max;
+  job->message.limit = request.limit;
   job->message.bytes_max = options_.bytes_max;
+  job->client = std::move(request.client);
   job->at = request.at;
   job->as_of = request.as_of;
   job->timeout =
       request.timeout <= 0 ? options_.timeout : std::min(request.timeout, options_.timeout_max);
   job->message.timeout = job->timeout;
   job->body = [sink](std::string bytes) { sink->Write(std::move(bytes)); };
+  job->more = [sink] { sink->More(); };
   job->done = [sink](std::optional<Error> error) { sink->Done(error); };
   auto handle = std::make_shared<CancelHandle>(job);
   Enqueue(std::move(job), true);
@@ -149,7 +241,10 @@ void Queries::Run(BatchRequest request, std::function<void(BatchResult)> done) {
   job->at = request.at;
   job->as_of = request.as_of;
   job->log_time = request.log_time;
-  job->timeout = options_.timeout_max;
+  job->lane = LaneOf(request.work);
+  job->start = std::move(request.start);
+  job->timeout =
+      request.timeout <= 0 ? options_.timeout_max : std::min(request.timeout, options_.timeout_max);
   job->message.timeout = job->timeout;
   job->body = [result](std::string bytes) { AddBlock(*result, bytes); };
   std::weak_ptr<QueryJob> weak = job;

@@ -25,12 +25,14 @@ using duckdb::LogicalType;
 // What a query said, once it is done.
 struct Answer {
   std::string body;
+  bool more = false;
   std::optional<Error> error;
 };
 
 class CollectingSink : public QuerySink {
  public:
   void Write(std::string bytes) override { answer_.body += bytes; }
+  void More() override { answer_.more = true; }
   void Done(const std::optional<Error>& error) override {
     answer_.error = error;
     done_.set_value();
@@ -301,6 +303,64 @@ TEST_F(QueriesTest, KeptViewsAndStreamsAreReadAtOnePosition) {
   Service().Stop();
 }
 
+TEST_F(QueriesTest, ALargeKeptViewArrivesWhole) {
+  constexpr int64_t kRows = 300'000;
+  DefineView("big", "SELECT id, name FROM events", true);
+  FakeViews views;
+  auto& content = views.Set("big");
+  content.columns = {{"id", LogicalType::BIGINT}, {"name", LogicalType::VARCHAR}};
+  for (int64_t row = 0; row < kRows;) {
+    auto chunk = std::make_unique<duckdb::DataChunk>();
+    chunk->Initialize(duckdb::Allocator::DefaultAllocator(),
+                      {LogicalType::BIGINT, LogicalType::VARCHAR});
+    for (; chunk->size() < STANDARD_VECTOR_SIZE && row < kRows; row++) {
+      duckdb::idx_t at = chunk->size();
+      chunk->SetValue(0, at, duckdb::Value::BIGINT(row));
+      chunk->SetValue(1, at, duckdb::Value("a name that is no inline text " + std::to_string(row)));
+      chunk->SetCardinality(at + 1);
+    }
+    content.rows.rows += chunk->size();
+    content.rows.chunks.push_back(std::move(chunk));
+  }
+  Service().Connect(views);
+  EXPECT_EQ(Body("SELECT count(*) AS n, sum(id) AS s, count(DISTINCT name) AS d FROM big"),
+            "n,s,d\n300000,44999850000,300000\n");
+  EXPECT_EQ(Body("SELECT 42 AS x"), "x\n42\n");
+  Service().Stop();
+}
+
+TEST_F(QueriesTest, ALimitLeavesRowsOutAndSaysSo) {
+  QueryRequest request;
+  request.sql = "SELECT * FROM range(10000)";
+  request.format = ResultFormat::kCsv;
+  auto ask = [&](uint64_t limit) {
+    request.limit = limit;
+    Answer answer = Ask(request);
+    EXPECT_FALSE(answer.error);
+    return std::make_pair(std::count(answer.body.begin(), answer.body.end(), '\n') - 1,
+                          answer.more);
+  };
+  EXPECT_EQ(ask(3000), std::make_pair(ptrdiff_t{3000}, true));
+  EXPECT_EQ(ask(9999), std::make_pair(ptrdiff_t{9999}, true));
+  EXPECT_EQ(ask(10000), std::make_pair(ptrdiff_t{10000}, false));
+  EXPECT_EQ(ask(2048), std::make_pair(ptrdiff_t{2048}, true));
+}
+
+TEST_F(QueriesTest, EveryFormatObeysTheLimitOfRows) {
+  for (auto format : {ResultFormat::kJson, ResultFormat::kNdjson, ResultFormat::kCsv,
+                      ResultFormat::kArrow, ResultFormat::kParquet}) {
+    QueryRequest request;
+    request.sql = "SELECT * FROM range(10000)";
+    request.format = format;
+    request.rows_max = 9999;
+    Answer answer = Ask(request);
+    ASSERT_TRUE(answer.error);
+    EXPECT_EQ(answer.error->code, ErrorCode::kLimitExceeded);
+    request.rows_max = 10000;
+    EXPECT_FALSE(Ask(request).error);
+  }
+}
+
 TEST_F(QueriesTest, AJsonAnswerSaysWhereItStands) {
   AppendEvents(2);
   EXPECT_EQ(Ask("SELECT id, name FROM events", ResultFormat::kJson).body,
@@ -504,6 +564,94 @@ TEST_F(QueriesTest, ManyQueriesAtOnceAreAllAnsweredAndTooManyRefused) {
   }
   EXPECT_GE(refused, 1u);
   for (auto& sink : sinks) EXPECT_EQ(sink->Wait().body, "s\n500500\n");
+}
+
+constexpr const char* kEndless =
+    "SELECT count(*) FROM range(1000000) a, range(1000000) b, range(1000) c";
+
+TEST_F(QueriesTest, WorkOfOneKindDoesNotWaitForAnother) {
+  std::vector<std::shared_ptr<void>> handles;
+  QueryRequest endless;
+  endless.sql = kEndless;
+  for (int i = 0; i < 4; i++) {
+    handles.push_back(Service().Run(endless, std::make_shared<CollectingSink>()));
+  }
+  auto run = [&](const char* sql, BatchRequest::Work work) {
+    auto promise = std::make_shared<std::promise<bool>>();
+    BatchRequest request;
+    request.sql = sql;
+    request.work = work;
+    Service().Run(std::move(request),
+                  [promise](BatchResult result) { promise->set_value(!result.error); });
+    return promise->get_future();
+  };
+  using Work = BatchRequest::Work;
+  auto endless_view = run(kEndless, Work::kView), endless_write = run(kEndless, Work::kWrite);
+  auto values = run("SELECT 1", Work::kValues), view = run("SELECT 1", Work::kView);
+  EXPECT_EQ(values.wait_for(std::chrono::seconds(20)), std::future_status::ready);
+  EXPECT_EQ(view.wait_for(std::chrono::milliseconds(300)), std::future_status::timeout);
+  handles.clear();
+  EXPECT_EQ(Body("SELECT 42 AS x"), "x\n42\n");
+  Service().Stop();
+  EXPECT_FALSE(endless_view.get());
+  EXPECT_FALSE(endless_write.get());
+}
+
+TEST_F(QueriesTest, ClientsTakeTurns) {
+  options_.workers = 1;
+  options_.waiting_max = 8;
+  QueryRequest endless;
+  endless.sql = kEndless;
+  endless.client = "busy";
+  std::vector<std::shared_ptr<void>> handles;
+  handles.push_back(Service().Run(endless, std::make_shared<CollectingSink>()));
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  QueryRequest quick;
+  quick.sql = "SELECT 1";
+  quick.client = "busy";
+  auto last = std::make_shared<CollectingSink>();
+  for (int i = 0; i < 6; i++) {
+    handles.push_back(
+        Service().Run(i ? quick : endless, i == 5 ? last : std::make_shared<CollectingSink>()));
+  }
+  EXPECT_THROW(Service().Run(quick, last), Error);  // the rest of the queue is for others
+  QueryRequest other;
+  other.sql = "SELECT 2 AS x";
+  other.client = "other";
+  other.format = ResultFormat::kCsv;
+  auto sink = std::make_shared<CollectingSink>();
+  handles.push_back(Service().Run(other, sink));
+  handles[0].reset();  // what runs ends, and the next turn is not of the one who had the last
+  EXPECT_EQ(sink->Wait().body, "x\n2\n");
+}
+
+TEST_F(QueriesTest, WhatIsCancelledWhileItWaitsTakesNoPlace) {
+  options_.workers = 1;
+  options_.waiting_max = 4;
+  options_.client_share = 1;
+  QueryRequest endless;
+  endless.sql = kEndless;
+  auto running = Service().Run(endless, std::make_shared<CollectingSink>());
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  std::vector<std::shared_ptr<CollectingSink>> sinks;
+  for (int i = 0; i < 20; i++) {
+    sinks.push_back(std::make_shared<CollectingSink>());
+    Service().Run(endless, sinks.back()).reset();  // at once
+  }
+  running.reset();
+  EXPECT_EQ(Body("SELECT 42 AS x"), "x\n42\n");
+  for (auto& sink : sinks) EXPECT_TRUE(sink->Wait().error);
+}
+
+TEST_F(QueriesTest, ABatchRunThatNobodyWaitsForIsDropped) {
+  std::promise<bool> failed;
+  BatchRequest request;
+  request.sql = "SELECT 1";
+  request.start = [] { return false; };
+  Service().Run(std::move(request),
+                [&](BatchResult result) { failed.set_value(result.error != nullptr); });
+  EXPECT_TRUE(failed.get_future().get());
+  EXPECT_EQ(Service().Info().queries, 0u);
 }
 
 TEST_F(QueriesTest, AWorkerWithoutWorkEnds) {

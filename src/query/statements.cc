@@ -61,27 +61,31 @@ ResultTable Statements::Run(const Statement& statement, const std::string& param
 }
 
 ResultTable Statements::Do(const CreateStream& create) {
-  if (create.if_not_exists && catalog_.Current()->FindStream(create.stream.name)) {
-    return {
-        {}, {}, KindOf(create.stream) + (" " + InQuotes(create.stream.name)) + " is there already"};
-  }
+  auto is_there = [&](const CatalogState& state) {
+    return create.if_not_exists && state.FindStream(create.stream.name) != nullptr;
+  };
+  ResultTable there{
+      {}, {}, KindOf(create.stream) + (" " + InQuotes(create.stream.name)) + " is there already"};
+  if (is_there(*catalog_.Current())) return there;
   if (!create.query.empty()) return CreateDerived(create);
+  bool came_first = false;  // another statement, which made it meanwhile
   catalog_.Change([&](CatalogState& state) {
+    came_first = is_there(state);
+    if (came_first) return;
     CheckNameIsFree(state, create.stream.name);
     auto stream = std::make_shared<Stream>(create.stream);
     stream->id = StreamId{state.next_id++};
     state.streams[Lower(stream->name)] = stream;
   });
+  if (came_first) return there;
   return {
       {}, {}, std::string("created ") + KindOf(create.stream) + " " + InQuotes(create.stream.name)};
 }
 
 ResultTable Statements::Do(const CreateView& create) {
   auto current = catalog_.Current();
-  auto existing = current->FindView(create.view.name);
-  if (existing && create.if_not_exists) {
-    return {{}, {}, "view " + InQuotes(create.view.name) + " is there already"};
-  }
+  ResultTable there{{}, {}, "view " + InQuotes(create.view.name) + " is there already"};
+  if (create.if_not_exists && current->FindView(create.view.name)) return there;
   for (auto& name : NamesIn(create.view.query)) {
     if (name != Lower(create.view.name)) continue;
     throw Error(ErrorCode::kInvalidSql, "view " + InQuotes(create.view.name) + " reads itself");
@@ -97,8 +101,13 @@ ResultTable Statements::Do(const CreateView& create) {
     views_.CheckRoom(ErrorCode::kLimitExceeded,
                      "view " + InQuotes(create.view.name) + " is not made");
   }
+  bool replaces = false, came_first = false, was_kept = false;
   catalog_.Change([&](CatalogState& state) {
-    bool replaces = create.or_replace && state.FindView(create.view.name);
+    came_first = create.if_not_exists && state.FindView(create.view.name);
+    if (came_first) return;
+    auto existing = state.FindView(create.view.name);
+    replaces = create.or_replace && existing;
+    was_kept = existing && existing->materialized;
     if (!replaces) CheckNameIsFree(state, create.view.name);
     Dependents dependents;
     if (replaces) dependents = DependentsOf(state, create.view.name);
@@ -122,11 +131,12 @@ ResultTable Statements::Do(const CreateView& create) {
       views_.Bind(state, state.GetView(dependent)->Planned());
     }
   });
+  if (came_first) return there;
   views_.Reconcile();
-  std::string notice = (existing ? "replaced view " : "created view ") + InQuotes(create.view.name);
+  std::string notice = (replaces ? "replaced view " : "created view ") + InQuotes(create.view.name);
   // Mostly it is there in no time; who reads next is to see what he asked for.
   constexpr Micros kPatience = 3'000'000;
-  if (existing && create.view.materialized && existing->materialized &&
+  if (was_kept && create.view.materialized &&
       !views_.Await(create.view.name, Offset{0}, SystemClock().Monotonic() + kPatience)) {
     notice += "; it is being filled, and until then the one before answers";
   }
@@ -136,13 +146,18 @@ ResultTable Statements::Do(const CreateView& create) {
 ResultTable Statements::Do(const Drop& drop) {
   if (drop.kind == ObjectKind::kPump) return DropPump(drop);
   bool stream = drop.kind != ObjectKind::kView;
-  auto current = catalog_.Current();
-  auto found = current->FindStream(drop.name);
-  bool of_kind = found && found->IsTable() == (drop.kind == ObjectKind::kTable);
-  bool there = stream ? of_kind : current->FindView(drop.name) != nullptr;
-  if (!there && drop.if_exists) return {{}, {}, "there was no " + InQuotes(drop.name)};
+  auto is_there = [&](const CatalogState& state) {
+    auto found = state.FindStream(drop.name);
+    bool of_kind = found && found->IsTable() == (drop.kind == ObjectKind::kTable);
+    return stream ? of_kind : state.FindView(drop.name) != nullptr;
+  };
+  ResultTable nothing{{}, {}, "there was no " + InQuotes(drop.name)};
+  if (drop.if_exists && !is_there(*catalog_.Current())) return nothing;
   Dependents gone;
+  bool went_first = false;  // another statement dropped it meanwhile
   catalog_.Change([&](CatalogState& state) {
+    went_first = drop.if_exists && !is_there(state);
+    if (went_first) return;
     gone = DependentsOf(state, drop.name);
     if (stream) {
       auto fed = drop.kind == ObjectKind::kTable ? state.GetTable(drop.name)
@@ -168,9 +183,10 @@ ResultTable Statements::Do(const Drop& drop) {
       RemoveView(state, drop.name);
     }
   });
+  if (went_first) return nothing;
   views_.Reconcile();
-  std::string notice =
-      std::string("dropped ") + (stream ? KindOf(*found) : "view") + " " + InQuotes(drop.name);
+  const char* kind = !stream ? "view" : drop.kind == ObjectKind::kTable ? "table" : "stream";
+  std::string notice = std::string("dropped ") + kind + " " + InQuotes(drop.name);
   for (auto& name : gone.views) notice += ", view " + InQuotes(name);
   for (auto& name : gone.pumps) notice += ", pump " + InQuotes(name);
   return {{}, {}, notice};

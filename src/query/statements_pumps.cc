@@ -146,17 +146,20 @@ ResultTable Statements::CreateDerived(const CreateStream& create) {
 }
 
 ResultTable Statements::Do(const CreatePump& create) {
-  if (create.if_not_exists && catalog_.Current()->FindPump(create.name)) {
-    return {{}, {}, "pump " + InQuotes(create.name) + " is there already"};
-  }
+  ResultTable there{{}, {}, "pump " + InQuotes(create.name) + " is there already"};
+  if (create.if_not_exists && catalog_.Current()->FindPump(create.name)) return there;
   CheckRoomFor(views_, create.name);
+  bool came_first = false;  // another statement, which made it meanwhile
   catalog_.Change([&](CatalogState& state) {
+    came_first = create.if_not_exists && state.FindPump(create.name);
+    if (came_first) return;
     auto stream = state.GetStream(create.insert.table);
     Pump pump = PumpOf(state, views_, create.insert, stream->id);
     pump.name = create.name;
     if (create.from_now) pump.start = StartNow(views_);
     AddPump(state, views_, std::move(pump));
   });
+  if (came_first) return there;
   views_.Reconcile();
   return {{}, {}, "created pump " + InQuotes(create.name)};
 }
@@ -178,14 +181,16 @@ ResultTable Statements::CreateUnnamedPump(const Insert& insert) {
 }
 
 ResultTable Statements::DropPump(const Drop& drop) {
-  auto current = catalog_.Current();
-  if (drop.if_exists && !current->FindPump(drop.name)) {
-    return {{}, {}, "there was no " + InQuotes(drop.name)};
-  }
+  ResultTable nothing{{}, {}, "there was no " + InQuotes(drop.name)};
+  if (drop.if_exists && !catalog_.Current()->FindPump(drop.name)) return nothing;
+  bool went_first = false;  // another statement dropped it meanwhile
   catalog_.Change([&](CatalogState& state) {
+    went_first = drop.if_exists && !state.FindPump(drop.name);
+    if (went_first) return;
     auto pump = state.GetPump(drop.name);
     RemovePump(state, Lower(pump->name));
   });
+  if (went_first) return nothing;
   views_.Reconcile();
   return {{}, {}, "dropped pump " + InQuotes(drop.name) + "; what it emitted stays"};
 }

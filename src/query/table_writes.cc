@@ -1,5 +1,7 @@
 #include "query/table_writes.h"
 
+#include <atomic>
+#include <chrono>
 #include <future>
 #include <unordered_map>
 #include <unordered_set>
@@ -15,7 +17,10 @@ namespace weir {
 namespace {
 
 constexpr uint64_t kBytesMax = uint64_t{768} << 20;  // one record of the log is below 1 GiB
-constexpr const char* kFile = "weir file";           // no query can say this name by chance
+// How long a statement waits for its turn, and how long it may run while others wait for its table.
+constexpr std::chrono::seconds kTurnWait{10};
+constexpr Micros kHeldTimeout = 30'000'000;
+constexpr const char* kFile = "weir file";  // no query can say this name by chance
 
 using Chunk = duckdb::DataChunk;
 
@@ -123,22 +128,49 @@ void AddChunk(Columns& columns, std::unique_ptr<Chunk> chunk) {
 
 }  // namespace
 
-BatchResult TableWrites::Ask(std::string sql, Offset at, const std::string& params_json,
-                             std::vector<FileRelation> files) {
-  auto promise = std::make_shared<std::promise<BatchResult>>();
-  auto answer = promise->get_future();
+BatchResult TableWrites::Ask(const Question& question, Offset at, Micros timeout) {
+  struct Turn {
+    std::promise<BatchResult> answer;
+    std::atomic<bool> decided{false};  // by whoever comes first: its turn, or giving up
+  };
+  auto turn = std::make_shared<Turn>();
+  auto answer = turn->answer.get_future();
   BatchRequest request;
-  request.sql = std::move(sql);
+  request.sql = question.sql;
   request.at = at;
   request.as_of = parts_.clock.Now();
-  request.params_json = params_json;
-  request.files = std::move(files);
+  request.params_json = question.params_json;
+  request.files = question.files;
   request.bytes_max = kBytesMax;
+  request.timeout = timeout;
+  request.work = question.small ? BatchRequest::Work::kValues : BatchRequest::Work::kWrite;
+  request.start = [turn] { return !turn->decided.exchange(true); };
   parts_.batch.Run(std::move(request),
-                   [promise](BatchResult result) { promise->set_value(std::move(result)); });
+                   [turn](BatchResult result) { turn->answer.set_value(std::move(result)); });
+  if (answer.wait_for(kTurnWait) == std::future_status::timeout && !turn->decided.exchange(true)) {
+    throw Error(ErrorCode::kTooManyRequests, "other statements that write are running",
+                "Try again after the time in Retry-After.");
+  }
   BatchResult result = answer.get();
   if (result.error) std::rethrow_exception(result.error);
   return result;
+}
+
+TableWrites::Meant TableWrites::Find(const Stream& stream, const Question& question) {
+  Meant meant;
+  if (!stream.IsTable() || !question.small) {
+    uint64_t changes = stream.IsTable() ? parts_.ingest.TableChanges(stream) : 0;
+    meant.at = parts_.log.End();
+    meant.rows = Ask(question, meant.at, 0);
+    if (!stream.IsTable()) return meant;
+    meant.hold = parts_.ingest.HoldTable(stream);
+    if (parts_.ingest.TableChanges(stream) == changes) return meant;
+  } else {
+    meant.hold = parts_.ingest.HoldTable(stream);
+  }
+  meant.at = parts_.log.End();
+  meant.rows = Ask(question, meant.at, kHeldTimeout);
+  return meant;
 }
 
 std::shared_ptr<const Stream> TableWrites::Writable(const std::string& name, bool table) const {
@@ -162,11 +194,9 @@ WriteResult TableWrites::Run(const Insert& insert, const std::string& params_jso
 WriteResult TableWrites::InsertRows(const Insert& insert, const std::string& params_json,
                                     std::vector<FileRelation> files, bool ignore_surplus) {
   auto stream = Writable(insert.table, false);
-  std::string query = InsertQuery(*stream, insert);
-  std::unique_ptr<TableHold> hold;
-  if (stream->IsTable()) hold = parts_.ingest.HoldTable(*stream);
-  Offset at = parts_.log.End();
-  BatchResult result = Ask(query, at, params_json, std::move(files));
+  bool small = insert.query.empty() && files.empty();
+  Meant meant = Find(*stream, {InsertQuery(*stream, insert), params_json, std::move(files), small});
+  BatchResult& result = meant.rows;
   size_t width = stream->VisibleColumns() + stream->IsTable();
   if (result.columns.size() > width && !ignore_surplus) {
     throw Surplus(*stream, insert, result, result.columns.size() - width);
@@ -198,15 +228,13 @@ WriteResult TableWrites::InsertRows(const Insert& insert, const std::string& par
     }
     AddChunk(*rows, RowsOf(*stream, *chunk, 0, chosen, count));
   }
-  return Append(*stream, rows, at);
+  return Append(*stream, rows, meant.at);
 }
 
 WriteResult TableWrites::Run(const Update& update, const std::string& params_json) {
   auto table = Writable(update.table, true);
-  std::string query = UpdateQuery(*table, update);
-  auto hold = parts_.ingest.HoldTable(*table);
-  Offset at = parts_.log.End();
-  BatchResult result = Ask(query, at, params_json);
+  Meant meant = Find(*table, {UpdateQuery(*table, update), params_json});
+  BatchResult& result = meant.rows;
   size_t first = table->primary_key.size();  // the old key stands before the columns
   size_t taken = result.columns.size() - 1;
   std::vector<size_t> old_columns(first);
@@ -266,18 +294,15 @@ WriteResult TableWrites::Run(const Update& update, const std::string& params_jso
   }
   auto deleted = DeletedRows(*table, left);
   for (auto& chunk : rows->chunks) AddChunk(*deleted, std::move(chunk));
-  auto written = Append(*table, deleted, at);
+  auto written = Append(*table, deleted, meant.at);
   return {changed, written.offset};
 }
 
 WriteResult TableWrites::Run(const Delete& erase, const std::string& params_json) {
   auto table = Writable(erase.table, true);
-  std::string query = DeleteQuery(*table, erase);
-  auto hold = parts_.ingest.HoldTable(*table);
-  Offset at = parts_.log.End();
-  BatchResult result = Ask(query, at, params_json);
-  for (auto& chunk : result.rows.chunks) chunk->Flatten();
-  return Append(*table, DeletedRows(*table, result.rows), at);
+  Meant meant = Find(*table, {DeleteQuery(*table, erase), params_json});
+  for (auto& chunk : meant.rows.rows.chunks) chunk->Flatten();
+  return Append(*table, DeletedRows(*table, meant.rows.rows), meant.at);
 }
 
 namespace {
@@ -313,7 +338,7 @@ WriteResult TableWrites::Refresh(const Stream& table) {
   FileRelation file{kFile, files_.Find(table.reference->path), FormatOf(table.reference->path)};
   auto hold = parts_.ingest.HoldTable(table);
   Offset at = parts_.log.End();
-  BatchResult result = Ask(DifferenceQuery(table, kFile), at, "", {file});
+  BatchResult result = Ask({DifferenceQuery(table, kFile), "", {file}}, at, 0);
   size_t gone = table.VisibleColumns(), copies = gone + 1;
   auto rows = std::make_shared<Columns>();
   for (auto& chunk : result.rows.chunks) {

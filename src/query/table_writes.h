@@ -1,7 +1,9 @@
 // Statements that write rows: INSERT, UPDATE, DELETE, COPY, and a table's file read again.
 //
-// Each holds its table (ingest/), asks a query worker at the log's end which rows it means, and
-// appends them as one record: all or none, and nobody came between.  A statement blocks its thread.
+// Each asks a query worker at the log's end which rows it means, and appends them as one record
+// while it holds its table (ingest/): all or none, and nobody came between.  The question is asked
+// before the table is held, so that a long one keeps nobody waiting; when the table changed
+// meanwhile it is asked again while it is held, for a bounded time.  A statement blocks its thread.
 // Thread-safe.  Owned by main.
 #pragma once
 
@@ -46,8 +48,19 @@ class TableWrites {
   const ReferenceFolder& files() const { return files_; }
 
  private:
-  BatchResult Ask(std::string sql, Offset at, const std::string& params_json,
-                  std::vector<FileRelation> files = {});
+  struct Question {
+    std::string sql, params_json;
+    std::vector<FileRelation> files = {};
+    bool small = false;  // only what is given: no query, no search
+  };
+  // What a statement means to write, which is true as long as `hold` lives.
+  struct Meant {
+    BatchResult rows;
+    Offset at;
+    std::unique_ptr<TableHold> hold;
+  };
+  Meant Find(const Stream& stream, const Question& question);
+  BatchResult Ask(const Question& question, Offset at, Micros timeout);
   // The table (or stream) of a statement.  Throws kForbidden for one that a file says.
   std::shared_ptr<const Stream> Writable(const std::string& name, bool table) const;
   WriteResult Append(const Stream& stream, std::shared_ptr<Columns> rows, Offset at);

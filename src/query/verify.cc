@@ -87,7 +87,9 @@ std::vector<bool> ColumnsThatEstimate(const CatalogState& catalog, const View& v
 BatchResult Verify::Ask(std::string sql, const InputMark& at) {
   auto promise = std::make_shared<std::promise<BatchResult>>();
   auto answer = promise->get_future();
-  batch_.Run({std::move(sql), at.offset, at.clock, at.log_time},
+  BatchRequest request{std::move(sql), at.offset, at.clock, at.log_time};
+  request.work = BatchRequest::Work::kVerify;
+  batch_.Run(std::move(request),
              [promise](BatchResult result) { promise->set_value(std::move(result)); });
   BatchResult result = answer.get();
   if (result.error) std::rethrow_exception(result.error);

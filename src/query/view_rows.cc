@@ -11,6 +11,8 @@
 namespace weir {
 namespace {
 
+constexpr size_t kPieceChunks = 64;  // of a view's rows in one message
+
 class ViewCursor : public RowCursor {
  public:
   ViewCursor(std::shared_ptr<const Columns> rows, std::vector<size_t> columns)
@@ -65,31 +67,50 @@ duckdb::LogicalType LoadType(const std::string& bytes) {
   return type;
 }
 
-ViewData PackView(const std::string& name, const std::vector<Column>& columns,
-                  const Columns& rows) {
+ViewData DescribeView(const std::string& name, const std::vector<Column>& columns,
+                      const Columns& rows) {
   ViewData data;
   data.name = name;
-  std::vector<duckdb::LogicalType> types;
   for (auto& column : columns) {
     data.names.push_back(column.name);
     data.types.push_back(SaveType(column.type));
-    types.push_back(column.type);
   }
   data.rows = rows.rows;
-  if (rows.rows > 0) data.block = EncodeBlock(rows, types);
+  size_t pieces = (rows.chunks.size() + kPieceChunks - 1) / kPieceChunks;
+  data.pieces = rows.rows == 0 ? 0 : static_cast<uint32_t>(pieces);
   return data;
 }
 
-std::shared_ptr<RowSource> MakeViewRows(const ViewData& view) {
+BlockMessage TakePiece(const std::vector<Column>& columns, Columns& rows) {
+  Columns piece;
+  size_t count = std::min(kPieceChunks, rows.chunks.size());
+  for (size_t i = 0; i < count; i++) {
+    piece.rows += rows.chunks[i]->size();
+    piece.chunks.push_back(std::move(rows.chunks[i]));
+  }
+  rows.chunks.erase(rows.chunks.begin(), rows.chunks.begin() + static_cast<ptrdiff_t>(count));
+  rows.rows -= piece.rows;
+  std::vector<duckdb::LogicalType> types;
+  for (auto& column : columns) types.push_back(column.type);
+  BlockMessage message;
+  message.rows = piece.rows;
+  message.block = EncodeBlock(piece, types);
+  return message;
+}
+
+std::shared_ptr<RowSource> MakeViewRows(ViewData view) {
   std::vector<duckdb::LogicalType> types;
   for (auto& type : view.types) types.push_back(LoadType(type));
   auto rows = std::make_shared<Columns>();
-  if (view.rows > 0) {
+  for (auto& block : view.blocks) {
     std::vector<size_t> all(types.size());
     std::iota(all.begin(), all.end(), size_t{0});
-    *rows = DecodeBlock(view.block, types, all);
+    Columns piece = DecodeBlock(block, types, all);
+    rows->rows += piece.rows;
+    for (auto& chunk : piece.chunks) rows->chunks.push_back(std::move(chunk));
+    std::string().swap(block);  // a copy is enough
   }
-  return std::make_shared<ViewRows>(view.names, std::move(types), std::move(rows));
+  return std::make_shared<ViewRows>(std::move(view.names), std::move(types), std::move(rows));
 }
 
 }  // namespace weir

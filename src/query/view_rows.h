@@ -1,4 +1,4 @@
-// A view's content, as it came over the socket, as something SQL can scan.
+// A view's content on its way over the socket, in pieces, and there as something SQL can scan.
 #pragma once
 
 #include <memory>
@@ -10,8 +10,12 @@
 
 namespace weir {
 
-ViewData PackView(const std::string& name, const std::vector<Column>& columns, const Columns& rows);
-std::shared_ptr<RowSource> MakeViewRows(const ViewData& view);
+// What is said of a view before its rows come.
+ViewData DescribeView(const std::string& name, const std::vector<Column>& columns,
+                      const Columns& rows);
+// The next piece of the rows, which are given up; the pieces together are all of them.
+BlockMessage TakePiece(const std::vector<Column>& columns, Columns& rows);
+std::shared_ptr<RowSource> MakeViewRows(ViewData view);
 
 // Types as bytes, for the messages.
 std::string SaveType(const duckdb::LogicalType& type);

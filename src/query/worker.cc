@@ -30,6 +30,9 @@ std::optional<M> Receive(MessageSocket& socket, MessageKind kind) {
   return body;
 }
 
+// Of an answer in one message; a wide row may make a piece that is larger.
+constexpr size_t kPieceBytes = 32 << 20;
+
 // Anything a query needs beyond its own memory limit: code, stacks, what DuckDB does not count.
 constexpr uint64_t kAddressSpaceBeside = uint64_t{3} << 30;
 
@@ -49,12 +52,27 @@ std::unique_ptr<WorkerEngine> OpenEngine(const HelloMessage& hello) {
 bool Answer(MessageSocket& socket, WorkerEngine& engine, QueryMessage message) {
   LimitCpuTime(static_cast<uint64_t>(message.timeout / 1'000'000 + 1) * 4);
   DoneMessage done;
+  auto format = message.format;
   try {
     WorkerQuery query(engine, std::move(message));
     Send(socket, MessageKind::kNeed, Write(query.need()));
     auto data = Receive<DataMessage>(socket, MessageKind::kData);
     if (!data) return false;
-    query.Run(*data, [&](std::string bytes) { Send(socket, MessageKind::kBody, bytes); });
+    for (auto& view : data->views) {
+      for (uint32_t i = 0; i < view.pieces; i++) {
+        auto piece = Receive<BlockMessage>(socket, MessageKind::kRows);
+        if (!piece) return false;
+        view.blocks.push_back(std::move(piece->block));
+      }
+    }
+    bool blocks = format == AnswerFormat::kBlocks;  // each is a message
+    done.more = query.Run(*data, [&](std::string bytes) {
+      for (std::string_view left = bytes; !left.empty();) {
+        auto piece = blocks ? left : left.substr(0, kPieceBytes);
+        Send(socket, MessageKind::kBody, piece);
+        left.remove_prefix(piece.size());
+      }
+    });
   } catch (...) {
     done.error = CurrentError();
   }

@@ -297,18 +297,18 @@ void WorkerQuery::DefineEventTime(const DataMessage& data) {
 }
 
 // What was read of a view (or of its error rows) as a relation; false: nothing was.
-bool WorkerQuery::DefineKept(const std::string& name, const DataMessage& data) {
+bool WorkerQuery::DefineKept(const std::string& name, DataMessage& data) {
   std::string key = Lower(name);
   for (auto& content : data.views) {
     if (content.name != key) continue;
-    engine_.sources().Set("view " + key, MakeViewRows(content));
+    engine_.sources().Set("view " + key, MakeViewRows(std::move(content)));
     Define(name, "SELECT * FROM weir_rows(" + QuotedText("view " + key) + ")");
     return true;
   }
   return false;
 }
 
-void WorkerQuery::DefineView(const View& view, const DataMessage& data) {
+void WorkerQuery::DefineView(const View& view, DataMessage& data) {
   if (DefineKept(view.name, data)) return;
   if (!hidden_columns_) return Define(view.name, ExpandWindowFunctions(view.Planned()));
   auto parsed = ParseShutIn(*connection_, view.Planned());
@@ -371,17 +371,17 @@ void WorkerQuery::DefineFile(const FileRelation& file) {
 }
 
 // DuckDB tells of damaged files in words of its own.
-void WorkerQuery::Run(const DataMessage& data, const AnswerOut& out) {
+bool WorkerQuery::Run(DataMessage& data, const AnswerOut& out) {
   engine_.lake_files().TakeFailure();
   try {
-    RunOn(data, out);
+    return RunOn(data, out);
   } catch (...) {
     if (auto failure = engine_.lake_files().TakeFailure()) std::rethrow_exception(failure);
     throw;
   }
 }
 
-void WorkerQuery::RunOn(const DataMessage& data, const AnswerOut& out) {
+bool WorkerQuery::RunOn(DataMessage& data, const AnswerOut& out) {
   connection_->BeginTransaction();
   for (auto& file : query_.files) DefineFile(file);
   SetTransactionTime(*connection_->context, data.as_of);
@@ -403,17 +403,25 @@ void WorkerQuery::RunOn(const DataMessage& data, const AnswerOut& out) {
   engine_.answer_file().Direct(counted);
   auto result = Start();
   if (result->HasError()) result->ThrowError();
-  if (query_.format == AnswerFormat::kParquet) {
-    while (result->Fetch()) {
-    }
-    if (result->HasError()) result->ThrowError();
-    engine_.answer_file().Flush();
-  } else {
-    Stream(*result, data, counted);
+  if (query_.format != AnswerFormat::kParquet) return Stream(*result, data, counted);
+  uint64_t written = 0;  // COPY says how many rows it was
+  while (auto chunk = result->Fetch()) {
+    if (chunk->size() > 0) written = chunk->GetValue(0, 0).GetValue<uint64_t>();
   }
+  if (result->HasError()) result->ThrowError();
+  CheckRows(written);
+  engine_.answer_file().Flush();
+  return false;
 }
 
-void WorkerQuery::Stream(duckdb::QueryResult& result, const DataMessage& data,
+void WorkerQuery::CheckRows(uint64_t rows) const {
+  if (rows <= query_.rows_max) return;
+  throw Error(ErrorCode::kLimitExceeded,
+              "the answer has more than " + std::to_string(query_.rows_max) + " rows",
+              "Aggregate, add a LIMIT, or allow more with rows_max.");
+}
+
+bool WorkerQuery::Stream(duckdb::QueryResult& result, const DataMessage& data,
                          const AnswerOut& out) {
   std::vector<Column> columns;
   for (size_t i = 0; i < result.names.size(); i++) {
@@ -423,19 +431,19 @@ void WorkerQuery::Stream(duckdb::QueryResult& result, const DataMessage& data,
                                  *connection_->context, out);
   writer->Begin(columns);
   uint64_t rows = 0;
-  for (;;) {
+  bool more = false;
+  while (!more) {
     auto chunk = result.Fetch();
     if (result.HasError()) result.ThrowError();
     if (!chunk || chunk->size() == 0) break;
+    more = query_.limit > 0 && rows + chunk->size() > query_.limit;
+    if (more) chunk->SetCardinality(query_.limit - rows);
     rows += chunk->size();
-    if (rows > query_.rows_max) {
-      throw Error(ErrorCode::kLimitExceeded,
-                  "the answer has more than " + std::to_string(query_.rows_max) + " rows",
-                  "Aggregate, or add a LIMIT.");
-    }
-    writer->Rows(*chunk);
+    CheckRows(rows);
+    if (chunk->size() > 0) writer->Rows(*chunk);
   }
-  writer->End();
+  writer->End(more);
+  return more;
 }
 
 }  // namespace weir

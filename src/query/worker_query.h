@@ -54,25 +54,27 @@ class WorkerQuery {
   ~WorkerQuery();
 
   const NeedMessage& need() const { return need_; }
-  // Runs on the data; the answer goes to `out` in pieces.  Throws Error.
-  void Run(const DataMessage& data, const AnswerOut& out);
+  // Runs on the data, whose views it takes; the answer goes to `out` in pieces.  True when there
+  // were more rows than the query's limit.  Throws Error.
+  bool Run(DataMessage& data, const AnswerOut& out);
 
  private:
   void Resolve(const ShutInQuery& query, int depth);
-  void RunOn(const DataMessage& data, const AnswerOut& out);
+  bool RunOn(DataMessage& data, const AnswerOut& out);
   void DefineStream(const weir::Stream& stream, const DataMessage& data);
   std::vector<std::string> ReadFiles(const weir::Stream& stream, const std::vector<size_t>& columns,
                                      const std::vector<FileData>& files, Offset at);
   void DefineEventTime(const DataMessage& data);
   void DefineFile(const FileRelation& file);
   bool IsFile(const std::string& name) const;
-  void DefineView(const View& view, const DataMessage& data);
+  void DefineView(const View& view, DataMessage& data);
   void LeaveOutHidden(duckdb::SelectStatement& select) const;
-  bool DefineKept(const std::string& name, const DataMessage& data);
+  bool DefineKept(const std::string& name, DataMessage& data);
   std::shared_ptr<const View> ViewOfErrors(const std::string& name) const;
   void Define(const std::string& name, const std::string& select);
   std::unique_ptr<duckdb::QueryResult> Start();
-  void Stream(duckdb::QueryResult& result, const DataMessage& data, const AnswerOut& out);
+  bool Stream(duckdb::QueryResult& result, const DataMessage& data, const AnswerOut& out);
+  void CheckRows(uint64_t rows) const;
 
   WorkerEngine& engine_;
   QueryMessage query_;

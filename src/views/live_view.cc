@@ -261,15 +261,26 @@ Snapshot ReadContent(const LiveView& view, const Version& version, const ReadOpt
   AnswerRoom room(view, options.bytes_max ? options.bytes_max : UINT64_MAX);
 
   std::vector<Row> rows;
+  uint64_t wanted = 0;
+  bool too_many = false;
   view.content.Scan(version.step, [&](std::string_view row, int64_t copies) {
     snapshot.total_rows += static_cast<uint64_t>(copies);
     if (test.any() && !test.Holds(codec, row)) return true;
     if (view.order.empty() && rows.size() >= limit) return true;
+    wanted += static_cast<uint64_t>(copies);
+    too_many = std::min(wanted, limit) > options.rows_max;
+    if (too_many) return false;
     // Without a limit all of it is given, so there is no need to look at the rest first.
     if (!options.limit) room.Take(row.size(), static_cast<uint64_t>(copies));
     rows.push_back({"", row, copies});
     return true;
   });
+  if (too_many) {
+    throw Error(ErrorCode::kLimitExceeded,
+                "view \"" + snapshot.view + "\" has more than " +
+                    std::to_string(options.rows_max) + " rows, too many to be read at once",
+                "Ask for a part of it, with limit or COLUMN=VALUE, or query it.");
+  }
   if (!view.order.empty()) AddSortKeys(view, codec, rows);
   // Without an order of its own a view reads in the order of its columns, the same every time.
   std::sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) {

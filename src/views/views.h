@@ -65,6 +65,12 @@ struct BatchRequest {
   uint64_t bytes_max = UINT64_MAX;  // of the answer
   // Is given what ends the query wherever it is; that may be called at any time, by any thread.
   std::function<void(std::function<void()> cancel)> cancellable = nullptr;
+  // Whose turn it takes: one kind never waits for another.
+  enum class Work { kView, kVerify, kValues, kWrite };
+  Work work = Work::kView;
+  Micros timeout = 0;  // of its run; 0: the longest there is
+  // Asked when its turn comes: false drops it.
+  std::function<bool()> start = nullptr;
 };
 struct BatchResult {
   std::vector<Column> columns;
@@ -108,6 +114,7 @@ struct ReadOptions {
   std::vector<std::pair<std::string, std::string>>
       equals;  // column = value as text; "" is the empty string
   std::optional<uint64_t> limit;
+  uint64_t rows_max = UINT64_MAX;  // more is kLimitExceeded
   bool count_errors = false;  // fills Snapshot::error_rows
   // Rows may take so many bytes as they are kept, each copy for itself; more is kLimitExceeded.
   // 0: what the engine allows anybody.
