@@ -45,9 +45,9 @@ ProjectSettings ReadSettings(const fs::path& path) {
                                                 std::to_string(error.source().begin.column) + ": " +
                                                 std::string(error.description()));
   }
-  static constexpr std::string_view kKeys[] = {"listen",       "data",         "time_zone",
-                                               "memory_limit", "spill_limit",  "landing_interval",
-                                               "landing_rows", "segment_size", "scrub_rate"};
+  static constexpr std::string_view kKeys[] = {
+      "listen",           "data",         "time_zone",    "memory_limit", "spill_limit",
+      "landing_interval", "landing_rows", "segment_size", "scrub_rate",   "hosts"};
   const std::map<std::string, std::string*> fields = {
       {"listen", &settings.listen},
       {"data", &settings.data},
@@ -57,7 +57,8 @@ ProjectSettings ReadSettings(const fs::path& path) {
       {"landing_interval", &settings.landing_interval},
       {"landing_rows", &settings.landing_rows},
       {"segment_size", &settings.segment_size},
-      {"scrub_rate", &settings.scrub_rate}};
+      {"scrub_rate", &settings.scrub_rate},
+      {"hosts", &settings.hosts}};
   for (auto&& [key, value] : table) {
     std::string name(key.str());
     auto text = value.value<std::string>();
@@ -66,8 +67,8 @@ ProjectSettings ReadSettings(const fs::path& path) {
       throw Error(ErrorCode::kInvalidRequest,
                   path.filename().string() + ": there is no setting \"" + name + "\"",
                   nearest.empty() ? "Settings are listen, data, time_zone, memory_limit, "
-                                    "spill_limit, landing_interval, landing_rows, segment_size "
-                                    "and scrub_rate."
+                                    "spill_limit, landing_interval, landing_rows, segment_size, "
+                                    "scrub_rate and hosts."
                                   : "Did you mean \"" + nearest + "\"?");
     }
     if (!text) {

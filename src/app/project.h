@@ -20,6 +20,7 @@ struct ProjectSettings {
   std::string spill_limit;
   // How the log's events become Parquet: app/lake_settings.h.
   std::string landing_interval, landing_rows, segment_size, scrub_rate;
+  std::string hosts;  // as OriginRules::ReadHosts reads it
 };
 
 struct Project {

@@ -178,11 +178,13 @@ int RunServe(const ServeOptions& options) {
   ServerOptions server_options;
   server_options.host = host;
   server_options.port = port;
-  // Connections must leave files for the log and the lake.
+  server_options.hosts = OriginRules::ReadHosts(project.settings.hosts);
+  server_options.spool_directory = disk->NativePath(data);
+  // Connections must leave files for the log, the lake and query workers.
   constexpr size_t kOtherFiles = 256;
   size_t files = RaiseOpenFiles();
-  server_options.limits.connections =
-      std::min(server_options.limits.connections, std::max(files, 2 * kOtherFiles) - kOtherFiles);
+  size_t for_connections = files > 2 * kOtherFiles ? files - kOtherFiles : files / 2;
+  server_options.limits.connections = std::min(server_options.limits.connections, for_connections);
   Server server({catalog, *log, *ingest, *engine, *lake, queries, statements, references, verify,
                  clock, layout, web},
                 server_options);  // protocols
@@ -204,10 +206,15 @@ int RunServe(const ServeOptions& options) {
 
   signals.Wait();
   Say("stopping");
-  server.Stop();
+  server.StopTaking();
   queries.Stop();
+  bool stopped = server.Stop();
   references.Stop();
   lake->Stop();
+  if (!stopped) {  // a statement runs that does not end, and uses all of this
+    log->Close();
+    std::_Exit(0);
+  }
   bool ended = engine->Stop();
   log->Close();
   if (!ended) {

@@ -39,7 +39,11 @@ std::string ErrorJson(const Error& error) {
 }
 
 HttpResponse JsonResponse(std::string body, int status) {
-  return {status, {{"Content-Type", "application/json"}}, std::move(body)};
+  return {status,
+          {{"Content-Type", "application/json"},
+           {"X-Content-Type-Options", "nosniff"},
+           {"Cross-Origin-Resource-Policy", "same-origin"}},
+          std::move(body)};
 }
 
 HttpResponse ErrorResponse(const Error& error) {
@@ -60,6 +64,9 @@ HttpResponse RefusalResponse(int status, const std::string& message) {
     case 408: return refuse(ErrorCode::kTimeout, "Send a request without long pauses.");
     case 413: return refuse(ErrorCode::kTooLarge, "Send the events in several requests.");
     case 414: return refuse(ErrorCode::kTooLarge, "A URL has at most 8 KiB.");
+    case 417: return refuse(ErrorCode::kInvalidRequest, "Only Expect: 100-continue is known.");
+    case 501:
+      return refuse(ErrorCode::kInvalidRequest, "Only Transfer-Encoding: chunked is known.");
     case 431: return refuse(ErrorCode::kTooLarge, "All headers together have at most 32 KiB.");
     case 429: return refuse(ErrorCode::kTooManyRequests, "Try again in a moment.");
     case 503:

@@ -30,6 +30,7 @@ constexpr const char* kSchemas = R"({
   "offset": {"type": "integer", "description": "log position it shows"},
   "as_of": {"type": "string", "format": "date-time"},
   "notice": {"type": "string", "description": "what a statement did"},
+  "more": {"type": "boolean", "description": "rows beyond the limit were left out"},
   "columns": {"type": "array", "items": {"type": "object", "required": ["name", "type"],
     "properties": {"name": {"type": "string"}, "type": {"type": "string"}}}},
   "rows": {"type": "array", "items": {"type": "array", "items": {}}}}},
@@ -41,15 +42,33 @@ constexpr const char* kSchemas = R"({
 "Verdicts": {"type": "object", "required": ["equal", "views"], "properties": {
   "equal": {"type": "boolean"}, "views": {"type": "array", "items": {"type": "object"}}}},
 "Plan": {"type": "object", "required": ["text"], "properties": {"text": {"type": "string"}}},
+"Question": {"type": "object", "required": ["sql"], "properties": {"sql": {"type": "string",
+  "description": "one statement"}, "params": {"type": "array", "items": {},
+  "description": "values of $1, $2, ..."}}},
+"Rows": {"oneOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}}]},
+"Layout": {"type": "object"},
 "Ready": {"type": "object", "required": ["ready", "progress"], "properties": {
   "ready": {"type": "boolean"}, "progress": {"type": "number"}}}
 })";
 
+// What the code takes: numbers without a sign, yes and no in five ways, one of a list.
+std::string SchemaJson(const Parameter& parameter) {
+  if (parameter.type == "integer") {
+    return R"({"type":"integer","format":"int64","minimum":0,"maximum":9007199254740991})";
+  }
+  std::string values = parameter.type == "boolean" ? "true,false,1,0," : parameter.values;
+  if (values.empty()) return R"({"type":"string"})";
+  std::string list;
+  for (auto& value : Split(values, ',')) list += (list.empty() ? "" : ",") + QuoteJson(value);
+  if (values.ends_with(',')) list += R"(,"")";
+  return R"({"type":"string","enum":[)" + list + "]}";
+}
+
 std::string ParameterJson(const Parameter& parameter, const char* where) {
-  return fmt::format(
-      R"({{"name":{},"in":"{}","required":{},"description":{},"schema":{{"type":"{}"}}}})",
-      QuoteJson(parameter.name), where, std::string_view(where) == "path" ? "true" : "false",
-      QuoteJson(parameter.description), parameter.type);
+  bool required = parameter.required || std::string_view(where) == "path";
+  return fmt::format(R"({{"name":{},"in":"{}","required":{},"description":{},"schema":{}}})",
+                     QuoteJson(parameter.name), where, required, QuoteJson(parameter.description),
+                     SchemaJson(parameter));
 }
 
 std::string ParametersJson(const Route& route) {
@@ -60,7 +79,9 @@ std::string ParametersJson(const Route& route) {
   for (auto& part : Split(route.pattern, '/')) {
     if (part.empty() || part[0] != '{') continue;
     bool stream = route.pattern.find("/streams/") != std::string::npos;
-    add({part.substr(1, part.size() - 2), stream ? "of a stream" : "of a view"}, "path");
+    bool table = route.pattern.find("/tables/") != std::string::npos;
+    auto what = stream ? "of a stream" : table ? "of a table" : "of a view";
+    add({part.substr(1, part.size() - 2), what}, "path");
   }
   for (auto& parameter : route.query) add(parameter, "query");
   for (auto& parameter : route.headers) add(parameter, "header");
@@ -83,8 +104,12 @@ std::string ContentJson(const std::string& types, const std::string& schema) {
   std::string json;
   for (auto& type : Split(types, ',')) {
     json += (json.empty() ? "" : ",") + QuoteJson(type) + ":";
-    bool described = type == "application/json" && !schema.empty();
-    json += described ? R"({"schema":{"$ref":"#/components/schemas/)" + schema + "\"}}" : "{}";
+    bool json_type = type == "application/json";
+    if (json_type && !schema.empty()) {
+      json += R"({"schema":{"$ref":"#/components/schemas/)" + schema + "\"}}";
+    } else {
+      json += json_type ? "{}" : R"({"schema":{"type":"string"}})";
+    }
   }
   return "{" + json + "}";
 }
@@ -92,8 +117,8 @@ std::string ContentJson(const std::string& types, const std::string& schema) {
 std::string OperationJson(const Route& route, const std::string& method) {
   std::string body;
   if (!route.request_type.empty()) {
-    body =
-        R"("requestBody":{"required":true,"content":)" + ContentJson(route.request_type, "") + "},";
+    body = R"("requestBody":{"required":true,"content":)" +
+           ContentJson(route.request_type, route.request_schema) + "},";
   }
   return fmt::format(
       R"({}:{{"operationId":{},"summary":{},"parameters":[{}],{}"responses":{{"200":{{)"

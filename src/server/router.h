@@ -19,6 +19,8 @@ struct Parameter {
   std::string name;
   std::string description;
   std::string type = "string";  // or "integer", "boolean"
+  std::string values = {};      // all there are, comma-separated; "": any
+  bool required = false;
 };
 
 struct Route {
@@ -32,14 +34,18 @@ struct Route {
   RouteHandler handle;
   std::string schema = {};              // of a JSON answer, by its name in openapi.cc; "" for any
   std::vector<Parameter> headers = {};  // that it reads
+  bool works = false;                   // a GET that runs what is asked for
+  std::string request_schema = {};      // of a JSON body, by its name in openapi.cc; "" for any
 };
 
 class Router {
  public:
   void Add(Route route) { routes_.push_back(std::move(route)); }
-  // Calls the handler; throws kUnknownRoute or kMethodNotAllowed (hint: the allowed methods).
-  // False: no route has this path, and it is not one of the API's.
-  bool Dispatch(const ExchangePtr& exchange, std::string* pattern) const;
+  // Calls `check` with the route (null: none is called), then the handler; throws kUnknownRoute or
+  // kMethodNotAllowed (hint: the allowed methods).  False: no route has this path, and it is not
+  // one of the API's.
+  using Check = std::function<void(const Route*)>;
+  bool Dispatch(const ExchangePtr& exchange, std::string* pattern, const Check& check = {}) const;
   const std::vector<Route>& routes() const { return routes_; }
   // The description of all routes: OpenAPI 3.0, as JSON.
   std::string OpenApi() const;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "server/http_errors.h"
 
 namespace weir {
@@ -44,6 +45,7 @@ class RouterTest : public testing::Test {
     auto exchange = std::make_shared<FakeExchange>();
     exchange->request.method = method;
     exchange->request.path = path;
+    for (auto& segment : Split(path, '/')) exchange->request.segments.push_back(segment);
     called.clear();
     std::string pattern;
     return router.Dispatch(exchange, &pattern);

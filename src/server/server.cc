@@ -21,18 +21,6 @@ void RespondError(HttpExchange& exchange) {
   exchange.Respond(std::move(response));
 }
 
-// A page of another site may make a browser send requests here: it may not change anything.  A page
-// that hides where it is from (a sandboxed frame, a file) says "null".
-void CheckOrigin(const HttpRequest& request) {
-  if (request.method == "GET" || request.method == "HEAD") return;
-  std::string origin = request.Header("origin");
-  if (origin.empty()) return;
-  auto host = origin.substr(std::min(origin.find("://") + 3, origin.size()));
-  if (host != request.Header("host")) {
-    throw Error(ErrorCode::kForbidden, "requests from pages of " + origin + " are not accepted");
-  }
-}
-
 // Counts how a request was answered.
 class CountedExchange : public HttpExchange {
  public:
@@ -43,17 +31,29 @@ class CountedExchange : public HttpExchange {
   }
   void Respond(HttpResponse response) override {
     Count(response.status);
+    Protect(response.headers);
     inner_->Respond(std::move(response));
   }
   std::shared_ptr<HttpStream> Stream(
       int status, std::vector<std::pair<std::string, std::string>> headers) override {
     Count(status);
+    Protect(headers);
     return inner_->Stream(status, std::move(headers));
   }
+  void OnGone(std::function<void()> callback) override { inner_->OnGone(std::move(callback)); }
 
   std::string pattern = "page";
 
  private:
+  // No browser takes an answer for something else, or gives it to another page.
+  static void Protect(std::vector<std::pair<std::string, std::string>>& headers) {
+    for (auto& [name, value] : headers) {
+      if (name == "X-Content-Type-Options") return;
+    }
+    headers.emplace_back("X-Content-Type-Options", "nosniff");
+    headers.emplace_back("Cross-Origin-Resource-Policy", "same-origin");
+  }
+
   void Count(int status) {
     if (!counted_.exchange(true)) server_.CountRequest(pattern, status);
   }
@@ -64,7 +64,11 @@ class CountedExchange : public HttpExchange {
 
 }  // namespace
 
-Server::Server(Parts parts, ServerOptions options) : parts_(parts), options_(std::move(options)) {
+Server::Server(Parts parts, ServerOptions options)
+    : parts_(parts),
+      options_(std::move(options)),
+      origins_(options_.hosts),
+      spool_(options_.spool_directory, options_.spool_bytes_max) {
   feed_ = std::make_unique<Feed>(parts_.views, [this] { return StatusJson(); });
   AddIngestRoutes(router_, *this);
   AddViewRoutes(router_, *this);
@@ -93,43 +97,73 @@ void Server::Start() {
   http_->Start(options_.threads);
 }
 
-void Server::Stop() {
+bool Server::WaitForStatements(std::chrono::milliseconds wait_max) {
+  std::unique_lock lock(mutex_);
+  return idle_.wait_for(lock, wait_max, [&] { return aside_.empty(); });
+}
+
+void Server::StopTaking() {
+  if (http_) http_->StopAccepting();
+  WaitForStatements(kStatementsWait);
+}
+
+bool Server::Stop() {
   {
     std::lock_guard lock(mutex_);
-    if (stopping_) return;
+    if (stopping_) return true;
     stopping_ = true;
   }
   stop_.notify_all();
+  if (http_) http_->StopAccepting();
   feed_->Stop();
-  while (aside_ > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  bool done = WaitForStatements(kStatementsWait);
   if (http_) http_->Stop();
   if (meter_.joinable()) meter_.join();
+  return done;
 }
 
 void Server::Handle(ExchangePtr inner) {
   auto exchange = std::make_shared<CountedExchange>(std::move(inner), *this);
   try {
-    CheckOrigin(exchange->request);
-    if (!router_.Dispatch(exchange, &exchange->pattern)) ServePage(parts_.web, *exchange);
+    auto check = [&](const Route* route) {
+      origins_.Check(exchange->request, route && route->works);
+    };
+    if (!router_.Dispatch(exchange, &exchange->pattern, check)) ServePage(parts_.web, *exchange);
   } catch (...) {
     RespondError(*exchange);
   }
 }
 
 void Server::RunAside(ExchangePtr exchange, std::function<HttpResponse()> work) {
-  constexpr int kAsideMax = 16;
-  if (aside_.fetch_add(1) >= kAsideMax) {
-    aside_--;
-    throw Error(ErrorCode::kTooManyRequests, "too many statements at once");
+  constexpr size_t kAsideMax = 16, kOfOneClient = 12;
+  auto& client = exchange->request.client;
+  {
+    std::lock_guard lock(mutex_);
+    if (stopping_) throw Error(ErrorCode::kUnavailable, "Weir is stopping");
+    if (aside_.size() >= kAsideMax || aside_.count(client) >= kOfOneClient) {
+      throw Error(ErrorCode::kTooManyRequests, "too many statements at once",
+                  "Try again in a moment.");
+    }
+    aside_.insert(client);
   }
-  std::thread([this, exchange, work = std::move(work)] {
+  auto run = [this, exchange, client, work = std::move(work)] {
     try {
       exchange->Respond(work());
     } catch (...) {
       RespondError(*exchange);
     }
-    aside_--;
-  }).detach();
+    // Nothing of the server is touched after the lock is free: it may be gone then.
+    std::lock_guard lock(mutex_);
+    aside_.erase(aside_.find(client));
+    if (aside_.empty()) idle_.notify_all();
+  };
+  try {
+    std::thread(std::move(run)).detach();
+  } catch (const std::system_error&) {
+    std::lock_guard lock(mutex_);
+    aside_.erase(aside_.find(client));
+    throw Error(ErrorCode::kUnavailable, "the machine has no threads left");
+  }
 }
 
 // ---- figures ------------------------------------------------------------------------------------

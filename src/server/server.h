@@ -2,11 +2,12 @@
 // and the web app.  Owned by main, which hands in everything it serves.
 #pragma once
 
-#include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 
@@ -14,6 +15,7 @@
 #include "ingest/ingest.h"
 #include "io/clock.h"
 #include "io/http_server.h"
+#include "io/spool.h"
 #include "io/thread_pool.h"
 #include "lake/lake.h"
 #include "log/log.h"
@@ -22,6 +24,8 @@
 #include "query/statements.h"
 #include "query/verify.h"
 #include "server/live/feed.h"
+#include "server/live/followed.h"
+#include "server/origin.h"
 #include "server/router.h"
 #include "server/web_assets.h"
 #include "views/views.h"
@@ -41,7 +45,10 @@ struct ServerOptions {
   uint16_t port = 7070;
   size_t threads = 2;
   HttpLimits limits;
+  std::vector<std::string> hosts;  // names of ours besides those of origin.h
   size_t decompressed_bytes_max = 256 << 20;
+  std::string spool_directory = "/tmp";  // native; for answers that clients have yet to take
+  uint64_t spool_bytes_max = uint64_t{4} << 30;  // of all of them
 };
 
 class Server : public CommitListener {
@@ -68,7 +75,11 @@ class Server : public CommitListener {
   void OnCommit(const CommittedRecords& group) override;
   // Binds and starts; after it port() is known.
   void Start();
-  void Stop();
+  // No connection and no request more; waits, for a bounded time, for statements that run.
+  void StopTaking();
+  // False when statements still run after a bounded time: they use this and everything below, which
+  // may then not be destroyed.
+  bool Stop();
   uint16_t port() const { return http_->port(); }
   const std::string& host() const { return options_.host; }
   const Router& router() const { return router_; }
@@ -82,6 +93,8 @@ class Server : public CommitListener {
   Executor& answers() { return answers_; }
   // Tells producers what the log has taken: short work, beside the above.
   Executor& receipts() { return receipts_; }
+  SpoolRoom& spool() { return spool_; }
+  Followed& followed() { return followed_; }
 
   // Counters for /metrics and rates for the catalog.
   void CountRequest(const std::string& pattern, int status);
@@ -93,6 +106,8 @@ class Server : public CommitListener {
   uint64_t Rows(StreamId stream) const;  // of all time
 
  private:
+  static constexpr std::chrono::seconds kStatementsWait{3};
+  bool WaitForStatements(std::chrono::milliseconds wait_max);
   void Handle(ExchangePtr exchange);
   void Measure();
   void CountRowsBefore();
@@ -100,6 +115,9 @@ class Server : public CommitListener {
   Parts parts_;
   ServerOptions options_;
   Router router_;
+  const OriginRules origins_;
+  SpoolRoom spool_;
+  Followed followed_;
   std::unique_ptr<Feed> feed_;
   std::unique_ptr<HttpServer> http_;
   ThreadPool answers_{2}, receipts_{1};
@@ -118,7 +136,8 @@ class Server : public CommitListener {
   bool stopping_ = false;
   Micros measured_ = 0;
   std::thread meter_;
-  std::atomic<int> aside_{0};
+  std::condition_variable idle_;      // no statement runs
+  std::multiset<std::string> aside_;  // clients of those that do
 };
 
 // Each adds the routes of one part of the API.

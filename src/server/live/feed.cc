@@ -17,13 +17,23 @@ namespace {
 
 constexpr size_t kPendingMax = 256 << 10;  // a reader with more queued waits
 constexpr size_t kMergeAbove = 4;          // more changes than this are sent as one
+// A snapshot is given to others for this long, and kept while somebody takes it; all together have
+// at most so many bytes.
+constexpr auto kSnapshotAge = std::chrono::seconds(5);
+constexpr size_t kSnapshotsBytesMax = 256 << 20;
+constexpr uint64_t kSmallSnapshotRows = 2'000;
+constexpr uint64_t kSnapshotRowsMax = 1'000'000;
 constexpr auto kStatusInterval = std::chrono::seconds(1);
 constexpr auto kHeartbeat = std::chrono::seconds(15);
 
-std::string Event(const char* name, const std::string& data, std::optional<Offset> id) {
+std::string EventHead(const char* name, std::optional<Offset> id) {
   std::string event = std::string("event: ") + name + "\n";
   if (id) event += "id: " + std::to_string(id->value) + "\n";
-  return event + "data: " + data + "\n\n";
+  return event + "data: ";
+}
+
+std::string Event(const char* name, const std::string& data, std::optional<Offset> id) {
+  return EventHead(name, id) + data + "\n\n";
 }
 
 std::string Head(const std::string& view, Offset offset, Micros as_of, bool multiplexed) {
@@ -44,6 +54,7 @@ struct Feed::Reader {
   Options options;
   std::vector<std::optional<uint64_t>> sequences;  // where he stands, by view; nothing: nowhere
   std::vector<bool> told_error;
+  bool later = false;  // something is left to be served in the next round
   std::chrono::steady_clock::time_point last_sent{}, last_status{};
 };
 
@@ -167,6 +178,8 @@ void Feed::Run() {
         tick ? std::make_shared<const std::string>(Event("status", status_(), {})) : nullptr;
     static const Text kBeat = std::make_shared<const std::string>(": still here\n\n");
     static const Text kCatalog = std::make_shared<const std::string>(Event("catalog", "{}", {}));
+    if (catalog) snapshots_.clear();  // a view may be another one now
+    rendered_one_ = false;
     std::set<Reader*> gone;
     auto concerns = [&](const Reader& reader) {
       return std::any_of(reader.options.views.begin(), reader.options.views.end(),
@@ -193,21 +206,25 @@ void Feed::Run() {
       if (!Serve(*reader)) gone.insert(reader.get());
     }
     rendered_.clear();
-    if (gone.empty()) continue;
+    std::erase_if(snapshots_, [&](auto& kept) { return now - kept.second.made > kSnapshotAge; });
     std::lock_guard lock(mutex_);
+    for (auto& reader : woken) {
+      if (reader->later && !gone.contains(reader.get())) drained_.push_back(reader);
+    }
     std::erase_if(readers_, [&](auto& reader) { return gone.contains(reader.get()); });
   }
 }
 
 bool Feed::Serve(Reader& reader) {
   if (reader.stream->Closed()) return false;
+  reader.later = false;
   for (size_t i = 0; i < reader.options.views.size(); i++) {
     if (reader.stream->Pending() >= kPendingMax) return true;  // later, when he has taken that
     auto& view = reader.options.views[i];
     try {
-      if (ServeView(reader, view, reader.sequences[i])) {
-        reader.last_sent = std::chrono::steady_clock::now();
-      }
+      auto served = ServeView(reader, view, reader.sequences[i]);
+      if (served == Served::kSomething) reader.last_sent = std::chrono::steady_clock::now();
+      reader.later |= served == Served::kLater;
       reader.told_error[i] = false;
     } catch (...) {
       Error error = CurrentError();
@@ -226,38 +243,78 @@ bool Feed::Serve(Reader& reader) {
   return true;
 }
 
-bool Feed::ServeView(Reader& reader, const std::string& view, std::optional<uint64_t>& sequence) {
-  if (sequence) {
-    if (auto changes = views_.ChangesSince(view, *sequence)) {
-      if (changes->empty()) return false;
-      sequence = changes->back()->sequence;
-      if (changes->size() > kMergeAbove) {
-        reader.stream->Write(RenderMerged(view, *changes, reader.options));
-      } else {
-        for (auto& change : *changes) {
-          reader.stream->Write(RenderChange(view, change, reader.options));
-        }
-      }
-      return true;
+// False when nothing changed; not `known` when that is too long ago.
+bool Feed::ServeChanges(Reader& reader, const std::string& view, uint64_t& sequence, bool& known) {
+  auto changes = views_.ChangesSince(view, sequence);
+  known = changes.has_value();
+  if (!known || changes->empty()) return false;
+  sequence = changes->back()->sequence;
+  if (changes->size() > kMergeAbove) {
+    reader.stream->Write(RenderMerged(view, *changes, reader.options));
+  } else {
+    for (auto& change : *changes) {
+      reader.stream->Write(RenderChange(view, change, reader.options));
     }
   }
-  auto snapshot = std::move(views_.Read({view})[0]);
-  sequence = snapshot.sequence;
-  reader.stream->Write(RenderSnapshot(snapshot, reader.options));
   return true;
 }
 
-Feed::Text Feed::RenderSnapshot(const Snapshot& snapshot, const Options& options) {
-  auto& text = rendered_[{snapshot.view, snapshot.sequence, 4 + Flavour(options)}];
-  if (!text) {
-    text = std::make_shared<const std::string>(
-        Event("snapshot",
-              Head(snapshot.view, snapshot.offset, snapshot.as_of, options.multiplexed) +
-                  "\"columns\":[" + JsonColumns(snapshot.columns) +
-                  "],\"rows\":" + JsonRowsOf(snapshot.rows, options.exact) + "}",
-              snapshot.offset));
+Feed::Served Feed::ServeView(Reader& reader, const std::string& view,
+                             std::optional<uint64_t>& sequence) {
+  if (sequence) {
+    bool known = false, any = ServeChanges(reader, view, *sequence, known);
+    if (known) return any ? Served::kSomething : Served::kNothing;
   }
-  return text;
+  auto info = views_.Info();  // before the changes are asked for
+  auto kept = SnapshotOf(view, reader.options);
+  if (!kept) return rendered_one_ ? Served::kLater : Served::kNothing;
+  auto changes = views_.ChangesSince(view, kept->sequence);
+  bool same = kept->moves_on && changes && changes->empty() && info.offset > kept->offset;
+  Offset offset = same ? info.offset : kept->offset;
+  reader.stream->Write(std::make_shared<const std::string>(
+      EventHead("snapshot", offset) +
+      Head(view, offset, same ? info.as_of : kept->as_of, reader.options.multiplexed)));
+  reader.stream->Write(kept->body);
+  sequence = kept->sequence;
+  bool known = false;
+  ServeChanges(reader, view, *sequence, known);
+  return Served::kSomething;
+}
+
+bool Feed::IsIncremental(const std::string& view) const {
+  for (auto& info : views_.ViewInfos()) {
+    if (info.name == view) return info.rung == Rung::kIncremental;
+  }
+  return false;  // a query that is followed: it says where it stood
+}
+
+// One is rendered in a round: whoever waits for changes does not wait for many.
+const Feed::Kept* Feed::SnapshotOf(const std::string& view, const Options& options) {
+  auto key = std::make_pair(view, Flavour(options));
+  if (auto kept = snapshots_.find(key); kept != snapshots_.end()) {
+    if (views_.ChangesSince(view, kept->second.sequence)) return &kept->second;
+  }
+  std::erase_if(held_, [](auto& text) { return text.expired(); });
+  size_t bytes = 0;
+  for (auto& weak : held_) {
+    if (auto text = weak.lock()) bytes += text->size();
+  }
+  if (rendered_one_ || bytes > kSnapshotsBytesMax) return nullptr;
+  ReadOptions read;
+  read.rows_max = kSnapshotRowsMax;
+  auto snapshot = std::move(views_.Read({view}, read)[0]);
+  rendered_one_ = snapshot.rows.rows > kSmallSnapshotRows;
+  auto& kept = snapshots_[key];
+  kept.body = std::make_shared<const std::string>(
+      "\"columns\":[" + JsonColumns(snapshot.columns) +
+      "],\"rows\":" + JsonRowsOf(snapshot.rows, options.exact) + "}\n\n");
+  kept.sequence = snapshot.sequence;
+  kept.offset = snapshot.offset;
+  kept.as_of = snapshot.as_of;
+  kept.moves_on = IsIncremental(view);
+  kept.made = std::chrono::steady_clock::now();
+  held_.push_back(kept.body);
+  return &kept;
 }
 
 Feed::Text Feed::RenderChange(const std::string& view, const ViewChangePtr& change,

@@ -1,12 +1,14 @@
 // The dashboard's feed: changes of views as Server-Sent Events.
 //
-// Each change is rendered to JSON once and the text shared by all who read the view.  A reader who
-// is slow is left alone until what was queued for him is gone; then he gets what he missed in one
-// event, or a new snapshot when that is too long ago: he never costs memory without bound.
+// Each change is rendered to JSON once and the text shared by all who read the view.  So is a
+// snapshot: readers who come soon after one another get the same, and the changes since.  A reader
+// who is slow is left alone until what was queued for him is gone; then he gets what he missed in
+// one event, or a new snapshot when that is too long ago: he never costs memory without bound.
 // Thread-safe.  Owned by Server.
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <map>
@@ -49,12 +51,24 @@ class Feed {
  private:
   struct Reader;
   using Text = std::shared_ptr<const std::string>;
+  struct Kept {  // a snapshot for those who come next
+    Text body;   // without what says where it stands
+    uint64_t sequence = 0;
+    Offset offset;
+    Micros as_of = 0;
+    bool moves_on = false;  // without a change it stands where the engine does
+    std::chrono::steady_clock::time_point made;
+  };
+  enum class Served { kNothing, kSomething, kLater };
 
   void Run();
   // Sends what is new to a reader; false when he has gone.
   bool Serve(Reader& reader);
-  bool ServeView(Reader& reader, const std::string& view, std::optional<uint64_t>& sequence);
-  Text RenderSnapshot(const Snapshot& snapshot, const Options& options);
+  Served ServeView(Reader& reader, const std::string& view, std::optional<uint64_t>& sequence);
+  bool ServeChanges(Reader& reader, const std::string& view, uint64_t& sequence, bool& known);
+  // Null: not in this round, or not before slow readers have taken theirs.
+  const Kept* SnapshotOf(const std::string& view, const Options& options);
+  bool IsIncremental(const std::string& view) const;
   Text RenderChange(const std::string& view, const ViewChangePtr& change, const Options& options);
   Text RenderMerged(const std::string& view, const std::vector<ViewChangePtr>& changes,
                     const Options& options);
@@ -70,6 +84,11 @@ class Feed {
   std::vector<std::weak_ptr<Reader>> drained_;
   // Rendered changes of the present round, by view, sequence and flavour.
   std::map<std::tuple<std::string, uint64_t, int>, Text> rendered_;
+  // Of the feed's thread: snapshots by view and flavour, all that somebody still holds, and whether
+  // one was rendered in the present round.
+  std::map<std::pair<std::string, int>, Kept> snapshots_;
+  std::vector<std::weak_ptr<const std::string>> held_;
+  bool rendered_one_ = false;
   std::thread thread_;
 };
 

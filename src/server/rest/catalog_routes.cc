@@ -214,15 +214,19 @@ std::string CatalogJson(Server& server) {
          ",\"engine\":" + EngineJson(engine) + "}";
 }
 
-void PutLayout(Server& server, const ExchangePtr& exchange) {
+bool IsJsonObject(const std::string& text) {
   using namespace duckdb_yyjson;  // NOLINT: a C library in a namespace
+  std::unique_ptr<yyjson_doc, decltype(&yyjson_doc_free)> document(
+      yyjson_read(text.data(), text.size(), 0), yyjson_doc_free);
+  return document && yyjson_is_obj(yyjson_doc_get_root(document.get()));
+}
+
+void PutLayout(Server& server, const ExchangePtr& exchange) {
   auto& body = exchange->request.body;
   if (body.size() > kLayoutBytesMax) {
     throw Error(ErrorCode::kTooLarge, "a layout has at most 64 KiB");
   }
-  std::unique_ptr<yyjson_doc, decltype(&yyjson_doc_free)> document(
-      yyjson_read(body.data(), body.size(), 0), yyjson_doc_free);
-  if (!document || !yyjson_is_obj(yyjson_doc_get_root(document.get()))) {
+  if (!IsJsonObject(body)) {
     throw Error(ErrorCode::kInvalidRequest, "a layout is a JSON object");
   }
   server.parts().layout.Save(body);
@@ -272,7 +276,7 @@ void AddCatalogRoutes(Router& router, Server& server) {
   get("/v1/layout", "The dashboard's layout.", "any JSON object",
       [&server](const ExchangePtr& exchange) {
         auto layout = server.parts().layout.Load();
-        exchange->Respond(JsonResponse(layout.empty() ? "{}" : layout));
+        exchange->Respond(JsonResponse(IsJsonObject(layout) ? layout : "{}"));
       });
   router.Add({"PUT",
               "/v1/layout",
@@ -283,7 +287,9 @@ void AddCatalogRoutes(Router& router, Server& server) {
               "application/json",
               [&server](ExchangePtr exchange, const PathParts&) { PutLayout(server, exchange); },
               "",
-              {}});
+              {},
+              false,
+              "Layout"});
   get("/v1/openapi.json", "This description.", "OpenAPI 3.0",
       [&server](const ExchangePtr& exchange) {
         exchange->Respond(JsonResponse(server.router().OpenApi()));

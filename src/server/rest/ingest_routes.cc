@@ -122,13 +122,15 @@ void AddIngestRoutes(Router& router, Server& server) {
        },
        "IngestAnswer",
        {{"Idempotency-Key", "the same body with the same key counts once"},
-        {"Content-Encoding", "gzip or zstd"}}});
+        {"Content-Encoding", "of the body", "string", "gzip,x-gzip,zstd,identity"}},
+       false,
+       "Rows"});
   auto table_route = [&](const char* method, const char* path, bool deletes, const char* summary,
                          const char* answer) {
     router.Add({method,
                 path,
                 summary,
-                {{"atomic", "true: all rows or none"}},
+                {{"atomic", "true: all rows or none", "boolean"}},
                 "application/x-ndjson,application/json,text/csv",
                 answer,
                 "application/json",
@@ -138,7 +140,9 @@ void AddIngestRoutes(Router& router, Server& server) {
                 },
                 "IngestAnswer",
                 {{"Idempotency-Key", "the same body with the same key counts once"},
-                 {"Content-Encoding", "gzip or zstd"}}});
+                 {"Content-Encoding", "of the body", "string", "gzip,x-gzip,zstd,identity"}},
+                false,
+                "Rows"});
   };
   table_route(
       "POST", "/v1/tables/{name}/rows", false,

@@ -1,13 +1,15 @@
 // POST /v1/sql: our own statements run in the engine, a plain read of one view is served from its
 // content, everything else goes to a query worker.
 #include <algorithm>
+#include <mutex>
 #include <regex>
-#include <thread>
+#include <utility>
 
 #include "duck/errors.h"
 #include "duckdb/common/string_util.hpp"
 #include "formats/json_value.h"
 #include "formats/results.h"
+#include "io/spool.h"
 #include "server/http_errors.h"
 #include "server/rest/wait.h"
 #include "server/server.h"
@@ -24,6 +26,11 @@ struct SqlRequest {
 };
 
 SqlRequest ReadRequest(const HttpRequest& request) {
+  constexpr size_t kSqlBytesMax = 4 << 20;  // to parse a text takes many times its size
+  if (request.body.size() > kSqlBytesMax) {
+    throw Error(ErrorCode::kTooLarge, "a statement has at most 4 MiB",
+                "Send many rows to /v1/streams/NAME/events or /v1/tables/NAME/rows.");
+  }
   std::string type = request.Header("content-type");
   if (!type.starts_with("application/json")) return {request.body, ""};
   std::unique_ptr<yyjson_doc, decltype(&yyjson_doc_free)> document(
@@ -70,57 +77,58 @@ ResultFormat FormatOf(const HttpRequest& request, std::string& media_type) {
   return ResultFormat::kJson;
 }
 
-// Holds the beginning of an answer back until it is known whether there is one: an error in a
-// small result still gets its own status.
+// Keeps an answer until it is whole: whatever goes wrong has a status of its own, the query's
+// process never waits for its client, and the client sees by the length whether it got everything.
 class ResponseSink : public QuerySink {
  public:
-  ResponseSink(ExchangePtr exchange, std::string media_type)
-      : exchange_(std::move(exchange)), media_type_(std::move(media_type)) {}
+  ResponseSink(Server& server, ExchangePtr exchange, std::string media_type)
+      : exchange_(std::move(exchange)),
+        media_type_(std::move(media_type)),
+        answer_(std::make_shared<SpooledBody>(server.spool(), exchange_->request.client)) {}
 
-  void Write(std::string bytes) override {
-    if (stream_) {
-      WaitForRoom();
-      stream_->Write(std::make_shared<const std::string>(std::move(bytes)));
-      return;
-    }
-    held_ += bytes;
-    if (held_.size() < kHoldBytes) return;
-    stream_ =
-        exchange_->Stream(200, {{"Content-Type", media_type_}, {"Cache-Control", "no-store"}});
-    stream_->Write(std::make_shared<const std::string>(std::move(held_)));
-  }
-
+  void Write(std::string bytes) override { answer_->spool.Append(bytes); }
+  void More() override { more_ = true; }
   void Done(const std::optional<Error>& error) override {
-    if (stream_) {
-      // Too late for a status: the broken chunk tells the client.
-      stream_->Close();
-    } else if (error) {
+    if (error) {
       exchange_->Respond(ErrorResponse(*error));
     } else {
-      exchange_->Respond(
-          {200, {{"Content-Type", media_type_}, {"Cache-Control", "no-store"}}, std::move(held_)});
+      exchange_->Respond(Whole());
     }
-    handle_.reset();
+    Hold(nullptr);
   }
 
-  void Hold(std::shared_ptr<void> handle) { handle_ = std::move(handle); }
+  // The query is cancelled when nobody holds it.
+  void Hold(std::shared_ptr<void> query) {
+    std::lock_guard lock(mutex_);
+    if (!std::exchange(over_, query == nullptr)) query_.swap(query);
+  }
 
  private:
-  static constexpr size_t kHoldBytes = 1 << 20;
-  static constexpr size_t kPendingMax = 8 << 20;
+  struct SpooledBody : HttpBody {
+    SpooledBody(SpoolRoom& room, const std::string& client) : spool(room, client) {}
+    uint64_t Size() const override { return spool.Size(); }
+    void Read(uint64_t position, std::span<char> room) override { spool.Read(position, room); }
+    Spool spool;
+  };
 
-  // A client that reads slowly slows its query down.
-  void WaitForRoom() {
-    for (int i = 0; i < 60'000 && stream_->Pending() > kPendingMax && !stream_->Closed(); i++) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  HttpResponse Whole() {
+    HttpResponse response{200, {{"Content-Type", media_type_}, {"Cache-Control", "no-store"}}, ""};
+    if (more_) response.headers.emplace_back("Weir-More", "true");
+    if (auto* text = answer_->spool.InMemory()) {
+      response.body = std::move(*text);
+    } else {
+      response.source = std::move(answer_);
     }
+    return response;
   }
 
   ExchangePtr exchange_;
   std::string media_type_;
-  std::string held_;
-  std::shared_ptr<HttpStream> stream_;
-  std::shared_ptr<void> handle_;
+  std::shared_ptr<SpooledBody> answer_;
+  bool more_ = false;
+  std::mutex mutex_;
+  bool over_ = false;
+  std::shared_ptr<void> query_;
 };
 
 // Comma-separated, quoted where needed.
@@ -206,6 +214,7 @@ std::optional<PlainRead> AsPlainRead(const std::string& sql, const CatalogState&
   auto view = catalog.FindView(match[1].str());
   if (!view || !view->materialized) return std::nullopt;
   PlainRead read{view->name, {}};
+  read.options.rows_max = kViewRowsMax;
   if (match[2].matched) {
     read.quoted = match[3].matched;
     read.options.equals.emplace_back(match[2].str(), read.quoted ? match[3].str() : match[4].str());
@@ -239,29 +248,27 @@ void RunSql(Server& server, const ExchangePtr& exchange) {
   auto request = ReadRequest(exchange->request);
   auto statements = ParseStatements(request.sql);
   if (statements.empty()) throw Error(ErrorCode::kInvalidSql, "there is no statement");
-  bool all_ours = std::none_of(statements.begin(), statements.end(), IsQuery);
+  if (statements.size() > 1) {
+    throw Error(ErrorCode::kInvalidSql, "one statement at a time",
+                "Send each in a request of its own; `weir sql` does that with a script.");
+  }
+  bool ours = !IsQuery(statements[0]);
   std::string media_type;
   ResultFormat format = FormatOf(exchange->request, media_type);
   bool text = format == ResultFormat::kJson || format == ResultFormat::kCsv ||
               format == ResultFormat::kNdjson;
-  if (all_ours) {
+  if (ours) {
     if (!text) {
       throw Error(ErrorCode::kInvalidRequest, "a statement is answered as json, ndjson or csv",
                   "Arrow and Parquet are for queries.");
     }
-    server.RunAside(exchange,
-                    [&server, statements, format, media_type, params = request.params_json] {
-                      ResultTable table;
-                      for (auto& statement : statements)
-                        table = server.parts().statements.Run(statement, params);
-                      if (!table.written || statements.size() > 1) server.feed().CatalogChanged();
-                      return TableResponse(server, std::move(table), format, media_type);
-                    });
+    server.RunAside(exchange, [&server, statement = statements[0], format, media_type,
+                               params = request.params_json] {
+      ResultTable table = server.parts().statements.Run(statement, params);
+      if (!table.written) server.feed().CatalogChanged();
+      return TableResponse(server, std::move(table), format, media_type);
+    });
     return;
-  }
-  if (statements.size() > 1) {
-    throw Error(ErrorCode::kInvalidSql, "one query at a time",
-                "Send each statement in a request of its own.");
   }
   QueryRequest query;
   query.format = format;
@@ -272,23 +279,36 @@ void RunSql(Server& server, const ExchangePtr& exchange) {
   uint64_t timeout_ms = NumberParameter(exchange->request, "timeout_ms", 0);
   query.timeout = static_cast<Micros>(std::min(timeout_ms, kDayMs)) * 1000;
   query.rows_max = NumberParameter(exchange->request, "rows_max", 0);
+  query.limit = NumberParameter(exchange->request, "limit", 0);
+  query.client = exchange->request.client;
+  if (query.limit && format == ResultFormat::kParquet) {
+    throw Error(ErrorCode::kInvalidRequest, "limit is not for Parquet",
+                "Say LIMIT in the query, or ask for another format.");
+  }
 
   auto plain = text && request.params_json.empty() && query.rows_max == 0
                    ? AsPlainRead(request.sql, *server.parts().catalog.Current())
                    : std::nullopt;
+  if (plain && query.limit) {  // one row more tells whether there are more
+    auto own = plain->options.limit.value_or(UINT64_MAX);
+    plain->options.limit = std::min(own, query.limit + 1);
+  }
   if (plain && !IsServedFromContent(server.parts().views, *plain)) plain.reset();
   auto run = [&server, exchange, query, media_type] {
-    auto sink = std::make_shared<ResponseSink>(exchange, media_type);
+    auto sink = std::make_shared<ResponseSink>(server, exchange, media_type);
     sink->Hold(server.parts().query.Run(query, sink));
+    exchange->OnGone([weak = std::weak_ptr<ResponseSink>(sink)] {
+      if (auto sink = weak.lock()) sink->Hold(nullptr);
+    });
   };
   if (!plain) return WhenReached(server, exchange, "", run);
   // What was acknowledged before is in the answer, as for every query.
   Offset durable = server.parts().log.End();
   Micros deadline = server.parts().clock.Monotonic() + 10'000'000;
-  auto read = [&server, exchange, plain, run] {
+  auto read = [&server, exchange, plain, run, limit = query.limit] {
     try {
       auto snapshots = server.parts().views.Read({plain->view}, plain->options);
-      exchange->Respond(SnapshotResponse(snapshots[0], exchange->request));
+      exchange->Respond(SnapshotResponse(snapshots[0], exchange->request, limit));
     } catch (const Error& error) {
       if (error.code != ErrorCode::kInvalidRequest) throw;
       run();  // not so plain after all
@@ -306,21 +326,25 @@ void RunSql(Server& server, const ExchangePtr& exchange) {
 }  // namespace
 
 void AddSqlRoutes(Router& router, Server& server) {
-  router.Add({"POST",
-              "/v1/sql",
-              "Runs one SQL query, or statements of Weir.",
-              {{"format", "json, ndjson, csv, arrow or parquet; or by Accept"},
-               {"exact", "true: 64-bit integers and decimals as strings", "boolean"},
-               {"timeout_ms", "gives up after this long", "integer"},
-               {"rows_max", "refuses to answer with more rows", "integer"},
-               {"wait_for", "runs once the views stand at this offset", "integer"}},
-              "text/plain,application/json",
-              "offset, as_of, columns and rows",
-              "application/json,application/x-ndjson,text/csv,"
-              "application/vnd.apache.arrow.stream,application/vnd.apache.parquet",
-              [&server](ExchangePtr exchange, const PathParts&) { RunSql(server, exchange); },
-              "Result",
-              {}});
+  router.Add(
+      {"POST",
+       "/v1/sql",
+       "Runs one SQL query, or one statement of Weir.",
+       {{"format", "or by Accept", "string", "json,ndjson,csv,arrow,parquet"},
+        {"exact", "true: 64-bit integers and decimals as strings", "boolean"},
+        {"timeout_ms", "gives up after this long", "integer"},
+        {"rows_max", "an answer with more rows is an error; a million by default", "integer"},
+        {"limit", "further rows are left out, and \"more\" says so", "integer"},
+        {"wait_for", "runs once the views stand at this offset", "integer"}},
+       "text/plain,application/json",
+       "offset, as_of, columns and rows",
+       "application/json,application/x-ndjson,text/csv,"
+       "application/vnd.apache.arrow.stream,application/vnd.apache.parquet",
+       [&server](ExchangePtr exchange, const PathParts&) { RunSql(server, exchange); },
+       "Result",
+       {},
+       false,
+       "Question"});
   router.Add({"POST",
               "/v1/verify",
               "Compares views with their batch queries.",

@@ -54,13 +54,31 @@ void WhenReached(Server& server, const ExchangePtr& exchange, const std::string&
       });
 }
 
-std::string SnapshotJson(const Snapshot& snapshot, bool exact) {
+namespace {
+
+std::string SnapshotJson(const Snapshot& snapshot, bool exact, bool more) {
   return "{\"offset\":" + std::to_string(snapshot.offset.value) + ",\"as_of\":\"" +
          IsoTime(snapshot.as_of) + "\",\"columns\":[" + JsonColumns(snapshot.columns) +
-         "],\"rows\":" + JsonRowsOf(snapshot.rows, exact) + "}";
+         "],\"rows\":" + JsonRowsOf(snapshot.rows, exact) + (more ? ",\"more\":true}" : "}");
 }
 
-HttpResponse SnapshotResponse(const Snapshot& snapshot, const HttpRequest& request) {
+// True when there were more rows.
+bool CutTo(uint64_t limit, Columns& rows) {
+  if (limit == 0 || rows.rows <= limit) return false;
+  while (rows.rows - rows.chunks.back()->size() >= limit) {
+    rows.rows -= rows.chunks.back()->size();
+    rows.chunks.pop_back();
+  }
+  auto& last = *rows.chunks.back();
+  last.SetCardinality(last.size() - (rows.rows - limit));
+  rows.rows = limit;
+  return true;
+}
+
+}  // namespace
+
+HttpResponse SnapshotResponse(Snapshot& snapshot, const HttpRequest& request, uint64_t limit) {
+  bool more = CutTo(limit, snapshot.rows);
   auto* format = request.Parameter("format");
   std::string accept = request.Header("accept");
   bool csv = format ? *format == "csv" : accept.starts_with("text/csv");
@@ -81,8 +99,9 @@ HttpResponse SnapshotResponse(const Snapshot& snapshot, const HttpRequest& reque
     }
     response.headers.emplace_back("Content-Type", "application/x-ndjson");
   } else {
-    response = JsonResponse(SnapshotJson(snapshot, exact));
+    response = JsonResponse(SnapshotJson(snapshot, exact, more));
   }
+  if (more) response.headers.emplace_back("Weir-More", "true");
   response.headers.emplace_back("Weir-Offset", std::to_string(snapshot.offset.value));
   response.headers.emplace_back("Cache-Control", "no-store");
   return response;
@@ -96,6 +115,7 @@ void GetView(Server& server, const ExchangePtr& exchange, const std::string& nam
   WhenReached(server, exchange, name, [&server, exchange, name] {
     auto& request = exchange->request;
     ReadOptions options;
+    options.rows_max = kViewRowsMax;
     if (request.Parameter("limit")) options.limit = NumberParameter(request, "limit", 0);
     for (auto& [key, value] : request.query) {
       if (!kOwn.contains(key)) options.equals.emplace_back(key, value);
@@ -161,10 +181,13 @@ std::string SubscribedQuery(const HttpRequest& request) {
 }
 
 void FollowQuery(Server& server, const ExchangePtr& exchange) {
-  auto subscription = server.parts().views.Subscribe(SubscribedQuery(exchange->request));
+  auto query = SubscribedQuery(exchange->request);
+  auto share = server.followed().Take(exchange->request.client, query);
+  auto subscription = server.parts().views.Subscribe(query);
   Feed::Options options;
   options.views = {subscription.view};
-  options.hold = subscription.hold;
+  options.hold = std::make_shared<std::pair<std::shared_ptr<void>, std::shared_ptr<void>>>(
+      subscription.hold, std::move(share));
   options.exact = IsTrue(exchange->request, "exact");
   options.last_event_id = LastEventId(exchange->request);
   WhenReached(server, exchange, subscription.view, [&server, exchange, options] {
@@ -190,7 +213,7 @@ void AddViewRoutes(Router& router, Server& server) {
       {"timeout_ms", "how long wait_for waits, 10000 by default", "integer"},
       {"exact", "true: 64-bit integers and decimals as strings", "boolean"}};
   auto reading = wait;
-  reading.push_back({"format", "json, ndjson or csv"});
+  reading.push_back({"format", "or by Accept", "string", "json,ndjson,csv"});
   reading.push_back({"limit", "at most so many rows", "integer"});
   router.Add({"GET",
               "/v1/views/{name}",
@@ -260,7 +283,7 @@ void AddViewRoutes(Router& router, Server& server) {
               "",
               {{"Last-Event-ID", "goes on behind the event with this id"}}});
   auto by_parameter = wait;
-  by_parameter.push_back({"query", "the SELECT"});
+  by_parameter.push_back({"query", "the SELECT", "string", "", true});
   router.Add({"GET",
               "/v1/subscribe",
               "The same, for EventSource.",
@@ -270,7 +293,8 @@ void AddViewRoutes(Router& router, Server& server) {
               "text/event-stream",
               follow,
               "",
-              {{"Last-Event-ID", "goes on behind the event with this id"}}});
+              {{"Last-Event-ID", "goes on behind the event with this id"}},
+              true});
   auto live = wait;
   live.push_back({"views", "names, separated by commas"});
   router.Add({"GET",

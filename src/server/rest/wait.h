@@ -13,7 +13,11 @@ uint64_t NumberParameter(const HttpRequest& request, const char* name, uint64_t 
 void WhenReached(Server& server, const ExchangePtr& exchange, const std::string& view,
                  std::function<void()> then);
 
-// A view's content in the format the request asks for.
-HttpResponse SnapshotResponse(const Snapshot& snapshot, const HttpRequest& request);
+// Rows of one view in one answer; more are refused, as in answers to queries.
+inline constexpr uint64_t kViewRowsMax = 1'000'000;
+
+// A view's content in the format the request asks for.  Of more rows than `limit` (0: none) the
+// rest is left out, and the answer says so.
+HttpResponse SnapshotResponse(Snapshot& snapshot, const HttpRequest& request, uint64_t limit = 0);
 
 }  // namespace weir
