@@ -255,7 +255,7 @@ export class FakeServer {
     if (kind === 'catalog') return json(response, this.catalog());
     if (kind === 'layout' && request.method === 'PUT') this.layout = JSON.parse(body);
     if (kind === 'layout') return json(response, this.layout);
-    if (kind === 'sql') return this.sql(body, response);
+    if (kind === 'sql') return this.sql(body, response, Number(url.searchParams.get('limit') ?? Infinity));
     if (kind === 'streams' && verb === 'events') return this.post(name, body, response);
     if (kind === 'views' && this.views.has(name)) return this.view(name, verb, url, response);
     const hint = 'See /v1/openapi.json.';
@@ -310,7 +310,13 @@ export class FakeServer {
   }
 
   // The few shapes of SQL that the page's own tests and a developer's eye need.
-  sql(body, response) {
+  breakOff(response, answer) {
+    const text = JSON.stringify(answer);
+    response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': text.length });
+    response.write(text.slice(0, text.length / 2), () => response.destroy());
+  }
+
+  sql(body, response, most) {
     const sql = body.startsWith('{') ? JSON.parse(body).sql : body;
     const limit = Number(/\blimit\s+(\d+)/i.exec(sql)?.[1] ?? Infinity);
     const range = /\brange\s*\(\s*(\d+)\s*\)/i.exec(sql);
@@ -318,11 +324,14 @@ export class FakeServer {
     const position = this.position();
     if (range) {
       const columns = [{ name: 'range', type: 'BIGINT' }, { name: 'square', type: 'HUGEINT' }];
-      const rows = Array.from({ length: Math.min(limit, Number(range[1])) }, (_, i) => [
+      const there = Math.min(limit, Number(range[1]));
+      const rows = Array.from({ length: Math.min(there, most) }, (_, i) => [
         i,
         String(BigInt(i) * 9_007_199_254_740_993n),
       ]);
-      return json(response, { ...position, columns, rows });
+      const more = there > most ? { more: true } : {};
+      if (/breaks_off/.test(sql)) return this.breakOff(response, { ...position, columns, rows });
+      return json(response, { ...position, columns, rows, ...more });
     }
     if (this.views.has(source)) {
       const { columns } = this.views.get(source);

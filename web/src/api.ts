@@ -64,14 +64,29 @@ export async function errorRows(view: string, limit: number): Promise<Result> {
   return (await call(path)).json() as Promise<Result>;
 }
 
+// As many rows of an answer as the page shows; the server leaves out what is beyond, and says so.
+export const rows_shown = 100_000;
+
 // Cells a double cannot hold arrive as strings, so no digit is ever lost.
 export async function runSql(sql: string, signal?: AbortSignal): Promise<Result> {
   const headers = { 'Content-Type': 'application/json' };
   const body = JSON.stringify({ sql, params: [] satisfies Cell[] });
   const init: RequestInit = { method: 'POST', headers, body };
   if (signal) init.signal = signal;
-  const answer = (await (await call('/v1/sql?exact=true', init)).json()) as Partial<Result>;
+  const response = await call(`/v1/sql?exact=true&limit=${rows_shown}`, init);
+  const answer = await whole(response);
   return { offset: 0, as_of: '', columns: [], rows: [], ...answer };
+}
+
+// An answer that breaks off fails while it is read, in words that differ from browser to browser.
+async function whole(response: Response): Promise<Partial<Result>> {
+  try {
+    return (await response.json()) as Partial<Result>;
+  } catch (error) {
+    if (error instanceof DOMException && error.name === 'AbortError') throw error;
+    const hint = 'The query failed meanwhile, or the connection was lost; run it again.';
+    throw new ApiError({ code: 'broken', message: 'the answer broke off before its end', hint }, 0);
+  }
 }
 
 export const csvUrl = (view: string) => `/v1/views/${encodeURIComponent(view)}?format=csv`;

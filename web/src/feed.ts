@@ -1,4 +1,4 @@
-// The page's one connection to the server: receives, and nothing else.  It knows how to stay
+// A connection to the server's feed: receives, and nothing else.  It knows how to stay
 // connected (backoff, a watchdog for silence) and hands each event to its handlers.
 //
 // Every new connection starts from snapshots, never from a remembered position: what is shown after
@@ -40,13 +40,14 @@ export class Feed {
     private readonly fetcher: typeof fetch = (...args) => fetch(...args),
   ) {}
 
-  // Subscribes to exactly these views; reconnects only when the set differs.
-  watch(views: string[]): void {
+  // Subscribes to exactly these views; reconnects only when the set differs, and says whether.
+  watch(views: string[]): boolean {
     const wanted = [...views].sort();
-    if (this.running && wanted.join() === this.views.join()) return;
+    if (this.running && wanted.join() === this.views.join()) return false;
     this.views = wanted;
     this.running = true;
     this.connect();
+    return true;
   }
 
   // Starts over: new snapshots for everything.

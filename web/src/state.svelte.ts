@@ -6,8 +6,9 @@
 import { ApiError, fetchCatalog } from './api';
 import { isNumeric } from './columns';
 import { Course, restoreCourse, storeCourse } from './course';
-import { Feed, type Connection } from './feed';
+import type { Connection } from './feed';
 import { Rows } from './rows';
+import { openFeed, type LiveFeed } from './shared_feed';
 import type { Catalog, Change, Column, Row, Snapshot, Status, View } from './wire';
 
 export interface Content {
@@ -49,7 +50,7 @@ export class Live {
   as_of_ms = $state(0); // the newest moment the page is right about, by the server's clock
   now = $state(Date.now()); // the server's clock, four times a second
 
-  private readonly feed: Feed;
+  private readonly feed: LiveFeed;
   private by_name = new Map<string, ViewState>();
   private scheduled = false;
   private skew_ms = 0;
@@ -57,7 +58,7 @@ export class Live {
   private refetch: ReturnType<typeof setTimeout> | undefined;
 
   constructor() {
-    this.feed = new Feed({
+    this.feed = openFeed({
       snapshot: (snapshot) => this.onSnapshot(snapshot),
       change: (change) => this.onChange(change),
       status: (status) => this.onStatus(status),
@@ -69,7 +70,11 @@ export class Live {
   start(): void {
     void this.loadCatalog();
     setInterval(() => (this.now = Date.now() - this.skew_ms), 250);
-    addEventListener('pagehide', () => this.storeCourses());
+    addEventListener('pagehide', () => {
+      this.storeCourses();
+      this.feed.stop(); // the tab may live on, out of sight, without saying anything
+    });
+    addEventListener('pageshow', (event) => event.persisted && this.subscribe());
     addEventListener('online', () => this.feed.resync());
   }
 

@@ -14,6 +14,7 @@ export interface Result {
   as_of: string;
   columns: Column[];
   rows: Row[];
+  more?: boolean; // rows were left out
 }
 
 export interface Snapshot extends Result {

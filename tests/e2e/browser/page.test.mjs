@@ -201,10 +201,47 @@ test('a hundred thousand rows of a result scroll, and only those in sight are in
     await page.getByText('900,710,918,274,844,559,007').waitFor(); // 99,999 * 9,007,199,254,740,993
   }));
 
+test('of a result that is larger the page asks for what it shows, and says that there is more', () =>
+  stage({ path: '/sql?q=SELECT%20*%20FROM%20range(3000000)' }, async ({ page }) => {
+    await page.locator('.cm-content').waitFor();
+    await page.keyboard.press('Control+Enter');
+    await page.getByText(/first 100,000 rows; there are more/).waitFor();
+  }));
+
+test('an answer that breaks off is no result', () =>
+  stage({ path: '/sql?q=SELECT%20*%20FROM%20range(100000)%20breaks_off' }, async ({ page }) => {
+    await page.locator('.cm-content').waitFor();
+    await page.keyboard.press('Control+Enter');
+    await page.getByText(/the answer broke off before its end/).waitFor();
+    assert.equal(await page.getByRole('table', { name: 'Result' }).count(), 0);
+  }));
+
 test('the wall screen shows all tiles without scrolling', () =>
   stage({ path: '/?tv', viewport: { width: 1920, height: 1080 } }, async ({ page }) => {
     await page.locator('.value').first().waitFor();
     const taller = await page.evaluate(() => document.documentElement.scrollHeight - innerHeight);
     assert.ok(taller <= 0, `${taller} px too tall`);
     assert.equal(await page.getByRole('navigation').count(), 0);
+  }));
+
+test('eight tabs of a browser share one connection, and leave room for questions', () =>
+  stage({}, async ({ page, url, server }) => {
+    const pages = [page];
+    while (pages.length < 8) {
+      const next = await page.context().newPage();
+      await next.goto(url, { timeout: 10_000 });
+      await next.locator('.value').first().waitFor({ timeout: 10_000 });
+      pages.push(next);
+    }
+    await until(async () => server.live.size === 1, 3000, 'one connection for all');
+    const before = await shown(page, 'users_so_far');
+    server.ingest(['sign_up']);
+    for (const each of pages) {
+      await until(async () => (await shown(each, 'users_so_far')) === before + 1, 3000, 'each tab sees it');
+    }
+    const catalog = await pages[7].evaluate(() => fetch('/v1/catalog').then(({ status }) => status));
+    assert.equal(catalog, 200);
+    for (const each of pages.slice(1)) await each.close();
+    server.ingest(['sign_up']);
+    await until(async () => (await shown(page, 'users_so_far')) === before + 2, 3000, 'those that stay go on');
   }));
