@@ -48,8 +48,10 @@ class Answer:
 
 
 class WeirServer:
-    def __init__(self, project_sql=PROJECT_SQL, options=()):
+    def __init__(self, project_sql=PROJECT_SQL, options=(), prefix=()):
+        """`prefix`: a command that runs the server, such as one that sets limits first."""
         self.options = list(options)
+        self.prefix = list(prefix)
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="weir-e2e-"))
         self.project = self.folder / "project"
         self.project.mkdir()
@@ -59,7 +61,7 @@ class WeirServer:
 
     def start(self):
         self.process = subprocess.Popen(
-            [WEIR, "serve", str(self.project), "--data", str(self.folder / "data"), "--listen", "127.0.0.1:0",
+            [*self.prefix, WEIR, "serve", str(self.project), "--data", str(self.folder / "data"), "--listen", "127.0.0.1:0",
              *self.options],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.lines = []
