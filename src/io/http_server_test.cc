@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -312,6 +313,8 @@ TEST(HttpServer, ManyRequestsOneAfterTheOtherAreAllAnswered) {
       int fd = Connect(*server, INADDR_LOOPBACK);
       timeval patience{5, 0};
       setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+      int at_once = 1;
+      setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &at_once, sizeof(at_once));
       size_t answered = 0;
       for (int k = 0; k < 500; k++) {  // the body in a packet of its own
         send(fd, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n", 47, MSG_NOSIGNAL);
