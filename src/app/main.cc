@@ -44,6 +44,13 @@ int main(int argc, char** argv) {
   serve_command->add_option("--listen", serve.listen, "HOST:PORT (127.0.0.1:7070); port 0: any");
   serve_command->add_option("--memory-limit", serve.memory_limit,
                             "as 2GB, 70% or none (80% of the machine's memory)");
+  serve_command->add_flag("--allow-drop", serve.allow_drop,
+                          "drop streams, tables and pumps that came from the project and are in it "
+                          "no more");
+  serve_command
+      ->add_option("--start-without", serve.without,
+                   "give up a lost or damaged file: idempotency-keys or pump-marks")
+      ->check(CLI::IsMember({"idempotency-keys", "pump-marks"}));
   serve_command->callback([&] { exit_code = weir::RunServe(serve); });
 
   std::string check_project;

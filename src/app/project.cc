@@ -94,8 +94,8 @@ std::string KindOf(const Stream& stream) { return stream.IsTable() ? "table " : 
 // Brings one state in line with a project; says what it did.
 class Applier {
  public:
-  Applier(const Project& project, CatalogState& state, Views& views)
-      : project_(project), state_(state), views_(views) {}
+  Applier(const Project& project, CatalogState& state, Views& views, bool allow_drop)
+      : project_(project), state_(state), views_(views), allow_drop_(allow_drop) {}
 
   std::vector<std::string> Run() {
     if (!project_.settings.time_zone.empty()) SetZone(project_.settings.time_zone);
@@ -387,6 +387,7 @@ class Applier {
     if (found == state_.pumps.end()) {
       if (from_now) wanted.start = StartNow(views_);
       done_.push_back("pump " + wanted.name + " is new");
+      newly_fed_.insert(wanted.stream);
       return AddPump(state_, views_, std::move(wanted));
     }
     auto& old = *found->second;
@@ -414,7 +415,31 @@ class Applier {
     }
   }
 
+  // A file that is missing for once (a mount that is not there, a copy that is not done) must not
+  // cost what cannot be had back: events, and how far a pump has come.  A pump that has a new one
+  // in its place was replaced.
+  void CheckMayGo() const {
+    if (allow_drop_) return;
+    std::vector<std::string> gone;
+    for (auto& [name, stream] : state_.streams) {
+      bool named = std::find(named_.begin(), named_.end(), name) != named_.end();
+      if (stream->from_project && !named) gone.push_back(KindOf(*stream) + stream->name);
+    }
+    for (auto& [name, pump] : state_.pumps) {
+      bool named = std::find(pumps_named_.begin(), pumps_named_.end(), name) != pumps_named_.end();
+      if (!pump->from_project || named || newly_fed_.contains(pump->stream)) continue;
+      gone.push_back("pump " + pump->name);
+    }
+    if (gone.empty()) return;
+    std::string list;
+    for (auto& one : gone) list += (list.empty() ? "" : ", ") + one;
+    throw Error(ErrorCode::kInUse,
+                "the project in \"" + project_.folder + "\" has no longer: " + list,
+                "Put the file back that makes it. To drop it, start once with `--allow-drop`.");
+  }
+
   void RemoveGone() {
+    CheckMayGo();
     std::vector<std::string> pumps_gone;
     for (auto& [name, pump] : state_.pumps) {
       bool named = std::find(pumps_named_.begin(), pumps_named_.end(), name) != pumps_named_.end();
@@ -473,6 +498,8 @@ class Applier {
   const Project& project_;
   CatalogState& state_;
   Views& views_;
+  const bool allow_drop_;
+  std::set<StreamId> newly_fed_;  // streams with a pump that was not there before
   std::vector<std::string> named_, pumps_named_, changed_, watermarks_changed_, done_;
 };
 
@@ -589,14 +616,15 @@ Project LoadProject(const std::string& folder) {
   return project;
 }
 
-std::vector<std::string> ApplyProject(const Project& project, Catalog& catalog, Views& views) {
+std::vector<std::string> ApplyProject(const Project& project, Catalog& catalog, Views& views,
+                                      bool allow_drop) {
   // Tried on a copy first: nothing changes when the project is wrong, and nothing is written when
   // it says what is there already.
   CatalogState trial = *catalog.Current();
   ErrorList errors;
   for (auto& wrong : project.wrong) errors.Add(wrong.error);
   try {
-    Applier(project, trial, views).Run();
+    Applier(project, trial, views, allow_drop).Run();
   } catch (const Error& error) {
     // What names a thing that did not parse is not wrong by itself.
     if (project.wrong.empty()) throw;
@@ -611,7 +639,8 @@ std::vector<std::string> ApplyProject(const Project& project, Catalog& catalog, 
   errors.ThrowIfAny();
   if (SaveCatalog(trial) == SaveCatalog(*catalog.Current())) return {};
   std::vector<std::string> done;
-  catalog.Change([&](CatalogState& state) { done = Applier(project, state, views).Run(); });
+  catalog.Change(
+      [&](CatalogState& state) { done = Applier(project, state, views, allow_drop).Run(); });
   return done;
 }
 

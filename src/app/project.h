@@ -40,7 +40,10 @@ Project LoadProject(const std::string& folder);
 
 // Makes the catalog say what the project says: new things come, changed views are made anew, what
 // came from the project and is gone goes.  Things made through SQL stay.  Returns what was done,
-// one line each.  Throws before anything changed when the project is wrong.
-std::vector<std::string> ApplyProject(const Project& project, Catalog& catalog, Views& views);
+// one line each.  Throws before anything changed when the project is wrong, and when a stream, a
+// table or a pump would go that has no successor, unless that is allowed: views come back when
+// their file does, those do not.
+std::vector<std::string> ApplyProject(const Project& project, Catalog& catalog, Views& views,
+                                      bool allow_drop = false);
 
 }  // namespace weir

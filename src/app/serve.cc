@@ -10,7 +10,9 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 
+#include "app/data_folder.h"
 #include "app/embedded_web.h"
 #include "app/lake_settings.h"
 #include "app/project.h"
@@ -19,6 +21,7 @@
 #include "io/clock.h"
 #include "io/disk.h"
 #include "io/memory.h"
+#include "io/smooth_clock.h"
 #include "query/references.h"
 #include "query/service.h"
 #include "query/statements.h"
@@ -54,6 +57,7 @@ class StopSignals {
     sigaddset(&set_, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &set_, nullptr);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);  // a file that would be too large is a failed write, with its line
   }
   void Wait() {
     int signal;
@@ -90,6 +94,25 @@ void Say(const std::string& line) {
   std::fflush(stdout);
 }
 
+// What is on the disk is not known: only a start that reads it finds out.
+[[noreturn]] void EndByDisk(const std::string& why) {
+  fmt::print(stderr, "weir: {}\n", why);
+  std::fflush(stderr);
+  _exit(kExitDiskFailure);
+}
+
+// Runs when the scope is left, whichever way.
+class AtEnd {
+ public:
+  explicit AtEnd(std::function<void()> work) : work_(std::move(work)) {}
+  ~AtEnd() { work_(); }
+  AtEnd(const AtEnd&) = delete;
+  AtEnd& operator=(const AtEnd&) = delete;
+
+ private:
+  std::function<void()> work_;
+};
+
 }  // namespace
 
 int RunServe(const ServeOptions& options) {
@@ -104,25 +127,33 @@ int RunServe(const ServeOptions& options) {
   auto [host, port] = SplitAddress(pick(options.listen, project.settings.listen, "127.0.0.1:7070"));
 
   // Every part, in the order they depend on each other.
-  Clock& clock = SystemClock();
+  SmoothClock clock(SystemClock(), Say);
   auto disk = MakeRealDisk();
-  disk->MakeDirectories(data);
+  DataFolder folder{data};
+  auto locks = LockDataFolder(*disk, folder);  // before anything is read
+  SetAside(*disk, folder, options.without);
 
-  CatalogFile catalog_file(*disk, data + "/catalog.json");
+  CatalogFile catalog_file(*disk, folder.Catalog(), EndByDisk);
   Catalog catalog(catalog_file);  // what exists
 
   LogOptions log_options;
   LakeOptions lake_options;
   ApplyLakeSettings(project.settings, log_options, lake_options);
-  log_options.directory = data + "/log";
+  log_options.directory = folder.Log();
+  log_options.must_exist = !catalog.Current()->log.empty();
   log_options.on_failure = [](const std::string& why) {
-    fmt::print(stderr, "weir: the log's disk failed: {}\n", why);
-    _exit(kExitDiskFailure);
+    EndByDisk("the log's disk failed: " + why);
   };
   auto log = Log::Open(*disk, clock, log_options);  // every event, in order, durable
 
-  lake_options.directory = data + "/lake";
+  lake_options.directory = folder.Lake();
   auto lake = Lake::Open(*disk, clock, catalog, *log, lake_options);  // the same events as Parquet
+
+  auto note = CheckCatalogIsOfLog(*catalog.Current(), *log, *lake, folder);
+  if (!note.empty()) Say(note);
+  CheckKeptApart(*disk, *catalog.Current(), *log, folder, options.without);
+  CheckLogIsWhole(*disk, *catalog.Current(), *log, *lake, folder);
+  clock.NotBefore(log->LastTime());
 
   QueryOptions query_options;
   std::string reference = ReferenceFolderOf(options.project);
@@ -142,7 +173,8 @@ int RunServe(const ServeOptions& options) {
                 project.settings.spill_limit.empty() ? "64GB" : project.settings.spill_limit,
                 MemoryThereIs()),
       MemoryInUse};
-  engine_options.marks_path = data + "/pump-marks";
+  engine_options.marks_path = folder.Marks();
+  engine_options.on_unknown = EndByDisk;
   engine_options.parked_path = data + "/parked";
   engine_options.on_failure = [](const std::string& why) {
     fmt::print(stderr, "weir: {}\n", why);
@@ -165,7 +197,7 @@ int RunServe(const ServeOptions& options) {
     ingest_options.memory_max = std::min<size_t>(ingest_options.memory_max, bodies);
     ingest_options.body_memory_max = ingest_options.memory_max / 4 * 3;
   }
-  auto ingest = Ingest::Open(*disk, data + "/idempotency-keys", catalog, *log, clock, backpressure,
+  auto ingest = Ingest::Open(*disk, {folder.Keys(), EndByDisk}, catalog, *log, clock, backpressure,
                              keys, ingest_options);  // the one door in
   lake->BeforeTrim([&] { return std::min(ingest->SaveKeys(), engine->SaveMarks()); });
 
@@ -173,7 +205,7 @@ int RunServe(const ServeOptions& options) {
   Statements statements(catalog, *engine, writes);
   References references(catalog, writes, clock);
   Verify verify(catalog, *engine, queries);
-  LayoutFile layout(*disk, data + "/layout.json");
+  LayoutFile layout(*disk, folder.Layout(), Say, EndByDisk);
   EmbeddedWeb web;
   ServerOptions server_options;
   server_options.host = host;
@@ -190,12 +222,46 @@ int RunServe(const ServeOptions& options) {
                 server_options);  // protocols
   server.Connect();
 
-  for (auto& line : ApplyProject(project, catalog, *engine)) Say("project: " + line);
+  // However this ends, also by a start that fails: first those who call others, then the called.
+  AtEnd stop([&] {
+    server.StopTaking();
+    queries.Stop();
+    bool stopped = server.Stop();
+    references.Stop();
+    lake->Stop();
+    if (!stopped) {  // a statement runs that does not end, and uses all of this
+      log->Close();
+      std::_Exit(0);
+    }
+    bool ended = engine->Stop();
+    log->Close();
+    if (!ended) {
+      fmt::print(stderr,
+                 "weir: the engine does not come out of a step; what was acknowledged is in "
+                 "the log, and the next start reads it again\n");
+      _exit(kExitEngineFailure);
+    }
+    log->RemoveListener(server);
+    log->RemoveListener(*engine);
+  });
+  server.Bind();  // an address that cannot be had changes nothing
+
+  for (auto& line : ApplyProject(project, catalog, *engine, options.allow_drop)) {
+    Say("project: " + line);
+  }
   if (log->Recovery().torn_bytes > 0) {
     Say(fmt::format("log: dropped {} bytes that were never acknowledged",
                     log->Recovery().torn_bytes));
   }
   engine->Start();
+  if (catalog.Current()->log.empty() || !options.without.empty()) {
+    // From here on these files are known to be there (CheckKeptApart).
+    ingest->SaveKeys();
+    engine->SaveMarks();
+  }
+  if (catalog.Current()->log.empty()) {
+    catalog.Change([&](CatalogState& state) { state.log = NameOfLog(*log); });
+  }
   lake->Start();
   references.Start();
   // Most dedup windows are read back in a moment; a long one goes on beside the others' events.
@@ -206,23 +272,6 @@ int RunServe(const ServeOptions& options) {
 
   signals.Wait();
   Say("stopping");
-  server.StopTaking();
-  queries.Stop();
-  bool stopped = server.Stop();
-  references.Stop();
-  lake->Stop();
-  if (!stopped) {  // a statement runs that does not end, and uses all of this
-    log->Close();
-    std::_Exit(0);
-  }
-  bool ended = engine->Stop();
-  log->Close();
-  if (!ended) {
-    fmt::print(stderr,
-               "weir: the engine does not come out of a step; what was acknowledged is in "
-               "the log, and the next start reads it again\n");
-    _exit(kExitEngineFailure);
-  }
   return 0;
 }
 

@@ -3,14 +3,17 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace weir {
 
 struct ServeOptions {
   std::string project;
-  std::string data;          // "": PROJECT/data, or what weir.toml says
-  std::string listen;        // "": 127.0.0.1:7070, or what weir.toml says
-  std::string memory_limit;  // "": 80 % of what there is, or what weir.toml says
+  std::string data;                  // "": PROJECT/data, or what weir.toml says
+  std::string listen;                // "": 127.0.0.1:7070, or what weir.toml says
+  std::string memory_limit;          // "": 80 % of what there is, or what weir.toml says
+  bool allow_drop = false;           // streams, tables and pumps that the project lacks may go
+  std::vector<std::string> without;  // files of the data folder to do without (kMayBeWithout)
 };
 
 // Returns the process's exit code.

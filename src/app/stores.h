@@ -1,6 +1,7 @@
 // Small things kept in the data folder, over io/.
 #pragma once
 
+#include <functional>
 #include <mutex>
 #include <string>
 
@@ -28,22 +29,25 @@ class CatalogFile : public CatalogStore {
   SmallFile file_;
 };
 
+// Not worth a refused start: what is damaged is put aside (layout.json.damaged), and said.
 class LayoutFile : public LayoutStore {
  public:
-  LayoutFile(Disk& disk, std::string path) : disk_(disk), path_(std::move(path)) {}
+  LayoutFile(Disk& disk, std::string path, const std::function<void(const std::string&)>& say,
+             OnUnknownOutcome on_unknown = {});
   std::string Load() override {
     std::lock_guard lock(mutex_);
-    return ReadWholeFile(disk_, path_);
+    return json_;
   }
   void Save(const std::string& json) override {
     std::lock_guard lock(mutex_);
-    WriteFileAtomically(disk_, path_, json);
+    file_.Save(json);
+    json_ = json;
   }
 
  private:
-  Disk& disk_;
-  std::string path_;
+  SmallFile file_;
   std::mutex mutex_;
+  std::string json_;  // as it is on the disk
 };
 
 }  // namespace weir

@@ -20,11 +20,10 @@ constexpr size_t kParsersKept = 8;  // for each stream: one for each thread that
 
 class IngestImpl : public Ingest {
  public:
-  IngestImpl(Disk& disk, std::string keys_path, Catalog& catalog, Log& log, Clock& clock,
+  IngestImpl(Disk& disk, const KeysPlace& keys, Catalog& catalog, Log& log, Clock& clock,
              const Backpressure& backpressure, KeyHistory& history, IngestOptions options)
       : memory_(options.body_memory_max, options.memory_max),
-        disk_(disk),
-        keys_path_(std::move(keys_path)),
+        keys_file_(disk, keys),
         catalog_(catalog),
         log_(log),
         backpressure_(backpressure),
@@ -65,8 +64,7 @@ class IngestImpl : public Ingest {
   void ReturnParser(StreamId stream, std::unique_ptr<RowParser> parser);
 
   RowMemory memory_;
-  Disk& disk_;
-  const std::string keys_path_;
+  KeysFile keys_file_;
   Catalog& catalog_;
   Log& log_;
   const Backpressure& backpressure_;
@@ -74,8 +72,7 @@ class IngestImpl : public Ingest {
   IdempotencyWindow keys_;
   DedupKeys dedup_;
   RowPipeline pipeline_;
-  size_t saved_hash_ = 0;  // of what SaveKeys wrote last
-  std::mutex mutex_;       // guards what follows
+  std::mutex mutex_;  // guards what follows
   std::map<uint32_t, std::vector<std::unique_ptr<RowParser>>> parsers_;
 };
 
@@ -93,8 +90,13 @@ uint64_t UseOf(const IngestRequest& request) {
 
 void IngestImpl::Recover() {
   pipeline_.StartAt(log_.End());
-  keys_.Load(ReadWholeFile(disk_, keys_path_));
-  auto reader = log_.Read(Offset{});
+  auto saved = keys_file_.Load();
+  try {
+    keys_.Load(saved.keys);
+  } catch (const Error& error) {
+    keys_file_.ThrowDamaged(error.message);
+  }
+  auto reader = log_.ReadNotes(Offset{});
   while (auto record = reader->Next()) {
     auto meta = DecodeMeta(record->record.meta);
     if (!meta || meta->key.empty()) continue;
@@ -125,12 +127,7 @@ void IngestImpl::ReturnParser(StreamId stream, std::unique_ptr<RowParser> parser
 
 Offset IngestImpl::SaveKeys() {
   Offset covered = pipeline_.Answered();
-  std::string bytes = keys_.Save();
-  size_t hash = std::hash<std::string>()(bytes);
-  if (!bytes.empty() && hash != saved_hash_) {
-    WriteFileAtomically(disk_, keys_path_, bytes);
-    saved_hash_ = hash;
-  }
+  keys_file_.Save(keys_.Save(), covered);
   return covered;
 }
 
@@ -295,11 +292,11 @@ void IngestImpl::Run(const std::shared_ptr<const Stream>& stream, const IngestRe
 
 }  // namespace
 
-std::unique_ptr<Ingest> Ingest::Open(Disk& disk, const std::string& keys_path, Catalog& catalog,
-                                     Log& log, Clock& clock, const Backpressure& backpressure,
+std::unique_ptr<Ingest> Ingest::Open(Disk& disk, const KeysPlace& keys, Catalog& catalog, Log& log,
+                                     Clock& clock, const Backpressure& backpressure,
                                      KeyHistory& history, IngestOptions options) {
-  auto ingest = std::make_unique<IngestImpl>(disk, keys_path, catalog, log, clock, backpressure,
-                                             history, options);
+  auto ingest =
+      std::make_unique<IngestImpl>(disk, keys, catalog, log, clock, backpressure, history, options);
   ingest->Recover();
   return ingest;
 }

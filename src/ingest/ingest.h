@@ -14,6 +14,7 @@
 #include "base/ids.h"
 #include "catalog/catalog.h"
 #include "formats/rows.h"
+#include "ingest/keys_file.h"
 #include "io/disk.h"
 #include "log/log.h"
 
@@ -79,8 +80,8 @@ class Ingest {
   // Reads back which idempotency keys are known, from the log and the file SaveKeys wrote; call
   // before the first Post.  The keys of dedup windows are read back by a thread from here on; until
   // it has them, their streams refuse rows (kUnavailable).
-  static std::unique_ptr<Ingest> Open(Disk& disk, const std::string& keys_path, Catalog& catalog,
-                                      Log& log, Clock& clock, const Backpressure& backpressure,
+  static std::unique_ptr<Ingest> Open(Disk& disk, const KeysPlace& keys, Catalog& catalog, Log& log,
+                                      Clock& clock, const Backpressure& backpressure,
                                       KeyHistory& history, IngestOptions options = {});
   virtual ~Ingest() = default;
 

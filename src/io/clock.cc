@@ -16,6 +16,7 @@ class MachineClock : public Clock {
  public:
   Micros Now() override { return Read(CLOCK_REALTIME); }
   Micros Monotonic() override { return Read(CLOCK_MONOTONIC); }
+  Micros SinceBoot() override { return Read(CLOCK_BOOTTIME); }
 };
 
 }  // namespace

@@ -13,6 +13,8 @@ class Clock {
   virtual Micros Now() = 0;
   // Never goes back; for timeouts and durations only.
   virtual Micros Monotonic() = 0;
+  // The same, and goes on while the machine sleeps: to compare wall-clock times with.
+  virtual Micros SinceBoot() { return Monotonic(); }
 };
 
 // The machine's clock; one for the process.

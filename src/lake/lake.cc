@@ -3,6 +3,7 @@
 #include <malloc.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -141,6 +142,14 @@ ParquetLake::ParquetLake(Disk& disk, Clock& clock, Catalog& catalog, Log& log, L
   }
   waiting_rows_ = log_.End().value - files_.Landed().value;
   waiting_since_ = std::chrono::steady_clock::now();
+  // What waits has waited since it came: a server that is killed again and again lands
+  // nevertheless, and the next start has less to read.
+  if (waiting_rows_ > 0) {
+    if (auto oldest = log_.ReadNotes(files_.Landed())->Next()) {
+      Micros waited = std::clamp<Micros>(clock_.Now() - oldest->append_time, 0, options_.interval);
+      waiting_since_ -= std::chrono::microseconds(waited);
+    }
+  }
   files_.RemoveLeftovers();
   for (auto& damage : files_.Damaged()) FoundDamage(*damage.file, damage.reason);
   log_.AddListener(*this);

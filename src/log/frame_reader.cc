@@ -52,6 +52,16 @@ bool FrameReader::ReadBody(const FrameHeader& header, std::string& meta, std::st
   return true;
 }
 
+bool FrameReader::ReadMeta(const FrameHeader& header, std::string& meta) {
+  meta.resize(header.meta_bytes);
+  if (!ReadExactly(position_ + kFrameHeaderBytes, meta.data(), meta.size()) ||
+      Crc32c(meta) != header.meta_crc) {
+    return false;
+  }
+  Step(header);
+  return true;
+}
+
 void FrameReader::SkipBody(const FrameHeader& header) { Step(header); }
 
 void FrameReader::Step(const FrameHeader& header) {

@@ -26,6 +26,8 @@ class FrameReader {
 
   // False when the bytes do not match their checksums.
   bool ReadBody(const FrameHeader& header, std::string& meta, std::string& payload);
+  // The same, passing over the payload.
+  bool ReadMeta(const FrameHeader& header, std::string& meta);
   void SkipBody(const FrameHeader& header);
 
   uint64_t position() const { return position_; }  // of the frame Next would return

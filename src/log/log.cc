@@ -19,11 +19,13 @@ namespace {
 
 class DiskLog : public Log {
  public:
-  DiskLog(Disk& disk, Clock& clock, LogOptions options, std::shared_ptr<void> lock,
-          Recovered recovered);
+  using Locks = std::vector<std::shared_ptr<void>>;
+  DiskLog(Disk& disk, Clock& clock, LogOptions options, Locks locks, Recovered recovered);
   ~DiskLog() override { Close(); }
 
-  void AddListener(CommitListener& listener) override { listeners_.push_back(&listener); }
+  void AddListener(CommitListener& listener) override;
+  void RemoveListener(CommitListener& listener) override;
+  uint64_t Identity() const override { return identity_; }
   void Append(std::vector<LogRecord> records, AppendDone done) override;
   bool Failed() const override { return failed_; }
   Offset Begin() const override;
@@ -31,12 +33,24 @@ class DiskLog : public Log {
   Micros LastTime() const override { return last_time_; }
   const RecoveryReport& Recovery() const override { return report_; }
   std::unique_ptr<LogReader> Read(Offset after, std::optional<Offset> up_to,
-                                  std::optional<StreamId> only) override;
+                                  std::optional<StreamId> only) override {
+    return Read({after, up_to, only});
+  }
+  std::unique_ptr<LogReader> ReadNotes(Offset after) override {
+    return Read({.after = after, .without_payloads = true});
+  }
   PinnedSegments Segments(Offset after, Offset up_to) override;
   void Trim(Offset up_to) override;
   void Close() override;
 
  private:
+  struct Range {
+    Offset after;
+    std::optional<Offset> up_to;
+    std::optional<StreamId> only;
+    bool without_payloads = false;
+  };
+  std::unique_ptr<LogReader> Read(const Range& range);
   void Run();
   void Commit(std::vector<AppendUnit>& units);
   std::vector<SegmentWriter::Entry> Number(std::vector<AppendUnit>& units);
@@ -50,8 +64,10 @@ class DiskLog : public Log {
   Disk& disk_;
   Clock& clock_;
   const LogOptions options_;
-  const std::shared_ptr<void> lock_;
+  const Locks locks_;
   const RecoveryReport report_;
+  const uint64_t identity_;
+  std::mutex listeners_mutex_;  // held while they are called
   std::vector<CommitListener*> listeners_;
 
   mutable std::mutex mutex_;                       // guards segments_ and what they say
@@ -67,13 +83,23 @@ class DiskLog : public Log {
   std::thread thread_;
 };
 
-DiskLog::DiskLog(Disk& disk, Clock& clock, LogOptions options, std::shared_ptr<void> lock,
-                 Recovered recovered)
+// Of 128 random bits 64 that tell nothing of the half that frames are signed with.
+uint64_t IdentityOf(const LogId& id) {
+  auto mix = [](uint64_t x) {
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+    return x ^ (x >> 31);
+  };
+  return mix(id.low) ^ mix(id.high + 0x9e3779b97f4a7c15);
+}
+
+DiskLog::DiskLog(Disk& disk, Clock& clock, LogOptions options, Locks locks, Recovered recovered)
     : disk_(disk),
       clock_(clock),
       options_(std::move(options)),
-      lock_(std::move(lock)),
+      locks_(std::move(locks)),
       report_(recovered.report),
+      identity_(IdentityOf(recovered.start.log_id)),
       segments_(recovered.segments.begin(), recovered.segments.end()),
       end_(recovered.start.tail.next.value - 1),
       last_time_(recovered.start.tail.append_time),
@@ -101,19 +127,29 @@ void DiskLog::Append(std::vector<LogRecord> records, AppendDone done) {
   queue_.Add(std::move(unit));
 }
 
+void DiskLog::AddListener(CommitListener& listener) {
+  std::lock_guard lock(listeners_mutex_);
+  listeners_.push_back(&listener);
+}
+
+void DiskLog::RemoveListener(CommitListener& listener) {
+  std::lock_guard lock(listeners_mutex_);
+  std::erase(listeners_, &listener);
+}
+
 Offset DiskLog::Begin() const {
   std::lock_guard lock(mutex_);
   return segments_.front()->first;
 }
 
-std::unique_ptr<LogReader> DiskLog::Read(Offset after, std::optional<Offset> up_to,
-                                         std::optional<StreamId> only) {
+std::unique_ptr<LogReader> DiskLog::Read(const Range& range) {
+  Offset after = range.after;
   auto pinned = std::make_shared<std::vector<std::shared_ptr<Segment>>>();
   std::vector<Stretch> stretches;
   Offset limit;
   {
     std::lock_guard lock(mutex_);
-    limit = std::min(up_to.value_or(End()), End());
+    limit = std::min(range.up_to.value_or(End()), End());
     for (const std::shared_ptr<Segment>& segment : segments_) {
       bool is_wanted = segment->last >= after && segment->first.value <= limit.value + 1;
       if (is_wanted && segment->end > kSegmentHeaderBytes) {
@@ -122,8 +158,12 @@ std::unique_ptr<LogReader> DiskLog::Read(Offset after, std::optional<Offset> up_
       }
     }
   }
-  return std::make_unique<SegmentsReader>(disk_, std::move(stretches), after, limit, only,
-                                          std::move(pinned));
+  auto reader = std::make_unique<SegmentsReader>(disk_, std::move(stretches), after, limit,
+                                                 range.only, std::move(pinned));
+  if (range.without_payloads) {
+    reader->LeaveOutPayloads();
+  }
+  return reader;
 }
 
 Log::PinnedSegments DiskLog::Segments(Offset after, Offset up_to) {
@@ -268,6 +308,7 @@ void DiskLog::Complete(std::vector<AppendUnit>& units) {
     }
   }
   if (!group.empty()) {
+    std::lock_guard lock(listeners_mutex_);
     for (CommitListener* listener : listeners_) {
       try {
         listener->OnCommit(group);
@@ -319,11 +360,13 @@ void DiskLog::Fail(const Error& error) {
 std::unique_ptr<Log> Log::Open(Disk& disk, Clock& clock, LogOptions options) {
   Micros begin = clock.Monotonic();
   disk.MakeDirectories(options.directory);
-  std::shared_ptr<void> lock = disk.Lock(options.directory + "/LOCK");
-  Recovered recovered =
-      Recover(disk, options.directory, options.random ? *options.random : SystemRandom());
+  // The folder itself, too: who removes the file does not get in.
+  std::vector<std::shared_ptr<void>> locks = {disk.LockFolder(options.directory),
+                                              disk.Lock(options.directory + "/LOCK")};
+  Recovered recovered = Recover(disk, options.directory, options.must_exist,
+                                options.random ? *options.random : SystemRandom());
   recovered.report.took = clock.Monotonic() - begin;
-  return std::make_unique<DiskLog>(disk, clock, std::move(options), std::move(lock),
+  return std::make_unique<DiskLog>(disk, clock, std::move(options), std::move(locks),
                                    std::move(recovered));
 }
 

@@ -69,6 +69,8 @@ struct LogOptions {
   // Called once, on the log's thread, when a write or sync failed for any reason but a full disk:
   // what is on the disk is then unknown, and only a restart (recovery) finds out.
   std::function<void(const std::string& message)> on_failure;
+  // The folder held a log before: one without segments is refused, not made a new log.
+  bool must_exist = false;
   Random* random = nullptr;  // for the log's identity; the system's when null
 };
 
@@ -100,8 +102,13 @@ class Log {
   static std::unique_ptr<Log> Open(Disk& disk, Clock& clock, LogOptions options);
   virtual ~Log() = default;
 
-  // Listeners are added before the first Append and outlive the log's thread.
+  // Listeners are added before the first Append.
   virtual void AddListener(CommitListener& listener) = 0;
+  // Once it returns, the listener is called no more.  Not from a listener.
+  virtual void RemoveListener(CommitListener&) {}
+
+  // Which log it is: a number made of its secret id that does not give it away.  The same for life.
+  virtual uint64_t Identity() const { return 0; }
 
   // Takes the records of one producer as one unit: all become durable or none.  With no records
   // it is a barrier: completes once everything queued before it is durable.
@@ -127,6 +134,10 @@ class Log {
   // With `only`, the records of other streams are passed over unread.
   virtual std::unique_ptr<LogReader> Read(Offset after, std::optional<Offset> up_to = {},
                                           std::optional<StreamId> only = {}) = 0;
+
+  // As Read of everything from `after` on, with payloads left out: what stands beside the rows, for
+  // little more than the cost of passing over them.
+  virtual std::unique_ptr<LogReader> ReadNotes(Offset after) { return Read(after); }
 
   // The files that hold (after, up_to], pinned until the returned handle is gone.
   struct PinnedSegments {

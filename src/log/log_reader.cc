@@ -40,7 +40,10 @@ std::shared_ptr<const CommittedRecord> SegmentsReader::Next() {
     record->append_time = header->append_time;
     record->record.stream = header->stream;
     record->record.count = header->count;
-    if (!frames_->ReadBody(*header, record->record.meta, record->record.payload)) {
+    bool is_whole = without_payloads_
+                        ? frames_->ReadMeta(*header, record->record.meta)
+                        : frames_->ReadBody(*header, record->record.meta, record->record.payload);
+    if (!is_whole) {
       ThrowDamaged(stretch.path, position, "the bytes of a record do not match their checksum");
     }
     return record;

@@ -23,6 +23,7 @@ class SegmentsReader : public LogReader {
   SegmentsReader(Disk& disk, std::vector<Stretch> stretches, Offset after, Offset up_to,
                  std::optional<StreamId> only, std::shared_ptr<void> pin);
 
+  void LeaveOutPayloads() { without_payloads_ = true; }  // before the first Next
   std::shared_ptr<const CommittedRecord> Next() override;
 
  private:
@@ -35,6 +36,7 @@ class SegmentsReader : public LogReader {
   Offset up_to_;
   std::optional<StreamId> only_;
   std::shared_ptr<void> pin_;
+  bool without_payloads_ = false;
   size_t next_stretch_ = 0;
   std::optional<FrameReader> frames_;
 };

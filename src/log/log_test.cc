@@ -344,5 +344,61 @@ TEST_F(LogTest, AnIdleLogLeavesTheDiskAlone) {
   EXPECT_EQ(disk_.Calls(), calls);
 }
 
+TEST_F(LogTest, NotesAreTheRecordsWithoutTheirPayloads) {
+  auto log = Open();
+  AppendAndWait(*log, Unit(MakeRecord(std::string(300'000, 'p'), 3, "first")));
+  AppendAndWait(*log, Unit(MakeRecord("", 0, "second", 7)));
+  AppendAndWait(*log, Unit(MakeRecord("rows", 2)));
+  auto notes = log->ReadNotes(Offset{0});
+  std::vector<std::string> found;
+  while (auto record = notes->Next()) {
+    EXPECT_EQ(record->record.payload, "");
+    found.push_back(std::to_string(record->first.value) + "+" +
+                    std::to_string(record->record.count) + " of " +
+                    std::to_string(record->record.stream.value) + " " + record->record.meta);
+  }
+  EXPECT_EQ(found, (Strings{"1+3 of 1 first", "4+0 of 7 second", "4+2 of 1 "}));
+}
+
+TEST_F(LogTest, AListenerThatWasRemovedIsCalledNoMore) {
+  struct Counter : CommitListener {
+    void OnCommit(const CommittedRecords&) override { calls++; }
+    std::atomic<int> calls{0};
+  } kept, removed;
+  auto log = Open();
+  log->AddListener(kept);
+  log->AddListener(removed);
+  AppendAndWait(*log, "one");
+  log->RemoveListener(removed);
+  AppendAndWait(*log, "two");
+  EXPECT_EQ(kept.calls, 2);
+  EXPECT_EQ(removed.calls, 1);
+}
+
+TEST_F(LogTest, HasOneIdentityForLifeThatNoOtherLogHas) {
+  auto log = Open();
+  uint64_t identity = log->Identity();
+  EXPECT_NE(identity, 0u);
+  log.reset();
+  EXPECT_EQ(Open()->Identity(), identity);
+  LogOptions other;
+  other.directory = "other";
+  EXPECT_NE(Log::Open(disk_, clock_, other)->Identity(), identity);
+}
+
+TEST_F(LogTest, AFolderThatMustHoldALogIsNotMadeANewOne) {
+  LogOptions options;
+  options.directory = "lost";
+  options.must_exist = true;
+  try {
+    Log::Open(disk_, clock_, options);
+    FAIL() << "a new log in place of a lost one";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code, ErrorCode::kCorruption);
+    EXPECT_NE(error.message.find("\"lost\""), std::string::npos) << error.message;
+  }
+  EXPECT_EQ(disk_.List("lost"), Strings{});
+}
+
 }  // namespace
 }  // namespace weir

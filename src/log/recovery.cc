@@ -191,9 +191,14 @@ Recovered CreateLog(Disk& disk, const std::string& directory, Random& random) {
 
 }  // namespace
 
-Recovered Recover(Disk& disk, const std::string& directory, Random& random) {
+Recovered Recover(Disk& disk, const std::string& directory, bool must_exist, Random& random) {
   disk.SyncDirectory(directory);
   std::vector<uint64_t> numbers = SegmentNumbers(disk, directory);
+  if (numbers.empty() && must_exist) {
+    throw Error(ErrorCode::kCorruption,
+                fmt::format("the log is missing: \"{}\" has no segment", directory),
+                "Nothing was changed. Restore the folder from a backup of the data folder.");
+  }
   if (numbers.empty()) {
     return CreateLog(disk, directory, random);
   }

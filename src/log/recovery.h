@@ -18,7 +18,8 @@ struct Recovered {
 };
 
 // Throws Error(kCorruption), having changed nothing, when bytes that were durable are damaged or
-// missing.  May be interrupted anywhere and run again.
-Recovered Recover(Disk& disk, const std::string& directory, Random& random);
+// missing, and when there must be a log and the folder holds none.  May be interrupted anywhere and
+// run again.
+Recovered Recover(Disk& disk, const std::string& directory, bool must_exist, Random& random);
 
 }  // namespace weir

@@ -84,7 +84,7 @@ void Server::Connect() {
   parts_.log.AddListener(*this);
 }
 
-void Server::Start() {
+void Server::Bind() {
   http_ = HttpServer::Listen(
       options_.host, options_.port, options_.limits,
       [this](std::shared_ptr<HttpExchange> exchange) { Handle(std::move(exchange)); },
@@ -92,6 +92,10 @@ void Server::Start() {
         CountRequest("refused", status);
         return RefusalResponse(status, message);
       });
+}
+
+void Server::Start() {
+  if (!http_) Bind();
   feed_->Start();
   meter_ = std::thread([this] { Measure(); });
   http_->Start(options_.threads);
@@ -220,7 +224,7 @@ void Server::CountRowsBefore() {
   for (auto& info : parts_.lake.Info()) rows_before_[info.stream.value] += info.rows;
   Offset least = parts_.lake.Landed();
   for (auto& held : parts_.lake.Health().held) least = std::min(least, held.landed);
-  auto tail = parts_.log.Read(least);
+  auto tail = parts_.log.ReadNotes(least);
   while (auto record = tail->Next()) {
     if (record->last() <= parts_.lake.LandedOf(record->record.stream)) continue;
     rows_before_[record->record.stream.value] += record->record.count;

@@ -73,7 +73,8 @@ class Server : public CommitListener {
   // Before Views starts and the log takes anything: the feed listens to steps, the figures to rows.
   void Connect();
   void OnCommit(const CommittedRecords& group) override;
-  // Binds and starts; after it port() is known.
+  // Takes the address, without answering anybody; after it port() is known.
+  void Bind();
   void Start();
   // No connection and no request more; waits, for a bounded time, for statements that run.
   void StopTaking();

@@ -8,6 +8,7 @@
 #include "duck/errors.h"
 #include "flow/row_store.h"
 #include "formats/block.h"
+#include "log/known_offsets.h"
 #include "views/explain.h"
 
 namespace weir {
@@ -19,8 +20,9 @@ std::unique_ptr<Engine> Engine::Make(Parts parts, EngineOptions options) {
 void EngineImpl::Start() {
   if (!options_.checkpoint_directory.empty()) {
     parts_.disk.MakeDirectories(options_.checkpoint_directory);
-    saved_ = Checkpoint::Open(parts_.disk, options_.checkpoint_directory + "/views");
-    if (saved_ && saved_->at().offset > parts_.log.End()) saved_.reset();
+    std::string path = options_.checkpoint_directory + "/views";
+    saved_ = Checkpoint::Open(parts_.disk, path);
+    if (saved_) CheckLogReaches(parts_.log.End(), "log", {{path, saved_->at().offset}});
     if (saved_) now_ = saved_->at().clock;
   }
   if (!options_.parked_path.empty()) {

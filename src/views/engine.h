@@ -7,6 +7,7 @@
 
 #include "duck/session.h"
 #include "io/disk.h"
+#include "io/small_file.h"
 #include "views/state_memory.h"
 #include "views/views.h"
 
@@ -14,7 +15,8 @@ namespace weir {
 
 struct EngineOptions {
   std::string checkpoint_directory;  // "" for none
-  std::string marks_path;   // how far pumps are, of what the log has forgotten; "" for none
+  std::string marks_path;       // how far pumps are, of what the log has forgotten; "" for none
+  OnUnknownOutcome on_unknown;  // of a file that was to be replaced
   std::string parked_path;  // why views and pumps are parked, for the next start; "" for nowhere
   Micros checkpoint_interval = 30'000'000;
   // For how long a step may wait for pieces of a checkpoint; 0: each is as small as can be (tests).

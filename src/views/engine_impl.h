@@ -20,6 +20,7 @@
 #include "views/engine.h"
 #include "views/filling.h"
 #include "views/live_view.h"
+#include "views/marks_file.h"
 #include "views/parked.h"
 #include "views/relations.h"
 #include "views/step_size.h"
@@ -241,7 +242,7 @@ class EngineImpl : public Engine {
 
   mutable Ranked<std::mutex> marks_mutex_{LockRank::kMarks};  // guards what follows
   EmittedMarks marks_;                                        // as OnCommit saw them go by
-  size_t marks_saved_ = 0;                                    // hash of what SaveMarks wrote last
+  std::unique_ptr<MarksFile> marks_file_;                     // from Start on; SaveMarks' alone
 
   mutable Ranked<std::shared_mutex> views_mutex_{LockRank::kViews};  // guards what follows
   std::map<std::string, LiveViewPtr> views_;      // what readers see, by lower-case name

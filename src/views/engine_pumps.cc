@@ -5,9 +5,6 @@
 // two, whatever steps lay between.  Each record carries the mark up to which it is complete, so a
 // start finds the mark of each pump in the log, fills its circuit up to there with the rows thrown
 // away, and goes on.
-#include <cinttypes>
-#include <cstdio>
-
 #include "duck/errors.h"
 #include "views/engine_impl.h"
 #include "views/explain.h"
@@ -19,7 +16,6 @@ namespace {
 
 constexpr uint64_t kFillingBytesMax = 32 << 20;  // of one pump that is being filled
 constexpr uint64_t kStepBytes = 16 << 20;        // what a step should emit at most
-constexpr std::string_view kMarksHeader = "weir pump marks 2";
 
 }  // namespace
 
@@ -33,29 +29,16 @@ void EngineImpl::RecoverMarks() {
     now_ = std::max(now_, mark.input.clock);
   };
   if (!options_.marks_path.empty()) {
-    std::string text = ReadWholeFile(parts_.disk, options_.marks_path);
-    if (!text.empty() && !text.starts_with(kMarksHeader)) {
-      throw Error(ErrorCode::kCorruption, "the file " + options_.marks_path + " is damaged");
-    }
-    size_t line = text.find('\n');
-    while (line != std::string::npos && line + 1 < text.size()) {
-      PumpMark mark;
-      if (std::sscanf(text.c_str() + line + 1, "%" SCNu32 " %" SCNu64 " %" SCNd64 " %" SCNd64,
-                      &mark.pump, &mark.input.offset.value, &mark.input.clock,
-                      &mark.input.log_time) != 4) {
-        throw Error(ErrorCode::kCorruption, "the file " + options_.marks_path + " is damaged");
-      }
-      see(mark);
-      line = text.find('\n', line + 1);
-    }
+    marks_file_ =
+        std::make_unique<MarksFile>(parts_.disk, options_.marks_path, options_.on_unknown);
+    for (auto& [pump, input] : marks_file_->Load().by_pump) see({pump, input});
   }
-  std::set<StreamId> fed;
-  for (auto& [name, pump] : parts_.catalog.Current()->pumps) {
-    fed.insert(pump->stream);
+  auto catalog = parts_.catalog.Current();
+  for (auto& [name, pump] : catalog->pumps) {
     if (pump->start) now_ = std::max(now_, pump->start->clock);
   }
-  for (StreamId stream : fed) {
-    auto reader = parts_.log.Read(Offset{}, {}, stream);
+  if (!catalog->pumps.empty()) {
+    auto reader = parts_.log.ReadNotes(Offset{});
     while (auto record = reader->Next()) {
       if (auto mark = DecodePumpMark(record->record.meta)) see(*mark);
     }
@@ -71,23 +54,15 @@ Offset EngineImpl::SaveMarks() {
     std::lock_guard lock(marks_mutex_);
     marks = marks_;
   }
-  std::string text(kMarksHeader);
-  text += "\n";
+  if (!marks_file_) return marks.at;
+  SavedMarks saved;
+  saved.at = marks.at;
   auto catalog = parts_.catalog.Current();
-  bool any = false;
   for (auto& [name, pump] : catalog->pumps) {
     auto found = marks.by_pump.find(pump->id);
-    if (found == marks.by_pump.end()) continue;
-    any = true;
-    text += std::to_string(pump->id) + " " + std::to_string(found->second.offset.value) + " " +
-            std::to_string(found->second.clock) + " " + std::to_string(found->second.log_time) +
-            "\n";
+    if (found != marks.by_pump.end()) saved.by_pump[pump->id] = found->second;
   }
-  size_t hash = std::hash<std::string>()(text);
-  if (any && !options_.marks_path.empty() && hash != marks_saved_) {
-    WriteFileAtomically(parts_.disk, options_.marks_path, text);
-    marks_saved_ = hash;
-  }
+  marks_file_->Save(saved);
   return marks.at;
 }
 
