@@ -46,8 +46,8 @@ class DiskLog : public Log {
  private:
   struct Range {
     Offset after;
-    std::optional<Offset> up_to;
-    std::optional<StreamId> only;
+    std::optional<Offset> up_to = {};
+    std::optional<StreamId> only = {};
     bool without_payloads = false;
   };
   std::unique_ptr<LogReader> Read(const Range& range);

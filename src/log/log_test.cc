@@ -357,7 +357,7 @@ TEST_F(LogTest, NotesAreTheRecordsWithoutTheirPayloads) {
                     std::to_string(record->record.count) + " of " +
                     std::to_string(record->record.stream.value) + " " + record->record.meta);
   }
-  EXPECT_EQ(found, (Strings{"1+3 of 1 first", "4+0 of 7 second", "4+2 of 1 "}));
+  EXPECT_EQ(found, (std::vector<std::string>{"1+3 of 1 first", "4+0 of 7 second", "4+2 of 1 "}));
 }
 
 TEST_F(LogTest, AListenerThatWasRemovedIsCalledNoMore) {
@@ -397,7 +397,7 @@ TEST_F(LogTest, AFolderThatMustHoldALogIsNotMadeANewOne) {
     EXPECT_EQ(error.code, ErrorCode::kCorruption);
     EXPECT_NE(error.message.find("\"lost\""), std::string::npos) << error.message;
   }
-  EXPECT_EQ(disk_.List("lost"), Strings{});
+  EXPECT_EQ(disk_.List("lost"), std::vector<std::string>());
 }
 
 }  // namespace
