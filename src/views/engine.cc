@@ -277,7 +277,8 @@ void EngineImpl::Step(uint64_t rows_max) {
   bool moved = !pending_.empty() && rows_max > 0;
   uint64_t rows = 0;
   if (moved)
-    rows = FeedPending(rows_max, rows_max == UINT64_MAX ? INT64_MAX : started + kStepTarget);
+    rows =
+        FeedPending(rows_max, rows_max == UINT64_MAX ? INT64_MAX : started + options_.step_target);
   circuit_.SetLogTime(log_time_);
   circuit_.Flush();
   EmitStep();

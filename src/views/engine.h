@@ -26,6 +26,7 @@ struct EngineOptions {
   uint64_t read_bytes_max = 512ull << 20;  // of the rows one read of a view may give
   size_t subscriptions_max = 64;           // different queries followed at once
   uint64_t step_rows_max = 256 * 1024;
+  Micros step_target = 80'000;  // what a step should take while more waits: views move that often
   uint64_t backlog_bytes_max = 256ull << 20;  // above this the door should say "later"
   StateMemoryOptions memory;
   // Called once, on the engine's thread, when it fails again and again for a reason that lies in no

@@ -52,7 +52,8 @@ class EngineImpl : public Engine {
       : parts_(parts),
         options_(std::move(options)),
         memory_(options_.memory, parts.clock),
-        waiters_(parts.clock) {
+        waiters_(parts.clock),
+        step_size_(options_.step_target) {
     circuit_.UseMemory(&memory_);
   }
   ~EngineImpl() override { Stop(); }
@@ -270,8 +271,7 @@ class EngineImpl : public Engine {
   std::deque<std::shared_ptr<const CommittedRecord>> pending_;
   uint64_t pending_row_ = 0;
   ColumnsPtr pending_rows_;
-  static constexpr Micros kStepTarget = 80'000;  // views move at least ten times a second
-  StepSize step_size_{kStepTarget};
+  StepSize step_size_;
   uint64_t step_rows_max_ = 0;  // less where pumps multiply rows
   Micros give_up_at_ = 0;       // monotonic: when a stop waits no longer for the log
   Micros measured_ = 0;
