@@ -1,5 +1,8 @@
 #include "duck/batch_plan.h"
 
+#include <mutex>
+#include <set>
+
 #include "base/error.h"
 #include "duck/errors.h"
 #include "duckdb/common/serializer/binary_serializer.hpp"
@@ -63,21 +66,65 @@ std::unique_ptr<duckdb::ColumnDataCollection> BatchRunner::Rows(size_t input) co
       duckdb::vector<duckdb::LogicalType>(types.begin(), types.end()));
 }
 
-void BatchRunner::Run(Inputs& inputs, const std::function<void(duckdb::DataChunk&)>& sink) {
+namespace {
+
+std::mutex running_mutex;
+std::set<duckdb::ClientContext*> running;
+
+class RunningBatch {
+ public:
+  explicit RunningBatch(duckdb::ClientContext& context) : context_(context) {
+    std::lock_guard lock(running_mutex);
+    running.insert(&context_);
+  }
+  ~RunningBatch() {
+    std::lock_guard lock(running_mutex);
+    running.erase(&context_);
+  }
+
+ private:
+  duckdb::ClientContext& context_;
+};
+
+}  // namespace
+
+void InterruptBatchRuns() {
+  std::lock_guard lock(running_mutex);
+  for (auto* context : running) context->Interrupt();
+}
+
+std::unique_ptr<duckdb::QueryResult> BatchRunner::Ask(Inputs& inputs, bool streamed) {
   auto& context = session_->context();
+  RunningBatch here(context);
   auto plan = pattern_->root->Copy(context);
   Fill(plan, *pattern_, inputs);
   plan->ResolveOperatorTypes();
   auto result = context.Query(duckdb::make_uniq<duckdb::LogicalPlanStatement>(std::move(plan)),
-                              duckdb::QueryParameters(false));
-  if (result->HasError()) {
-    session_->Reset();
-    result->ThrowError();
-  }
+                              duckdb::QueryParameters(streamed));
+  Check(*result);
+  return std::unique_ptr<duckdb::QueryResult>(result.release());
+}
+
+void BatchRunner::Check(duckdb::QueryResult& result) {
+  if (!result.HasError()) return;
+  session_->Reset();
+  result.ThrowError();
+}
+
+void BatchRunner::Run(Inputs& inputs, const std::function<void(duckdb::DataChunk&)>& sink) {
+  auto result = Ask(inputs, false);
   while (auto chunk = result->Fetch()) {
     if (chunk->size() == 0) break;
     sink(*chunk);
   }
+}
+
+void BatchRunner::RunWhile(Inputs& inputs, const std::function<bool(duckdb::DataChunk&)>& sink) {
+  auto result = Ask(inputs, true);
+  while (auto chunk = result->Fetch()) {
+    if (chunk->size() == 0 || !sink(*chunk)) break;
+  }
+  Check(*result);
 }
 
 }  // namespace weir

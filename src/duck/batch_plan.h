@@ -19,6 +19,10 @@ namespace duckdb {
 class LogicalOperator;
 }
 
+namespace duckdb {
+class QueryResult;
+}
+
 namespace weir {
 
 struct BatchPattern {
@@ -37,6 +41,9 @@ std::optional<size_t> PlaceOf(const duckdb::LogicalOperator& op);
 // The bytes of a plan: equal for plans that compute the same from the same.
 std::string IdentityOf(const duckdb::LogicalOperator& plan);
 
+// Those that run now give up, with an error.  Any thread.
+void InterruptBatchRuns();
+
 class BatchRunner {
  public:
   using Inputs = std::vector<std::unique_ptr<duckdb::ColumnDataCollection>>;
@@ -45,10 +52,15 @@ class BatchRunner {
 
   // A collection for the rows of one input.
   std::unique_ptr<duckdb::ColumnDataCollection> Rows(size_t input) const;
-  // Throws what the query throws.
+  // Throws what the query throws, before the first row.
   void Run(Inputs& inputs, const std::function<void(duckdb::DataChunk&)>& sink);
+  // Row by row, without holding them all, until `sink` says false; it may throw in between.
+  void RunWhile(Inputs& inputs, const std::function<bool(duckdb::DataChunk&)>& sink);
 
  private:
+  std::unique_ptr<duckdb::QueryResult> Ask(Inputs& inputs, bool streamed);
+  void Check(duckdb::QueryResult& result);
+
   std::unique_ptr<Session> session_;
   BatchPatternPtr pattern_;
 };

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <new>
 
+#include "base/memory_budget.h"
 #include "duckdb/common/error_data.hpp"
 #include "duckdb/common/exception.hpp"
 
@@ -88,7 +89,7 @@ Error CurrentError() {
   } catch (const Error& error) {
     return error;
   } catch (const std::bad_alloc&) {
-    return Error(ErrorCode::kLimitExceeded, "out of memory");
+    return Error(ErrorCode::kLimitExceeded, "there is no memory for it within the memory limit");
   } catch (const std::exception& exception) {
     duckdb::ErrorData data(exception);
     if (data.Type() == duckdb::ExceptionType::INVALID) {
@@ -104,6 +105,12 @@ Error CurrentError() {
 void RethrowExpressionFailure(const std::string& expression) {
   Error error = CurrentError();
   bool about_data = error.code == ErrorCode::kQueryFailed || error.code == ErrorCode::kInvalidSql;
+  if (error.code == ErrorCode::kLimitExceeded && thread_memory.over_budget) {
+    about_data = true;
+    error = Error(ErrorCode::kQueryFailed, "it takes more than " +
+                                               std::to_string(RowBudget() / 1'000'000) +
+                                               " MB of memory, more than one row may");
+  }
   if (about_data) throw ExpressionFailed(std::move(error), expression);
   throw;
 }

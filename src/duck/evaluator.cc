@@ -1,5 +1,6 @@
 #include "duck/evaluator.h"
 
+#include "base/memory_budget.h"
 #include "duck/alternatives.h"
 #include "duck/column_equals.h"
 #include "duck/errors.h"
@@ -57,6 +58,7 @@ duckdb::DataChunk& Evaluator::Run(duckdb::DataChunk& rows) {
     executor.SetChunk(&rows);
   }
   size_t i = 0, next = 0;
+  MemoryBudget budget(RowBudget());
   try {
     for (; i < expressions_.size(); i++) {
       if (auto column = executor_->columns[i]) {
@@ -146,6 +148,7 @@ duckdb::idx_t SelectRows(const ShortTextEquals& test, duckdb::DataChunk& rows,
 
 struct Selector::Impl {
   duckdb::idx_t SelectRest(duckdb::DataChunk& rows, duckdb::SelectionVector& selection) {
+    MemoryBudget budget(RowBudget());
     try {
       if (alternatives) return alternatives->Select(rows, selection);
       return executor->SelectExpression(rows, selection);

@@ -1,5 +1,7 @@
 #include "duck/faster_functions.h"
 
+#include "duck/shallow_documents.h"
+
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
@@ -413,6 +415,7 @@ void Remember(duckdb::BoundFunctionExpression& call) {
 
 void UseFasterFunctions(duckdb::unique_ptr<duckdb::Expression>& expression) {
   UseTextChoices(expression);
+  GuardDeepDocuments(*expression);
   if (auto* call = AsCall(*expression)) {
     auto& name = call->function.name;
     if (UseTimeSteps(*call) || UseTextLengths(*call)) {

@@ -58,7 +58,9 @@ duckdb::unique_ptr<duckdb::FunctionData> BindSource(duckdb::ClientContext& conte
   auto data = duckdb::make_uniq<SourceBindData>();
   data->name = input.inputs[0].ToString();
   auto source = RelationsOf(context).FindSource(data->name);
-  CHECK(source.has_value());
+  if (!source) {
+    throw Error(ErrorCode::kInvalidSql, "there is no stream, table or view \"" + data->name + "\"");
+  }
   for (size_t i = 0; i < source->names.size(); i++) {
     names.push_back(source->names[i]);
     types.push_back(source->types[i]);
@@ -186,6 +188,10 @@ Plan PlanQuery(Session& session, const std::string& sql, const Relations& relati
     }
     if (parser.statements[0]->type != duckdb::StatementType::SELECT_STATEMENT) {
       throw Error(ErrorCode::kInvalidSql, "a view is made of a SELECT, VALUES or FROM query");
+    }
+    if (!parser.statements[0]->named_param_map.empty()) {
+      throw Error(ErrorCode::kInvalidSql, "a query that is kept or explained has no parameters",
+                  "Write the values in place of $1, $2, ... and ?.");
     }
     duckdb::Planner planner(context);
     planner.CreatePlan(std::move(parser.statements[0]));

@@ -1,5 +1,6 @@
 #include "duck/row_function.h"
 
+#include "base/memory_budget.h"
 #include "duck/errors.h"
 #include "duckdb/planner/operator/logical_get.hpp"
 
@@ -63,6 +64,7 @@ void RowFunctionRunner::Run(duckdb::DataChunk& rows, duckdb::idx_t row,
     }
     duckdb::OperatorResultType result;
     try {
+      MemoryBudget budget(RowBudget());
       result = function_->function.in_out_function(execution_, data, arguments_, out_);
     } catch (...) {
       Begin();  // it stands in the middle of the row

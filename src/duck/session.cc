@@ -1,10 +1,13 @@
 #include "duck/session.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "duck/asof_joins.h"
 #include "duck/event_time_functions.h"
 #include "duck/exact_sums.h"
 #include "duck/interval_forms.h"
+#include "duck/memory.h"
 #include "duck/plan.h"
 #include "duck/subquery_joins.h"
 #include "duck/transaction_time.h"
@@ -25,8 +28,14 @@ constexpr const char* kDisabledOptimizers =
 
 }  // namespace
 
-Kernel::Kernel() {
+Kernel::Kernel(uint64_t memory_bytes) {
+  WatchDuckMemory();
   duckdb::DBConfig config;
+  config.allocator = MakeWatchedAllocator();
+  config.SetOptionByName(
+      "memory_limit",
+      duckdb::Value(std::to_string(std::max<uint64_t>(memory_bytes >> 20, 16)) + "MiB"));
+  config.SetOptionByName("temp_directory", duckdb::Value(""));
   config.SetOptionByName("threads", duckdb::Value::UBIGINT(1));
   config.SetOptionByName("autoload_known_extensions", duckdb::Value::BOOLEAN(false));
   config.SetOptionByName("autoinstall_known_extensions", duckdb::Value::BOOLEAN(false));

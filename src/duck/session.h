@@ -5,6 +5,7 @@
 // belongs to one thread at a time; a Kernel may be used from any.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -22,7 +23,8 @@ class Relations;
 
 class Kernel {
  public:
-  Kernel();
+  // `memory_bytes`: of sorts, windows and joins that DuckDB itself runs.
+  explicit Kernel(uint64_t memory_bytes = uint64_t{1} << 30);
   ~Kernel();
   duckdb::DuckDB& database() { return *database_; }
 

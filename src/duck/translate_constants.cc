@@ -47,8 +47,9 @@ NodePtr Translator::TableFunction(duckdb::LogicalGet& get) {
   auto pattern = std::make_shared<BatchPattern>();
   pattern->root = get.Copy(session_.context());
   BatchRunner::Inputs none;
-  BatchRunner(session_, pattern).Run(none, [&](duckdb::DataChunk& rows) {
-    if (node->rows.size() <= kMostRows) AddRows(rows, *node);
+  BatchRunner(session_, pattern).RunWhile(none, [&](duckdb::DataChunk& rows) {
+    AddRows(rows, *node);
+    return node->rows.size() <= kMostRows;
   });
   if (node->rows.size() <= kMostRows) return node;
   return Unsupported(get, "the table function " + get.function.name + " with over a million rows");
