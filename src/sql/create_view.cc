@@ -54,6 +54,12 @@ CreateView ReadCreateView(StatementReader& in, bool materialized, bool or_replac
 
 // Only the grammar; what the names mean is looked at when the view is made.
 void CheckQuery(StatementReader& in, const std::string& query, size_t position, const char* what) {
+  // Some of what the parser does costs the square of what there is.
+  constexpr size_t kQueryTokensMax = 50'000;
+  if (in.Left() > kQueryTokensMax) {
+    in.FailAt(position, std::string(what) + " is made of at most " +
+                            std::to_string(kQueryTokensMax) + " words and signs");
+  }
   bool columns_of_rows = false;
   try {
     duckdb::Parser parser;

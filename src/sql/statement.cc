@@ -234,6 +234,12 @@ void ForEachStatement(const std::vector<SqlToken>& tokens, Each each) {
 }  // namespace
 
 std::vector<Statement> ParseStatements(std::string_view text, std::string_view file) {
+  if (text.size() > kSqlBytesMax && file.empty()) {
+    throw Error(ErrorCode::kTooLarge,
+                "SQL is at most " + std::to_string(kSqlBytesMax >> 20) +
+                    " MiB at a time, this is " + std::to_string(text.size() >> 20) + " MiB",
+                "Send rows to POST /v1/streams/NAME/events, or COPY them from a file.");
+  }
   auto tokens = TokenizeSql(text, file);
   std::vector<Statement> statements;
   ForEachStatement(tokens, [&](size_t begin, size_t end) {

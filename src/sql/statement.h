@@ -80,6 +80,9 @@ struct Statement {
   size_t position = 0;  // of its first character in the input
 };
 
+// Of one text with statements, unless it is a file's.
+inline constexpr size_t kSqlBytesMax = 4 << 20;
+
 // Splits on semicolons (strings, comments, dollar quotes respected) and parses each statement.
 // Throws Error(kInvalidSql) whose message names line and column (1-based) and whose hint shows the
 // line with a caret below the place.

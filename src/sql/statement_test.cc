@@ -292,5 +292,23 @@ TEST(LeftOpen, SaysWhatTwoRunsMayAnswerDifferently) {
   EXPECT_EQ(LeftOpen("SELECT"), "");
 }
 
+std::string Times(size_t n, const std::string& text) {
+  std::string all;
+  for (size_t i = 0; i < n; i++) all += text;
+  return all;
+}
+
+TEST(Statement, WhatNoHonestTextHasIsRefusedBeforeAnyParserSeesIt) {
+  EXPECT_NE(Refusal("SELECT " + Times(251, "(") + "1" + Times(251, ")")).find("nested"),
+            std::string::npos);
+  EXPECT_EQ(Refusal("SELECT " + Times(200, "(") + "1" + Times(200, ")")), "accepted");
+  EXPECT_EQ(Refusal("SELECT " + Times(5'000, "(1),") + "1"), "accepted");
+  EXPECT_NE(Refusal("SELECT a" + Times(100'000, ".a")).find("parts"), std::string::npos);
+  EXPECT_EQ(Refusal("SELECT " + Times(1'000, "a.b.c.d, ") + "1"), "accepted");
+  EXPECT_NE(Refusal(Times(1'100'000, ";")).find("more than 1000000"), std::string::npos);
+  EXPECT_THROW(ParseStatements("SELECT '" + std::string(5 << 20, 'x') + "'"), Error);
+  EXPECT_EQ(ParseStatements("SELECT '" + std::string(5 << 20, 'x') + "'", "a.sql").size(), 1u);
+}
+
 }  // namespace
 }  // namespace weir

@@ -15,18 +15,54 @@ bool IsWord(char c) {
   return IsWordStart(c) || std::isdigit(static_cast<unsigned char>(c)) || c == '$';
 }
 
+// Parsers and planners go down one level of their stack for each level of nesting, and for each
+// part of a name; a token takes some 64 bytes.
+constexpr size_t kDepthMax = 250;
+constexpr size_t kNamePartsMax = 64;
+constexpr size_t kTokensMax = 1'000'000;
+
 class Tokenizer {
  public:
   Tokenizer(std::string_view text, std::string_view file) : text_(text), file_(file) {}
 
   std::vector<SqlToken> Run() {
-    while (SkipSpace()) Next();
+    while (SkipSpace()) {
+      Next();
+      CheckLimits(tokens_.back());
+    }
     tokens_.push_back({SqlToken::Kind::kEnd, text_.size(), 0, ""});
     return std::move(tokens_);
   }
 
  private:
   bool At(std::string_view what) const { return text_.substr(at_).starts_with(what); }
+
+  void CheckLimits(const SqlToken& token) {
+    // A file is the operator's own.
+    if (tokens_.size() > kTokensMax && file_.empty()) {
+      throw SqlErrorAt(text_, token.position, file_,
+                       "there are more than " + std::to_string(kTokensMax) + " words and signs");
+    }
+    if (token.kind != SqlToken::Kind::kSymbol) return;
+    char symbol = token.text[0];
+    if (symbol == '(' || symbol == '[' || symbol == '{') {
+      if (++depth_ > kDepthMax) {
+        throw SqlErrorAt(text_, token.position, file_,
+                         "brackets are nested more than " + std::to_string(kDepthMax) + " deep");
+      }
+    } else if (symbol == ')' || symbol == ']' || symbol == '}') {
+      depth_ -= depth_ > 0;
+    } else if (symbol == '.') {
+      size_t n = tokens_.size();
+      bool goes_on =
+          n > 2 && tokens_[n - 3].kind == SqlToken::Kind::kSymbol && tokens_[n - 3].text[0] == '.';
+      name_parts_ = goes_on ? name_parts_ + 1 : 1;
+      if (name_parts_ > kNamePartsMax) {
+        throw SqlErrorAt(text_, token.position, file_,
+                         "a name has more than " + std::to_string(kNamePartsMax) + " parts");
+      }
+    }
+  }
 
   // Skips white space and comments; false at the end.
   bool SkipSpace() {
@@ -120,6 +156,7 @@ class Tokenizer {
 
   std::string_view text_, file_;
   size_t at_ = 0;
+  size_t depth_ = 0, name_parts_ = 0;
   std::vector<SqlToken> tokens_;
 };
 

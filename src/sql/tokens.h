@@ -16,7 +16,8 @@ struct SqlToken {
 };
 
 // Comments (nested ones too) are left out; the last token is kEnd.  Throws Error(kInvalidSql) at a
-// quote or comment that is never closed.
+// quote or comment that is never closed, and where brackets are nested or names dotted deeper than
+// any honest query's.
 std::vector<SqlToken> TokenizeSql(std::string_view text, std::string_view file);
 
 }  // namespace weir
