@@ -11,6 +11,7 @@ Operator* Circuit::Add(std::unique_ptr<Operator> op, std::vector<Operator*> inpu
   auto [entry, added] = by_fingerprint_.try_emplace(fingerprint, op.get());
   if (!added) return entry->second;
   op->fingerprint = std::move(fingerprint);
+  op->busy_as = std::hash<std::string>()(op->fingerprint) | 1;
   op->position = next_position_++;
   for (RowStore* store : op->RowStores()) store->UseMemory(memory_);
   for (size_t port = 0; port < inputs.size(); port++) {
@@ -18,7 +19,10 @@ Operator* Circuit::Add(std::unique_ptr<Operator> op, std::vector<Operator*> inpu
     inputs[port]->OutputsChanged();
   }
   op->inputs = std::move(inputs);
-  if (auto* source = dynamic_cast<SourceOperator*>(op.get())) sources_.push_back(source);
+  if (auto* source = dynamic_cast<SourceOperator*>(op.get())) {
+    sources_.push_back(source);
+    op->busy_as = 0;  // whatever takes long or fails is above it
+  }
   if (op->WantsClock()) clocked_.push_back(op.get());
   operators_.push_back(std::move(op));
   return operators_.back().get();

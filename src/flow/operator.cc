@@ -2,9 +2,11 @@
 
 #include <chrono>
 
+#include "base/memory_budget.h"
 #include "duck/errors.h"
 #include "flow/filter_router.h"
 #include "flow/halves.h"
+#include "io/busy_file.h"
 
 namespace weir {
 namespace {
@@ -38,6 +40,8 @@ void Operator::Measured(Work work) {
   uint64_t start = NowNanos();
   uint64_t measured_before = measured_nanos;
   try {
+    WatchedMemory watched;
+    BusyWork busy(busy_as);
     work();
   } catch (...) {
     FailForWhatIsThrown();
@@ -186,6 +190,7 @@ void Operator::HandTo(const Edge& edge, duckdb::DataChunk& rows, const int64_t* 
 
 void Operator::Emit(duckdb::DataChunk& rows, const int64_t* weights) {
   if (rows.size() == 0) return;
+  StopIfInterrupted();
   statistics_.rows_out += rows.size();
   if (!router_is_current_) {
     router_ = FilterRouter::Make(*this);

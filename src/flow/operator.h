@@ -90,8 +90,9 @@ class Operator {
 
   // Identity: equal fingerprints at one log position mean equal output and equal state.
   std::string fingerprint;
-  std::string detail;             // for EXPLAIN
-  Upkeep upkeep;                  // for EXPLAIN
+  uint64_t busy_as = 0;  // its hash, by which a start knows what the last process died of; 0: none
+  std::string detail;    // for EXPLAIN
+  Upkeep upkeep;         // for EXPLAIN
   std::vector<Operator*> inputs;  // for EXPLAIN and for finding what a view needs
   struct Edge {
     Operator* to;

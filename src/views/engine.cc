@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <future>
 
+#include "base/memory_budget.h"
 #include "duck/errors.h"
 #include "flow/row_store.h"
 #include "formats/block.h"
@@ -29,6 +30,7 @@ void EngineImpl::Start() {
     parked_saved_ = ReadWholeFile(parts_.disk, options_.parked_path);
     parked_before_ = LoadParked(parked_saved_);
   }
+  ReadWhatEndedTheLast();
   RecoverMarks();
   position_ = parts_.log.End();
   log_time_ = parts_.log.LastTime();
@@ -44,9 +46,14 @@ void EngineImpl::Start() {
     std::lock_guard lock(mutex_);
     started_ = true;
   }
+  watch_ = std::thread([this] { Watch(); });
   waiters_.Start();
-  engine_ = std::thread([this] { Run(); });
-  filler_ = std::thread([this] {
+  engine_ = DeepThread([this] {
+    BusyThread busy((*busy_)[BusyFile::kEngine]);
+    Run();
+  });
+  filler_ = DeepThread([this] {
+    BusyThread busy((*busy_)[BusyFile::kFiller]);
     try {
       RunFiller();
     } catch (...) {
@@ -72,6 +79,12 @@ bool EngineImpl::Stop() {
   engine_.join();
   filler_.join();
   waiters_.Stop();
+  {
+    std::lock_guard lock(watch_mutex_);
+    watch_ends_ = true;
+  }
+  watch_wake_.notify_all();
+  watch_.join();
   SaveParked();
   LastCheckpoint();
   std::shared_lock lock(views_mutex_);
@@ -273,6 +286,7 @@ void EngineImpl::Step(uint64_t rows_max) {
   Micros started = parts_.clock.Monotonic();
   KeepWithinMemory();
   if (!sources_are_current_) IndexSources();  // there was no memory for it when they changed
+  if (busy_) (*busy_)[BusyFile::kEngine].position = position_.value;
   circuit_.SetClock(Advance());
   bool moved = !pending_.empty() && rows_max > 0;
   uint64_t rows = 0;
@@ -388,6 +402,7 @@ void EngineImpl::Publish(bool moved) {
     view->content.Reclaim(oldest);
     view->errors.Reclaim(oldest);
     try {
+      WatchedMemory watched;
       if (ParkIfFailed(*view, kParkedViewHint) || !view->output->HasChanges()) continue;
       if (!view->Apply(version, moved, [&](auto row) { view->output->Take(row); })) continue;
     } catch (...) {

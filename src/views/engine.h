@@ -7,7 +7,11 @@
 
 #include "duck/session.h"
 #include "io/disk.h"
+<<<<<<< HEAD
 #include "io/small_file.h"
+=======
+#include "views/plan_trial.h"
+>>>>>>> 38eb956 (all)
 #include "views/state_memory.h"
 #include "views/views.h"
 
@@ -29,10 +33,15 @@ struct EngineOptions {
   Micros step_target = 80'000;  // what a step should take while more waits: views move that often
   uint64_t backlog_bytes_max = 256ull << 20;  // above this the door should say "later"
   StateMemoryOptions memory;
+  std::string busy_path;         // of the machine's: what it is at, for the next start; "": nowhere
+  Micros step_max = 60'000'000;  // of one operator with some rows; it gives up after that
   // Called once, on the engine's thread, when it fails again and again for a reason that lies in no
   // view.  Does not return.
   std::function<void(const std::string& why)> on_failure = [](const std::string&) { std::abort(); };
 };
+
+// The process's exit code when an operator neither ends nor gives up.
+inline constexpr int kExitStalled = 75;
 
 class Engine : public Views {
  public:
@@ -45,6 +54,7 @@ class Engine : public Views {
     BatchEngine* batch;  // null: views that cannot be maintained are parked
     Clock& clock;
     Disk& disk;
+    PlanTrial* trial = nullptr;  // null: what is asked for is planned at once
   };
   static std::unique_ptr<Engine> Make(Parts parts, EngineOptions options);
 

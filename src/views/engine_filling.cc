@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "base/memory_budget.h"
 #include "duck/errors.h"
 #include "views/engine_impl.h"
 #include "views/relations.h"
@@ -59,6 +60,7 @@ void EngineImpl::RunFiller() {
 
 void EngineImpl::PrepareView(Filling& filling, const CatalogState& catalog, const LiveViewPtr& view,
                              BuiltView* result) {
+  MemoryBudget budget(PlanBudget());
   auto session = std::make_shared<Session>(parts_.kernel, catalog.time_zone);
   session->SetClock(PublishedClock());
   auto built = BuildView(filling.circuit, catalog, session, OutputName(*view->definition.Get()),
@@ -73,6 +75,7 @@ void EngineImpl::PrepareView(Filling& filling, const CatalogState& catalog, cons
 
 void EngineImpl::PreparePump(Filling& filling, const CatalogState& catalog,
                              const LivePumpPtr& pump) {
+  MemoryBudget budget(PlanBudget());
   auto session = std::make_shared<Session>(parts_.kernel, catalog.time_zone);
   session->SetClock(PublishedClock());
   auto built = BuildPump(filling.circuit, catalog, session, *pump->definition.Get(), *pump->stream);
@@ -124,6 +127,10 @@ void EngineImpl::Fill(const std::vector<LiveViewPtr>& views,
     try {
       Filling probe;
       PreparePump(probe, *catalog, pump);
+      if (auto died = DiedOf(pump->operators)) {
+        Park(*pump, *died, Parked::kForGood);
+        continue;
+      }
       pump->emitted = EmittedBefore(*pump->definition.Get());
       bool has_state = std::any_of(pump->operators.begin(), pump->operators.end(),
                                    [](Operator* op) { return op->HasState(); });
@@ -221,6 +228,7 @@ void EngineImpl::CatchUp(Filling& filling) {
     // What reading has failed on is read here, and not by the engine, which waits for nothing.
     if (filling.ahead.empty() && target.value < filling.position.value + kCloseEnough) break;
     auto progress = [&](Offset reached) {
+      if (busy_) (*busy_)[BusyFile::kFiller].position = reached.value;
       double part = static_cast<double>(reached.value) / static_cast<double>(target.value);
       auto show = [&](Kept& kept) {
         std::lock_guard lock(kept.mutex);

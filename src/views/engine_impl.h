@@ -2,7 +2,7 @@
 // views, engine_pumps.cc puts what pumps say into the log, engine_recompute.cc keeps views that no
 // operator can, engine_subscriptions.cc makes views for those who follow a query, engine_readers.cc
 // answers other threads, engine_parked.cc puts aside what failed, engine_checkpoint.cc
-// has the state saved.
+// has the state saved, engine_watch.cc looks after work that does not end.
 #pragma once
 
 #include <atomic>
@@ -15,6 +15,8 @@
 #include <unordered_map>
 
 #include "base/ranked_mutex.h"
+#include "io/busy_file.h"
+#include "io/deep_thread.h"
 #include "views/checkpoint.h"
 #include "views/checkpoint_writer.h"
 #include "views/engine.h"
@@ -22,6 +24,7 @@
 #include "views/live_view.h"
 #include "views/marks_file.h"
 #include "views/parked.h"
+#include "views/planning.h"
 #include "views/relations.h"
 #include "views/step_size.h"
 #include "views/versions.h"
@@ -78,6 +81,7 @@ class EngineImpl : public Engine {
   void WaitForView(const std::string& name, Offset offset, Micros deadline, Executor& executor,
                    std::function<void(bool)> done) override;
   std::vector<Column> Bind(const CatalogState& state, const std::string& query) override;
+  void CheckTimeZone(const std::string& zone) override;
   void Reconcile() override;
   void CheckPump(const CatalogState& state, const Pump& pump) override;
   std::vector<PumpInfo> PumpInfos() const override;
@@ -196,7 +200,18 @@ class EngineImpl : public Engine {
   // For those who ask: as RunOnEngine, but throws when the engine does not come to it in time.
   void AskEngine(Task task);
 
+  // engine_watch.cc
+  void ReadWhatEndedTheLast();
+  std::optional<Error> DiedOf(const std::vector<Operator*>& operators) const;
+  bool ParkIfPlanningEnded(Kept& kept, uint32_t id, const std::string& query);
+  void Watch();
+  void WatchSlot(BusyFile::Slot number, Micros most, Micros now);
+  std::string WorkInWords(BusyFile::Slot slot, uint64_t work) const;
+
   // Any thread.
+  bool WasTried(const std::string& query) const;
+  std::vector<Column> ColumnsOfQuery(const CatalogState& state, const std::string& query);
+  void PlanLiveView(const CatalogState& catalog, LiveView& view);
   LiveViewPtr MakeLiveView(const CatalogState& catalog,
                            const std::shared_ptr<const View>& definition);
   void Unsubscribe(const std::string& key, const std::string& name);
@@ -301,7 +316,22 @@ class EngineImpl : public Engine {
   std::vector<StreamTime> stream_times_;
 
   std::condition_variable_any ended_;  // with mutex_: engine_ended_
-  std::thread engine_, filler_;
+  std::unique_ptr<BusyFile> busy_;
+  std::map<uint64_t, Error> died_of_[2];  // of operators, and of planning views; since the start
+  // The watchdog's own.
+  struct Seen {
+    uint64_t call = 0, work = 0;
+    Micros since = 0;
+  };
+  Seen seen_[BusyFile::kSlots][BusySlot::kDepth];
+  uint64_t said_[BusyFile::kSlots] = {};       // the call that was told of
+  Micros interrupted_[BusyFile::kSlots] = {};  // when the call at hand was told to give up
+  std::mutex watch_mutex_;                     // guards what follows
+  std::condition_variable watch_wake_;
+  bool watch_ends_ = false;
+
+  DeepThread engine_, filler_;
+  std::thread watch_;
 };
 
 }  // namespace weir

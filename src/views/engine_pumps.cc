@@ -234,7 +234,8 @@ void EngineImpl::WaitForRoom(const Filling& filling) {
 void EngineImpl::CheckPump(const CatalogState& state, const Pump& pump) {
   auto stream = state.FindStream(pump.stream);
   if (!stream) throw Error(ErrorCode::kUnknownStream, "the stream of the pump is not there");
-  size_t given = Bind(state, pump.query).size();
+  if (parts_.trial && !WasTried(pump.query)) parts_.trial->Try(state, pump);
+  size_t given = ColumnsOfQuery(state, pump.query).size();
   size_t wanted = pump.columns.empty() ? stream->columns.size() : pump.columns.size();
   if (given != wanted) {
     throw Error(ErrorCode::kInvalidSql,
@@ -242,12 +243,16 @@ void EngineImpl::CheckPump(const CatalogState& state, const Pump& pump) {
                     (pump.columns.empty() ? "stream \"" + stream->name + "\"" : "the list") +
                     " has " + std::to_string(wanted));
   }
-  auto session = std::make_shared<Session>(parts_.kernel, state.time_zone);
-  session->SetClock(PublishedClock());
-  Circuit scratch;
-  auto built = BuildPump(scratch, state, session, pump, *stream);
-  if (built.emit) return;
-  throw Error(ErrorCode::kInvalidSql, "this query cannot feed a stream: " + built.unsupported,
+  std::string unsupported;
+  OnPlanningThread([&] {
+    auto session = std::make_shared<Session>(parts_.kernel, state.time_zone);
+    session->SetClock(PublishedClock());
+    Circuit scratch;
+    auto built = BuildPump(scratch, state, session, pump, *stream);
+    if (!built.emit) unsupported = built.unsupported.empty() ? "?" : built.unsupported;
+  });
+  if (unsupported.empty()) return;
+  throw Error(ErrorCode::kInvalidSql, "this query cannot feed a stream: " + unsupported,
               "A stream only grows. Keep the answer as a MATERIALIZED VIEW; one by windows of time "
               "with EMIT ON WINDOW CLOSE can feed a stream.");
 }
@@ -320,12 +325,15 @@ std::string EngineImpl::ExplainPump(const Pump& definition, bool analyze) {
     }
   });
   if (!text->empty()) return *text;
-  auto session = std::make_shared<Session>(parts_.kernel, catalog->time_zone);
-  session->SetClock(PublishedClock());
-  Circuit scratch;
-  auto stream = catalog->FindStream(definition.stream);
-  auto built = BuildPump(scratch, *catalog, session, definition, *stream);
-  return built.emit ? ExplainCircuit(*built.emit, *catalog, false) : built.unsupported + "\n";
+  OnPlanningThread([&] {
+    auto session = std::make_shared<Session>(parts_.kernel, catalog->time_zone);
+    session->SetClock(PublishedClock());
+    Circuit scratch;
+    auto stream = catalog->FindStream(definition.stream);
+    auto built = BuildPump(scratch, *catalog, session, definition, *stream);
+    *text = built.emit ? ExplainCircuit(*built.emit, *catalog, false) : built.unsupported + "\n";
+  });
+  return *text;
 }
 
 }  // namespace weir

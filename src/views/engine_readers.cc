@@ -113,11 +113,37 @@ bool EngineImpl::Shows(const std::string& name, Offset offset) const {
 }
 
 std::vector<Column> EngineImpl::Bind(const CatalogState& state, const std::string& query) {
-  auto session = std::make_shared<Session>(parts_.kernel, state.time_zone);
-  session->SetClock(PublishedClock());
-  CatalogRelations relations(state, *session);
-  return ColumnsOf(PlanQuery(*session, ExpandWindowFunctions(query), relations));
+  if (parts_.trial && !WasTried(query)) parts_.trial->Try(state, query);
+  return ColumnsOfQuery(state, query);
 }
+
+// While a project is applied, before the start, everything it says is bound; what the catalog has
+// was tried when it was made.
+bool EngineImpl::WasTried(const std::string& query) const {
+  {
+    std::lock_guard lock(mutex_);
+    if (started_) return false;
+  }
+  auto catalog = parts_.catalog.Current();
+  auto is_view = [&](auto& entry) { return entry.second->Planned() == query; };
+  auto is_pump = [&](auto& entry) { return entry.second->query == query; };
+  return std::any_of(catalog->views.begin(), catalog->views.end(), is_view) ||
+         std::any_of(catalog->pumps.begin(), catalog->pumps.end(), is_pump);
+}
+
+std::vector<Column> EngineImpl::ColumnsOfQuery(const CatalogState& state,
+                                               const std::string& query) {
+  std::vector<Column> columns;
+  OnPlanningThread([&] {
+    auto session = std::make_shared<Session>(parts_.kernel, state.time_zone);
+    session->SetClock(PublishedClock());
+    CatalogRelations relations(state, *session);
+    columns = ColumnsOf(PlanQuery(*session, ExpandWindowFunctions(query), relations));
+  });
+  return columns;
+}
+
+void EngineImpl::CheckTimeZone(const std::string& zone) { Session(parts_.kernel, zone); }
 
 EngineInfo EngineImpl::Info() const {
   EngineInfo info;
@@ -130,6 +156,14 @@ EngineInfo EngineImpl::Info() const {
   info.memory_limit = memory_.limit();
   info.memory_full = memory_.IsFull();
   info.emitting_bytes = emitting_bytes_;
+  if (busy_) {
+    auto& slot = (*busy_)[BusyFile::kEngine];
+    info.stalled_seconds = slot.stalled_ms / 1000;
+    uint64_t work = slot.stalled;
+    if (info.stalled_seconds > 0 && work != 0) {
+      info.stalled_on = WorkInWords(BusyFile::kEngine, work);
+    }
+  }
   std::lock_guard lock(mutex_);
   Micros oldest = unpublished_since_;
   if (oldest == 0 && !queue_.empty()) oldest = queue_.front()->append_time;
@@ -213,12 +247,17 @@ std::string EngineImpl::ExplainView(const std::string& name, bool analyze) {
 
 std::string EngineImpl::ExplainQuery(const std::string& query) {
   auto catalog = parts_.catalog.Current();
-  auto session = std::make_shared<Session>(parts_.kernel, catalog->time_zone);
-  session->SetClock(PublishedClock());
-  Circuit scratch;
-  auto built = BuildView(scratch, *catalog, session, "query", query);
-  if (!built.output) return ExplainRecomputed(built.unsupported, built.hint);
-  return ExplainCircuit(*built.output, *catalog, false);
+  if (parts_.trial) parts_.trial->Try(*catalog, query);
+  std::string text;
+  OnPlanningThread([&] {
+    auto session = std::make_shared<Session>(parts_.kernel, catalog->time_zone);
+    session->SetClock(PublishedClock());
+    Circuit scratch;
+    auto built = BuildView(scratch, *catalog, session, "query", query);
+    text = built.output ? ExplainCircuit(*built.output, *catalog, false)
+                        : ExplainRecomputed(built.unsupported, built.hint);
+  });
+  return text;
 }
 
 std::string EngineImpl::RungOf(const std::string& query) {

@@ -14,25 +14,40 @@ LiveViewPtr EngineImpl::MakeLiveView(const CatalogState& catalog,
   auto view = std::make_shared<LiveView>();
   view->definition = definition;
   view->content.UseMemory(&memory_);
+  if (ParkIfPlanningEnded(*view, definition->id, definition->Planned())) return view;
   try {
-    auto session = std::make_shared<Session>(parts_.kernel, catalog.time_zone);
-    CatalogRelations relations(catalog, *session);
-    Plan plan = PlanQuery(*session, ExpandWindowFunctions(definition->Planned()), relations);
-    view->columns = ColumnsOf(plan);
-    for (auto& key : plan.presentation) {
-      auto column = AsColumn(key.by);
-      if (!column || *column >= view->columns.size()) continue;
-      view->order.push_back({*column, key.descending, key.nulls_first});
-    }
-    Circuit scratch;
-    auto built = BuildView(scratch, catalog, session, definition->name, definition->Planned());
-    view->not_incremental = built.unsupported;
-    view->hint = built.hint;
+    OnPlanningThread([&] {
+      // Of a subscription nothing is kept that a start could meet again.
+      std::optional<BusyThread> busy;
+      if (busy_ && definition->id != 0) busy.emplace((*busy_)[BusyFile::kPlanner]);
+      BusyWork work(definition->id);
+      PlanLiveView(catalog, *view);
+    });
     ParkAsBefore(*view, definition->id, definition->Planned());
   } catch (...) {
     Park(*view, CurrentError());
   }
   return view;
+}
+
+void EngineImpl::PlanLiveView(const CatalogState& catalog, LiveView& view) {
+  auto session = std::make_shared<Session>(parts_.kernel, catalog.time_zone);
+  CatalogRelations relations(catalog, *session);
+  Plan plan = PlanQuery(*session, ExpandWindowFunctions(view.definition->Planned()), relations);
+  view.columns = ColumnsOf(plan);
+  for (auto& key : plan.presentation) {
+    auto column = AsColumn(key.by);
+    if (!column || *column >= view.columns.size()) continue;
+    view.order.push_back({*column, key.descending, key.nulls_first});
+  }
+  Circuit scratch;
+  auto built =
+      BuildView(scratch, catalog, session, view.definition->name, view.definition->Planned());
+  view.not_incremental = built.unsupported;
+  view.hint = built.hint;
+  if (auto died = built.output ? DiedOf(Circuit::Needs(built.output)) : std::nullopt) {
+    Park(view, *died, Parked::kForGood);
+  }
 }
 
 // What is kept under another name now stays as it is.

@@ -115,7 +115,7 @@ struct ReadOptions {
       equals;  // column = value as text; "" is the empty string
   std::optional<uint64_t> limit;
   uint64_t rows_max = UINT64_MAX;  // more is kLimitExceeded
-  bool count_errors = false;  // fills Snapshot::error_rows
+  bool count_errors = false;       // fills Snapshot::error_rows
   // Rows may take so many bytes as they are kept, each copy for itself; more is kLimitExceeded.
   // 0: what the engine allows anybody.
   uint64_t bytes_max = 0;
@@ -204,6 +204,8 @@ struct EngineInfo {
   bool memory_full = false;
   uint64_t emitting_bytes = 0;  // rows of pumps on their way into the log
   CheckpointInfo checkpoint;
+  std::string stalled_on;  // what the engine has been at for long; "" as a rule
+  uint64_t stalled_seconds = 0;
   bool closing = false;  // the clock has passed the end of windows that a tick is about to close
 };
 
@@ -257,6 +259,8 @@ class Views : public CommitListener {
   // Binds a query against a catalog state that may not be current yet; returns its columns.
   // Throws kInvalidSql with line, column and caret, as `weir check` shows it.
   virtual std::vector<Column> Bind(const CatalogState& state, const std::string& query) = 0;
+  // Throws kInvalidSql when there is no such time zone.
+  virtual void CheckTimeZone(const std::string& zone) {}
   // The catalog changed: creates, refills and drops views so that they match it.  Returns once the
   // engine took note; filling goes on in the background.
   virtual void Reconcile() = 0;

@@ -22,6 +22,7 @@
 #include "duck/constant.h"
 #include "duckdb/common/vector_operations/vector_operations.hpp"
 #include "flow/weights.h"
+#include "io/busy_file.h"
 
 namespace weir {
 namespace {
@@ -243,6 +244,7 @@ class DeltaJoin : public Operator {
     auto& level = *levels_[depth];
     if (level.count == 0) return;
     if (depth + 1 == levels_.size()) return Give(level);
+    StopIfInterrupted();
     auto& next = *levels_[depth + 1];
     auto& step = way_[depth + 1];
     auto& index = indexes_[step.index];

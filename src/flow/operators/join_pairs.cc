@@ -4,6 +4,7 @@
 
 #include "flow/halves.h"
 #include "flow/weights.h"
+#include "io/busy_file.h"
 
 namespace weir {
 
@@ -45,6 +46,7 @@ void JoinPairs::Make(int side, duckdb::DataChunk& rows, const int64_t* weights,
 
 void JoinPairs::Settle(const Change& change) {
   if (count_ == 0) return;
+  StopIfInterrupted();
   auto& fetched = fetched_[1 - change.side];
   fetched.Reset();
   change.other->rows().store().Gather(partners_, count_, fetched, 0);

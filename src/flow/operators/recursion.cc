@@ -23,6 +23,7 @@
 #include "flow/circuit.h"
 #include "flow/row_buffer.h"
 #include "flow/weights.h"
+#include "io/busy_file.h"
 
 namespace weir {
 namespace {
@@ -169,7 +170,9 @@ class Recursion : public Operator {
 
   // Rounds until no new row comes; false: a row of a UNION went.
   bool GoOn() {
+    for (auto& op : term_.circuit->operators()) op->busy_as = busy_as;
     for (uint64_t round = 0;; round++) {
+      StopIfInterrupted();
       term_.circuit->Flush();
       for (auto& op : term_.circuit->operators()) {
         if (!op->failure().empty()) throw Error(ErrorCode::kQueryFailed, op->failure());
