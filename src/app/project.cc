@@ -45,9 +45,10 @@ ProjectSettings ReadSettings(const fs::path& path) {
                                                 std::to_string(error.source().begin.column) + ": " +
                                                 std::string(error.description()));
   }
-  static constexpr std::string_view kKeys[] = {
-      "listen",           "data",         "time_zone",    "memory_limit", "spill_limit",
-      "landing_interval", "landing_rows", "segment_size", "scrub_rate",   "hosts"};
+  static constexpr std::string_view kKeys[] = {"listen",       "data",         "time_zone",
+                                               "memory_limit", "spill_limit",  "landing_interval",
+                                               "landing_rows", "segment_size", "scrub_rate",
+                                               "hosts",        "step_limit"};
   const std::map<std::string, std::string*> fields = {
       {"listen", &settings.listen},
       {"data", &settings.data},
@@ -58,7 +59,8 @@ ProjectSettings ReadSettings(const fs::path& path) {
       {"landing_rows", &settings.landing_rows},
       {"segment_size", &settings.segment_size},
       {"scrub_rate", &settings.scrub_rate},
-      {"hosts", &settings.hosts}};
+      {"hosts", &settings.hosts},
+      {"step_limit", &settings.step_limit}};
   for (auto&& [key, value] : table) {
     std::string name(key.str());
     auto text = value.value<std::string>();
@@ -68,7 +70,7 @@ ProjectSettings ReadSettings(const fs::path& path) {
                   path.filename().string() + ": there is no setting \"" + name + "\"",
                   nearest.empty() ? "Settings are listen, data, time_zone, memory_limit, "
                                     "spill_limit, landing_interval, landing_rows, segment_size, "
-                                    "scrub_rate and hosts."
+                                    "scrub_rate, hosts and step_limit."
                                   : "Did you mean \"" + nearest + "\"?");
     }
     if (!text) {
@@ -630,14 +632,17 @@ std::vector<std::string> ApplyProject(const Project& project, Catalog& catalog, 
     if (project.wrong.empty()) throw;
   }
   try {
-    views.Bind(trial, "SELECT 1");  // throws when there is no such time zone
+    views.CheckTimeZone(trial.time_zone);
   } catch (const Error& error) {
     errors.Add(error);
     errors.ThrowIfAny();  // nothing else would bind
   }
+  // What is there already bound when it was made; should it no longer, it is parked.
+  bool same = SaveCatalog(trial) == SaveCatalog(*catalog.Current());
+  if (same && project.wrong.empty()) return {};
   for (auto& error : BindingErrors(project, trial, views)) errors.Add(error);
   errors.ThrowIfAny();
-  if (SaveCatalog(trial) == SaveCatalog(*catalog.Current())) return {};
+  if (same) return {};
   std::vector<std::string> done;
   catalog.Change(
       [&](CatalogState& state) { done = Applier(project, state, views, allow_drop).Run(); });

@@ -20,7 +20,8 @@ struct ProjectSettings {
   std::string spill_limit;
   // How the log's events become Parquet: app/lake_settings.h.
   std::string landing_interval, landing_rows, segment_size, scrub_rate;
-  std::string hosts;  // as OriginRules::ReadHosts reads it
+  std::string hosts;       // as OriginRules::ReadHosts reads it
+  std::string step_limit;  // seconds
 };
 
 struct Project {

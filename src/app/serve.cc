@@ -8,9 +8,16 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <condition_variable>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
+<<<<<<< HEAD
+=======
+#include <future>
+#include <mutex>
+#include <thread>
+>>>>>>> 38eb956 (all)
 
 #include "app/data_folder.h"
 #include "app/embedded_web.h"
@@ -18,6 +25,8 @@
 #include "app/project.h"
 #include "app/stores.h"
 #include "app/wiring.h"
+#include "base/memory_budget.h"
+#include "io/busy_file.h"
 #include "io/clock.h"
 #include "io/disk.h"
 #include "io/memory.h"
@@ -26,9 +35,11 @@
 #include "query/service.h"
 #include "query/statements.h"
 #include "query/table_writes.h"
+#include "query/trials.h"
 #include "query/verify.h"
 #include "server/server.h"
 #include "views/engine.h"
+#include "views/planning.h"
 
 namespace weir {
 namespace {
@@ -48,25 +59,90 @@ std::pair<std::string, uint16_t> SplitAddress(const std::string& address) {
   return {address.substr(0, colon), static_cast<uint16_t>(std::stoul(port))};
 }
 
-// SIGINT and SIGTERM are taken by whoever waits for them, not by a handler.
+// SIGINT and SIGTERM are taken by a thread that waits for them, not by a handler.  Should the rest
+// of the process not come to its end soon after, be it stopping or still starting, it closes what
+// must be closed and ends it.
 class StopSignals {
  public:
   StopSignals() {
     sigemptyset(&set_);
     sigaddset(&set_, SIGINT);
     sigaddset(&set_, SIGTERM);
+    sigaddset(&set_, kNoLonger);
     pthread_sigmask(SIG_BLOCK, &set_, nullptr);
     signal(SIGPIPE, SIG_IGN);
+<<<<<<< HEAD
     signal(SIGXFSZ, SIG_IGN);  // a file that would be too large is a failed write, with its line
+=======
+    thread_ = std::thread([this] { Run(); });
+>>>>>>> 38eb956 (all)
   }
+  ~StopSignals() {
+    {
+      std::lock_guard lock(mutex_);
+      finished_ = true;
+    }
+    changed_.notify_all();
+    pthread_kill(thread_.native_handle(), kNoLonger);
+    thread_.join();
+  }
+
   void Wait() {
-    int signal;
-    sigwait(&set_, &signal);
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return stopped_; });
+  }
+  // What is done when it does not come to its end.
+  void CloseAtTheLatest(std::function<void()> close) {
+    std::lock_guard lock(mutex_);
+    close_ = std::move(close);
   }
 
  private:
+  static constexpr int kNoLonger = SIGUSR2;
+  static constexpr auto kStopMax = std::chrono::seconds(7);
+  static constexpr auto kCloseMax = std::chrono::seconds(2);
+
+  void Run() {
+    int taken = 0;
+    sigwait(&set_, &taken);
+    std::unique_lock lock(mutex_);
+    stopped_ = true;
+    changed_.notify_all();
+    if (changed_.wait_for(lock, kStopMax, [&] { return finished_; })) return;
+    auto close = close_;
+    lock.unlock();
+    std::fputs("weir: ends without waiting any longer for what does not end\n", stderr);
+    if (close) {
+      auto closed = std::make_shared<std::promise<void>>();
+      auto future = closed->get_future();
+      std::thread([close, closed] {
+        try {
+          close();
+        } catch (...) {
+        }
+        closed->set_value();
+      }).detach();
+      future.wait_for(kCloseMax);
+    }
+    _exit(0);
+  }
+
   sigset_t set_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool stopped_ = false, finished_ = false;
+  std::function<void()> close_;
+  std::thread thread_;
 };
+
+Micros SecondsFrom(const char* setting, const std::string& text) {
+  bool number = !text.empty() && text.size() < 7 &&
+                text.find_first_not_of("0123456789") == std::string::npos && std::stoul(text) > 0;
+  if (number) return static_cast<Micros>(std::stoul(text));
+  throw Error(ErrorCode::kInvalidRequest,
+              std::string(setting) + " \"" + text + "\" is no number of seconds",
+              "Write it as in 60.");
+}
 
 // A folder that goes with everything in it.
 class ScratchFolder {
@@ -119,6 +195,7 @@ int RunServe(const ServeOptions& options) {
   StopSignals signals;
   // What goes wrong meanwhile is no part of what is printed.
   spdlog::set_default_logger(spdlog::stderr_color_mt("weir"));
+  NoteFatalSignals();
   Project project = LoadProject(options.project);
   auto pick = [](const std::string& given, const std::string& setting, std::string otherwise) {
     return !given.empty() ? given : !setting.empty() ? setting : otherwise;
@@ -146,7 +223,13 @@ int RunServe(const ServeOptions& options) {
   };
   auto log = Log::Open(*disk, clock, log_options);  // every event, in order, durable
 
+<<<<<<< HEAD
   lake_options.directory = folder.Lake();
+=======
+  signals.CloseAtTheLatest([&log] { log->Close(); });
+
+  lake_options.directory = data + "/lake";
+>>>>>>> 38eb956 (all)
   auto lake = Lake::Open(*disk, clock, catalog, *log, lake_options);  // the same events as Parquet
 
   auto note = CheckCatalogIsOfLog(*catalog.Current(), *log, *lake, folder);
@@ -161,14 +244,16 @@ int RunServe(const ServeOptions& options) {
                             reference};
   Queries queries(catalog, *log, *lake, clock, query_options);  // answers on demand
 
-  Kernel kernel;  // DuckDB: plans and expressions
+  uint64_t memory_limit =
+      BytesFrom("memory_limit", pick(options.memory_limit, project.settings.memory_limit, "80%"),
+                MemoryThereIs());
+  // DuckDB: plans and expressions.
+  Kernel kernel(memory_limit == 0 ? uint64_t{4} << 30 : memory_limit / 4);
   LakeHistory history(*lake);
   EngineOptions engine_options;
   engine_options.checkpoint_directory = data + "/checkpoint";
   engine_options.memory = {
-      BytesFrom("memory_limit", pick(options.memory_limit, project.settings.memory_limit, "80%"),
-                MemoryThereIs()),
-      disk->NativePath(data),
+      memory_limit, disk->NativePath(data),
       BytesFrom("spill_limit",
                 project.settings.spill_limit.empty() ? "64GB" : project.settings.spill_limit,
                 MemoryThereIs()),
@@ -180,7 +265,20 @@ int RunServe(const ServeOptions& options) {
     fmt::print(stderr, "weir: {}\n", why);
     _exit(kExitEngineFailure);
   };
-  auto engine = Engine::Make({kernel, catalog, *log, history, &queries, clock, *disk},
+  engine_options.busy_path = disk->NativePath(data) + "/busy";
+  if (!project.settings.step_limit.empty()) {
+    engine_options.step_max = SecondsFrom("step_limit", project.settings.step_limit) * 1'000'000;
+  }
+  // A quarter above the limit is the margin that all limits together keep.
+  SetMemoryLine(memory_limit + memory_limit / 4, MemoryInUse);
+  uint64_t share = memory_limit == 0 ? UINT64_MAX / 8 : memory_limit / 8;
+  SetRowBudget(std::min<uint64_t>(RowBudget(), std::max<uint64_t>(share, 16 << 20)));
+  TrialOptions trial_options;
+  trial_options.memory_bytes =
+      std::min<uint64_t>(trial_options.memory_bytes, std::max<uint64_t>(2 * share, 64 << 20));
+  SetPlanBudget(2 * trial_options.memory_bytes);
+  Trials trials(trial_options);  // of queries, before they are planned here
+  auto engine = Engine::Make({kernel, catalog, *log, history, &queries, clock, *disk, &trials},
                              engine_options);  // answers kept fresh
   queries.Connect(*engine);
   log->AddListener(*engine);
@@ -272,6 +370,28 @@ int RunServe(const ServeOptions& options) {
 
   signals.Wait();
   Say("stopping");
+<<<<<<< HEAD
+=======
+  server.StopTaking();
+  trials.Stop();
+  queries.Stop();
+  bool stopped = server.Stop();
+  references.Stop();
+  lake->Stop();
+  if (!stopped) {  // a statement runs that does not end, and uses all of this
+    log->Close();
+    std::_Exit(0);
+  }
+  bool ended = engine->Stop();
+  signals.CloseAtTheLatest(nullptr);
+  log->Close();
+  if (!ended) {
+    fmt::print(stderr,
+               "weir: the engine does not come out of a step; what was acknowledged is in "
+               "the log, and the next start reads it again\n");
+    _exit(kExitEngineFailure);
+  }
+>>>>>>> 38eb956 (all)
   return 0;
 }
 

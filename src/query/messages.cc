@@ -81,6 +81,7 @@ void Fields(A& archive, Offset& offset) {
 template <typename A>
 void Fields(A& archive, HelloMessage& m) {
   archive(m.readable), archive(m.time_zone), archive(m.memory_bytes), archive(m.threads);
+  archive(m.trials);
 }
 template <typename A>
 void Fields(A& archive, QueryMessage& m) {
@@ -88,6 +89,10 @@ void Fields(A& archive, QueryMessage& m) {
   archive(m.exact), archive(m.expand_views), archive(m.recomputed), archive(m.rows_max),
       archive(m.limit), archive(m.bytes_max);
   archive(m.timeout), archive(m.files);
+}
+template <typename A>
+void Fields(A& archive, TryMessage& m) {
+  archive(m.catalog), archive(m.sql), archive(m.stream), archive(m.columns);
 }
 template <typename A>
 void Fields(A& archive, FileRelation& m) {
@@ -149,6 +154,7 @@ void FromBytes(std::string_view bytes, T& message) {
 
 std::string Write(const HelloMessage& message) { return ToBytes(message); }
 std::string Write(const QueryMessage& message) { return ToBytes(message); }
+std::string Write(const TryMessage& message) { return ToBytes(message); }
 std::string Write(const NeedMessage& message) { return ToBytes(message); }
 std::string Write(const DataMessage& message) { return ToBytes(message); }
 std::string Write(const BlockMessage& message) { return ToBytes(message); }
@@ -159,6 +165,7 @@ std::string Write(const DoneMessage& message) {
 
 void Read(std::string_view bytes, HelloMessage& message) { FromBytes(bytes, message); }
 void Read(std::string_view bytes, QueryMessage& message) { FromBytes(bytes, message); }
+void Read(std::string_view bytes, TryMessage& message) { FromBytes(bytes, message); }
 void Read(std::string_view bytes, NeedMessage& message) { FromBytes(bytes, message); }
 void Read(std::string_view bytes, DataMessage& message) { FromBytes(bytes, message); }
 void Read(std::string_view bytes, BlockMessage& message) { FromBytes(bytes, message); }

@@ -3,6 +3,11 @@
 //   Weir -> worker   kHello (once), kQuery, kData, kRows...
 //   worker -> Weir   kNeed, kBody..., kDone   (an error may be Done before Need)
 //
+// or, to a worker that only plans (HelloMessage::trials):
+//
+//   Weir -> worker   kHello (once), kTry
+//   worker -> Weir   kDone
+//
 // Every message is one of these structs as bytes; a worker's bytes are not trusted: Read throws
 // Error(kInvalidData) on anything that does not fit.
 #pragma once
@@ -21,7 +26,7 @@
 
 namespace weir {
 
-enum class MessageKind : uint8_t { kHello = 1, kQuery, kData, kNeed, kBody, kDone, kRows };
+enum class MessageKind : uint8_t { kHello = 1, kQuery, kData, kNeed, kBody, kDone, kRows, kTry };
 
 // How a worker answers: one of the public formats, or blocks for the engine itself.
 enum class AnswerFormat : uint8_t { kJson, kNdjson, kCsv, kArrow, kParquet, kBlocks };
@@ -31,6 +36,15 @@ struct HelloMessage {
   std::string time_zone;
   uint64_t memory_bytes = 0;
   uint32_t threads = 1;
+  bool trials = false;  // nothing but kTry comes
+};
+
+// A query to plan: of a view, or of a pump into a stream.
+struct TryMessage {
+  std::string catalog;  // as catalog/ saves it; "": the one before
+  std::string sql;
+  uint32_t stream = 0;  // what the pump feeds; 0: none
+  std::vector<std::string> columns;
 };
 
 struct QueryMessage {
@@ -99,6 +113,7 @@ struct DoneMessage {
 
 std::string Write(const HelloMessage& message);
 std::string Write(const QueryMessage& message);
+std::string Write(const TryMessage& message);
 std::string Write(const NeedMessage& message);
 std::string Write(const DataMessage& message);
 std::string Write(const BlockMessage& message);
@@ -106,6 +121,7 @@ std::string Write(const DoneMessage& message);
 
 void Read(std::string_view bytes, HelloMessage& message);
 void Read(std::string_view bytes, QueryMessage& message);
+void Read(std::string_view bytes, TryMessage& message);
 void Read(std::string_view bytes, NeedMessage& message);
 void Read(std::string_view bytes, DataMessage& message);
 void Read(std::string_view bytes, BlockMessage& message);

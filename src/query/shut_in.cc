@@ -55,9 +55,18 @@ bool Contains(const std::array<std::string_view, N>& list, std::string_view name
   return std::find(list.begin(), list.end(), name) != list.end();
 }
 
+// Those that have no meaning in a query that is kept: nobody asked it, and nobody waits for it.
+constexpr std::array<std::string_view, 7> kForbiddenWhenKept = {"current_connection_id",
+                                                                "current_query",
+                                                                "current_query_id",
+                                                                "current_transaction_id",
+                                                                "setseed",
+                                                                "sleep_ms",
+                                                                "txid_current"};
+
 class Walker {
  public:
-  explicit Walker(ShutInQuery& query) : query_(query) {}
+  Walker(ShutInQuery& query, bool kept) : query_(query), kept_(kept) {}
 
   void Statement(duckdb::SelectStatement& statement) { Node(*statement.node); }
 
@@ -90,6 +99,11 @@ class Walker {
       case ExpressionClass::FUNCTION: {
         auto name = Lower(expression.Cast<duckdb::FunctionExpression>().function_name);
         if (Contains(kForbiddenScalars, name)) Forbid("function", name);
+        if (kept_ && Contains(kForbiddenWhenKept, name)) {
+          throw Error(ErrorCode::kForbidden,
+                      "a query that is kept may not use the function \"" + name + "\"",
+                      "Its answer does not come from streams, tables and views.");
+        }
         if (name == "weir_closed" || name == "weir_on_time") {
           query_.hidden_columns = query_.event_time = true;
         }
@@ -177,6 +191,7 @@ class Walker {
   }
 
   ShutInQuery& query_;
+  bool kept_;
 };
 
 std::vector<duckdb::unique_ptr<duckdb::SQLStatement>> Parse(const duckdb::ParserOptions& options,
@@ -192,7 +207,7 @@ std::vector<duckdb::unique_ptr<duckdb::SQLStatement>> Parse(const duckdb::Parser
   }
 }
 
-ShutInQuery ParseWith(const duckdb::ParserOptions& options, const std::string& written) {
+ShutInQuery ParseWith(const duckdb::ParserOptions& options, const std::string& written, bool kept) {
   std::string sql = ExpandWindowFunctions(written);
   auto statements = Parse(options, sql);
   if (statements.empty()) throw Error(ErrorCode::kInvalidSql, "there is no statement to run");
@@ -223,7 +238,7 @@ ShutInQuery ParseWith(const duckdb::ParserOptions& options, const std::string& w
   query.limited = text.find("limit") != text.npos || text.find("fetch") != text.npos;
   auto* select = static_cast<duckdb::SelectStatement*>(statements[0].release());
   query.statement.reset(select);
-  Walker walker(query);
+  Walker walker(query, kept);
   try {
     walker.Statement(*select);
   } catch (const Error&) {
@@ -237,10 +252,10 @@ ShutInQuery ParseWith(const duckdb::ParserOptions& options, const std::string& w
 }  // namespace
 
 ShutInQuery ParseShutIn(duckdb::Connection& connection, const std::string& written) {
-  return ParseWith(connection.context->GetParserOptions(), written);
+  return ParseWith(connection.context->GetParserOptions(), written, false);
 }
 
-void CheckShutIn(const std::string& sql) { ParseWith(duckdb::ParserOptions(), sql); }
+void CheckShutIn(const std::string& sql) { ParseWith(duckdb::ParserOptions(), sql, true); }
 
 bool IsBuiltIn(const std::string& relation) {
   constexpr std::string_view kPrefixes[] = {"duckdb_", "pragma_", "sqlite_"};

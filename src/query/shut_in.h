@@ -31,7 +31,8 @@ struct ShutInQuery {
 // Error(kForbidden) for what a query may not do.
 ShutInQuery ParseShutIn(duckdb::Connection& connection, const std::string& sql);
 
-// The same, for the query of a view, which is planned inside the process of the log.
+// The same, for the query of a view, a pump or a subscription, which is kept inside the process of
+// the log.
 void CheckShutIn(const std::string& sql);
 
 // Lower-case names that are the batch engine's own where no stream or view has them: a CTE with

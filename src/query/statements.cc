@@ -302,7 +302,7 @@ ResultTable Statements::Do(const SetTimeZone& set) {
     if (state.time_zone == set.zone) return;
     CheckZoneMayChange(state);
     state.time_zone = set.zone;
-    views_.Bind(state, "SELECT 1");  // throws when there is no such zone
+    views_.CheckTimeZone(set.zone);
     // Times mean something else now: every view is made anew.
     for (auto& [key, view] : state.views) {
       auto renewed = std::make_shared<View>(*view);

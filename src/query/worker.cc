@@ -7,6 +7,7 @@
 #include "io/child_process.h"
 #include "io/sandbox.h"
 #include "query/messages.h"
+#include "query/trial_worker.h"
 #include "query/worker_query.h"
 
 namespace weir {
@@ -87,6 +88,7 @@ int RunQueryWorker(int socket_fd) {
   try {
     auto hello = Receive<HelloMessage>(socket, MessageKind::kHello);
     if (!hello) return 0;
+    if (hello->trials) return RunTrialWorker(socket, *hello);
     auto engine = OpenEngine(*hello);
     while (auto query = Receive<QueryMessage>(socket, MessageKind::kQuery)) {
       if (!Answer(socket, *engine, std::move(*query))) break;

@@ -139,6 +139,10 @@ void Server::Handle(ExchangePtr inner) {
 }
 
 void Server::RunAside(ExchangePtr exchange, std::function<HttpResponse()> work) {
+  HandleAside(exchange, [exchange, work = std::move(work)] { exchange->Respond(work()); });
+}
+
+void Server::HandleAside(ExchangePtr exchange, std::function<void()> work) {
   constexpr size_t kAsideMax = 16, kOfOneClient = 12;
   auto& client = exchange->request.client;
   {
@@ -152,7 +156,7 @@ void Server::RunAside(ExchangePtr exchange, std::function<HttpResponse()> work) 
   }
   auto run = [this, exchange, client, work = std::move(work)] {
     try {
-      exchange->Respond(work());
+      work();
     } catch (...) {
       RespondError(*exchange);
     }

@@ -86,6 +86,8 @@ class Server : public CommitListener {
   const Router& router() const { return router_; }
   // For handlers that block (verify, statements): runs on a thread of its own.
   void RunAside(ExchangePtr exchange, std::function<HttpResponse()> work);
+  // The same for one that answers by itself, now or later.
+  void HandleAside(ExchangePtr exchange, std::function<void()> work);
 
   const Parts& parts() const { return parts_; }
   const ServerOptions& options() const { return options_; }

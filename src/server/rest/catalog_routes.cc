@@ -300,7 +300,14 @@ void AddCatalogRoutes(Router& router, Server& server) {
           throw Error(ErrorCode::kUnavailable, "the log's disk has failed",
                       "Restart the process once the disk is sound again.");
         }
-        exchange->Respond(JsonResponse("{\"ok\":true}"));
+        auto engine = server.parts().views.Info();
+        std::string stalled;
+        constexpr uint64_t kStalledSeconds = 10;
+        if (engine.stalled_seconds >= kStalledSeconds) {
+          stalled = ",\"stalled_seconds\":" + std::to_string(engine.stalled_seconds) +
+                    ",\"stalled_on\":" + QuoteJson(engine.stalled_on);
+        }
+        exchange->Respond(JsonResponse("{\"ok\":true" + stalled + "}"));
       });
   get(
       "/readyz", "Whether all views are filled.", "ready and progress",

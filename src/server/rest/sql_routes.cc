@@ -340,7 +340,11 @@ void AddSqlRoutes(Router& router, Server& server) {
        "offset, as_of, columns and rows",
        "application/json,application/x-ndjson,text/csv,"
        "application/vnd.apache.arrow.stream,application/vnd.apache.parquet",
-       [&server](ExchangePtr exchange, const PathParts&) { RunSql(server, exchange); },
+       [&server](ExchangePtr exchange, const PathParts&) {
+         constexpr size_t kParsedAtOnce = 32 << 10;  // within some milliseconds
+         if (exchange->request.body.size() <= kParsedAtOnce) return RunSql(server, exchange);
+         server.HandleAside(exchange, [&server, exchange] { RunSql(server, exchange); });
+       },
        "Result",
        {},
        false,

@@ -4,6 +4,7 @@
 #include "duck/errors.h"
 #include "formats/json_value.h"
 #include "formats/results.h"
+#include "query/shut_in.h"
 #include "server/http_errors.h"
 #include "server/rest/wait.h"
 #include "server/server.h"
@@ -180,8 +181,10 @@ std::string SubscribedQuery(const HttpRequest& request) {
               "Send a SELECT as the body, or as ?query=.");
 }
 
-void FollowQuery(Server& server, const ExchangePtr& exchange) {
-  auto query = SubscribedQuery(exchange->request);
+// The query is planned: not on a connection's thread.
+void FollowQueryAside(Server& server, const ExchangePtr& exchange) {
+  std::string query = SubscribedQuery(exchange->request);
+  CheckShutIn(query);
   auto share = server.followed().Take(exchange->request.client, query);
   auto subscription = server.parts().views.Subscribe(query);
   Feed::Options options;
@@ -193,6 +196,10 @@ void FollowQuery(Server& server, const ExchangePtr& exchange) {
   WhenReached(server, exchange, subscription.view, [&server, exchange, options] {
     server.feed().Add(exchange->Stream(200, EventStreamHeaders()), options);
   });
+}
+
+void FollowQuery(Server& server, const ExchangePtr& exchange) {
+  server.HandleAside(exchange, [&server, exchange] { FollowQueryAside(server, exchange); });
 }
 
 std::vector<std::string> SplitNames(const std::string& list) {

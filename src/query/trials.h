@@ -1,0 +1,69 @@
+// Queries planned in worker processes before the server plans them (views/plan_trial.h).
+//
+// A few threads each own at most one worker: started when a query comes, kept for the next one,
+// ended when it idles, dies or overruns.  Thread-safe.  Owned by main.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/error.h"
+#include "base/ids.h"
+#include "io/child_process.h"
+#include "query/messages.h"
+#include "views/plan_trial.h"
+
+namespace weir {
+
+struct TrialOptions {
+  std::string program;  // default: this program itself
+  std::vector<std::string> arguments = {"query-worker"};
+  size_t workers = 2;
+  size_t waiting_max = 16;
+  uint64_t memory_bytes = 256 << 20;  // of planning one query
+  Micros timeout = 15'000'000;        // with starting the worker, on a busy machine
+  Micros idle = 5'000'000;            // a worker without work ends after this
+};
+
+class Trials : public PlanTrial {
+ public:
+  explicit Trials(TrialOptions options);
+  ~Trials() override;
+  // Later trials fail with kUnavailable.  Idempotent.
+  void Stop();
+
+  void Try(const CatalogState& state, const std::string& query) override;
+  void Try(const CatalogState& state, const Pump& pump) override;
+
+ private:
+  struct Job {
+    TryMessage message;
+    std::promise<std::optional<Error>> done;
+  };
+  // One thread's.
+  struct Worker {
+    std::unique_ptr<ChildProcess> process;
+    size_t catalog = 0;  // hash of the one it has
+  };
+
+  void Ask(TryMessage message, const CatalogState& state);
+  void Loop();
+  std::optional<Error> Run(Worker& worker, Job& job);
+
+  const TrialOptions options_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<std::shared_ptr<Job>> waiting_;
+  std::vector<ChildProcess*> running_;  // to be killed when it stops
+  bool stopping_ = false;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace weir
