@@ -12,12 +12,9 @@
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
-<<<<<<< HEAD
-=======
 #include <future>
 #include <mutex>
 #include <thread>
->>>>>>> 38eb956 (all)
 
 #include "app/data_folder.h"
 #include "app/embedded_web.h"
@@ -71,11 +68,8 @@ class StopSignals {
     sigaddset(&set_, kNoLonger);
     pthread_sigmask(SIG_BLOCK, &set_, nullptr);
     signal(SIGPIPE, SIG_IGN);
-<<<<<<< HEAD
     signal(SIGXFSZ, SIG_IGN);  // a file that would be too large is a failed write, with its line
-=======
     thread_ = std::thread([this] { Run(); });
->>>>>>> 38eb956 (all)
   }
   ~StopSignals() {
     {
@@ -223,13 +217,8 @@ int RunServe(const ServeOptions& options) {
   };
   auto log = Log::Open(*disk, clock, log_options);  // every event, in order, durable
 
-<<<<<<< HEAD
-  lake_options.directory = folder.Lake();
-=======
   signals.CloseAtTheLatest([&log] { log->Close(); });
-
-  lake_options.directory = data + "/lake";
->>>>>>> 38eb956 (all)
+  lake_options.directory = folder.Lake();
   auto lake = Lake::Open(*disk, clock, catalog, *log, lake_options);  // the same events as Parquet
 
   auto note = CheckCatalogIsOfLog(*catalog.Current(), *log, *lake, folder);
@@ -323,6 +312,7 @@ int RunServe(const ServeOptions& options) {
   // However this ends, also by a start that fails: first those who call others, then the called.
   AtEnd stop([&] {
     server.StopTaking();
+    trials.Stop();
     queries.Stop();
     bool stopped = server.Stop();
     references.Stop();
@@ -332,6 +322,7 @@ int RunServe(const ServeOptions& options) {
       std::_Exit(0);
     }
     bool ended = engine->Stop();
+    signals.CloseAtTheLatest(nullptr);
     log->Close();
     if (!ended) {
       fmt::print(stderr,
@@ -370,28 +361,6 @@ int RunServe(const ServeOptions& options) {
 
   signals.Wait();
   Say("stopping");
-<<<<<<< HEAD
-=======
-  server.StopTaking();
-  trials.Stop();
-  queries.Stop();
-  bool stopped = server.Stop();
-  references.Stop();
-  lake->Stop();
-  if (!stopped) {  // a statement runs that does not end, and uses all of this
-    log->Close();
-    std::_Exit(0);
-  }
-  bool ended = engine->Stop();
-  signals.CloseAtTheLatest(nullptr);
-  log->Close();
-  if (!ended) {
-    fmt::print(stderr,
-               "weir: the engine does not come out of a step; what was acknowledged is in "
-               "the log, and the next start reads it again\n");
-    _exit(kExitEngineFailure);
-  }
->>>>>>> 38eb956 (all)
   return 0;
 }
 

@@ -7,11 +7,8 @@
 
 #include "duck/session.h"
 #include "io/disk.h"
-<<<<<<< HEAD
 #include "io/small_file.h"
-=======
 #include "views/plan_trial.h"
->>>>>>> 38eb956 (all)
 #include "views/state_memory.h"
 #include "views/views.h"
 

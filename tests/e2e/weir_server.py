@@ -59,12 +59,22 @@ class WeirServer:
         self.process = None
         self.start()
 
-    def start(self):
+    def spawn(self):
         self.process = subprocess.Popen(
             [*self.prefix, WEIR, "serve", str(self.project), "--data", str(self.folder / "data"), "--listen", "127.0.0.1:0",
              *self.options],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.lines = []
+
+    def start(self):
+        self.start_without_views()
+        deadline = time.monotonic() + 30
+        while self.get("/readyz").status != 200 and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    def start_without_views(self):
+        """Until it listens; views may still be filled."""
+        self.spawn()
         for line in self.process.stdout:
             self.lines.append(line.rstrip())
             if line.startswith("listening on "):
@@ -75,9 +85,6 @@ class WeirServer:
         self.host, port = self.url.removeprefix("http://").split(":")
         self.port = int(port)
         threading.Thread(target=self.process.stdout.read, daemon=True).start()
-        deadline = time.monotonic() + 30
-        while self.get("/readyz").status != 200 and time.monotonic() < deadline:
-            time.sleep(0.01)
 
     def stop(self, how=signal.SIGTERM):
         self.process.send_signal(how)
