@@ -128,9 +128,7 @@ void Work(Life& life, Promised& promised, bool power_goes = false) {
       try {
         step();
         return true;
-      } catch (const OutcomeUnknown&) {
-        life.dead = true;
-      } catch (const std::exception&) {
+      } catch (const std::exception&) {  // whose outcome is final has set `dead`
         if (power_goes) life.dead = true;
       }
     }

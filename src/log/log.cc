@@ -73,6 +73,7 @@ class DiskLog : public Log {
   mutable std::mutex mutex_;                       // guards segments_ and what they say
   std::deque<std::shared_ptr<Segment>> segments_;  // oldest first; the last is written
   std::mutex trim_mutex_;                          // one Trim at a time; taken before mutex_
+  bool removal_unsynced_ = false;                  // of a segment; Trim's
   std::atomic<uint64_t> end_;
   std::atomic<Micros> last_time_;
   std::atomic<bool> failed_ = false;
@@ -181,9 +182,15 @@ Log::PinnedSegments DiskLog::Segments(Offset after, Offset up_to) {
   return result;
 }
 
+// Durably one by one: a hole in the middle would look like a lost segment.  So nothing more is
+// removed before what was removed last is known to be gone for good.
 void DiskLog::Trim(Offset up_to) {
   std::lock_guard trimming(trim_mutex_);
   while (true) {
+    if (removal_unsynced_) {
+      disk_.SyncDirectory(options_.directory);
+      removal_unsynced_ = false;
+    }
     std::shared_ptr<Segment> oldest;
     {
       std::lock_guard lock(mutex_);
@@ -195,9 +202,16 @@ void DiskLog::Trim(Offset up_to) {
       oldest = std::move(segments_.front());
       segments_.pop_front();
     }
-    // Durably one by one: a hole in the middle would look like a lost segment.
-    disk_.Remove(oldest->path);
-    disk_.SyncDirectory(options_.directory);
+    try {
+      if (disk_.Exists(oldest->path)) {
+        removal_unsynced_ = true;
+        disk_.Remove(oldest->path);
+      }
+    } catch (...) {  // it may still be there
+      std::lock_guard lock(mutex_);
+      segments_.push_front(std::move(oldest));
+      throw;
+    }
   }
 }
 

@@ -468,5 +468,43 @@ TEST_F(LogFault, TrimInterruptedAtAnyCallLeavesNoHole) {
   }
 }
 
+TEST_F(LogFault, ATrimThatFailsAtAnyCallAndIsTriedAgainLeavesNoHole) {
+  SimulatedDisk base;
+  {
+    auto log = Open(base);
+    for (int i = 0; i < 12; i++) {
+      AppendAndWait(*log, std::string(20'000, char('a' + i)));
+    }
+  }
+  uint64_t calls = 0;
+  {
+    auto disk = base.KillState();
+    auto log = Open(*disk);
+    uint64_t before = disk->Calls();
+    log->Trim(log->End());
+    calls = disk->Calls() - before;
+  }
+  ASSERT_GE(calls, 8u);
+  for (uint64_t n = 1; n <= calls; n++) {
+    SCOPED_TRACE(testing::Message() << "call " << n);
+    auto disk = base.KillState();
+    std::string last;
+    {
+      auto log = Open(*disk);
+      last = Payloads(*log).back();
+      disk->FailCall(n, Fault::kIoError);
+      EXPECT_THROW(log->Trim(log->End()), DiskFailure);
+      EXPECT_EQ(Payloads(*log).back(), last) << "what is left can be read";
+      log->Trim(log->End());
+    }
+    for (uint64_t seed = 0; seed < 10; seed++) {
+      SeededRandom random(seed);
+      auto after = disk->CrashState(random);
+      EXPECT_EQ(Payloads(*Open(*after)).back(), last);
+    }
+    EXPECT_EQ(Payloads(*Open(*disk)).back(), last);
+  }
+}
+
 }  // namespace
 }  // namespace weir
