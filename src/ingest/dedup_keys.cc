@@ -1,6 +1,7 @@
 #include "ingest/dedup_keys.h"
 
 #include <chrono>
+#include <new>
 
 #include "base/error.h"
 #include "duck/errors.h"
@@ -12,18 +13,25 @@ constexpr auto kRetry = std::chrono::seconds(1);
 
 struct Stopping {};
 
+// Call inside a catch block.
+void TellWhy(KeyClaims& claims) noexcept {
+  try {
+    claims.CannotRecover(CurrentError().message);
+  } catch (const std::exception&) {  // no memory: the stream says less
+  }
+}
+
 }  // namespace
 
 DedupKeys::DedupKeys(Catalog& catalog, Clock& clock, KeyHistory& history, TaskThread& resumed)
-    : clock_(clock), history_(history), resumed_(resumed) {
+    : catalog_(catalog), clock_(clock), history_(history), resumed_(resumed) {
   auto state = catalog.Current();
   for (auto& [name, stream] : state->streams) {
     if (stream->dedup_key.empty()) continue;
     auto& claims = claims_[stream->id.value];
     claims = std::make_unique<KeyClaims>(stream->dedup_window, false, resumed_);
     recovering_++;
-    reader_.Post(TaskThread::Make(
-        [this, stream = stream, claims = claims.get()] { Recover(stream, *claims); }));
+    RecoverLater(stream, *claims);
   }
 }
 
@@ -34,29 +42,44 @@ KeyClaims& DedupKeys::Of(const Stream& stream) {
   return *claims;
 }
 
+void DedupKeys::RecoverLater(const std::shared_ptr<const Stream>& stream, KeyClaims& claims) {
+  reader_.Post(TaskThread::Make([this, stream, &claims] { Recover(stream, claims); }));
+}
+
 void DedupKeys::Recover(const std::shared_ptr<const Stream>& stream, KeyClaims& claims) {
+  try {
+    auto since = clock_.Now() - stream->dedup_window;
+    history_.Scan(*stream, *stream->Find(stream->dedup_key), since,
+                  [&](duckdb::Vector& keys, duckdb::Vector& times, duckdb::idx_t count) {
+                    if (stopping_) throw Stopping();
+                    times.Flatten(count);
+                    claims.Remember(DedupWindow::HashesOf(keys, count),
+                                    duckdb::FlatVector::GetDataUnsafe<int64_t>(times));
+                  });
+    claims.Recovered();
+    std::lock_guard lock(mutex_);
+    recovering_--;
+    changed_.notify_all();
+    return;
+  } catch (const Stopping&) {
+    return;
+  } catch (...) {
+    TellWhy(claims);
+  }
+  // It is tried again, behind the other streams, as long as there is such a stream.
   while (true) {
-    try {
-      auto since = clock_.Now() - stream->dedup_window;
-      history_.Scan(*stream, *stream->Find(stream->dedup_key), since,
-                    [&](duckdb::Vector& keys, duckdb::Vector& times, duckdb::idx_t count) {
-                      if (stopping_) throw Stopping();
-                      times.Flatten(count);
-                      claims.Remember(DedupWindow::HashesOf(keys, count),
-                                      duckdb::FlatVector::GetDataUnsafe<int64_t>(times));
-                    });
-      claims.Recovered();
-      std::lock_guard lock(mutex_);
-      recovering_--;
-      changed_.notify_all();
-      return;
-    } catch (const Stopping&) {
-      return;
-    } catch (...) {
-      claims.CannotRecover(CurrentError().message);
+    {
+      std::unique_lock lock(mutex_);
+      if (changed_.wait_for(lock, kRetry, [&] { return stopping_.load(); })) return;
+      if (!catalog_.Current()->FindStream(stream->id)) {
+        recovering_--;
+        return changed_.notify_all();
+      }
     }
-    std::unique_lock lock(mutex_);
-    if (changed_.wait_for(lock, kRetry, [&] { return stopping_.load(); })) return;
+    try {
+      return RecoverLater(stream, claims);
+    } catch (const std::bad_alloc&) {  // in a moment, then
+    }
   }
 }
 

@@ -39,8 +39,10 @@ class DedupKeys {
   Info Now() const;
 
  private:
+  void RecoverLater(const std::shared_ptr<const Stream>& stream, KeyClaims& claims);
   void Recover(const std::shared_ptr<const Stream>& stream, KeyClaims& claims);
 
+  Catalog& catalog_;
   Clock& clock_;
   KeyHistory& history_;
   TaskThread& resumed_;

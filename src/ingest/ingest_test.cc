@@ -227,6 +227,38 @@ TEST_F(IngestTest, KeysThatCannotBeReadBackAreToldAndTriedAgain) {
   ingest.reset();
 }
 
+// The history of one stream cannot be read.
+class OneDamaged : public KeyHistory {
+ public:
+  void Scan(const Stream& stream, size_t, Micros,
+            const std::function<void(duckdb::Vector&, duckdb::Vector&, duckdb::idx_t)>&) override {
+    if (stream.name == "keyed") throw Error(ErrorCode::kCorruption, "file x.parquet is damaged");
+  }
+};
+
+TEST_F(IngestTest, AStreamWhoseKeysCannotBeReadBackStopsNoOther) {
+  auto other = std::make_shared<Stream>(*keyed);
+  other->id = {4};
+  other->name = "other";
+  catalog.Change([&](CatalogState& state) { state.streams["other"] = other; });
+  OneDamaged damaged;
+  Open(damaged);
+  bool taken = false;
+  for (int i = 0; i < 1000 && !taken; i++) {
+    try {
+      taken = Begin(Request("other", R"({"id":"a"})")).get().accepted == 1;
+    } catch (const Error&) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+  }
+  EXPECT_TRUE(taken);
+  EXPECT_EQ(ingest->Info().streams_recovering, 1u);
+  EXPECT_THROW(PostKeyed(R"({"id":"a"})"), Error);
+  catalog.Change([&](CatalogState& state) { state.streams.erase("keyed"); });
+  EXPECT_TRUE(ingest->AwaitKeys(10'000'000));  // there is no such stream any more
+  ingest.reset();
+}
+
 TEST_F(IngestTest, AfterARestartEachKeyCountsForAWindowFromItsOwnTime) {
   SlowHistory slow;
   Micros hour = keyed->dedup_window, minute = hour / 60;
