@@ -160,8 +160,9 @@ void EngineImpl::InstallPumps(const CatalogState& catalog, Turnover& turnover) {
     pump = std::make_shared<LivePump>();
     pump->definition = definition;
     pump->stream = catalog.FindStream(definition->stream);
-    pump->outbox = std::make_shared<Outbox>(parts_.log, definition->id, definition->stream,
-                                            pump->stream->Types(), [this] { Post([] {}); });
+    pump->outbox =
+        std::make_shared<Outbox>(parts_.log, parts_.clock, definition->id, definition->stream,
+                                 pump->stream->Types(), [this] { Post([] {}); });
     if (!ParkAsBefore(*pump, definition->id, definition->query)) {
       turnover.pumps_fresh.push_back(pump);
     }

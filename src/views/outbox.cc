@@ -6,9 +6,14 @@
 
 namespace weir {
 
-Outbox::Outbox(Log& log, uint32_t pump, StreamId stream, RowTypes types,
+Outbox::Outbox(Log& log, Clock& clock, uint32_t pump, StreamId stream, RowTypes types,
                std::function<void()> ended)
-    : log_(log), pump_(pump), stream_(stream), types_(std::move(types)), ended_(std::move(ended)) {}
+    : log_(log),
+      clock_(clock),
+      pump_(pump),
+      stream_(stream),
+      types_(std::move(types)),
+      ended_(std::move(ended)) {}
 
 void Outbox::Add(Columns rows, InputMark input) {
   Batch batch;
@@ -87,7 +92,7 @@ void Outbox::End(size_t batches, const AppendResult& result) {
     failed_ = result.error != nullptr;
     trouble_.reset();
     if (failed_) {
-      failed_at_ = SystemClock().Monotonic();
+      failed_at_ = clock_.Monotonic();
       try {
         std::rethrow_exception(result.error);
       } catch (...) {

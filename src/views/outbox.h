@@ -26,7 +26,8 @@ namespace weir {
 class Outbox : public std::enable_shared_from_this<Outbox> {
  public:
   // `ended` is called on the log's thread after each append, however it ended.
-  Outbox(Log& log, uint32_t pump, StreamId stream, RowTypes types, std::function<void()> ended);
+  Outbox(Log& log, Clock& clock, uint32_t pump, StreamId stream, RowTypes types,
+         std::function<void()> ended);
 
   // All rows that the query says up to `input` and did not say before; marks only grow.
   void Add(Columns rows, InputMark input);
@@ -58,6 +59,7 @@ class Outbox : public std::enable_shared_from_this<Outbox> {
   static constexpr Micros kRetry = 200'000;
 
   Log& log_;
+  Clock& clock_;
   const uint32_t pump_;
   const StreamId stream_;
   const RowTypes types_;
