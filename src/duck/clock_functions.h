@@ -3,7 +3,7 @@
 
 #include <optional>
 
-#include "base/ids.h"
+#include "duck/zone.h"
 #include "duckdb/planner/expression.hpp"
 #include "duckdb/planner/logical_operator.hpp"
 
@@ -19,13 +19,10 @@ bool UsesColumns(const duckdb::Expression& expression);
 // random(), uuid(), nextval(): functions without a value that could be kept.
 bool IsUndetermined(const duckdb::Expression& expression);
 
-// By how much the value of an expression of the clock alone may go back as the clock goes on: 0 for
-// instants; for local times, unless the time zone is UTC, more than they do when summer ends.
-// Nothing when that is not known.
-std::optional<Micros> GoesBackBy(const duckdb::Expression& expression, bool is_utc);
+// now() and its kin; age(x) reads the clock, too, age(x, y) does not.
+bool IsClockFunction(const duckdb::Expression& expression);
 
-// date_trunc(UNIT, x) with a constant unit: a rounding, for which x >= date_trunc(UNIT, y) is
-// date_trunc(UNIT, x) >= date_trunc(UNIT, y).
+// date_trunc(UNIT, x) with a constant unit.
 bool IsRounding(const duckdb::Expression& expression);
 // The same rounding of another expression, which must have the type of what is rounded.
 duckdb::unique_ptr<duckdb::Expression> RoundInstead(const duckdb::Expression& rounding,
@@ -34,6 +31,9 @@ duckdb::unique_ptr<duckdb::Expression> RoundInstead(const duckdb::Expression& ro
 const duckdb::LogicalType& RoundedType(const duckdb::Expression& rounding);
 // True for units of a month and more, where a shift of a day seldom changes the result.
 bool IsCoarseRounding(const duckdb::Expression& rounding);
+
+// Whether x >= date_trunc(UNIT, y) is date_trunc(UNIT, x) >= date_trunc(UNIT, y), whatever x is.
+bool RoundsAlike(const duckdb::Expression& rounding, const Zone& zone);
 
 // The position of the TIMESTAMP or TIMESTAMPTZ column that is the only column an expression uses.
 std::optional<size_t> OnlyTimeColumn(const duckdb::Expression& expression);

@@ -2,6 +2,7 @@
 #include <optional>
 
 #include "duck/clock_functions.h"
+#include "duck/clock_order.h"
 #include "duck/translator.h"
 #include "duckdb/planner/expression/bound_between_expression.hpp"
 #include "duckdb/planner/expression/bound_comparison_expression.hpp"
@@ -55,14 +56,15 @@ NodePtr Translator::ClockFilter(NodePtr input, const Expression& left, Expressio
   predicate.comparison = *comparison;
   predicate.clock = CopyOf(*clock);
   predicate.type = clock->return_type;
-  predicate.goes_back = GoesBackBy(*clock, session_.IsUtc());
+  auto zone = Zone::Of(session_.context());
+  predicate.goes_back = GoesBackBy(*clock, *zone);
   bool rounds_alike =
       *comparison == Comparison::kGreaterOrEqual || *comparison == Comparison::kLess;
   if (IsRounding(*row)) {
     predicate.bucket = predicate.row;
     predicate.coarse = IsCoarseRounding(*row);
   } else if (rounds_alike && IsRounding(*clock) && RoundedType(*clock) == row->return_type &&
-             clock->return_type == row->return_type) {
+             clock->return_type == row->return_type && RoundsAlike(*clock, *zone)) {
     predicate.bucket = Own(RoundInstead(*clock, row->Copy()));
     predicate.coarse = IsCoarseRounding(*clock);
   }

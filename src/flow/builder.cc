@@ -65,6 +65,10 @@ EmitOperator* CircuitBuilder::BuildEmit(const std::string& pump, const Plan& pla
     Operator* top = Dense(Visit(*plan.root), types);
     if (!top->append_only()) {
       unsupported_ = "its rows can change or go again";
+      if (!goes_back_.empty()) {
+        unsupported_ += " (the bound " + goes_back_ +
+                        " goes back where months differ in length or clocks are set)";
+      }
       return nullptr;
     }
     auto* emit = Add(std::make_unique<EmitOperator>(types, std::move(not_null)), {top},
@@ -273,6 +277,7 @@ CircuitBuilder::Built CircuitBuilder::ClockFilter(const PlanNode& node) {
   Operator* input = Dense(Visit(*node.inputs[0]), node.inputs[0]->types);
   ClockFilterSpec spec;
   spec.predicate = *node.clock;
+  if (node.clock->goes_back.value_or(0) > 0) goes_back_ = Describe(node.clock->clock);
   std::string identity =
       Describe(node) + Fingerprint(*node.clock->row) + Fingerprint(*node.clock->clock);
   auto filter = MakeClockFilter(session_, std::move(spec), input->types(), input->append_only());

@@ -123,6 +123,7 @@ class CircuitBuilder {
   std::set<const PlanNode*> summed_;              // of whose rows only weights are added up
   std::vector<std::shared_ptr<PlanNode>> plans_;  // keeps the keys of visited_ alive
   std::string unsupported_, hint_;
+  std::string goes_back_;  // a bound of the clock that does
 };
 
 }  // namespace weir

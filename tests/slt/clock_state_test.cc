@@ -12,6 +12,7 @@ constexpr Micros kHour = 60 * kMinute;
 
 const std::vector<std::pair<std::string, std::string>> kClockViews = {
     {"recent", "SELECT n FROM o WHERE ts > now() - INTERVAL 2 HOURS"},
+    {"a_day_old", "SELECT n FROM o WHERE ts > now() - INTERVAL 1 DAY"},
     {"recent_by_local_time", "SELECT n FROM o WHERE local >= localtimestamp - INTERVAL 2 HOURS"},
     {"since_yesterday", "SELECT n FROM o WHERE local::DATE >= current_date - 1"},
     {"followed",

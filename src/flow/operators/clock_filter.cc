@@ -168,16 +168,25 @@ class ClockFilter : public Operator {
   std::string SettledBelow(const duckdb::Value& bound) {
     auto goes_back = spec_.predicate.goes_back;
     if (bound.IsNull() || !goes_back || *goes_back == 0) return "";
-    auto type = bound.type().id();
-    if (type == duckdb::LogicalTypeId::TIMESTAMP) {
-      return key_codec_.Encode(duckdb::Value::TIMESTAMP(
-          duckdb::timestamp_t(bound.GetValue<duckdb::timestamp_t>().value - *goes_back)));
+    switch (bound.type().id()) {
+      case duckdb::LogicalTypeId::TIMESTAMP:
+      case duckdb::LogicalTypeId::TIMESTAMP_TZ: {
+        auto time = duckdb::timestamp_t(bound.GetValueUnsafe<int64_t>());
+        if (!duckdb::Timestamp::IsFinite(time)) return "";
+        time.value -= *goes_back;
+        return key_codec_.Encode(bound.type().id() == duckdb::LogicalTypeId::TIMESTAMP
+                                     ? duckdb::Value::TIMESTAMP(time)
+                                     : duckdb::Value::TIMESTAMPTZ(duckdb::timestamp_tz_t(time)));
+      }
+      case duckdb::LogicalTypeId::DATE: {
+        constexpr Micros kDay = duckdb::Interval::MICROS_PER_DAY;
+        auto date = bound.GetValue<duckdb::date_t>();
+        if (!duckdb::Date::IsFinite(date)) return "";
+        date.days -= static_cast<int32_t>((*goes_back + kDay - 1) / kDay);
+        return key_codec_.Encode(duckdb::Value::DATE(date));
+      }
+      default: return "";
     }
-    if (type != duckdb::LogicalTypeId::DATE) return "";
-    constexpr Micros kDay = duckdb::Interval::MICROS_PER_DAY;
-    auto days = static_cast<int32_t>((*goes_back + kDay - 1) / kDay);
-    return key_codec_.Encode(
-        duckdb::Value::DATE(duckdb::date_t(bound.GetValue<duckdb::date_t>().days - days)));
   }
 
   // True when no later clock can change on which side the key is.
