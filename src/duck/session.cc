@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "duck/asof_joins.h"
+#include "duck/calendar_functions.h"
 #include "duck/event_time_functions.h"
 #include "duck/exact_sums.h"
 #include "duck/interval_forms.h"
@@ -46,6 +47,7 @@ Kernel::Kernel(uint64_t memory_bytes) {
   InstallIntervalForms(*database_);
   RegisterExactSums(*database_);
   InstallEventTimeFunctions(*database_);
+  InstallCalendarFunctions(*database_->instance);
   duckdb::Connection connection(*database_);
   auto set = connection.Query(std::string("SET GLOBAL disabled_optimizers = '") +
                               kDisabledOptimizers + "'");

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "duck/asof_joins.h"
+#include "duck/calendar_functions.h"
 #include "duck/errors.h"
 #include "duck/exact_sums.h"
 #include "duck/interval_forms.h"
@@ -95,6 +96,7 @@ WorkerEngine::WorkerEngine(const HelloMessage& hello)
   InstallAsofJoins(*database_);
   InstallIntervalForms(*database_);
   InstallExactSums(*database_);
+  InstallCalendarFunctions(*database_->instance);
 }
 
 void WorkerEngine::ShutIn(const HelloMessage& hello) {

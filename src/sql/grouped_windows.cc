@@ -34,20 +34,27 @@ struct Bounds {
   std::string start, end;
 };
 
-// How long a unit of date_trunc is.
-std::optional<std::string> LengthOf(const std::string& unit) {
-  static const std::map<std::string, std::string> lengths = {{"millisecond", "1 millisecond"},
-                                                             {"second", "1 second"},
-                                                             {"minute", "1 minute"},
-                                                             {"hour", "1 hour"},
-                                                             {"day", "1 day"},
-                                                             {"week", "7 days"},
-                                                             {"month", "1 month"},
-                                                             {"quarter", "3 months"},
-                                                             {"year", "1 year"}};
-  auto found = lengths.find(StringUtil::Lower(unit));
-  if (found == lengths.end()) return std::nullopt;
-  return "INTERVAL '" + found->second + "'";
+// Where a unit of date_trunc ends that begins at `start`.
+std::optional<std::string> EndOfUnit(const std::string& unit, const std::string& start) {
+  struct Unit {
+    const char *length, *offset;  // no offset: hours and less are no matter of the calendar
+  };
+  static const std::map<std::string, Unit> units = {
+      {"millisecond", {"1 millisecond", nullptr}},
+      {"second", {"1 second", nullptr}},
+      {"minute", {"1 minute", nullptr}},
+      {"hour", {"1 hour", nullptr}},
+      {"day", {"1 day", "0 days"}},
+      {"week", {"7 days", "4 days"}},  // 1970-01-05 was a Monday
+      {"month", {"1 month", "0 days"}},
+      {"quarter", {"3 months", "0 days"}},
+      {"year", {"1 year", "0 days"}}};
+  auto found = units.find(StringUtil::Lower(unit));
+  if (found == units.end()) return std::nullopt;
+  std::string length = "INTERVAL '" + std::string(found->second.length) + "'";
+  if (!found->second.offset) return start + " + " + length;
+  return "weir_window_end(" + start + ", " + length + ", INTERVAL '" + found->second.offset +
+         "', " + length + ")";
 }
 
 // Whether an expression says something of a row of the stream called `alias` alone, and not of rows
@@ -88,22 +95,18 @@ class WindowReader {
     if (expression.GetExpressionClass() != ExpressionClass::FUNCTION) return std::nullopt;
     auto& call = expression.Cast<duckdb::FunctionExpression>();
     if (call.children.size() < 2 || !IsTime(*call.children[1])) return std::nullopt;
-    std::string length;
-    if (StringUtil::CIEquals(call.function_name, "date_trunc")) {
-      if (call.children[0]->GetExpressionClass() != ExpressionClass::CONSTANT) return std::nullopt;
-      auto& unit = call.children[0]->Cast<duckdb::ConstantExpression>().value;
-      auto found = LengthOf(unit.IsNull() ? "" : unit.ToString());
-      if (!found) return std::nullopt;
-      length = *found;
-    } else if (StringUtil::CIEquals(call.function_name, "time_bucket")) {
-      length = "(" + call.children[0]->ToString() + ")";
-    } else {
-      return std::nullopt;
-    }
     std::string start = call.function_name + "(" + call.children[0]->ToString() + ", " + time;
     for (size_t i = 2; i < call.children.size(); i++) start += ", " + call.children[i]->ToString();
     start += ")";
-    return Bounds{start, start + " + " + length};
+    if (StringUtil::CIEquals(call.function_name, "date_trunc")) {
+      if (call.children[0]->GetExpressionClass() != ExpressionClass::CONSTANT) return std::nullopt;
+      auto& unit = call.children[0]->Cast<duckdb::ConstantExpression>().value;
+      auto end = EndOfUnit(unit.IsNull() ? "" : unit.ToString(), start);
+      if (!end) return std::nullopt;
+      return Bounds{start, *end};
+    }
+    if (!StringUtil::CIEquals(call.function_name, "time_bucket")) return std::nullopt;
+    return Bounds{start, start + " + (" + call.children[0]->ToString() + ")"};
   }
 
  private:

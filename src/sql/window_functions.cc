@@ -227,25 +227,67 @@ class Expander {
     return one_word ? "\"" + name + "\"" : name;
   }
 
-  // INTERVAL '10' SECOND and the like, in seconds.
-  std::optional<int64_t> Seconds(const Span& span) const {
-    if (span.last != span.first + 2 || !IsWord(span.first, "INTERVAL")) return std::nullopt;
-    static const std::map<std::string, int64_t> units = {
-        {"SECOND", 1}, {"MINUTE", 60}, {"HOUR", 3600}, {"DAY", 86400}};
-    std::string unit = Upper(tokens_[span.last].text);
+  // A length that is written as INTERVAL '10' SECOND, INTERVAL 10 SECONDS or INTERVAL '10 seconds'.
+  struct Length {
+    int64_t months = 0, seconds = 0;
+    bool by_calendar = false;  // in days or more
+  };
+  std::optional<Length> LengthIn(const Span& span) const {
+    static const std::map<std::string, Length> units = {
+        {"SECOND", {0, 1, false}}, {"MINUTE", {0, 60, false}},  {"HOUR", {0, 3600, false}},
+        {"DAY", {0, 86400, true}}, {"WEEK", {0, 604800, true}}, {"MONTH", {1, 0, true}},
+        {"QUARTER", {3, 0, true}}, {"YEAR", {12, 0, true}}};
+    if (!IsWord(span.first, "INTERVAL") || span.last <= span.first) return std::nullopt;
+    std::string number = tokens_[span.first + 1].text, unit;
+    auto space = number.find(' ');
+    if (span.last == span.first + 2) {
+      unit = Upper(tokens_[span.last].text);
+    } else if (span.last == span.first + 1 && space != std::string::npos) {
+      unit = Upper(number.substr(space + 1));
+      number.resize(space);
+    }
     if (unit.ends_with('S')) unit.pop_back();
-    auto& number = tokens_[span.first + 1].text;
-    bool digits = !number.empty() && number.size() < 10 &&
+    bool digits = !number.empty() && number.size() < 8 &&
                   number.find_first_not_of("0123456789") == std::string::npos;
     auto found = units.find(unit);
     if (!digits || found == units.end()) return std::nullopt;
-    return std::stoll(number) * found->second;
+    auto count = std::stoll(number);
+    auto& one = found->second;
+    return Length{count * one.months, count * one.seconds, one.by_calendar};
+  }
+
+  std::optional<Length> LengthOf(const Call& call, const char* name) const {
+    return LengthIn(Given(call).at(name));
+  }
+
+  // Whether all lengths are so many microseconds, whatever the calendar says.
+  bool IsFixed(const Call& call) const {
+    for (auto& [name, span] : Given(call)) {
+      if (name == "DATA" || name == "TIMECOL" || name == "OFFSET") continue;
+      auto length = LengthIn(span);
+      if (!length || length->by_calendar) return false;
+    }
+    return true;
   }
 
   bool SizeIsMultipleOfSlide(const Call& call) const {
-    auto given = Given(call);
-    auto slide = Seconds(given.at("SLIDE")), size = Seconds(given.at("SIZE"));
-    return slide && size && *slide > 0 && *size % *slide == 0;
+    auto slide = LengthOf(call, "SLIDE"), size = LengthOf(call, "SIZE");
+    if (!slide || !size || slide->by_calendar != size->by_calendar) return false;
+    if (slide->months) return size->months && size->months % slide->months == 0;
+    return !size->months && slide->seconds > 0 && size->seconds % slide->seconds == 0;
+  }
+
+  // What DuckDB computes is checked there again.
+  void CheckSteps(const Call& call) const {
+    auto step = LengthOf(call, "STEP"), size = LengthOf(call, "SIZE");
+    if (!step || !size) return;
+    constexpr int64_t kDay = 86400;
+    bool whole = step->months   ? size->months && size->months % step->months == 0
+                 : size->months ? step->seconds && kDay % step->seconds == 0
+                                : step->seconds && size->seconds % step->seconds == 0;
+    if (whole) return;
+    Fail(call.name, "the SIZE of CUMULATE is a multiple of its STEP, which comes first: STEP " +
+                        Text(Given(call).at("STEP")) + ", SIZE " + Text(Given(call).at("SIZE")));
   }
 
   std::string Expand(const Call& call) const {
@@ -260,26 +302,33 @@ class Expander {
   }
 
   std::string Expand(const Call& call, const Window& window) const {
+    std::string from = " FROM " + window.data + " WHERE " + window.time + " IS NOT NULL";
+    if (!window.condition.empty()) from += " AND " + window.condition;
+    if (call.shape->name == "SESSION") return ExpandSession(window, from);
+    if (call.shape->name == "CUMULATE") CheckSteps(call);
+    return IsFixed(call) ? ExpandFixed(call, window, from) : ExpandByCalendar(call, window, from);
+  }
+
+  static constexpr const char* kLastOf = " - INTERVAL 1 MILLISECOND AS window_time";
+
+  std::string ExpandFixed(const Call& call, const Window& window, const std::string& from) const {
     auto span = [&](const char* name) { return window.spans.at(name); };
     auto& time = window.time;
-    std::string from = " FROM " + window.data + " WHERE " + time + " IS NOT NULL";
-    if (!window.condition.empty()) from += " AND " + window.condition;
     std::string origin = "TIMESTAMP '1970-01-01'";
     if (window.spans.contains("OFFSET")) origin = "(" + origin + " + " + span("OFFSET") + ")";
     auto bucket = [&](const std::string& size, const std::string& of) {
       return "time_bucket(" + size + ", " + of + ", " + origin + ")";
     };
-    const std::string last_of = " - INTERVAL 1 MILLISECOND AS window_time";
     if (call.shape->name == "TUMBLE") {
       std::string start = bucket(span("SIZE"), time);
       std::string end = start + " + " + span("SIZE");
       return "(SELECT *, " + start + " AS window_start, " + end + " AS window_end, " + end +
-             last_of + from + ")";
+             kLastOf + from + ")";
     }
     if (call.shape->name == "HOP" && SizeIsMultipleOfSlide(call)) {
       // Rows of one slide are in the same windows, and need not be told apart by their times.
       return "(SELECT * EXCLUDE (weir_slide), window_start + " + span("SIZE") +
-             " AS window_end, window_start + " + span("SIZE") + last_of +
+             " AS window_end, window_start + " + span("SIZE") + kLastOf +
              " FROM (SELECT *, unnest(generate_series(weir_slide - (" + span("SIZE") + " - " +
              span("SLIDE") + "), weir_slide, " + span("SLIDE") +
              ")) AS window_start FROM (SELECT *, " + bucket(span("SLIDE"), time) +
@@ -289,28 +338,70 @@ class Expander {
       std::string first =
           bucket(span("SLIDE"), time + " - " + span("SIZE")) + " + " + span("SLIDE");
       return "(SELECT *, window_start + " + span("SIZE") + " AS window_end, window_start + " +
-             span("SIZE") + last_of + " FROM (SELECT *, unnest(generate_series(" + first + ", " +
+             span("SIZE") + kLastOf + " FROM (SELECT *, unnest(generate_series(" + first + ", " +
              time + ", " + span("SLIDE") + ")) AS window_start" + from + "))";
     }
-    if (call.shape->name == "CUMULATE") {
-      std::string start = bucket(span("SIZE"), time);
-      return "(SELECT *, window_end" + last_of + " FROM (SELECT *, " + start +
-             " AS window_start, unnest(generate_series(" + bucket(span("STEP"), time) + " + " +
-             span("STEP") + ", " + start + " + " + span("SIZE") + ", " + span("STEP") +
-             ")) AS window_end" + from + "))";
+    std::string start = bucket(span("SIZE"), time);
+    return "(SELECT *, window_end" + std::string(kLastOf) + " FROM (SELECT *, " + start +
+           " AS window_start, unnest(generate_series(" + bucket(span("STEP"), time) + " + " +
+           span("STEP") + ", " + start + " + " + span("SIZE") + ", " + span("STEP") +
+           ")) AS window_end" + from + "))";
+  }
+
+  // By duck/calendar_functions.
+  std::string ExpandByCalendar(const Call& call, const Window& window,
+                               const std::string& from) const {
+    auto span = [&](const char* name) { return window.spans.at(name); };
+    auto& time = window.time;
+    std::string offset = window.spans.contains("OFFSET") ? span("OFFSET") : "INTERVAL 0 SECONDS";
+    auto function = [&](const char* name, std::initializer_list<std::string> arguments) {
+      std::string text = name;
+      for (auto& argument : arguments) text += (text == name ? "(" : ", ") + argument;
+      return text + ")";
+    };
+    if (call.shape->name == "TUMBLE") {
+      auto start = function("weir_window_start", {time, span("SIZE"), offset});
+      auto end = function("weir_window_end", {start, span("SIZE"), offset, span("SIZE")});
+      return "(SELECT *, " + start + " AS window_start, " + end + " AS window_end, " + end +
+             kLastOf + from + ")";
     }
-    // A session begins with a row that comes longer than the gap after the one before it; its rows
-    // are those until the next such.
+    if (call.shape->name == "HOP") {
+      auto end = function("weir_window_end", {"window_start", span("SLIDE"), offset, span("SIZE")});
+      auto starts_of = [&](const std::string& of) {
+        return "unnest(" + function("weir_hop_starts", {of, span("SLIDE"), span("SIZE"), offset}) +
+               ") AS window_start";
+      };
+      std::string ends = end + " AS window_end, " + end + kLastOf;
+      if (!SizeIsMultipleOfSlide(call)) {
+        return "(SELECT *, " + ends + " FROM (SELECT *, " + starts_of(time) + from + "))";
+      }
+      auto slide = function("weir_window_start", {time, span("SLIDE"), offset});
+      return "(SELECT * EXCLUDE (weir_slide), " + ends + " FROM (SELECT *, " +
+             starts_of("weir_slide") + " FROM (SELECT *, " + slide + " AS weir_slide" + from +
+             ")))";
+    }
+    return "(SELECT *, window_end" + std::string(kLastOf) + " FROM (SELECT *, " +
+           function("weir_window_start", {time, span("SIZE"), offset}) +
+           " AS window_start, unnest(" +
+           function("weir_cumulate_ends", {time, span("STEP"), span("SIZE"), offset}) +
+           ") AS window_end" + from + "))";
+  }
+
+  // A session begins with a row that comes longer than the gap after the one before it; its rows
+  // are those until the next such.  A gap is a length of time: a day of it has 24 hours.
+  std::string ExpandSession(const Window& window, const std::string& from) const {
+    auto& time = window.time;
+    std::string gap = "to_microseconds(epoch_us(" + window.spans.at("GAP") + "))";
     std::string of = window.partition.empty() ? "" : "PARTITION BY " + window.partition + " ";
     std::string of_session = "PARTITION BY " +
                              (window.partition.empty() ? "" : window.partition + ", ") +
                              "window_start";
-    std::string end = "max(" + time + ") OVER (" + of_session + ") + " + span("GAP");
-    return "(SELECT * EXCLUDE (weir_begins), " + end + " AS window_end, " + end + last_of +
+    std::string end = "max(" + time + ") OVER (" + of_session + ") + " + gap;
+    return "(SELECT * EXCLUDE (weir_begins), " + end + " AS window_end, " + end + kLastOf +
            " FROM (SELECT *, max(CASE WHEN weir_begins THEN " + time + " END) OVER (" + of +
-           "ORDER BY " + time + ") AS window_start FROM (SELECT *, coalesce(" + time + " - lag(" +
-           time + ") OVER (" + of + "ORDER BY " + time + ") > " + span("GAP") +
-           ", true) AS weir_begins" + from + ")))";
+           "ORDER BY " + time + ") AS window_start FROM (SELECT *, coalesce(" + time + " > lag(" +
+           time + ") OVER (" + of + "ORDER BY " + time + ") + " + gap + ", true) AS weir_begins" +
+           from + ")))";
   }
 
   const std::string& text_;

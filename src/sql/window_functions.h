@@ -9,7 +9,8 @@
 // also within TABLE( ), with named arguments (DATA => TABLE bids, TIMECOL => DESCRIPTOR(at), SIZE
 // => ...), and over a query in place of the name.  Each row comes with window_start, window_end
 // and window_time (the last millisecond of the window); a row without a time is in no window.
-// Windows begin at multiples of their size from 1970-01-01, in the time zone of the project.
+// Windows begin at multiples of their size from 1970-01-01: those of hours and less from midnight
+// UTC, those of days and more by the calendar (of the project's time zone, over a TIMESTAMPTZ).
 #pragma once
 
 #include <functional>

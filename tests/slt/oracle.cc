@@ -3,6 +3,7 @@
 #include <set>
 
 #include "duck/asof_joins.h"
+#include "duck/calendar_functions.h"
 #include "duck/errors.h"
 #include "duck/exact_sums.h"
 #include "duck/interval_forms.h"
@@ -80,6 +81,7 @@ struct Oracle::Tables {
     duckdb::DBConfig config;
     config.SetOptionByName("threads", duckdb::Value::INTEGER(1));
     database = std::make_unique<duckdb::DuckDB>(nullptr, &config);
+    InstallCalendarFunctions(*database->instance);  // as query workers have them
     connection = std::make_unique<duckdb::Connection>(*database);
     InstallSubqueryJoins(*database, true);
     InstallAsofJoins(*database);
