@@ -268,6 +268,19 @@ TEST_F(QueriesTest, TheClockIsTheEnginesInTheProjectsTimeZone) {
             "t,d,day\n2023-11-14 22:13:20+00,2023-11-15,2023-11-14 15:00:00+00\n");
 }
 
+// As views say it (calendar_functions.slt), and PostgreSQL.
+TEST_F(QueriesTest, TheSecondOfTwoEqualHoursIsOneOfItsOwn) {
+  catalog_.Change([](CatalogState& state) { state.time_zone = "America/New_York"; });
+  EXPECT_EQ(
+      Body("SELECT epoch(date_trunc('hour', to_timestamp(1793507400 + i * 3600)))::BIGINT AS hour "
+           "FROM range(3) t(i)"),
+      "hour\n1793505600\n1793509200\n1793512800\n");
+  EXPECT_EQ(Body("SELECT count(*) AS n FROM CUMULATE(TABLE (SELECT TIMESTAMPTZ '2026-11-01 "
+                 "03:00:00Z' AS t), "
+                 "DESCRIPTOR(t), INTERVAL '1' HOUR, INTERVAL '1' DAY)"),
+            "n\n1\n");
+}
+
 TEST_F(QueriesTest, ParametersArriveWithTheirTypes) {
   AppendEvents(10);
   QueryRequest request;
