@@ -38,10 +38,19 @@ duckdb::LogicalType ReadType(StatementReader& in) {
   }
 }
 
+// Whether a column's times can be told in microseconds; TIMESTAMP(0) and TIMESTAMP(3), which other
+// engines have event times of, are then kept as TIMESTAMP.
+bool BecomesMicros(Column& column) {
+  using duckdb::LogicalTypeId;
+  auto type = column.type.id();
+  bool is_coarser = type == LogicalTypeId::TIMESTAMP_SEC || type == LogicalTypeId::TIMESTAMP_MS;
+  if (is_coarser) column.type = duckdb::LogicalType::TIMESTAMP;
+  return is_coarser || type == LogicalTypeId::TIMESTAMP || type == LogicalTypeId::TIMESTAMP_TZ;
+}
+
 void ReadColumnOptions(StatementReader& in, Column& column) {
   in.Options("a column", {"epoch"}, [&](const StatementReader::Option& option) {
-    auto type = column.type.id();
-    if (type != duckdb::LogicalTypeId::TIMESTAMP && type != duckdb::LogicalTypeId::TIMESTAMP_TZ) {
+    if (!BecomesMicros(column)) {
       in.FailAt(option.position, "an epoch is of a TIMESTAMP or TIMESTAMPTZ column");
     }
     if (option.value == "s") {
@@ -99,9 +108,9 @@ void ReadWatermark(StatementReader& in, Stream& stream) {
   if (!column) {
     in.FailAt(position, "there is no column \"" + watermark.column + "\" before the WATERMARK");
   }
-  auto id = stream.columns[*column].type.id();
-  if (id != duckdb::LogicalTypeId::TIMESTAMP && id != duckdb::LogicalTypeId::TIMESTAMP_TZ) {
-    in.FailAt(position, "a watermark needs a TIMESTAMP column");
+  if (!BecomesMicros(stream.columns[*column])) {
+    in.FailAt(position,
+              "a watermark needs a TIMESTAMP or TIMESTAMPTZ column (of microseconds at the most)");
   }
   in.Expect("AS");
   if (!duckdb::StringUtil::CIEquals(in.Name("column"), watermark.column)) {

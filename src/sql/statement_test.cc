@@ -140,8 +140,12 @@ TEST(Statement, WhatIsWrongIsToldWithItsPlace) {
   EXPECT_EQ(Refusal("CREATE STREAM s ()"), "1:18: expected the name of a column");
   EXPECT_EQ(Refusal("CREATE STREAM s (a TIMESTAMP, WATERMARK FOR a AS a, WATERMARK FOR a AS a)"),
             "1:67: a stream has one WATERMARK");
-  EXPECT_EQ(Refusal("CREATE STREAM s (a VARCHAR, WATERMARK FOR a AS a)"),
-            "1:43: a watermark needs a TIMESTAMP column");
+  EXPECT_EQ(
+      Refusal("CREATE STREAM s (a VARCHAR, WATERMARK FOR a AS a)"),
+      "1:43: a watermark needs a TIMESTAMP or TIMESTAMPTZ column (of microseconds at the most)");
+  EXPECT_EQ(
+      Refusal("CREATE STREAM s (a TIMESTAMP_NS, WATERMARK FOR a AS a)"),
+      "1:48: a watermark needs a TIMESTAMP or TIMESTAMPTZ column (of microseconds at the most)");
   EXPECT_EQ(Refusal("DROP STREAM s t"), "1:15: unexpected \"t\" after the statement");
   EXPECT_EQ(Refusal("SET threads = 4"),
             "1:5: only the time zone can be set: SET TimeZone = 'America/New_York'");
