@@ -158,7 +158,7 @@ class Applier {
 
   void SetZone(const std::string& zone) {
     if (state_.time_zone == zone) return;
-    CheckZoneMayChange(state_);
+    CheckZoneMayChange(state_, views_);
     if (state_.version > 0) done_.push_back("time zone is now " + zone);
     state_.time_zone = zone;
     for (auto& [name, view] : state_.views) {

@@ -4,6 +4,7 @@
 #include "duck/clock_functions.h"
 #include "duck/errors.h"
 #include "duck/subquery_joins.h"
+#include "duck/zone_use.h"
 #include "duckdb/catalog/catalog.hpp"
 #include "duckdb/execution/column_binding_resolver.hpp"
 #include "duckdb/function/replacement_scan.hpp"
@@ -197,6 +198,7 @@ Plan PlanQuery(Session& session, const std::string& sql, const Relations& relati
     planner.CreatePlan(std::move(parser.statements[0]));
     Plan plan;
     plan.uses_clock = MarkClockFunctionsVolatile(*planner.plan);
+    plan.uses_zone = UsesZone(*planner.plan);
     plan.names.assign(planner.names.begin(), planner.names.end());
     plan.types.assign(planner.types.begin(), planner.types.end());
     SaysIsDistinct says;

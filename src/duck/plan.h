@@ -38,6 +38,7 @@ struct Plan {
   std::vector<std::string> names;
   std::vector<duckdb::LogicalType> types;
   bool uses_clock = false;
+  bool uses_zone = false;  // maybe: what it says depends on the session's time zone
   // ORDER BY at the top without LIMIT: how readers want the rows, not a part of the content.
   std::vector<SortKey> presentation;
 };

@@ -43,6 +43,7 @@ class FakeViews : public Views {
   std::string ExplainView(const std::string&, bool) override { return ""; }
   std::string ExplainQuery(const std::string&) override { return ""; }
   void CheckPump(const CatalogState&, const Pump&) override {}
+  bool GoesByZone(const CatalogState&, const Pump&) override { return true; }
   std::vector<PumpInfo> PumpInfos() const override { return {}; }
   EmittedMarks Emitted() override { return {}; }
   Subscription Subscribe(const std::string&) override { return {}; }

@@ -300,7 +300,7 @@ ResultTable Statements::Do(const DescribeObject& describe) {
 ResultTable Statements::Do(const SetTimeZone& set) {
   catalog_.Change([&](CatalogState& state) {
     if (state.time_zone == set.zone) return;
-    CheckZoneMayChange(state);
+    CheckZoneMayChange(state, views_);
     state.time_zone = set.zone;
     views_.CheckTimeZone(set.zone);
     // Times mean something else now: every view is made anew.
@@ -345,10 +345,12 @@ ResultTable Statements::Do(const CopyFrom& copy) {
   return Written(writes_.Run(copy), "copied into", copy.table);
 }
 
-void CheckZoneMayChange(const CatalogState& state) {
-  if (state.pumps.empty()) return;
+void CheckZoneMayChange(const CatalogState& state, Views& views) {
   Dependents pumps;
-  for (auto& [key, pump] : state.pumps) pumps.pumps.push_back(pump->name);
+  for (auto& [key, pump] : state.pumps) {
+    if (views.GoesByZone(state, *pump)) pumps.pumps.push_back(pump->name);
+  }
+  if (pumps.pumps.empty()) return;
   throw Error(ErrorCode::kInUse,
               "the time zone says what days and months mean, and " + pumps.List() +
                   " emitted rows by it that cannot be taken back",

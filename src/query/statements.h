@@ -59,7 +59,7 @@ class Statements {
 };
 
 // Throws kInUse when pumps have emitted what the present time zone said.
-void CheckZoneMayChange(const CatalogState& state);
+void CheckZoneMayChange(const CatalogState& state, Views& views);
 // Throws kAlreadyExists when something has the name.
 void CheckNameIsFree(const CatalogState& state, const std::string& name);
 // A stream that is no table: they are not the same to statements that say which they mean.

@@ -84,6 +84,7 @@ class EngineImpl : public Engine {
   void CheckTimeZone(const std::string& zone) override;
   void Reconcile() override;
   void CheckPump(const CatalogState& state, const Pump& pump) override;
+  bool GoesByZone(const CatalogState& state, const Pump& pump) override;
   std::vector<PumpInfo> PumpInfos() const override;
   EmittedMarks Emitted() override;
   InputMark Now() const override;

@@ -257,6 +257,17 @@ void EngineImpl::CheckPump(const CatalogState& state, const Pump& pump) {
               "with EMIT ON WINDOW CLOSE can feed a stream.");
 }
 
+bool EngineImpl::GoesByZone(const CatalogState& state, const Pump& pump) {
+  auto stream = state.FindStream(pump.stream);
+  if (!stream) return true;
+  try {
+    Session session(parts_.kernel, state.time_zone);
+    return weir::GoesByZone(state, session, pump, *stream);
+  } catch (...) {
+    return true;
+  }
+}
+
 InputMark EngineImpl::Now() const {
   Micros log_time = parts_.log.LastTime();  // first: no later than that of the end
   return {parts_.log.End(), PublishedClock(), log_time};

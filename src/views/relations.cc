@@ -99,6 +99,20 @@ BuiltView BuildView(Circuit& circuit, const CatalogState& state, SessionPtr sess
   return built;
 }
 
+static bool ReadsViews(const PlanNode& node, const CatalogState& state) {
+  if (node.kind == PlanNode::Kind::kSource && !state.FindStream(node.scan.name)) return true;
+  if (node.kind == PlanNode::Kind::kRecursion) return true;
+  return std::any_of(node.inputs.begin(), node.inputs.end(),
+                     [&](auto& input) { return ReadsViews(*input, state); });
+}
+
+bool GoesByZone(const CatalogState& state, Session& session, const Pump& pump,
+                const Stream& stream) {
+  CatalogRelations relations(state, session);
+  Plan plan = PlanQuery(session, ExpandWindowFunctions(PumpQuery(pump, stream)), relations);
+  return plan.uses_zone || ReadsViews(*plan.root, state);
+}
+
 BuiltPump BuildPump(Circuit& circuit, const CatalogState& state, SessionPtr session,
                     const Pump& pump, const Stream& stream) {
   CatalogRelations relations(state, *session);

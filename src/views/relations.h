@@ -47,6 +47,10 @@ struct BuiltPump {
 BuiltPump BuildPump(Circuit& circuit, const CatalogState& state, SessionPtr session,
                     const Pump& pump, const Stream& stream);
 
+// Whether what it has emitted may depend on the time zone, or on views that do.
+bool GoesByZone(const CatalogState& state, Session& session, const Pump& pump,
+                const Stream& stream);
+
 // How a stream's source operators are called in a circuit.
 std::string SourceName(StreamId id);
 

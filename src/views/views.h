@@ -267,6 +267,8 @@ class Views : public CommitListener {
 
   // Throws unless the pump's query can feed its stream: it binds, and its rows never go again.
   virtual void CheckPump(const CatalogState& state, const Pump& pump) = 0;
+  // Whether what the pump emits may depend on the time zone; true when its query does not bind.
+  virtual bool GoesByZone(const CatalogState& state, const Pump& pump) = 0;
   virtual std::vector<PumpInfo> PumpInfos() const = 0;
   virtual EmittedMarks Emitted() = 0;
   // A view of a query, filled from history, shared by equal queries; in no catalog.  Throws what is
