@@ -10,9 +10,9 @@
 namespace weir {
 namespace {
 
-constexpr Micros kMinute = 60'000'000;
-constexpr Micros kHour = 60 * kMinute;
-constexpr Micros kDay = 24 * kHour;
+constexpr Micros kOneMinute = 60'000'000;
+constexpr Micros kOneHour = 60 * kOneMinute;
+constexpr Micros kOneDay = 24 * kOneHour;
 
 class NoRelations : public Relations {
  public:
@@ -46,7 +46,7 @@ Bounded BoundOf(Session& session, const std::string& expression, const std::stri
 
 Micros MicrosOf(const duckdb::Value& value) {
   if (value.type().id() == duckdb::LogicalTypeId::DATE) {
-    return duckdb::DateValue::Get(value).days * kDay;
+    return duckdb::DateValue::Get(value).days * kOneDay;
   }
   return value.GetValueUnsafe<int64_t>();
 }
@@ -65,7 +65,7 @@ void ExpectBound(const std::string& zone, const std::string& expression, const s
   Evaluator evaluator(session, {bound.clock});
   Micros start = 1'767'225'600'000'000;  // 2026-01-01
   Micros highest = INT64_MIN, back = 0;
-  for (Micros clock = start; clock < start + 400 * kDay; clock += 10 * kMinute) {
+  for (Micros clock = start; clock < start + 400 * kOneDay; clock += 10 * kOneMinute) {
     session->SetClock(clock);
     Micros value = MicrosOf(evaluator.RunOnce());
     highest = std::max(highest, value);
@@ -77,20 +77,20 @@ void ExpectBound(const std::string& zone, const std::string& expression, const s
 TEST(ClockOrder, ABoundGoesBackByNoMoreThanIsSaidOfIt) {
   for (std::string zone : {"UTC", "Europe/Berlin", "Australia/Lord_Howe", "Africa/Casablanca"}) {
     // Clocks of these zones have differed by two hours at the most since 1970.
-    Micros clocks = zone == "UTC" ? 0 : 2 * kHour;
+    Micros clocks = zone == "UTC" ? 0 : 2 * kOneHour;
     ExpectBound(zone, "now() - INTERVAL 1 HOUR", "TIMESTAMPTZ", 0);
     ExpectBound(zone, "now() - INTERVAL 1 DAY", "TIMESTAMPTZ", 2 * clocks);
     ExpectBound(zone, "now() - INTERVAL 1 MONTH", "TIMESTAMPTZ",
-                zone == "UTC" ? kDay : 4 * kDay + 2 * clocks);
+                zone == "UTC" ? kOneDay : 4 * kOneDay + 2 * clocks);
     ExpectBound(zone, "now() - INTERVAL '1 month 1 day' + INTERVAL 1 YEAR", "TIMESTAMPTZ",
-                9 * kDay + 4 * clocks);
+                9 * kOneDay + 4 * clocks);
     ExpectBound(zone, "localtimestamp - INTERVAL 1 MONTH", "TIMESTAMP",
-                zone == "UTC" ? kDay : 4 * kDay + clocks);
-    ExpectBound(zone, "current_date - 1", "DATE", zone == "UTC" ? 0 : kDay + clocks);
+                zone == "UTC" ? kOneDay : 4 * kOneDay + clocks);
+    ExpectBound(zone, "current_date - 1", "DATE", zone == "UTC" ? 0 : kOneDay + clocks);
     ExpectBound(zone, "current_date - INTERVAL 1 MONTH", "TIMESTAMP",
-                zone == "UTC" ? kDay : 5 * kDay + clocks);
+                zone == "UTC" ? kOneDay : 5 * kOneDay + clocks);
     ExpectBound(zone, "date_trunc('hour', now() - INTERVAL 1 MONTH)", "TIMESTAMPTZ",
-                5 * kDay + 3 * clocks);
+                5 * kOneDay + 3 * clocks);
     ExpectBound(zone, "date_trunc('day', now())", "TIMESTAMPTZ", 0);
     ExpectBound(zone, "date_trunc('month', now())", "TIMESTAMPTZ", 0);
   }
