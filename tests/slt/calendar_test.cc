@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <optional>
 
 #include "io/random.h"
@@ -188,14 +189,14 @@ class RandomCalendar : public testing::TestWithParam<size_t> {
         "SESSION(TABLE r PARTITION BY k, DESCRIPTOR(ts), INTERVAL '1' DAY) GROUP BY k, "
         "window_start, "
         "window_end");
-    world_.Execute(sql);
+    world_->Execute(sql);
   }
 
   void Ingest(const std::string& stream, std::vector<Row>& rows, int64_t ts, int64_t k) {
     rows.push_back({static_cast<int64_t>(rows.size()), k, ts});
     std::string body = R"({"id":)" + std::to_string(rows.back().id) + R"(,"k":)" +
                        std::to_string(k) + R"(,"ts":")" + TextOf(ts) + "\"}\n";
-    ASSERT_TRUE(world_.Ingest(stream, RowFormat::kNdjson, body).rejected.empty());
+    ASSERT_TRUE(world_->Ingest(stream, RowFormat::kNdjson, body).rejected.empty());
   }
 
   static std::string TextOf(int64_t ts) {
@@ -217,12 +218,12 @@ class RandomCalendar : public testing::TestWithParam<size_t> {
     return line;
   }
   void Expect(const std::string& view, Lines expected) {
-    auto lines = RowsAsText(world_.Read(view).rows);
+    auto lines = RowsAsText(world_->Read(view).rows);
     std::sort(lines.begin(), lines.end());
     std::sort(expected.begin(), expected.end());
     ASSERT_EQ(lines, expected) << view << " in " << place_.clocks().name << " at " << TextOf(Now());
   }
-  int64_t Now() { return world_.clock().Now() / 1'000'000; }
+  int64_t Now() { return world_->clock().Now() / 1'000'000; }
 
   void ExpectBounds() {
     auto count_since = [&](int64_t since) {
@@ -316,7 +317,7 @@ class RandomCalendar : public testing::TestWithParam<size_t> {
   }
 
   Place place_;
-  World world_;
+  std::unique_ptr<World> world_;
   std::vector<Row> r_, p_;
 };
 
@@ -337,7 +338,8 @@ TEST_P(RandomCalendar, ViewsGoByTheZonesClocks) {
   static const int64_t kAfter[] = {0, 0, 1, 7, 28, 30, 31, 90, 365};
   center += kAfter[below(9)] * kDaySeconds;
   center = std::clamp<int64_t>(center, 1'200'000'000, 1'830'000'000);  // within the table
-  world_.SetClock((center - kDaySeconds - below(kDaySeconds)) * 1'000'000);
+  world_ =
+      std::make_unique<World>(RulesOff{}, (center - kDaySeconds - below(kDaySeconds)) * 1'000'000);
   Create();
   for (uint64_t step = 1; step <= steps; step++) {
     for (int64_t rows = 1 + below(4); rows; rows--) {
@@ -350,15 +352,15 @@ TEST_P(RandomCalendar, ViewsGoByTheZonesClocks) {
       Ingest("r", r_, ts, k);
       if (random.OneIn(2)) Ingest("p", p_, ts + below(2 * kHourSeconds), k);
     }
-    world_.Settle();
+    world_->Settle();
     ExpectBounds();
     ExpectWindows();
     ExpectSessions();
     if (HasFatalFailure()) return;
-    if (random.OneIn(12)) world_.Restart();
-    world_.Advance((1 + below(random.OneIn(3) ? 4 * kHourSeconds : 1800)) * 1'000'000);
+    if (random.OneIn(12)) world_->Restart();
+    world_->Advance((1 + below(random.OneIn(3) ? 4 * kHourSeconds : 1800)) * 1'000'000);
   }
-  for (auto& verdict : world_.VerifyViews().views)
+  for (auto& verdict : world_->VerifyViews().views)
     EXPECT_TRUE(verdict.equal) << DescribeVerdict(verdict);
 }
 

@@ -87,8 +87,9 @@ struct World::Parts {
   Verify verify;
 };
 
-World::World(RulesOff rules)
+World::World(RulesOff rules, Micros now)
     : rules_(std::move(rules)), disk_(std::make_unique<SimulatedDisk>()) {
+  clock_.Set(now);
   if (!rules_.of_views.empty()) {
     auto& config = duckdb::DBConfig::GetConfig(*kernel_.database().instance);
     config.options.disabled_optimizers.insert(duckdb::OptimizerTypeFromString(rules_.of_views));

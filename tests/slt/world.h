@@ -40,7 +40,8 @@ struct RulesOff {
 
 class World {
  public:
-  explicit World(RulesOff rules = {});
+  // `now`: of its clock; time does not go back once there is a world.
+  explicit World(RulesOff rules = {}, Micros now = WallClock().Now());
   ~World();
 
   // Runs statements of ours; what they throw passes through.  The last one's result.
