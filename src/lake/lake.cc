@@ -150,6 +150,10 @@ ParquetLake::ParquetLake(Disk& disk, Clock& clock, Catalog& catalog, Log& log, L
       waiting_since_ -= std::chrono::microseconds(waited);
     }
   }
+  // No producer of a life before has an append under way.
+  for (auto& [id, stream] : catalog_.Current()->dropped) {
+    dropped_[id] = {waiting_since_ - kDroppedPause, log_.End()};
+  }
   files_.RemoveLeftovers();
   for (auto& damage : files_.Damaged()) FoundDamage(*damage.file, damage.reason);
   log_.AddListener(*this);

@@ -116,9 +116,13 @@ TEST(Lake, ADroppedStreamLandsAfterARestart) {
   EXPECT_EQ(read.dropped.at(1)->name, "events");
   world.catalog.Change([&](CatalogState& state) { state = read; });
   world.Open();
+  EXPECT_EQ(world.catalog.Current()->dropped.size(), 1u);
   world.lake->LandNow();
   EXPECT_EQ(world.ParquetFiles(),
             (std::set<std::string>{"lake/events/dt=2023-11-14/hour=22/1-4.parquet"}));
+  // It has done its service, and is still known as dropped.
+  EXPECT_TRUE(world.catalog.Current()->dropped.empty());
+  EXPECT_TRUE(world.catalog.Current()->WasDropped({1}));
 }
 
 TEST(Lake, AnUnknownStreamIsNotTakenForADroppedOne) {

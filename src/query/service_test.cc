@@ -10,6 +10,9 @@
 #include <future>
 
 #include "catalog/memory_store.h"
+#include "duckdb/main/connection.hpp"
+#include "duckdb/main/database.hpp"
+#include "duckdb/main/materialized_query_result.hpp"
 #include "formats/block.h"
 #include "io/manual_clock.h"
 #include "lake/type_samples.h"
@@ -760,6 +763,44 @@ TEST_F(QueriesTest, ADamagedLakeFileIsNamedAndNothingElseFails) {
   EXPECT_EQ(Body("SELECT 1 AS one"), "one\n1\n");
   flip();
   EXPECT_EQ(Body("SELECT count(*), sum(id) FROM events"), "count_star(),sum(id)\n3000,4501500\n");
+}
+
+TEST_F(QueriesTest, AParquetAnswerHoldsTheValuesThemselves) {
+  std::string sql =
+      "SELECT sum(x) AS s, sum(x) + 1 AS s, max(h) AS h, list(x::HUGEINT ORDER BY x) AS l, "
+      "INTERVAL '1 day 00:00:00.000001' AS i FROM (VALUES (9007199254740992::BIGINT, 1::HUGEINT), "
+      "(1, 170141183460469231731687303715884105727)) t(x, h)";
+  for (auto format : {ResultFormat::kParquet, ResultFormat::kArrow}) {
+    Answer answer = Ask(sql, format);
+    ASSERT_FALSE(answer.error) << answer.error->message;
+    ASSERT_FALSE(answer.body.empty());
+  }
+  auto path = folder_ / "answer.parquet";
+  // Not through Ask, which takes carriage returns out of a body.
+  QueryRequest request;
+  request.sql = sql;
+  request.format = ResultFormat::kParquet;
+  struct RawSink : QuerySink {
+    void Write(std::string bytes) override { body += bytes; }
+    void Done(const std::optional<Error>&) override { done.set_value(); }
+    std::string body;
+    std::promise<void> done;
+  };
+  auto sink = std::make_shared<RawSink>();
+  auto handle = Service().Run(std::move(request), sink);
+  sink->done.get_future().wait();
+  std::ofstream(path, std::ios::binary) << sink->body;
+  duckdb::DuckDB database(nullptr);
+  duckdb::Connection connection(database);
+  auto read = connection.Query("SELECT *, typeof(s), typeof(h) FROM '" + path.string() + "'");
+  ASSERT_FALSE(read->HasError()) << read->GetError();
+  ASSERT_EQ(read->RowCount(), 1u);
+  std::vector<std::string> row;
+  for (size_t i = 0; i < read->names.size(); i++) row.push_back(read->GetValue(i, 0).ToString());
+  EXPECT_EQ(row,
+            (std::vector<std::string>{
+                "9007199254740993", "9007199254740994", "170141183460469231731687303715884105727",
+                "[1, 9007199254740992]", "1 day 00:00:00.000001", "DECIMAL(38,0)", "VARCHAR"}));
 }
 
 }  // namespace

@@ -17,14 +17,13 @@
 #include "duckdb/main/connection.hpp"
 #include "duckdb/main/database.hpp"
 #include "duckdb/main/prepared_statement.hpp"
-#include "duckdb/parser/parsed_data/copy_info.hpp"
 #include "duckdb/parser/query_node.hpp"
-#include "duckdb/parser/statement/copy_statement.hpp"
 #include "duckdb/parser/statement/select_statement.hpp"
 #include "lake/storage.h"
 #include "lake/tail.h"
 #include "query/answer_file.h"
 #include "query/batch_event_time.h"
+#include "query/fitted_rows.h"
 #include "query/hidden_columns.h"
 #include "query/params.h"
 #include "query/table_rows.h"
@@ -145,8 +144,9 @@ WorkerQuery::WorkerQuery(WorkerEngine& engine, QueryMessage query)
 }
 
 WorkerQuery::~WorkerQuery() {
-  connection_.reset();
+  fitted_.reset();
   engine_.sources().Clear();
+  connection_.reset();
   engine_.answer_file().Direct(nullptr);
   engine_.lake_files().Forget();
 }
@@ -333,19 +333,7 @@ void WorkerQuery::LeaveOutHidden(duckdb::SelectStatement& select) const {
 
 std::unique_ptr<duckdb::QueryResult> WorkerQuery::Start() {
   duckdb::unique_ptr<duckdb::SQLStatement> statement(parsed_.statement.release());
-  if (query_.format == AnswerFormat::kParquet) {
-    auto copy = duckdb::make_uniq<duckdb::CopyStatement>();
-    copy->info->is_from = false;
-    copy->info->file_path = kAnswerPath;
-    copy->info->format = "parquet";
-    copy->info->options["use_tmp_file"] = {duckdb::Value::BOOLEAN(false)};
-    copy->info->options["compression"] = {duckdb::Value("zstd")};
-    copy->info->select_statement =
-        std::move(static_cast<duckdb::SelectStatement&>(*statement).node);
-    copy->named_param_map = statement->named_param_map;
-    statement = std::move(copy);
-  }
-  auto prepared = connection_->Prepare(std::move(statement));
+  std::shared_ptr<duckdb::PreparedStatement> prepared = connection_->Prepare(std::move(statement));
   if (prepared->HasError()) throw PlaceOf(prepared->error);
   auto values = ParseParams(query_.params_json);
   if (values.size() != prepared->named_param_map.size()) {
@@ -353,7 +341,28 @@ std::unique_ptr<duckdb::QueryResult> WorkerQuery::Start() {
                 "the query has " + std::to_string(prepared->named_param_map.size()) +
                     " parameters but " + std::to_string(values.size()) + " values came with it");
   }
-  return prepared->Execute(values, true);
+  auto ask = [prepared, values]() mutable -> std::unique_ptr<duckdb::QueryResult> {
+    auto result = prepared->Execute(values, true);
+    if (result->HasError()) result->ThrowError();
+    return result;
+  };
+  bool typed = query_.format == AnswerFormat::kParquet || query_.format == AnswerFormat::kArrow;
+  return typed ? StartFitted(ask) : ask();
+}
+
+// The same rows in types that the format keeps, from a connection beside the one they come from.
+std::unique_ptr<duckdb::QueryResult> WorkerQuery::StartFitted(
+    const std::function<std::unique_ptr<duckdb::QueryResult>()>& ask) {
+  const std::string name = "answer";
+  engine_.sources().Set(name,
+                        MakeFittedSource(std::make_shared<FittedRows>(*connection_->context, ask)));
+  std::string sql = "SELECT * FROM weir_rows(" + QuotedText(name) + ")";
+  if (query_.format == AnswerFormat::kParquet) {
+    sql = "COPY (" + sql + ") TO " + QuotedText(kAnswerPath) +
+          " (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)";
+  }
+  fitted_ = std::make_unique<duckdb::Connection>(engine_.database());
+  return fitted_->SendQuery(sql);
 }
 
 // A file of the project, as it is: every value a text where the format has no types of its own.

@@ -73,13 +73,15 @@ class WorkerQuery {
   std::shared_ptr<const View> ViewOfErrors(const std::string& name) const;
   void Define(const std::string& name, const std::string& select);
   std::unique_ptr<duckdb::QueryResult> Start();
+  std::unique_ptr<duckdb::QueryResult> StartFitted(
+      const std::function<std::unique_ptr<duckdb::QueryResult>()>& ask);
   bool Stream(duckdb::QueryResult& result, const DataMessage& data, const AnswerOut& out);
   void CheckRows(uint64_t rows) const;
 
   WorkerEngine& engine_;
   QueryMessage query_;
   CatalogState catalog_;
-  std::unique_ptr<duckdb::Connection> connection_;
+  std::unique_ptr<duckdb::Connection> connection_, fitted_;
   ShutInQuery parsed_;
   NeedMessage need_;
   std::vector<std::string> views_;   // to define, those that others read first
