@@ -39,9 +39,15 @@ class LayoutFile : public LayoutStore {
     return json_;
   }
   void Save(const std::string& json) override {
+    SaveOver([](const std::string&) { return true; }, json);
+  }
+  bool SaveOver(const std::function<bool(const std::string& there)>& is_expected,
+                const std::string& json) override {
     std::lock_guard lock(mutex_);
+    if (!is_expected(json_)) return false;
     file_.Save(json);
     json_ = json;
+    return true;
   }
 
  private:

@@ -38,6 +38,9 @@ class LayoutStore {
   virtual ~LayoutStore() = default;
   virtual std::string Load() = 0;
   virtual void Save(const std::string& json) = 0;
+  // The same if what is there is as it should be: `is_expected` says so; otherwise false.
+  virtual bool SaveOver(const std::function<bool(const std::string& there)>& is_expected,
+                        const std::string& json) = 0;
 };
 
 struct ServerOptions {

@@ -315,6 +315,20 @@ class HttpApi(ServerTest):
         self.server.restart(signal.SIGKILL)
         self.assertEqual(self.server.get("/v1/layout").json, {"tiles": [1]})
 
+    def test_nobody_writes_over_a_layout_that_has_changed_since(self):
+        put = lambda body, **headers: self.server.request(
+            "PUT", "/v1/layout", body, {"Content-Type": "application/json", **headers})
+        put('{"by": "nobody"}')
+        tag = self.server.get("/v1/layout").headers["ETag"]
+        first = put('{"by": "one"}', **{"If-Match": tag})
+        self.assertEqual(first.status, 200)
+        late = put('{"by": "another"}', **{"If-Match": tag})
+        self.assertEqual(late.status, 412)
+        self.assertIn("changed", late.json["error"]["message"])
+        self.assertEqual(self.server.get("/v1/layout").json, {"by": "one"})
+        self.assertEqual(put('{"by": "another"}', **{"If-Match": first.headers["ETag"]}).status, 200)
+        self.assertEqual(self.server.get("/v1/layout").json, {"by": "another"})
+
     def test_every_answer_has_a_date(self):
         for path in ("/healthz", "/v1/nothing", "/"):
             self.assertIn("GMT", self.server.get(path).headers["Date"] or "", path)

@@ -1,6 +1,7 @@
 // What there is and how it is: catalog, layout, health, metrics, the API's description.
 #include <fmt/format.h>
 
+#include "base/crc32c.h"
 #include "formats/json_value.h"
 #include "formats/results.h"
 #include "server/http_errors.h"
@@ -221,6 +222,19 @@ bool IsJsonObject(const std::string& text) {
   return document && yyjson_is_obj(yyjson_doc_get_root(document.get()));
 }
 
+// What a layout is known by (RFC 9110, 8.8.3).
+std::string LayoutTag(const std::string& layout) {
+  return fmt::format("\"{:08x}-{}\"", Crc32c(layout), layout.size());
+}
+
+HttpResponse LayoutResponse(const std::string& layout) {
+  auto response = JsonResponse(IsJsonObject(layout) ? layout : "{}");
+  response.headers.emplace_back("ETag", LayoutTag(layout));
+  return response;
+}
+
+// With If-Match only over the layout that has this tag, so that nobody writes over what another
+// page has saved since it was read.
 void PutLayout(Server& server, const ExchangePtr& exchange) {
   auto& body = exchange->request.body;
   if (body.size() > kLayoutBytesMax) {
@@ -229,8 +243,18 @@ void PutLayout(Server& server, const ExchangePtr& exchange) {
   if (!IsJsonObject(body)) {
     throw Error(ErrorCode::kInvalidRequest, "a layout is a JSON object");
   }
-  server.parts().layout.Save(body);
-  exchange->Respond(JsonResponse(body));
+  std::string wanted = exchange->request.Header("if-match");
+  bool saved = server.parts().layout.SaveOver(
+      [&](const std::string& there) {
+        return wanted.empty() || wanted == "*" || wanted == LayoutTag(there);
+      },
+      body);
+  if (saved) return exchange->Respond(LayoutResponse(body));
+  auto response =
+      ErrorResponse(Error(ErrorCode::kConflict, "the layout has changed since it was read",
+                          "Read it again, and put it with the ETag of the answer."));
+  response.status = 412;
+  exchange->Respond(std::move(response));
 }
 
 // Ready once every view can be read or says why it never will.
@@ -275,8 +299,7 @@ void AddCatalogRoutes(Router& router, Server& server) {
       "Catalog");
   get("/v1/layout", "The dashboard's layout.", "any JSON object",
       [&server](const ExchangePtr& exchange) {
-        auto layout = server.parts().layout.Load();
-        exchange->Respond(JsonResponse(IsJsonObject(layout) ? layout : "{}"));
+        exchange->Respond(LayoutResponse(server.parts().layout.Load()));
       });
   router.Add({"PUT",
               "/v1/layout",
