@@ -87,7 +87,7 @@ class Server : public HttpServer {
         auto& limits = settings_->limits;
         auto of_one = std::max<size_t>(
             1, static_cast<size_t>(static_cast<double>(limits.connections) * limits.client_share));
-        if (settings_->all.connections > limits.connections) {
+        if (settings_->all.connections - settings_->refused > limits.connections) {
           session->StartRefusing(503, "there are too many connections");
         } else if (session->client().connections > of_one) {
           session->StartRefusing(503, "there are too many connections from your address");

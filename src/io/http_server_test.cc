@@ -203,6 +203,10 @@ TEST(HttpServer, ConnectionsOfOneClientLeaveSomeForOthers) {
   }
   own.push_back(Connect(*server, INADDR_LOOPBACK));
   EXPECT_NE(Ask(own.back(), get).find("from your address"), std::string::npos);
+  for (int i = 0; i < 2; i++) {  // those that are being refused take nobody's place
+    own.push_back(Connect(*server, INADDR_LOOPBACK));
+    EXPECT_NE(Ask(own.back(), get).find("from your address"), std::string::npos);
+  }
   own.push_back(Connect(*server, INADDR_LOOPBACK + 1));  // 127.0.0.2
   EXPECT_EQ(Ask(own.back(), get).substr(0, 12), "HTTP/1.1 200");
   for (int fd : own) close(fd);

@@ -70,6 +70,7 @@ HttpSession::HttpSession(Socket socket, std::shared_ptr<HttpSettings> settings)
 }
 
 HttpSession::~HttpSession() {
+  if (refused_) settings_->refused--;
   settings_->all.connections--;
   client_->connections--;
 }
@@ -84,6 +85,8 @@ void HttpSession::Start() {
 }
 
 void HttpSession::StartRefusing(int status, const std::string& message) {
+  refused_ = true;
+  settings_->refused++;
   auto self = shared_from_this();
   asio::co_spawn(
       socket_.get_executor(),

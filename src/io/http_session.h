@@ -29,6 +29,7 @@ struct HttpSettings {
   HttpHandler handler;
   HttpRefusal refusal;
   HttpUse all;
+  std::atomic<size_t> refused{0};  // of its connections, those that are told so and end
   std::atomic<bool> stopping{false};
 
   // The one of an address; it lives as long as somebody holds it.
@@ -117,6 +118,7 @@ class HttpSession : public std::enable_shared_from_this<HttpSession> {
   bool too_slow_ = false;
   bool serving_ = false;
   bool head_request_ = false;
+  bool refused_ = false;
   bool gone_ = false;      // the client closed its side while it was served
   bool watching_ = false;  // for that
   std::shared_ptr<Exchange> current_;
