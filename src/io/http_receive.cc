@@ -110,7 +110,7 @@ HttpSession::Awaitable<bool> HttpSession::ReadBody(Parser& parser, const HttpHea
                                                    HttpRequest& request) {
   auto length = parser.content_length();
   bool any = head.chunked || (length && *length > 0);
-  if (any && head.expects_continue && buffer_.size() == 0) {
+  if (any && head.expects_continue) {
     static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
     auto [error, bytes] = co_await asio::async_write(socket_, asio::buffer(kContinue), kHttpUse);
     if (error) co_return false;
