@@ -57,7 +57,7 @@ void EngineImpl::Start() {
     try {
       RunFiller();
     } catch (...) {
-      options_.on_failure("views cannot be filled any more: " + CurrentError().message);
+      options_.on_failure("views cannot be filled any more: " + WhatIsThrown());
     }
   });
   Reconcile();
@@ -192,10 +192,9 @@ void EngineImpl::Run() {
       failures = 0;
     } catch (...) {
       // Whatever concerns one view has parked it before it could come up to here.
-      Error error = CurrentError();
-      if (failures++ == 0) spdlog::error("engine: {}; going on", error.message);
-      if (failures == kFailuresMax)
-        options_.on_failure("the engine cannot go on: " + error.message);
+      std::string what = WhatIsThrown();
+      if (failures++ == 0) spdlog::error("engine: {}; going on", what);
+      if (failures == kFailuresMax) options_.on_failure("the engine cannot go on: " + what);
       std::this_thread::sleep_for(kPause);
     }
   }
@@ -260,7 +259,7 @@ void EngineImpl::RunTasks(const std::vector<Task>& tasks) {
     try {
       task();
     } catch (...) {
-      spdlog::error("engine: {}", CurrentError().message);
+      spdlog::error("engine: {}", WhatIsThrown());
     }
   }
 }
@@ -436,7 +435,7 @@ void EngineImpl::Tell(const EngineInfo& info, const std::vector<std::string>& ch
       callback(info, changed);
     } catch (...) {
       // Whoever follows a view looks at it once a second without being told.
-      spdlog::error("engine: {}", CurrentError().message);
+      spdlog::error("engine: {}", WhatIsThrown());
     }
   }
 }

@@ -23,7 +23,7 @@ bool EngineImpl::Attach(Filling& filling) {
       FillPumpsUpTo(filling, {position_, now_, log_time_}, nullptr, no_waiting);
     }
   } catch (...) {
-    spdlog::warn("filling views: {}; trying again", CurrentError().message);
+    spdlog::warn("filling views: {}; trying again", WhatIsThrown());
     return false;
   }
   TakeOver(filling);

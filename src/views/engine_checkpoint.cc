@@ -85,7 +85,7 @@ void EngineImpl::BeginCheckpoint() {
     // What they keep is little, and it changes without a row.
     for (auto* source : circuit_.Sources()) source->ContinueSnapshot([] { return false; });
   } catch (...) {
-    return GiveUpCheckpoint(CurrentError().message);
+    return GiveUpCheckpoint(WhatIsThrown());
   }
   checkpoint_lacks_ = false;
   Micros took = parts_.clock.Monotonic() - begun;

@@ -42,7 +42,7 @@ void EngineImpl::RunFiller() {
     try {
       SaveParked();
     } catch (...) {
-      spdlog::error("why views are parked cannot be kept: {}", CurrentError().message);
+      spdlog::error("why views are parked cannot be kept: {}", WhatIsThrown());
     }
     try {
       if (!views.empty() || !pumps.empty()) Fill(views, pumps);
@@ -170,7 +170,7 @@ void EngineImpl::RestoreOrFill(Filling& restored, Filling& fresh, const CatalogS
   } catch (...) {
     // A damaged checkpoint costs time only: fill from the beginning.
     spdlog::warn("the checkpoint cannot be read, views are filled from the beginning: {}",
-                 CurrentError().message);
+                 WhatIsThrown());
     auto again = std::move(restored.views);
     auto pumps_again = std::move(restored.pumps);
     saved_.reset();

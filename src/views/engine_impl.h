@@ -29,6 +29,7 @@
 #include "views/step_size.h"
 #include "views/versions.h"
 #include "views/waiters.h"
+#include "views/what_is_thrown.h"
 
 namespace weir {
 

@@ -183,7 +183,7 @@ void EngineImpl::SaveParked() {
     parked_saved_ = std::move(bytes);
   } catch (...) {
     // The next start fills what it should have known to be parked.
-    spdlog::error("why views are parked cannot be kept: {}", CurrentError().message);
+    spdlog::error("why views are parked cannot be kept: {}", WhatIsThrown());
   }
 }
 

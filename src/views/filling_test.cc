@@ -78,6 +78,10 @@ TEST_F(FillingTest, AtAStartWithoutACheckpointOthersAreFilled) {
 TEST_F(FillingTest, WhatIsAttachedAlreadyIsNotTouched) {
   world.Execute(kViews);
   world.Settle();
+  world.Until([&] {
+    auto checkpoint = world.engine->Info().checkpoint;
+    return checkpoint.written > 0 && !checkpoint.is_under_way;
+  });
   world.Close();
   FailB(1'000'000, Error(ErrorCode::kCorruption, "damaged"));
   world.Execute("CREATE MATERIALIZED VIEW more AS SELECT max(n) AS m FROM b;");
