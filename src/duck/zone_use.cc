@@ -28,7 +28,15 @@ bool HasZone(const duckdb::LogicalType& type) {
          duckdb::TypeVisitor::Contains(type, LogicalTypeId::TIME_TZ);
 }
 
+// What INTERVAL n HOUR and shorter units are before they are folded.
+constexpr std::array<std::string_view, 5> kOfFixedLength = {"to_hours", "to_minutes", "to_seconds",
+                                                            "to_milliseconds", "to_microseconds"};
+
 bool IsFixedLength(const Expression& expression) {
+  if (expression.GetExpressionClass() == ExpressionClass::BOUND_FUNCTION) {
+    auto& name = expression.Cast<duckdb::BoundFunctionExpression>().function.name;
+    return std::find(kOfFixedLength.begin(), kOfFixedLength.end(), name) != kOfFixedLength.end();
+  }
   if (expression.return_type.id() != LogicalTypeId::INTERVAL ||
       expression.GetExpressionClass() != ExpressionClass::BOUND_CONSTANT) {
     return false;
