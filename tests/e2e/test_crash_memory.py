@@ -140,7 +140,7 @@ class CrashMemory(unittest.TestCase):
         began = time.monotonic()
         self.assertEqual(self.server.get(f"/v1/views/total?wait_for={offset}&timeout_ms=1000").status, 408)
         self.assertLess(time.monotonic() - began, 5)
-        self.assertEqual(self.server.sql("SELECT c + 1 FROM total").status, 503)
+        self.assertIn(self.server.sql("SELECT c + 1 FROM total").status, (408, 503))
         self.assertEqual(self.server.sql("SELECT 1").status, 200)
         time.sleep(8)
         self.assertIn("slow", self.server.get("/healthz").json.get("stalled_on", ""))
