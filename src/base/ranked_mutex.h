@@ -2,8 +2,9 @@
 // a higher rank, so no two threads can wait for each other.  docs/internals/threads-and-locks.md
 // has the whole order.
 //
-// Debug builds check it at every lock; in release builds a Ranked is its mutex and nothing more.
-// For a std::unique_lock<Ranked<...>> take std::condition_variable_any.
+// Debug builds and those with a sanitizer check it at every lock (others with -DWEIR_CHECK_LOCKS);
+// in release builds a Ranked is its mutex and nothing more. For a std::unique_lock<Ranked<...>>
+// take std::condition_variable_any.
 #pragma once
 
 #include <cstddef>
@@ -32,10 +33,11 @@ class HeldLocks {
   static void Released(LockRank rank);
 };
 
-#ifdef NDEBUG
-inline constexpr bool kLocksAreChecked = false;
-#else
+#if !defined(__OPTIMIZE__) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || \
+    defined(WEIR_CHECK_LOCKS)
 inline constexpr bool kLocksAreChecked = true;
+#else
+inline constexpr bool kLocksAreChecked = false;
 #endif
 
 template <class Mutex>
