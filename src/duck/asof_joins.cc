@@ -5,6 +5,7 @@
 #include "duckdb/optimizer/optimizer.hpp"
 #include "duckdb/optimizer/optimizer_extension.hpp"
 #include "duckdb/planner/expression/bound_case_expression.hpp"
+#include "duckdb/planner/expression/bound_conjunction_expression.hpp"
 #include "duckdb/planner/expression/bound_constant_expression.hpp"
 #include "duckdb/planner/expression/bound_operator_expression.hpp"
 #include "duckdb/planner/operator/logical_comparison_join.hpp"
@@ -17,17 +18,25 @@ using duckdb::ExpressionType;
 using duckdb::LogicalOperator;
 using ExpressionOwner = duckdb::unique_ptr<Expression>;
 
-// NULL where the value is, else true: equal to nothing, or to every other that has a value.
-ExpressionOwner HasValue(const Expression& value) {
-  auto is_null = duckdb::make_uniq<duckdb::BoundOperatorExpression>(
-      ExpressionType::OPERATOR_IS_NULL, duckdb::LogicalType::BOOLEAN);
-  is_null->children.push_back(value.Copy());
-  auto constant = [](duckdb::Value value) {
-    return duckdb::make_uniq<duckdb::BoundConstantExpression>(std::move(value));
+// `without` where one of the values is NULL, else 0.
+ExpressionOwner Presence(const std::vector<const Expression*>& values, int32_t without) {
+  ExpressionOwner any;
+  for (auto* value : values) {
+    auto is_null = duckdb::make_uniq<duckdb::BoundOperatorExpression>(
+        ExpressionType::OPERATOR_IS_NULL, duckdb::LogicalType::BOOLEAN);
+    is_null->children.push_back(value->Copy());
+    if (!any) {
+      any = std::move(is_null);
+      continue;
+    }
+    any = duckdb::make_uniq<duckdb::BoundConjunctionExpression>(ExpressionType::CONJUNCTION_OR,
+                                                                std::move(any), std::move(is_null));
+  }
+  auto constant = [](int32_t number) {
+    return duckdb::make_uniq<duckdb::BoundConstantExpression>(duckdb::Value::INTEGER(number));
   };
-  return duckdb::make_uniq<duckdb::BoundCaseExpression>(
-      std::move(is_null), constant(duckdb::Value(duckdb::LogicalType::BOOLEAN)),
-      constant(duckdb::Value::BOOLEAN(true)));
+  return duckdb::make_uniq<duckdb::BoundCaseExpression>(std::move(any), constant(without),
+                                                        constant(0));
 }
 
 // Bytes that are equal where the values are, of NULL, too.
@@ -40,24 +49,25 @@ void Mend(duckdb::Optimizer& optimizer, LogicalOperator& op) {
   for (auto& child : op.children) Mend(optimizer, *child);
   if (op.type != duckdb::LogicalOperatorType::LOGICAL_ASOF_JOIN) return;
   auto& join = op.Cast<duckdb::LogicalComparisonJoin>();
-  duckdb::vector<duckdb::JoinCondition> more;
+  std::vector<const Expression*> left, right;
   for (auto& condition : join.conditions) {
-    if (condition.comparison == ExpressionType::COMPARE_EQUAL) continue;
     if (condition.comparison == ExpressionType::COMPARE_NOT_DISTINCT_FROM) {
       condition.left = AsBytes(optimizer, std::move(condition.left));
       condition.right = AsBytes(optimizer, std::move(condition.right));
       condition.comparison = ExpressionType::COMPARE_EQUAL;
-      continue;
+    } else {
+      left.push_back(condition.left.get());
+      right.push_back(condition.right.get());
     }
-    duckdb::JoinCondition both;
-    both.left = HasValue(*condition.left);
-    both.right = HasValue(*condition.right);
-    both.comparison = ExpressionType::COMPARE_EQUAL;
-    more.push_back(std::move(both));
   }
-  // Equalities stand before the inequality.
-  for (auto& condition : join.conditions) more.push_back(std::move(condition));
-  join.conditions = std::move(more);
+  if (left.empty()) return;
+  // Of sides that differ where a NULL is; and equalities stand before the inequality.
+  duckdb::JoinCondition present;
+  present.left = Presence(left, 1);
+  present.right = Presence(right, 2);
+  present.comparison = ExpressionType::COMPARE_EQUAL;
+  join.conditions.insert(join.conditions.begin(), std::move(present));
+  join.join_stats.clear();  // of the conditions there were
 }
 
 }  // namespace
