@@ -49,7 +49,10 @@ std::string CheckCatalogIsOfLog(const CatalogState& catalog, weir::Log& log, con
   std::map<uint32_t, std::string> held;  // by stream: where
   for (auto& info : lake.Info()) held[info.stream.value] = folder.Lake();
   auto notes = log.ReadNotes(Offset{0});
-  while (auto record = notes->Next()) held.emplace(record->record.stream.value, folder.Log());
+  while (auto record = notes->Next()) {
+    auto stream = record->record.stream.value;
+    if (stream != 0) held.emplace(stream, folder.Log());  // 0: a tick of the clock, of no stream
+  }
   std::set<uint32_t> live;
   for (auto& [name, stream] : catalog.streams) live.insert(stream->id.value);
   size_t dropped = 0;

@@ -295,6 +295,17 @@ TEST_F(DataFolderTest, ACatalogThatIsOlderThanTheLogIsRefused) {
       "\"data/catalog.json\" is older than the data: \"data/log\" holds events of stream 2");
 }
 
+// What closes windows of quiet streams is a record without a stream and without rows.
+TEST_F(DataFolderTest, ATickOfTheClockIsOfNoStream) {
+  {
+    Life life(disk_, clock_);
+    std::promise<void> done;
+    life.log->Append(std::vector<LogRecord>(1), [&](const AppendResult&) { done.set_value(); });
+    done.get_future().get();
+  }
+  Life again(disk_, clock_);
+}
+
 TEST_F(DataFolderTest, TheCatalogAndTheLogOfTwoFoldersDoNotGoTogether) {
   SimulatedDisk other;
   { Life life(other, clock_); }
