@@ -123,7 +123,8 @@ constexpr const char* kViews =
     "CREATE MATERIALIZED VIEW without AS SELECT k, c FROM (SELECT k, count(*) AS c FROM a GROUP BY "
     "k) x"
     "  WHERE NOT EXISTS (SELECT 1 FROM b WHERE b.k = x.k AND b.w < x.c);"
-    "CREATE MATERIALIZED VIEW kept AS SELECT c % 3 AS m, bit_xor(k) AS x, any_value(c % 3) AS k FROM"
+    "CREATE MATERIALIZED VIEW kept AS SELECT c % 3 AS m, bit_xor(k) AS x, any_value(c % 3) AS k "
+    "FROM"
     "  (SELECT k, count(*) AS c FROM a GROUP BY k) GROUP BY m;"
     "CREATE MATERIALIZED VIEW above AS SELECT k, c FROM (SELECT k, count(*) AS c FROM a GROUP BY "
     "k) x"
@@ -132,7 +133,7 @@ constexpr const char* kViews =
     "AS s"
     "  FROM a;";
 constexpr const char* kNames[] = {"groups",     "texts",   "of_groups", "everything", "latest",
-                                  "outer_join", "without", "kept",     "above",      "running"};
+                                  "outer_join", "without", "kept",      "above",      "running"};
 
 class EngineCheckpoint : public testing::Test {
  protected:

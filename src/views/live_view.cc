@@ -277,8 +277,8 @@ Snapshot ReadContent(const LiveView& view, const Version& version, const ReadOpt
   });
   if (too_many) {
     throw Error(ErrorCode::kLimitExceeded,
-                "view \"" + snapshot.view + "\" has more than " +
-                    std::to_string(options.rows_max) + " rows, too many to be read at once",
+                "view \"" + snapshot.view + "\" has more than " + std::to_string(options.rows_max) +
+                    " rows, too many to be read at once",
                 "Ask for a part of it, with limit or COLUMN=VALUE, or query it.");
   }
   if (!view.order.empty()) AddSortKeys(view, codec, rows);
