@@ -80,18 +80,28 @@ class NoFile : public File {
   void Allocate(uint64_t) override {}
 };
 
+class NoFolder : public Folder {
+ public:
+  void Sync() override {}
+};
+
 class NoDisk : public Disk {
  public:
   std::unique_ptr<File> Open(const std::string&, OpenMode) override {
     return std::make_unique<NoFile>();
   }
+  std::unique_ptr<File> TryOpen(const std::string&) override { return nullptr; }
   bool Exists(const std::string&) override { return false; }
   std::vector<std::string> List(const std::string&) override { return {}; }
   void MakeDirectories(const std::string&) override {}
   void Rename(const std::string&, const std::string&) override {}
   void Remove(const std::string&) override {}
   void SyncDirectory(const std::string&) override {}
+  std::unique_ptr<Folder> OpenFolder(const std::string&) override {
+    return std::make_unique<NoFolder>();
+  }
   std::shared_ptr<void> Lock(const std::string&) override { return nullptr; }
+  std::shared_ptr<void> LockFolder(const std::string&) override { return nullptr; }
   std::string NativePath(const std::string& path) override { return path; }
 };
 
