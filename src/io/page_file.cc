@@ -108,15 +108,36 @@ void PageFile::Free(std::byte* begin, size_t bytes, bool in_file) {
 }
 
 bool PageFile::MoveToFile(std::byte* begin, size_t bytes) {
+  auto position = Reserve(begin, bytes);
+  if (!position) return false;
+  // Without the lock: whoever wants a page does not wait for the disk.
+  try {
+    Write(begin, bytes, *position);
+  } catch (...) {
+    std::lock_guard lock(mutex_);
+    in_memory_ += bytes;
+    in_file_ -= bytes;
+    throw;
+  }
+  return true;
+}
+
+// The page's place in the file; nothing when the file may hold no more.
+std::optional<off_t> PageFile::Reserve(const std::byte* begin, size_t bytes) {
   std::lock_guard lock(mutex_);
-  if (directory_.empty() || in_file_ + bytes > bytes_max_) return false;
+  if (directory_.empty() || in_file_ + bytes > bytes_max_) return std::nullopt;
   if (file_ < 0) file_ = OpenUnnamed(directory_);
   struct statvfs room;
   if (fstatvfs(file_, &room) == 0 && room.f_bavail * room.f_frsize < bytes + kLeftForOthers) {
     throw Error(ErrorCode::kUnavailable, "the disk is nearly full");
   }
+  in_memory_ -= bytes;
+  in_file_ += bytes;
   auto& extent = ExtentOf(begin);
-  auto position = static_cast<off_t>(extent.position) + (begin - extent.begin);
+  return static_cast<off_t>(extent.position) + (begin - extent.begin);
+}
+
+void PageFile::Write(std::byte* begin, size_t bytes, off_t position) {
   for (size_t done = 0; done < bytes;) {
     auto wrote = pwrite(file_, begin + done, bytes - done, position + static_cast<off_t>(done));
     if (wrote < 0 && errno == EINTR) continue;
@@ -130,9 +151,6 @@ bool PageFile::MoveToFile(std::byte* begin, size_t bytes) {
   if (mapped == MAP_FAILED) {
     throw DiskFailure(fmt::format("cannot map a page: {}", strerror(errno)));
   }
-  in_memory_ -= bytes;
-  in_file_ += bytes;
-  return true;
 }
 
 uint64_t PageFile::BytesInMemory() const {

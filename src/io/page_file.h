@@ -7,9 +7,12 @@
 // thread-safe.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -49,6 +52,8 @@ class PageFile {
   static constexpr uint64_t kLeftForOthers = 512 << 20;
 
   const Extent& ExtentOf(const std::byte* begin) const;
+  std::optional<off_t> Reserve(const std::byte* begin, size_t bytes);
+  void Write(std::byte* begin, size_t bytes, off_t position);
   std::byte* AddExtent(size_t bytes);
 
   std::string directory_;
