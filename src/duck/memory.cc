@@ -37,9 +37,10 @@ duckdb::unique_ptr<duckdb::Allocator> MakeWatchedAllocator() {
 void WatchDuckMemory() {
   static std::once_flag once;
   std::call_once(once, [] {
-    // What was allocated before is given back by way of the old one, which is never freed.
-    static auto* before = new auto(Allocator::DefaultAllocatorReference());
-    (void)before;
+    // What was allocated before is given back by way of the old one, which is never freed: it is
+    // kept where a search for leaks finds it.
+    [[gnu::used]] static duckdb::shared_ptr<Allocator>* before = nullptr;
+    before = new duckdb::shared_ptr<Allocator>(Allocator::DefaultAllocatorReference());
     Allocator::DefaultAllocatorReference() =
         duckdb::make_shared_ptr<Allocator>(Allocate, Free, Reallocate, nullptr);
   });
