@@ -374,12 +374,15 @@ class DdlWriter(Writer):
             self.stop.set()
 
     def check(self, server):
-        """Dropped streams are Parquet, with every row that was acknowledged."""
-        deadline = time.monotonic() + 20
+        """Dropped streams are Parquet, with every row that was acknowledged: some time later, as landing takes
+        what time others leave."""
+        deadline, most = time.monotonic() + 20, 0
         while True:
             landed = collections.Counter()
             for file in lake_files(server.data):
                 landed[file["path"].split("/")[0]] += file["rows"]
+            if sum(landed.values()) > most:
+                deadline, most = time.monotonic() + 20, sum(landed.values())
             wrong = [
                 "%s was dropped with %d rows, of which %d are in the lake" % (name, rows, landed[name])
                 for name, rows in self.dropped.items()
