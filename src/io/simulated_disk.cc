@@ -374,7 +374,7 @@ std::unique_ptr<SimulatedDisk> SimulatedDisk::CrashState(Random& random) const {
     if (hangs && (durable || random.OneIn(2))) {
       after->directories_[folder] = true;
     } else {
-      std::erase_if(names, [&](auto& entry) { return IsBelow(entry.first, folder); });
+      std::erase_if(names, [&, &gone = folder](auto& entry) { return IsBelow(entry.first, gone); });
     }
   }
   std::map<const Inode*, std::shared_ptr<Inode>> settled;
