@@ -10,8 +10,10 @@
 #include <cerrno>
 #include <chrono>
 #include <future>
+#include <mutex>
 #include <optional>
 #include <thread>
+#include <vector>
 
 #include "base/error.h"
 #include "io/http_client.h"
@@ -238,13 +240,16 @@ TEST(HttpServer, AnswersThatClientsDoNotTakeAreBounded) {
 }
 
 TEST(HttpServer, AStreamThatIsBrokenOffHasNoEnd) {
-  auto server = Serve({}, [](std::shared_ptr<HttpExchange> exchange) {
+  std::mutex mutex;
+  std::vector<std::thread> breakers;
+  auto server = Serve({}, [&](std::shared_ptr<HttpExchange> exchange) {
     auto stream = exchange->Stream(200, {});
     stream->Write(std::make_shared<const std::string>("half"));
-    std::thread([stream] {
+    std::lock_guard lock(mutex);
+    breakers.emplace_back([stream] {
       std::this_thread::sleep_for(100ms);
       stream->Abort();
-    }).detach();
+    });
   });
   int fd = Connect(*server, INADDR_LOOPBACK);
   std::string get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n", received;
@@ -260,6 +265,10 @@ TEST(HttpServer, AStreamThatIsBrokenOffHasNoEnd) {
   close(fd);
   HttpClient client(UrlOf(*server));
   EXPECT_THROW(client.Request("GET", "/"), Error);
+  {
+    std::lock_guard lock(mutex);
+    for (auto& breaker : breakers) breaker.join();
+  }
   server->Stop();
 }
 
