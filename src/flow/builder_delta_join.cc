@@ -129,8 +129,8 @@ struct JoinTree {
       std::sort(columns.begin(), columns.end());
       DeltaJoinSpec::Index index{inputs_of.first, columns};
       bool is_first = first.empty() || first.back().input != index.input;
-      auto same = [&](auto& known) {
-        return known.input == index.input && known.columns == columns;
+      auto same = [&index](auto& known) {
+        return known.input == index.input && known.columns == index.columns;
       };
       if (std::any_of(first.begin(), first.end(), same) ||
           std::any_of(others.begin(), others.end(), same)) {
