@@ -154,7 +154,9 @@ TEST_F(EngineTest, ViewsMoveWhileMuchWaits) {
   });
   EXPECT_GE(world.engine->Info().steps, before + 3);
   EXPECT_GE(seen.size(), 3u);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they take ten times as long
   EXPECT_LT(world.engine->Info().last_step_took, 1'000'000);
+#endif
   auto total = std::move(world.engine->Read({"v0"}).at(0));
   EXPECT_EQ(total.total_rows, 1'000u);
 }
