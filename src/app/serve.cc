@@ -353,12 +353,13 @@ int RunServe(const ServeOptions& options) {
   }
   lake->Start();
   references.Start();
-  // Most dedup windows are read back in a moment; a long one goes on beside the others' events.
-  constexpr Micros kKeysAwaited = 1'000'000;
-  ingest->AwaitKeys(kKeysAwaited);
   server.Start();
   Say(fmt::format("listening on http://{}:{}", server.host(), server.port()));
 
+  // Most dedup windows are read back in a moment, for which rows wait.  A long one goes on beside
+  // the events of others.
+  constexpr Micros kKeysAwaited = 1'000'000;
+  ingest->AwaitKeys(kKeysAwaited);
   signals.Wait();
   Say("stopping");
   return 0;

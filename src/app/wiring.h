@@ -25,11 +25,13 @@ class LakeKeys : public KeyHistory {
  public:
   LakeKeys(Lake& lake, Log& log) : lake_(lake), log_(log) {}
   void Scan(
-      const Stream& stream, size_t column, Micros since,
+      const Stream& stream, size_t column, Micros since, uint64_t rows,
       const std::function<void(duckdb::Vector&, duckdb::Vector&, duckdb::idx_t)>& sink) override {
-    lake_.Scan(stream, {column, kArrivalTimeColumn}, lake_.ArrivedBefore(stream.id, since),
-               log_.End(), [&](const Columns& rows, Offset) {
-                 for (auto& chunk : rows.chunks) {
+    Offset after =
+        std::max(lake_.ArrivedBefore(stream.id, since), lake_.BeforeLast(stream.id, rows));
+    lake_.Scan(stream, {column, kArrivalTimeColumn}, after, log_.End(),
+               [&](const Columns& read, Offset) {
+                 for (auto& chunk : read.chunks) {
                    auto last = chunk->GetValue(1, chunk->size() - 1).GetValue<int64_t>();
                    if (last >= since) sink(chunk->data[0], chunk->data[1], chunk->size());
                  }

@@ -125,7 +125,7 @@ void KeyClaims::Ticket::End(bool durable) noexcept {
       if (next->pending.empty()) ready.splice(ready.end(), next->later);
     }
   }
-  if (!ready.empty()) claims.resumed_.Post(std::move(ready));
+  claims.Resume(std::move(ready));
 }
 
 // The keys of a claim that failed that `waiting` waits for become its own, or it waits for whoever
@@ -165,9 +165,18 @@ void KeyClaims::TakeBack(const Claim& claim) noexcept {
   }
 }
 
+void KeyClaims::Resume(TaskThread::Task tasks) noexcept {
+  if (!tasks.empty()) resumed_.Post(std::move(tasks));
+}
+
 void KeyClaims::Recovered() {
-  std::lock_guard lock(mutex_);
-  recovered_ = true;
+  TaskThread::Task ready;
+  {
+    std::lock_guard lock(mutex_);
+    recovered_ = true;
+    ready.swap(await_recovery_);
+  }
+  Resume(std::move(ready));
 }
 
 bool KeyClaims::IsRecovered() const {
@@ -176,14 +185,33 @@ bool KeyClaims::IsRecovered() const {
 }
 
 void KeyClaims::CannotRecover(const std::string& why) {
+  WaitNoLonger();
   std::lock_guard lock(mutex_);
   trouble_ = why;
+}
+
+bool KeyClaims::AwaitRecovery(TaskThread::Task& later) {
+  std::lock_guard lock(mutex_);
+  if (recovered_ || !awaited_) return true;
+  await_recovery_.splice(await_recovery_.end(), later);
+  return false;
+}
+
+void KeyClaims::WaitNoLonger() {
+  TaskThread::Task ready;
+  {
+    std::lock_guard lock(mutex_);
+    awaited_ = false;
+    ready.swap(await_recovery_);
+  }
+  Resume(std::move(ready));
 }
 
 void KeyClaims::Close() {
   TaskThread::Task dropped;  // without the mutex: with a task goes its claim
   std::lock_guard lock(mutex_);
   for (auto& claim : in_flight_) dropped.splice(dropped.end(), claim.later);
+  dropped.splice(dropped.end(), await_recovery_);
 }
 
 }  // namespace weir

@@ -7,8 +7,9 @@
 // them fails, its keys go to those that wait for them, in the order in which they came.  Bodies
 // wait only for earlier ones, so none waits for ever.
 //
-// Not to be used before the keys of the window are read back (Remember, Recovered).  Thread-safe;
-// claims must end before their KeyClaims goes (Close).
+// After a start the keys of the window are read back first (Remember, Recovered); bodies wait for
+// that, too, as long as it may be over soon.  Thread-safe; claims must end before their KeyClaims
+// goes (Close).
 #pragma once
 
 #include <list>
@@ -73,6 +74,10 @@ class KeyClaims {
   void Recovered();
   bool IsRecovered() const;
   void CannotRecover(const std::string& why);  // as long as it is tried again
+  // Whether nobody waits for the keys of the window: they are known, or take too long.  Otherwise
+  // `later` is done once that holds, by the thread that resumes, and is empty on return.
+  bool AwaitRecovery(TaskThread::Task& later);
+  void WaitNoLonger();  // for the keys of the window
 
   // Drops what waits: nobody will resume it.
   void Close();
@@ -99,13 +104,16 @@ class KeyClaims {
                           const Found& found);
   void Hand(Claim& waiting, const Claim& failed) noexcept;
   void TakeBack(const Claim& claim) noexcept;
+  void Resume(TaskThread::Task tasks) noexcept;
 
   DedupWindow window_;
   TaskThread& resumed_;
   mutable std::mutex mutex_;
   bool recovered_;
-  std::string trouble_;         // why recovery does not come to an end
-  std::list<Claim> in_flight_;  // in the order they were taken
+  bool awaited_ = true;              // until it is recovered, or that takes too long
+  TaskThread::Task await_recovery_;  // any number of tasks
+  std::string trouble_;              // why recovery does not come to an end
+  std::list<Claim> in_flight_;       // in the order they were taken
 };
 
 }  // namespace weir

@@ -160,8 +160,14 @@ bool DedupWindow::Put(const Hash& hash) {
   return true;
 }
 
-std::vector<bool> DedupWindow::Claim(const std::vector<std::optional<Hash>>& hashes, Micros now) {
+// Asks for the place of a hash that is looked for soon.
+void DedupWindow::Prefetch(const std::vector<std::optional<Hash>>& hashes, size_t i) const {
   constexpr size_t kAhead = 16;
+  i += kAhead;
+  if (i < hashes.size() && hashes[i]) __builtin_prefetch(Line(*hashes[i]), 1);
+}
+
+std::vector<bool> DedupWindow::Claim(const std::vector<std::optional<Hash>>& hashes, Micros now) {
   std::vector<bool> fresh(hashes.size(), true);
   ASSERT(hashes.size() <= kSlotsMin / 2);
   std::lock_guard lock(mutex_);
@@ -169,9 +175,7 @@ std::vector<bool> DedupWindow::Claim(const std::vector<std::optional<Hash>>& has
   MakeRoom(hashes.size(), now);
   size_t claimed = 0;
   for (size_t i = 0; i < hashes.size(); i++) {
-    if (i + kAhead < hashes.size() && hashes[i + kAhead]) {
-      __builtin_prefetch(Line(*hashes[i + kAhead]), 1);
-    }
+    Prefetch(hashes, i);
     if (!hashes[i]) continue;
     fresh[i] = Put(*hashes[i]);
     claimed += fresh[i];
@@ -198,6 +202,7 @@ void DedupWindow::Remember(const std::vector<std::optional<Hash>>& hashes, const
       Advance(times[i]);
       MakeRoom(hashes.size() - i, times[i]);
     }
+    Prefetch(hashes, i);
     if (hashes[i]) At(newest_).keys += Put(*hashes[i]);
   }
 }

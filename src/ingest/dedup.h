@@ -74,6 +74,7 @@ class DedupWindow {
   Slot* Line(const Hash& hash) const {
     return slots_ + (hash.low & (slots_count_ - 1) & ~(kLine - 1));
   }
+  void Prefetch(const std::vector<std::optional<Hash>>& hashes, size_t i) const;
   Slot* Find(const Hash& hash);
   bool Put(const Hash& hash);  // false: it is there already, and counts
   void Advance(Micros now);

@@ -48,8 +48,12 @@ void DedupKeys::RecoverLater(const std::shared_ptr<const Stream>& stream, KeyCla
 
 void DedupKeys::Recover(const std::shared_ptr<const Stream>& stream, KeyClaims& claims) {
   try {
+    size_t column = *stream->Find(stream->dedup_key);
     auto since = clock_.Now() - stream->dedup_window;
-    history_.Scan(*stream, *stream->Find(stream->dedup_key), since,
+    // The window forgets what is behind so many keys; where there is one in each row, they need
+    // not be read.
+    uint64_t rows = stream->columns[column].not_null ? DedupWindow::kSlotsMax : UINT64_MAX;
+    history_.Scan(*stream, column, since, rows,
                   [&](duckdb::Vector& keys, duckdb::Vector& times, duckdb::idx_t count) {
                     if (stopping_) throw Stopping();
                     times.Flatten(count);
@@ -96,7 +100,10 @@ void DedupKeys::ForgetExpired() {
 
 bool DedupKeys::Await(Micros most) {
   std::unique_lock lock(mutex_);
-  return changed_.wait_for(lock, std::chrono::microseconds(most), [&] { return recovering_ == 0; });
+  bool done = changed_.wait_for(lock, std::chrono::microseconds(most),
+                                [&] { return recovering_ == 0 || stopping_; });
+  for (auto& [stream, claims] : claims_) claims->WaitNoLonger();
+  return done && recovering_ == 0;
 }
 
 void DedupKeys::Close() {

@@ -1,8 +1,9 @@
 // The dedup windows of all streams, and how their keys come back after a start.
 //
 // A stream that was there at the start has its keys in the lake and the log; a thread reads them
-// back, one stream after the other, and until it is done with one, that stream takes no rows
-// (kUnavailable).  A stream made later begins with no keys.  Thread-safe.
+// back, one stream after the other.  Until it is done with one, rows of that stream wait; once
+// Await is over they are refused (kUnavailable).  A stream made later begins with no keys.
+// Thread-safe.
 #pragma once
 
 #include <atomic>
@@ -27,7 +28,8 @@ class DedupKeys {
   KeyClaims& Of(const Stream& stream);
   // Gives back the memory of keys whose time is over.
   void ForgetExpired();
-  // Returns once all keys are read back, or after `most` (of real time); whether they are.
+  // Returns once all keys are read back, or after `most` (of real time); whether they are.  From
+  // then on nobody waits for them.
   bool Await(Micros most);
   // Ends the thread, and drops what waits.
   void Close();

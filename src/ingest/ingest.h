@@ -59,12 +59,12 @@ class Backpressure {
 };
 
 // Reads a column of a stream's rows that arrived since a time, in the order in which they did, so
-// that a restart knows the keys of the window; implemented by main over lake and log.  Called by a
-// thread of Ingest.
+// that a restart knows the keys of the window; of very many rows at least the last `rows`.
+// Implemented by main over lake and log.  Called by a thread of Ingest.
 class KeyHistory {
  public:
   virtual ~KeyHistory() = default;
-  virtual void Scan(const Stream& stream, size_t column, Micros since,
+  virtual void Scan(const Stream& stream, size_t column, Micros since, uint64_t rows,
                     const std::function<void(duckdb::Vector& keys, duckdb::Vector& arrival_times,
                                              duckdb::idx_t count)>& sink) = 0;
 };
@@ -116,7 +116,9 @@ class Ingest {
   // Gives back the memory of dedup windows that are over; to be called now and then.
   virtual void ForgetExpired() = 0;
 
-  // Returns once the keys of all dedup windows are read back, or after `most` (of real time).
+  // Returns once the keys of all dedup windows are read back, or after `most` (of real time);
+  // whether they are.  Rows of streams whose keys are not wait until then, and are refused after it
+  // (kUnavailable).
   virtual bool AwaitKeys(Micros most) = 0;
 
   // Where the memory of bodies is counted.

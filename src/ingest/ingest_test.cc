@@ -161,7 +161,7 @@ TEST_F(IngestTest, ABodyWithAKeyIsAnsweredInTheSameWayBeforeAndAfterARestart) {
 class SlowHistory : public KeyHistory {
  public:
   void Scan(
-      const Stream& stream, size_t column, Micros since,
+      const Stream& stream, size_t column, Micros since, uint64_t rows_wanted,
       const std::function<void(duckdb::Vector&, duckdb::Vector&, duckdb::idx_t)>& sink) override {
     EXPECT_EQ(stream.name, "keyed");
     go.get_future().wait();
@@ -206,6 +206,58 @@ TEST_F(IngestTest, AStreamWhoseKeysAreBeingReadBackRefusesAndNobodyWaitsForIt) {
   ingest.reset();
 }
 
+TEST_F(IngestTest, RowsWaitForTheKeysThatAreReadBackSoon) {
+  SlowHistory slow;
+  slow.rows = {{"old", clock.Now() - 1'000'000}};
+  Open(slow);
+  auto old = Begin(Request("keyed", R"({"id":"old"})")),
+       fresh = Begin(Request("keyed", R"({"id":"new"})"));
+  auto inserted =
+      std::async(std::launch::async, [&] { return ingest->Append(*keyed, Texts({"old"})); });
+  EXPECT_EQ(Post("{\"n\":1}").accepted, 1u);
+  EXPECT_EQ(old.wait_for(std::chrono::milliseconds(20)), std::future_status::timeout);
+  slow.go.set_value();
+  ASSERT_TRUE(ingest->AwaitKeys(10'000'000));
+  EXPECT_EQ(old.get().duplicates, 1u);
+  EXPECT_EQ(fresh.get().accepted, 1u);
+  EXPECT_EQ(inserted.get().duplicates, 1u);
+}
+
+TEST_F(IngestTest, RowsThatWaitForKeysTooLongAreRefused) {
+  SlowHistory slow;
+  slow.rows = {{"old", clock.Now() - 1'000'000}};
+  Open(slow);
+  auto old = Begin(Request("keyed", R"({"id":"old"})", "once"));
+  EXPECT_FALSE(ingest->AwaitKeys(1'000));
+  auto refused = old.get();
+  ASSERT_TRUE(refused.error);
+  EXPECT_EQ(refused.error->code, ErrorCode::kUnavailable);
+  slow.go.set_value();
+  ASSERT_TRUE(ingest->AwaitKeys(10'000'000));
+  EXPECT_EQ(Begin(Request("keyed", R"({"id":"old"})", "once")).get().duplicates, 1u);
+}
+
+TEST_F(IngestTest, OfManyKeysOnlyTheLastAreReadBack) {
+  struct Asked : NoHistory {
+    void Scan(
+        const Stream& stream, size_t, Micros, uint64_t rows,
+        const std::function<void(duckdb::Vector&, duckdb::Vector&, duckdb::idx_t)>&) override {
+      asked[stream.name] = rows;
+    }
+    std::map<std::string, uint64_t> asked;
+  } asked;
+  auto filled = std::make_shared<Stream>(*keyed);
+  filled->id = {4};
+  filled->name = "filled";
+  filled->columns[0].not_null = true;
+  catalog.Change([&](CatalogState& state) { state.streams["filled"] = filled; });
+  Open(asked);
+  ASSERT_TRUE(ingest->AwaitKeys(10'000'000));
+  EXPECT_EQ(asked.asked["filled"], DedupWindow::kSlotsMax);
+  EXPECT_EQ(asked.asked["keyed"], UINT64_MAX) << "a row without a key takes no place in the window";
+  ingest.reset();
+}
+
 TEST_F(IngestTest, KeysThatCannotBeReadBackAreToldAndTriedAgain) {
   SlowHistory slow;
   slow.rows = {{"old", clock.Now() - 1'000'000}};
@@ -230,7 +282,7 @@ TEST_F(IngestTest, KeysThatCannotBeReadBackAreToldAndTriedAgain) {
 // The history of one stream cannot be read.
 class OneDamaged : public KeyHistory {
  public:
-  void Scan(const Stream& stream, size_t, Micros,
+  void Scan(const Stream& stream, size_t, Micros, uint64_t,
             const std::function<void(duckdb::Vector&, duckdb::Vector&, duckdb::idx_t)>&) override {
     if (stream.name == "keyed") throw Error(ErrorCode::kCorruption, "file x.parquet is damaged");
   }

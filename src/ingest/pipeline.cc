@@ -37,34 +37,57 @@ void Give(std::function<void(IngestAnswer)>& done, IngestAnswer answer) noexcept
   }
 }
 
+static bool HasKeys(const Submission& work) {
+  return !work.stream->dedup_key.empty() && work.rows->rows > 0;
+}
+
 void RowPipeline::Submit(Work work) {
+  if (HasKeys(*work)) {
+    auto& claims = keys_.Of(*work->stream);
+    // Soon after a start the keys of before are still being read back.
+    if (!claims.IsRecovered() &&
+        Waits(work, &RowPipeline::ClaimAndGoOn, "wait for the keys of their dedup_window",
+              [&](TaskThread::Task& later) { return claims.AwaitRecovery(later); })) {
+      return;
+    }
+  }
+  ClaimAndGoOn(work);
+}
+
+void RowPipeline::ClaimAndGoOn(const Work& work) {
   Claim(*work);
-  if (!work->claim.MayGoOn()) {
-    if (waiting_bytes_.fetch_add(work->bytes) + work->bytes > kWaitingBytesMax) {
-      waiting_bytes_ -= work->bytes;
-      throw Error(ErrorCode::kTooManyRequests,
-                  "too many rows wait for earlier ones with the same keys",
-                  "Try again after the time in Retry-After.");
-    }
-    TaskThread::Task later;
-    try {
-      later = TaskThread::Make([this, work] { GoOn(work, &RowPipeline::AfterWaiting); });
-    } catch (...) {
-      waiting_bytes_ -= work->bytes;
-      throw;
-    }
-    if (!work->claim.Wait(later)) return;
-    waiting_bytes_ -= work->bytes;
+  if (!work->claim.MayGoOn() &&
+      Waits(work, &RowPipeline::EnterAndAppend, "wait for earlier ones with the same keys",
+            [&](TaskThread::Task& later) { return work->claim.Wait(later); })) {
+    return;
   }
   EnterAndAppend(work);
 }
 
-void RowPipeline::AfterWaiting(const Work& work) {
-  waiting_bytes_ -= work->bytes;
-  EnterAndAppend(work);
+bool RowPipeline::Waits(const Work& work, Step step, const char* what,
+                        const std::function<bool(TaskThread::Task&)>& await) {
+  auto over = [this](const Work& work) { waiting_bytes_ -= work->bytes; };
+  if (waiting_bytes_.fetch_add(work->bytes) + work->bytes > kWaitingBytesMax) {
+    over(work);
+    throw Error(ErrorCode::kTooManyRequests, std::string("too many rows ") + what,
+                "Try again after the time in Retry-After.");
+  }
+  TaskThread::Task later;
+  try {
+    later = TaskThread::Make([this, work, step, over] {
+      over(work);
+      GoOn(work, step);
+    });
+  } catch (...) {
+    over(work);
+    throw;
+  }
+  if (!await(later)) return true;
+  over(work);
+  return false;
 }
 
-void RowPipeline::GoOn(const Work& work, void (RowPipeline::*step)(const Work&)) noexcept {
+void RowPipeline::GoOn(const Work& work, Step step) noexcept {
   try {
     (this->*step)(work);
   } catch (...) {
@@ -73,7 +96,7 @@ void RowPipeline::GoOn(const Work& work, void (RowPipeline::*step)(const Work&))
 }
 
 void RowPipeline::Claim(Submission& work) {
-  if (work.stream->dedup_key.empty() || work.rows->rows == 0) return;
+  if (!HasKeys(work)) return;
   size_t key = *work.stream->Find(work.stream->dedup_key);
   std::vector<KeyClaims::Hashes> hashes;
   hashes.reserve(work.rows->chunks.size());

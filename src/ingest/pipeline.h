@@ -44,7 +44,7 @@ struct Submission {
 
 class RowPipeline {
  public:
-  // Of rows that wait for those of others to become durable.
+  // Of rows that wait for those of others to become durable, or for the keys of a window.
   static constexpr size_t kWaitingBytesMax = 64 << 20;
 
   RowPipeline(Log& log, Clock& clock, DedupKeys& keys) : log_(log), clock_(clock), keys_(keys) {}
@@ -68,13 +68,18 @@ class RowPipeline {
 
  private:
   using Work = std::shared_ptr<Submission>;
+  using Step = void (RowPipeline::*)(const Work&);
+  // Whether the rows wait.  `await` leaves a task to be done later, which goes on with `step`, or
+  // says that there is nothing to wait for.
+  bool Waits(const Work& work, Step step, const char* what,
+             const std::function<bool(TaskThread::Task&)>& await);
+  void ClaimAndGoOn(const Work& work);
   void Claim(Submission& work);
   void Encode(Submission& work);
   void EnterAndAppend(const Work& work);
   void Append(const Work& work);
   // From a thread that has nobody to throw to.
-  void GoOn(const Work& work, void (RowPipeline::*step)(const Work&)) noexcept;
-  void AfterWaiting(const Work& work);
+  void GoOn(const Work& work, Step step) noexcept;
   void Ended(Submission& work, const AppendResult& result) noexcept;
   void Fail(Submission& work, const std::exception_ptr& error) noexcept;
   TableGate& GateOf(const Stream& table);

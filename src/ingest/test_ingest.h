@@ -25,7 +25,7 @@ class Switch : public Backpressure {
 
 class NoHistory : public KeyHistory {
  public:
-  void Scan(const Stream&, size_t, Micros,
+  void Scan(const Stream&, size_t, Micros, uint64_t,
             const std::function<void(duckdb::Vector&, duckdb::Vector&, duckdb::idx_t)>&) override {}
 };
 

@@ -57,6 +57,7 @@ class ParquetLake : public Lake, public CommitListener {
   void Scan(const Stream& stream, const std::vector<size_t>& projection, Offset after, Offset up_to,
             const ScanSink& sink) override;
   Offset ArrivedBefore(StreamId stream, Micros time) const override;
+  Offset BeforeLast(StreamId stream, uint64_t rows) const override;
   void BeforeTrim(std::function<Offset()> allowed) override { before_trim_ = std::move(allowed); }
   void SetRetain(Offset checkpointed) override;
   void OnCommit(const CommittedRecords& group) override;
@@ -440,6 +441,17 @@ Offset ParquetLake::ArrivedBefore(StreamId stream, Micros time) const {
     if ((file->hour + 1) * kHour <= time) before = std::max(before, file->last);
   }
   return before;
+}
+
+Offset ParquetLake::BeforeLast(StreamId stream, uint64_t rows) const {
+  auto part = files_.Of({stream}, Offset{0}, Offset{UINT64_MAX});
+  auto& files = part.files[0];
+  uint64_t behind = 0;
+  for (auto file = files.rbegin(); file != files.rend(); ++file) {
+    behind += (*file)->rows;
+    if (behind >= rows) return Offset{(*file)->first.value - 1};
+  }
+  return Offset{0};
 }
 
 void ParquetLake::SetRetain(Offset checkpointed) {

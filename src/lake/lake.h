@@ -122,6 +122,10 @@ class Lake {
   // somewhat before the first that came later.
   virtual Offset ArrivedBefore(StreamId stream, Micros time) const = 0;
 
+  // Behind it the files hold so many rows of the stream, or few more; zero when there are not as
+  // many.
+  virtual Offset BeforeLast(StreamId stream, uint64_t rows) const = 0;
+
   // Asked each time before the log forgets: it may do so up to what this returns, at most.  Set
   // before Start.
   virtual void BeforeTrim(std::function<Offset()> allowed) = 0;

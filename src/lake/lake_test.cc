@@ -66,6 +66,23 @@ TEST(Lake, WhatArrivedBeforeATimeIsFoundByTheHours) {
   EXPECT_EQ(world.lake->ArrivedBefore({2}, hour + 2 * kHour), Offset{0});
 }
 
+TEST(Lake, TheLastRowsAreFoundByThoseOfTheFiles) {
+  World world(std::make_unique<SimulatedDisk>(), 1'700'000'000'000'000);
+  world.Open();
+  for (uint64_t rows : {10, 5, 3}) {  // of an hour each
+    world.AppendEvents(rows);
+    world.clock.Advance(kHour);
+  }
+  world.lake->LandNow();
+  EXPECT_EQ(world.lake->BeforeLast({1}, 1), Offset{15});
+  EXPECT_EQ(world.lake->BeforeLast({1}, 3), Offset{15});
+  EXPECT_EQ(world.lake->BeforeLast({1}, 4), Offset{10});
+  EXPECT_EQ(world.lake->BeforeLast({1}, 9), Offset{0});
+  EXPECT_EQ(world.lake->BeforeLast({1}, 19), Offset{0});
+  EXPECT_EQ(world.lake->BeforeLast({1}, UINT64_MAX), Offset{0});
+  EXPECT_EQ(world.lake->BeforeLast({2}, 1), Offset{0});
+}
+
 TEST(Lake, StreamsHaveFilesOfTheirOwnAndShareOneOrder) {
   World world(std::make_unique<SimulatedDisk>());
   auto other = MakeStream(2, "odd name/..", {{"value", LogicalType::DOUBLE}});
