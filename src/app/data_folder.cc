@@ -48,7 +48,8 @@ std::string CheckCatalogIsOfLog(const CatalogState& catalog, weir::Log& log, con
   }
   std::map<uint32_t, std::string> held;  // by stream: where
   for (auto& info : lake.Info()) held[info.stream.value] = folder.Lake();
-  auto notes = log.ReadNotes(Offset{0});
+  for (auto& waiting : lake.Health().held) held.emplace(waiting.stream.value, folder.Log());
+  auto notes = log.ReadNotes(lake.Landed());  // rows before are in files, or held back
   while (auto record = notes->Next()) {
     auto stream = record->record.stream.value;
     if (stream != 0) held.emplace(stream, folder.Log());  // 0: a tick of the clock, of no stream

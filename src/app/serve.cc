@@ -198,6 +198,14 @@ int RunServe(const ServeOptions& options) {
   auto [host, port] = SplitAddress(pick(options.listen, project.settings.listen, "127.0.0.1:7070"));
 
   // Every part, in the order they depend on each other.
+  uint64_t memory_limit =
+      BytesFrom("memory_limit", pick(options.memory_limit, project.settings.memory_limit, "80%"),
+                MemoryThereIs());
+  uint64_t share = memory_limit == 0 ? UINT64_MAX / 8 : memory_limit / 8;
+  TrialOptions trial_options;
+  trial_options.memory_bytes =
+      std::min<uint64_t>(trial_options.memory_bytes, std::max<uint64_t>(2 * share, 64 << 20));
+  Trials trials(trial_options);  // of queries, before they are planned here
   SmoothClock clock(SystemClock(), Say);
   auto disk = MakeRealDisk();
   DataFolder folder{data};
@@ -233,9 +241,6 @@ int RunServe(const ServeOptions& options) {
                             reference};
   Queries queries(catalog, *log, *lake, clock, query_options);  // answers on demand
 
-  uint64_t memory_limit =
-      BytesFrom("memory_limit", pick(options.memory_limit, project.settings.memory_limit, "80%"),
-                MemoryThereIs());
   // DuckDB: plans and expressions.
   Kernel kernel(memory_limit == 0 ? uint64_t{4} << 30 : memory_limit / 4);
   LakeHistory history(*lake);
@@ -260,13 +265,8 @@ int RunServe(const ServeOptions& options) {
   }
   // A quarter above the limit is the margin that all limits together keep.
   SetMemoryLine(memory_limit + memory_limit / 4, MemoryInUse);
-  uint64_t share = memory_limit == 0 ? UINT64_MAX / 8 : memory_limit / 8;
   SetRowBudget(std::min<uint64_t>(RowBudget(), std::max<uint64_t>(share, 16 << 20)));
-  TrialOptions trial_options;
-  trial_options.memory_bytes =
-      std::min<uint64_t>(trial_options.memory_bytes, std::max<uint64_t>(2 * share, 64 << 20));
   SetPlanBudget(2 * trial_options.memory_bytes);
-  Trials trials(trial_options);  // of queries, before they are planned here
   auto engine = Engine::Make({kernel, catalog, *log, history, &queries, clock, *disk, &trials},
                              engine_options);  // answers kept fresh
   queries.Connect(*engine);

@@ -41,6 +41,12 @@ std::string Settled(CatalogState state) {
   return SaveCatalog(state);
 }
 
+std::optional<Error> ErrorOf(DoneMessage done) {
+  if (done.error && done.error->code == ErrorCode::kTimeout) return PlansTooLong();
+  if (done.error && done.error->code == ErrorCode::kLimitExceeded) done.error->hint = kTrialHint;
+  return done.error;
+}
+
 template <typename M>
 bool SendTrial(ChildProcess& process, MessageKind kind, const M& message, Micros deadline) {
   return process.socket().Send(static_cast<uint8_t>(kind), Write(message), deadline);
@@ -53,7 +59,8 @@ Trials::Trials(TrialOptions options)
         if (options.program.empty()) options.program = OwnProgram();
         return std::move(options);
       }()) {
-  for (size_t i = 0; i < options_.workers; i++) threads_.emplace_back([this] { Loop(); });
+  idle_.assign(options_.workers, true);
+  for (size_t i = 0; i < options_.workers; i++) threads_.emplace_back([this, i] { Loop(i); });
 }
 
 Trials::~Trials() { Stop(); }
@@ -107,29 +114,46 @@ void Trials::Ask(TryMessage message, const CatalogState& state) {
     }
     waiting_.push_back(job);
   }
-  wake_.notify_one();
+  wake_.notify_all();
   if (auto error = done.get()) throw *error;
 }
 
+// Those before it, which have a worker more likely, take what waits first.
+bool Trials::HasWorkFor(size_t thread) const {
+  auto before = std::count(idle_.begin(), idle_.begin() + static_cast<ptrdiff_t>(thread), true);
+  return waiting_.size() > static_cast<size_t>(before);
+}
+
 // A worker ends with the thread that started it, so each stays with its own.
-void Trials::Loop() {
+void Trials::Loop(size_t thread) {
   Worker worker;
   for (;;) {
     std::shared_ptr<Job> job;
+    if (thread == 0 && !worker.process) {
+      try {
+        StartWorker(worker, TrialNow() + options_.timeout);
+      } catch (...) {  // told to the next query, for which it is tried again
+        worker.process.reset();
+      }
+    }
     {
       std::unique_lock lock(mutex_);
-      auto ready = [&] { return stopping_ || !waiting_.empty(); };
-      if (!worker.process) {
-        wake_.wait(lock, ready);
-      } else if (!wake_.wait_for(lock, std::chrono::microseconds(options_.idle), ready)) {
+      auto ready = [&] { return stopping_ || HasWorkFor(thread); };
+      bool stays = !worker.process || thread == 0;
+      if (stays) wake_.wait(lock, ready);
+      bool has_work =
+          stays || wake_.wait_for(lock, std::chrono::microseconds(options_.idle), ready);
+      if (stopping_) return;
+      if (!has_work) {
         lock.unlock();
         worker.process.reset();
         continue;
       }
-      if (stopping_) return;
+      idle_[thread] = false;
       job = std::move(waiting_.front());
       waiting_.pop_front();
     }
+    wake_.notify_all();  // what is left may now be for the others
     std::optional<Error> error;
     try {
       error = Run(worker, *job);
@@ -137,51 +161,69 @@ void Trials::Loop() {
       error = CurrentError();
       worker.process.reset();
     }
+    {
+      std::lock_guard lock(mutex_);
+      idle_[thread] = true;  // before the answer, on which the next query may follow
+    }
     job->done.set_value(std::move(error));
   }
 }
 
+void Trials::StartWorker(Worker& worker, Micros deadline) const {
+  worker.process = std::make_unique<ChildProcess>(options_.program, options_.arguments);
+  worker.catalog = 0;
+  HelloMessage hello;
+  hello.memory_bytes = options_.memory_bytes;
+  hello.trials = true;
+  // A failure shows when it is asked.
+  SendTrial(*worker.process, MessageKind::kHello, hello, deadline);
+}
+
 std::optional<Error> Trials::Run(Worker& worker, Job& job) {
   Micros deadline = TrialNow() + options_.timeout;
-  size_t catalog = std::hash<std::string>()(job.message.catalog);
-  if (!worker.process) {
-    worker.process = std::make_unique<ChildProcess>(options_.program, options_.arguments);
-    worker.catalog = 0;
-    HelloMessage hello;
-    hello.memory_bytes = options_.memory_bytes;
-    hello.trials = true;
-    SendTrial(*worker.process, MessageKind::kHello, hello, deadline);  // a failure shows below
+  // What has idled may have ended of something else, which says nothing about this query.
+  if (worker.process) {
+    if (auto done = Ask(worker, job.message, deadline)) return ErrorOf(*done);
+    if (TrialNow() >= deadline) return PlansTooLong();
   }
-  {
-    std::lock_guard lock(mutex_);
-    if (stopping_) return Error(ErrorCode::kUnavailable, "Weir is stopping");
-    running_.push_back(worker.process.get());
-  }
-  if (worker.catalog == catalog) job.message.catalog.clear();
-  std::optional<MessageSocket::Message> answer;
-  if (SendTrial(*worker.process, MessageKind::kTry, job.message, deadline)) {
-    answer = worker.process->socket().Receive(kTrialAnswerMax, deadline);
-  }
-  {
-    std::lock_guard lock(mutex_);
-    std::erase(running_, worker.process.get());
-    if (stopping_) return Error(ErrorCode::kUnavailable, "Weir is stopping");
-  }
-  if (answer && answer->kind == static_cast<uint8_t>(MessageKind::kDone)) {
-    worker.catalog = catalog;
-    DoneMessage done;
-    Read(answer->body, done);
-    if (done.error && done.error->code == ErrorCode::kTimeout) return PlansTooLong();
-    if (done.error) done.error->hint = kTrialHint;
-    return done.error;
-  }
-  bool late = TrialNow() >= deadline;
-  worker.process.reset();
-  if (late) return PlansTooLong();
+  StartWorker(worker, deadline);
+  if (auto done = Ask(worker, job.message, deadline)) return ErrorOf(*done);
+  if (TrialNow() >= deadline) return PlansTooLong();
   return Error(ErrorCode::kLimitExceeded,
                "this query cannot be planned: it is nested too deeply, makes too much of its "
                "constants or takes too long",
                kTrialHint);
+}
+
+// What the worker says; without an answer it is gone.
+std::optional<DoneMessage> Trials::Ask(Worker& worker, TryMessage& message, Micros deadline) {
+  DoneMessage done;
+  {
+    std::lock_guard lock(mutex_);
+    done.error = Error(ErrorCode::kUnavailable, "Weir is stopping");
+    if (stopping_) return done;
+    running_.push_back(worker.process.get());
+  }
+  size_t catalog = std::hash<std::string>()(message.catalog);
+  std::string left_out;
+  if (worker.catalog == catalog) left_out.swap(message.catalog);
+  std::optional<MessageSocket::Message> answer;
+  if (SendTrial(*worker.process, MessageKind::kTry, message, deadline)) {
+    answer = worker.process->socket().Receive(kTrialAnswerMax, deadline);
+  }
+  if (!left_out.empty()) message.catalog.swap(left_out);
+  {
+    std::lock_guard lock(mutex_);
+    std::erase(running_, worker.process.get());
+    if (stopping_) return done;
+  }
+  if (!answer || answer->kind != static_cast<uint8_t>(MessageKind::kDone)) {
+    worker.process.reset();
+    return std::nullopt;
+  }
+  worker.catalog = catalog;
+  Read(answer->body, done);
+  return done;
 }
 
 }  // namespace weir

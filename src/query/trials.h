@@ -1,7 +1,9 @@
 // Queries planned in worker processes before the server plans them (views/plan_trial.h).
 //
-// A few threads each own at most one worker: started when a query comes, kept for the next one,
-// ended when it idles, dies or overruns.  Thread-safe.  Owned by main.
+// A few threads each own at most one worker.  The first one's is started at once and stays, so
+// that a query is planned without waiting for a process; the others' are started when several
+// queries come, and end when they idle.  One that dies or overruns is replaced.  Thread-safe.
+// Owned by main.
 #pragma once
 
 #include <condition_variable>
@@ -29,7 +31,7 @@ struct TrialOptions {
   size_t waiting_max = 16;
   uint64_t memory_bytes = 256 << 20;  // of planning one query
   Micros timeout = 15'000'000;        // with starting the worker, on a busy machine
-  Micros idle = 5'000'000;            // a worker without work ends after this
+  Micros idle = 5'000'000;            // a worker but the first without work ends after this
 };
 
 class Trials : public PlanTrial {
@@ -54,13 +56,17 @@ class Trials : public PlanTrial {
   };
 
   void Ask(TryMessage message, const CatalogState& state);
-  void Loop();
+  void Loop(size_t thread);
+  bool HasWorkFor(size_t thread) const;  // REQUIRES: mutex_ held
+  void StartWorker(Worker& worker, Micros deadline) const;
   std::optional<Error> Run(Worker& worker, Job& job);
+  std::optional<DoneMessage> Ask(Worker& worker, TryMessage& message, Micros deadline);
 
   const TrialOptions options_;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<std::shared_ptr<Job>> waiting_;
+  std::vector<bool> idle_;              // threads that take the next job
   std::vector<ChildProcess*> running_;  // to be killed when it stops
   bool stopping_ = false;
   std::vector<std::thread> threads_;

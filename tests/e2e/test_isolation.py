@@ -3,6 +3,7 @@ and answers others meanwhile."""
 
 import http.client
 import json
+import os
 import pathlib
 import signal
 import statistics
@@ -248,6 +249,19 @@ class Isolation(unittest.TestCase):
         for query in HONEST:
             answer = self.server.sql("EXPLAIN " + query)
             self.assertEqual(answer.status, 200, (query[:100], answer.body[:300]))
+
+    def workers(self):
+        children = pathlib.Path(f"/proc/{self.server.process.pid}/task").glob("*/children")
+        return [int(pid) for path in children for pid in path.read_text().split()]
+
+    def test_a_worker_that_ended_is_no_fault_of_the_next_query(self):
+        self.others.end()
+        for number in range(3):
+            for pid in self.workers():
+                os.kill(pid, signal.SIGKILL)
+            answer = self.server.sql(f"CREATE MATERIALIZED VIEW v{number} AS SELECT count(*) AS c FROM quiet")
+            self.assertEqual(answer.status, 200, answer.body)
+        self.assertTrue(self.workers(), "one stays for the next query")
 
     def test_statements_that_are_long(self):
         for text in (";" * 20_000_000, ";" * 3_000_000, "SELECT 1" + " " * 5_000_000, "(" * 1_000_000,
