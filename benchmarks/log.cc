@@ -96,6 +96,7 @@ class NoDisk : public Disk {
   void MakeDirectories(const std::string&) override {}
   void Rename(const std::string&, const std::string&) override {}
   void Remove(const std::string&) override {}
+  bool RemoveEmptyFolder(const std::string&) override { return true; }
   void SyncDirectory(const std::string&) override {}
   std::unique_ptr<Folder> OpenFolder(const std::string&) override {
     return std::make_unique<NoFolder>();

@@ -70,6 +70,8 @@ class Disk {
   virtual void MakeDirectories(const std::string& path) = 0;  // durable when it returns
   virtual void Rename(const std::string& from, const std::string& to) = 0;
   virtual void Remove(const std::string& path) = 0;
+  // False when it is not empty, or stays for another reason.  A crash may bring it back, empty.
+  virtual bool RemoveEmptyFolder(const std::string& path) = 0;
   virtual void SyncDirectory(const std::string& path) = 0;
   virtual std::unique_ptr<Folder> OpenFolder(const std::string& path) = 0;
   // Holds an exclusive lock until the handle is gone; throws Error(kUnavailable) naming the holder.

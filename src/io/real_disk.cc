@@ -274,6 +274,8 @@ class RealDisk : public Disk {
     }
   }
 
+  bool RemoveEmptyFolder(const std::string& path) override { return rmdir(path.c_str()) == 0; }
+
   void SyncDirectory(const std::string& path) override {
     RealFolder(OpenedFolder(path), path).Sync();
   }

@@ -297,6 +297,22 @@ void SimulatedDisk::Remove(const std::string& path) {
   Change(FolderOf(path), {path, "", nullptr});
 }
 
+bool SimulatedDisk::RemoveEmptyFolder(const std::string& path) {
+  std::lock_guard lock(mutex_);
+  if (NextCall() || !directories_.contains(path)) {
+    return false;
+  }
+  auto inside = [&](auto& entry) { return FolderOf(entry.first) == path; };
+  if (std::any_of(names_.begin(), names_.end(), inside) ||
+      std::any_of(directories_.begin(), directories_.end(), inside)) {
+    return false;
+  }
+  directories_.erase(path);
+  changes_.erase(path);  // whatever was in it, nothing is
+  std::erase_if(durable_names_, [&](auto& entry) { return FolderOf(entry.first) == path; });
+  return true;
+}
+
 namespace {
 
 template <typename Names, typename Change>

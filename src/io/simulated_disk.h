@@ -39,6 +39,7 @@ class SimulatedDisk : public Disk {
   void MakeDirectories(const std::string& path) override;
   void Rename(const std::string& from, const std::string& to) override;
   void Remove(const std::string& path) override;
+  bool RemoveEmptyFolder(const std::string& path) override;
   void SyncDirectory(const std::string& path) override;
   std::unique_ptr<Folder> OpenFolder(const std::string& path) override;
   std::shared_ptr<void> Lock(const std::string& path) override;

@@ -15,6 +15,8 @@ namespace {
 
 constexpr int64_t kSecondsInHour = 3600;
 constexpr const char* kUnpublished = "unpublished";
+// What every reader of partitioned folders takes for NULL.
+constexpr const char* kNoHour = "__HIVE_DEFAULT_PARTITION__";
 
 // A stream's name as a folder: letters, digits, "_" and "-" as they are, others as %XX.
 std::string FolderName(const std::string& name) {
@@ -37,6 +39,15 @@ PublishedFilePtr Published(Disk& disk, const std::string& directory, ManifestFil
 }
 
 bool ByOffset(const PublishedFilePtr& a, const PublishedFilePtr& b) { return a->first < b->first; }
+
+StreamDay DayOf(const ManifestFile& file) { return {file.stream.value, file.Day()}; }
+
+void Count(LakeFiles::Total& total, const ManifestFile& file) {
+  total.files++;
+  total.rows += file.rows;
+  total.bytes += file.bytes;
+  total.last = std::max(total.last, file.last);
+}
 
 // Written again and again, whatever came of the last time.
 SmallFile UnpublishedFile(Disk& disk, const std::string& directory) {
@@ -96,15 +107,17 @@ LakeFiles::LakeFiles(Disk& disk, std::string directory)
     : disk_(disk), directory_(std::move(directory)), store_(disk, directory_) {
   disk_.MakeDirectories(directory_);
   Manifest manifest = store_.Load();
-  state_.landed = manifest.landed;
-  state_.held = std::move(manifest.held);
+  landed_ = manifest.landed;
+  held_ = std::move(manifest.held);
   folders_ = known_folders_ = std::move(manifest.folders);
-  std::map<uint32_t, std::vector<PublishedFilePtr>> files;
+  std::map<StreamDay, FileList> days;
   for (auto& file : manifest.files) {
-    files[file.stream.value].push_back(Published(disk_, directory_, std::move(file)));
+    Count(totals_[file.stream.value], file);
+    days[DayOf(file)].push_back(Published(disk_, directory_, std::move(file)));
   }
-  for (auto& [stream, list] : files) {
-    state_.files[stream] = std::make_shared<const std::vector<PublishedFilePtr>>(std::move(list));
+  for (auto& [day, list] : days) {
+    streams_[day.stream][day.day] = std::make_shared<const FileList>(std::move(list));
+    touched_.insert(day);
   }
   CheckFiles();
 }
@@ -131,31 +144,51 @@ void LakeFiles::CheckFiles() {
 
 Offset LakeFiles::Landed() const {
   std::lock_guard lock(mutex_);
-  return state_.landed;
+  return landed_;
 }
 
 Offset LakeFiles::LandedOf(StreamId stream) const {
   std::lock_guard lock(mutex_);
-  return LandedIn(state_.held, state_.landed, stream.value);
+  return LandedIn(held_, landed_, stream.value);
 }
 
 Offset LakeFiles::LeastLanded() const {
   std::lock_guard lock(mutex_);
-  Offset least = state_.landed;
-  for (auto& [stream, landed] : state_.held) least = std::min(least, landed);
+  Offset least = landed_;
+  for (auto& [stream, landed] : held_) least = std::min(least, landed);
   return least;
 }
 
 std::map<uint32_t, Offset> LakeFiles::Held() const {
   std::lock_guard lock(mutex_);
-  return state_.held;
+  return held_;
 }
 
-std::vector<PublishedFilePtr> LakeFiles::All() const {
+FileList LakeFiles::All() const {
   std::lock_guard lock(mutex_);
-  std::vector<PublishedFilePtr> all;
-  for (auto& [stream, files] : state_.files) all.insert(all.end(), files->begin(), files->end());
+  FileList all;
+  for (auto& [stream, days] : streams_) {
+    for (auto& [day, files] : days) all.insert(all.end(), files->begin(), files->end());
+  }
   return all;
+}
+
+FileListPtr LakeFiles::OfDay(StreamDay day) const {
+  std::lock_guard lock(mutex_);
+  auto stream = streams_.find(day.stream);
+  if (stream == streams_.end()) return nullptr;
+  auto found = stream->second.find(day.day);
+  return found == stream->second.end() ? nullptr : found->second;
+}
+
+std::map<uint32_t, LakeFiles::Total> LakeFiles::Totals() const {
+  std::lock_guard lock(mutex_);
+  return totals_;
+}
+
+std::set<StreamDay> LakeFiles::TakeTouched() {
+  std::lock_guard lock(mutex_);
+  return std::exchange(touched_, {});
 }
 
 LakeFiles::Part LakeFiles::Of(const std::vector<StreamId>& streams, Offset after,
@@ -163,15 +196,61 @@ LakeFiles::Part LakeFiles::Of(const std::vector<StreamId>& streams, Offset after
   std::lock_guard lock(mutex_);
   Part part;
   for (StreamId stream : streams) {
-    part.landed.push_back(LandedIn(state_.held, state_.landed, stream.value));
+    part.landed.push_back(LandedIn(held_, landed_, stream.value));
     auto& wanted = part.files.emplace_back();
-    auto found = state_.files.find(stream.value);
-    if (found == state_.files.end()) continue;
-    for (auto& file : *found->second) {
-      if (file->last > after && file->first <= up_to) wanted.push_back(file);
+    auto found = streams_.find(stream.value);
+    if (found == streams_.end()) continue;
+    for (auto& [day, files] : found->second) {
+      if (files->back()->last <= after) continue;
+      if (files->front()->first > up_to) break;
+      auto begin = std::partition_point(files->begin(), files->end(),
+                                        [&](auto& file) { return file->last <= after; });
+      auto end = std::partition_point(begin, files->end(),
+                                      [&](auto& file) { return file->first <= up_to; });
+      wanted.insert(wanted.end(), begin, end);
     }
   }
   return part;
+}
+
+// Times of arrival go up with offsets: the last file that ended before is what counts.
+Offset LakeFiles::ArrivedBefore(StreamId stream, Micros time) const {
+  std::lock_guard lock(mutex_);
+  auto found = streams_.find(stream.value);
+  if (found == streams_.end()) return {0};
+  for (auto day = found->second.rbegin(); day != found->second.rend(); ++day) {
+    auto& files = *day->second;
+    auto end = std::partition_point(files.begin(), files.end(),
+                                    [&](auto& file) { return file->arrived_last < time; });
+    if (end != files.begin()) return end[-1]->last;
+  }
+  return {0};
+}
+
+Offset LakeFiles::BeforeLast(StreamId stream, uint64_t rows) const {
+  std::lock_guard lock(mutex_);
+  auto found = streams_.find(stream.value);
+  if (found == streams_.end()) return {0};
+  uint64_t behind = 0;
+  for (auto day = found->second.rbegin(); day != found->second.rend(); ++day) {
+    for (auto file = day->second->rbegin(); file != day->second->rend(); ++file) {
+      behind += (*file)->rows;
+      if (behind >= rows) return {(*file)->first.value - 1};
+    }
+  }
+  return {0};
+}
+
+// Folders that are there may be so for programs only: who made them may not have come as far as to
+// sync them.
+void LakeFiles::MakeFolder(const std::string& folder) {
+  if (made_.contains(folder)) return;
+  std::string day = FolderOf(folder);
+  disk_.MakeDirectories(FullPath(folder));
+  for (auto& parent : {directory_, FullPath(FolderOf(day)), FullPath(day)}) {
+    disk_.SyncDirectory(parent);
+  }
+  made_.insert(folder);
 }
 
 std::string LakeFiles::Place(const Stream& stream, int64_t hour, Offset first, Offset last) {
@@ -184,16 +263,21 @@ std::string LakeFiles::Place(const Stream& stream, int64_t hour, Offset first, O
   }
   std::tm utc = fmt::gmtime(static_cast<std::time_t>(hour * kSecondsInHour));
   auto [day_name, hour_name] = PartitionNames(stream);
-  std::string day = fmt::format("{}/{}={:%Y-%m-%d}", folder, day_name, utc);
-  std::string full = fmt::format("{}/{}={:%H}", day, hour_name, utc);
-  if (!made_.contains(full)) {
-    // Folders that are there may be so for programs only: who made them may not have come as far as
-    // to sync them.
-    disk_.MakeDirectories(FullPath(full));
-    for (auto& parent : {directory_, FullPath(folder), FullPath(day)}) disk_.SyncDirectory(parent);
-    made_.insert(full);
-  }
+  std::string full =
+      fmt::format("{}/{}={:%Y-%m-%d}/{}={:%H}", folder, day_name, utc, hour_name, utc);
+  MakeFolder(full);
   return fmt::format("{}/{}-{}.parquet", full, first.value, last.value);
+}
+
+// A file of several hours is of no hour, and of its day as before.
+std::string LakeFiles::PlaceMerged(const FileList& files) {
+  std::string folder = FolderOf(files.front()->path);
+  if (files.front()->FirstHour() != files.back()->LastHour()) {
+    folder = folder.substr(0, folder.rfind('=') + 1) + kNoHour;
+    MakeFolder(folder);
+  }
+  return fmt::format("{}/{}-{}.parquet", folder, files.front()->first.value,
+                     files.back()->last.value);
 }
 
 // Hidden from Spark, Athena and DuckDB's globs alike.
@@ -215,7 +299,7 @@ void LakeFiles::RemoveDurably(const std::vector<std::string>& paths) {
 
 void LakeFiles::Settle() {
   if (pending_ || !store_.Certain() || store_.WantsSnapshot()) {
-    Manifest whole = Whole(pending_ ? pending_->state : state_);
+    Manifest whole = Whole();
     store_.SaveSnapshot(whole);
     known_folders_ = std::move(whole.folders);
     if (pending_) Adopt();
@@ -225,12 +309,29 @@ void LakeFiles::Settle() {
 
 // What is pending is durable: it is the state.
 void LakeFiles::Adopt() {
+  auto& publication = pending_->publication;
   {
     std::lock_guard lock(mutex_);
-    std::swap(state_, pending_->state);
-    for (auto& file : pending_->removed) damaged_.erase(file->path);
+    landed_ = publication.landed;
+    held_ = publication.held;
+    for (auto& [day, files] : pending_->days) {
+      touched_.insert(day);
+      if (files->empty()) {
+        streams_[day.stream].erase(day.day);
+      } else {
+        streams_[day.stream][day.day] = files;
+      }
+    }
+    for (auto& file : publication.removed) {
+      auto& total = totals_[file->stream.value];
+      total.files--;
+      total.rows -= file->rows;
+      total.bytes -= file->bytes;
+      damaged_.erase(file->path);
+    }
+    for (auto& file : publication.added) Count(totals_[file.stream.value], file);
   }
-  removed_.insert(removed_.end(), pending_->removed.begin(), pending_->removed.end());
+  removed_.insert(removed_.end(), publication.removed.begin(), publication.removed.end());
   // What was intended and is not in is still to be removed.
   std::erase_if(intended_, [&](auto& path) { return pending_->added.contains(path); });
   pending_.reset();
@@ -248,7 +349,7 @@ void LakeFiles::Intend(const std::vector<std::string>& paths) {
   SaveIntentions({});
 }
 
-void LakeFiles::SaveIntentions(const std::vector<PublishedFilePtr>& going) {
+void LakeFiles::SaveIntentions(const FileList& going) {
   std::vector<std::string> all = intended_;
   all.insert(all.end(), leftovers_.begin(), leftovers_.end());
   for (auto& file : removed_) all.push_back(file->path);
@@ -256,43 +357,71 @@ void LakeFiles::SaveIntentions(const std::vector<PublishedFilePtr>& going) {
   UnpublishedFile(disk_, directory_).Save(SavePaths(all));
 }
 
-LakeFiles::State LakeFiles::Next(const Publication& publication) const {
-  State next = state_;
-  next.landed = publication.landed;
-  next.held = publication.held;
-  std::map<uint32_t, std::vector<PublishedFilePtr>> touched;
-  auto list = [&](StreamId stream) -> std::vector<PublishedFilePtr>& {
-    auto [found, is_new] = touched.try_emplace(stream.value);
-    auto before = next.files.find(stream.value);
-    if (is_new && before != next.files.end()) found->second = *before->second;
+LakeFiles::Pending LakeFiles::Next(Publication publication) const {
+  std::map<StreamDay, FileList> touched;
+  auto list = [&](const ManifestFile& file) -> FileList& {
+    auto [found, is_new] = touched.try_emplace(DayOf(file));
+    if (auto before = is_new ? OfDay(found->first) : nullptr) found->second = *before;
     return found->second;
   };
-  for (auto& file : publication.removed) std::erase(list(file->stream), file);
+  for (auto& file : publication.removed) std::erase(list(*file), file);
+  Pending next;
   for (auto& file : publication.added) {
-    list(file.stream).push_back(Published(disk_, directory_, file));
+    list(file).push_back(Published(disk_, directory_, file));
+    next.added.insert({file.path, TemporaryPath(file.path)});
   }
-  // What is published is believed for ever, and the log forgets what it holds.
-  ASSERT(next.landed >= state_.landed);
-  for (auto& [stream, landed] : next.held) {
-    ASSERT(landed <= next.landed);
-    ASSERT(landed >= LandedIn(state_.held, state_.landed, stream));
-  }
-  for (auto& [stream, files] : touched) {
+  for (auto& [day, files] : touched) {
     std::sort(files.begin(), files.end(), ByOffset);
-    std::vector<const ManifestFile*> plain;
-    for (auto& file : files) plain.push_back(file.get());
-    ASSERT(Contradiction(plain, LandedIn(next.held, next.landed, stream)).empty());
-    next.files[stream] = std::make_shared<const std::vector<PublishedFilePtr>>(std::move(files));
+    next.days[day] = std::make_shared<const FileList>(std::move(files));
   }
+  next.publication = std::move(publication);
+  // What is published is believed for ever, and the log forgets what it holds.
+  ASSERT(next.publication.landed >= landed_);
+  for (auto& [stream, landed] : next.publication.held) {
+    ASSERT(landed <= next.publication.landed);
+    ASSERT(landed >= LandedIn(held_, landed_, stream));
+  }
+  for (auto& [day, files] : next.days) ASSERT(ContradictionOf(next, day).empty());
   return next;
 }
 
-Manifest LakeFiles::Whole(const State& state) const {
+// What is wrong with a day as it will be, its neighbours included.
+std::string LakeFiles::ContradictionOf(const Pending& next, StreamDay day) const {
+  std::map<int64_t, const FileList*> days;  // those that touch it, and it
+  auto known = streams_.find(day.stream);
+  auto add = [&](int64_t at, const FileList& files) {
+    if (!files.empty()) days[at] = &files;
+  };
+  if (known != streams_.end()) {
+    auto after = known->second.upper_bound(day.day);
+    if (after != known->second.end()) add(after->first, *after->second);
+    auto here = known->second.lower_bound(day.day);
+    if (here != known->second.begin()) add(std::prev(here)->first, *std::prev(here)->second);
+  }
+  for (auto& [changed, files] : next.days) {
+    if (changed.stream != day.stream) continue;
+    days.erase(changed.day);
+    add(changed.day, *files);
+  }
+  std::vector<const ManifestFile*> plain;
+  for (auto& [at, files] : days) {
+    for (auto& file : *files) plain.push_back(file.get());
+  }
+  return Contradiction(plain, LandedIn(next.publication.held, next.publication.landed, day.stream));
+}
+
+// With what is pending.
+Manifest LakeFiles::Whole() const {
   Manifest manifest;
-  manifest.landed = state.landed;
-  manifest.held = state.held;
+  manifest.landed = pending_ ? pending_->publication.landed : landed_;
+  manifest.held = pending_ ? pending_->publication.held : held_;
   manifest.folders = folders_;
-  for (auto& [stream, files] : state.files) {
+  std::map<StreamDay, FileListPtr> days;
+  if (pending_) days = pending_->days;
+  for (auto& [stream, known] : streams_) {
+    for (auto& [day, files] : known) days.emplace(StreamDay{stream, day}, files);
+  }
+  for (auto& [day, files] : days) {
     for (auto& file : *files) manifest.files.push_back(*file);
   }
   return manifest;
@@ -312,12 +441,10 @@ ManifestChange LakeFiles::ChangeTo(const Publication& publication) const {
 
 void LakeFiles::Publish(Publication publication) {
   ASSERT(!pending_);
-  State next = Next(publication);
-  if (!publication.removed.empty()) SaveIntentions(publication.removed);
-  ManifestChange change = ChangeTo(publication);
-  std::set<std::string> added;
-  for (auto& file : publication.added) added.insert({file.path, TemporaryPath(file.path)});
-  pending_ = Pending{std::move(next), std::move(publication.removed), std::move(added)};
+  Pending next = Next(std::move(publication));
+  if (!next.publication.removed.empty()) SaveIntentions(next.publication.removed);
+  ManifestChange change = ChangeTo(next.publication);
+  pending_ = std::move(next);
   store_.Append(change);
   known_folders_.merge(change.folders);
   Adopt();
@@ -327,7 +454,7 @@ void LakeFiles::Publish(Publication publication) {
 // Readers hold a file by its pointer; ours is the last when nobody reads.
 void LakeFiles::SweepRemoved() {
   std::vector<std::string> paths;
-  std::vector<PublishedFilePtr> kept;
+  FileList kept;
   for (auto& file : removed_) {
     if (file.use_count() > 1) {
       kept.push_back(file);
@@ -338,6 +465,12 @@ void LakeFiles::SweepRemoved() {
   if (paths.empty()) return;
   RemoveDurably(paths);
   removed_ = std::move(kept);
+  // Hours that have become part of a day leave nothing behind for those who list folders.
+  std::set<std::string> folders;
+  for (auto& path : paths) folders.insert(FolderOf(path));
+  for (auto& folder : folders) {
+    if (disk_.RemoveEmptyFolder(FullPath(folder))) made_.erase(folder);
+  }
 }
 
 void LakeFiles::RemoveLeftovers() {
@@ -370,16 +503,18 @@ void LakeFiles::RemoveLeftovers() {
 
 bool LakeFiles::NoteDamage(const PublishedFilePtr& file, const std::string& reason) {
   std::lock_guard lock(mutex_);
-  auto of_stream = state_.files.find(file->stream.value);
-  if (of_stream == state_.files.end()) return false;
-  auto& files = *of_stream->second;
+  auto stream = streams_.find(file->stream.value);
+  if (stream == streams_.end()) return false;
+  auto day = stream->second.find(file->Day());
+  if (day == stream->second.end()) return false;
+  auto& files = *day->second;
   if (std::find(files.begin(), files.end(), file) == files.end()) return false;  // replaced
   return damaged_.emplace(file->path, Damage{file, reason}).second;
 }
 
 void LakeFiles::NoteSound(const PublishedFilePtr& file) {
   std::lock_guard lock(mutex_);
-  damaged_.erase(file->path);
+  if (damaged_.erase(file->path) > 0) touched_.insert(DayOf(*file));
 }
 
 std::vector<LakeFiles::Damage> LakeFiles::Damaged() const {

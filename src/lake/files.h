@@ -12,6 +12,8 @@
 // Thread-safe; Settle, Place, Intend and Publish are for one thread.  Owned by the lake.
 #pragma once
 
+#include <compare>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -26,8 +28,6 @@
 
 namespace weir {
 
-constexpr Micros kHour = 3'600'000'000;  // what a file's rows have in common
-
 struct PublishedFile : ManifestFile {
   std::string native_path;
 };
@@ -35,8 +35,17 @@ struct PublishedFile : ManifestFile {
 // The file as it is to be read: `path` is where, `stream` a name for people.
 ParquetFile Readable(const ManifestFile& file, const std::string& path, const std::string& stream);
 using PublishedFilePtr = std::shared_ptr<const PublishedFile>;
-// The files of a stream, in order of offset.
-using FileListPtr = std::shared_ptr<const std::vector<PublishedFilePtr>>;
+// The files of a stream and a day, in order of offset; never empty.
+using FileList = std::vector<PublishedFilePtr>;
+using FileListPtr = std::shared_ptr<const FileList>;
+
+// A day of a stream's arrivals (ManifestFile::Day): what changes together, so that no step costs
+// more for a lake that is old.
+struct StreamDay {
+  uint32_t stream;
+  int64_t day;
+  auto operator<=>(const StreamDay&) const = default;
+};
 
 class LakeFiles {
  public:
@@ -51,18 +60,36 @@ class LakeFiles {
   Offset LandedOf(StreamId stream) const;  // less for a stream that is held back
   Offset LeastLanded() const;              // of all streams: the log may forget this far
   std::map<uint32_t, Offset> Held() const;
-  std::vector<PublishedFilePtr> All() const;
+  FileList All() const;                    // costs what there is: for starts and daily rounds
+  FileListPtr OfDay(StreamDay day) const;  // null: none
+
+  // How much there is of each stream that has files.
+  struct Total {
+    uint64_t files = 0, rows = 0, bytes = 0;
+    Offset last;
+  };
+  std::map<uint32_t, Total> Totals() const;
+  // Rows of a stream up to here arrived before a time.
+  Offset ArrivedBefore(StreamId stream, Micros time) const;
+  // Behind here stand so many rows of a stream, and as many more as its file there has; or all.
+  Offset BeforeLast(StreamId stream, uint64_t rows) const;
+
+  // The days of which files came, went, or were found sound since the last call; the first time:
+  // all.
+  std::set<StreamDay> TakeTouched();
 
   // What has landed of some streams, all as of one moment: for each how far, and the files with
   // rows in (after, up_to], in order.
   struct Part {
     std::vector<Offset> landed;
-    std::vector<std::vector<PublishedFilePtr>> files;
+    std::vector<FileList> files;
   };
   Part Of(const std::vector<StreamId>& streams, Offset after, Offset up_to) const;
 
   // The path (below the lake's folder) of a file of these rows; makes its folder.
   std::string Place(const Stream& stream, int64_t hour, Offset first, Offset last);
+  // The same for one that takes the place of files of one day.
+  std::string PlaceMerged(const FileList& files);
   std::string FullPath(const std::string& path) const { return directory_ + "/" + path; }
   // Where a file is written before it has its name.
   static std::string TemporaryPath(const std::string& path);
@@ -79,7 +106,7 @@ class LakeFiles {
     Offset landed;
     std::map<uint32_t, Offset> held;
     std::vector<ManifestFile> added;
-    std::vector<PublishedFilePtr> removed;
+    FileList removed;
   };
   void Publish(Publication publication);
 
@@ -95,37 +122,40 @@ class LakeFiles {
   std::vector<Damage> Damaged() const;
 
  private:
-  struct State {
-    Offset landed;
-    std::map<uint32_t, Offset> held;
-    std::map<uint32_t, FileListPtr> files;  // by stream
-  };
+  using Days = std::map<int64_t, FileListPtr>;
+  // A publication, with the days it changes as they will be; empty ones are those that go.
   struct Pending {
-    State state;
-    std::vector<PublishedFilePtr> removed;
+    Publication publication;
+    std::map<StreamDay, FileListPtr> days;
     std::set<std::string> added;  // paths, and those they had before
   };
 
   void CheckFiles();
+  void MakeFolder(const std::string& folder);
   void SweepRemoved();
-  void SaveIntentions(const std::vector<PublishedFilePtr>& going);
+  void SaveIntentions(const FileList& going);
   void RemoveDurably(const std::vector<std::string>& paths);
-  State Next(const Publication& publication) const;
-  Manifest Whole(const State& state) const;
+  Pending Next(Publication publication) const;
+  std::string ContradictionOf(const Pending& next, StreamDay day) const;
+  Manifest Whole() const;
   ManifestChange ChangeTo(const Publication& publication) const;
   void Adopt();
 
   Disk& disk_;
   const std::string directory_;
   mutable std::mutex mutex_;
-  State state_;
+  Offset landed_;
+  std::map<uint32_t, Offset> held_;
+  std::map<uint32_t, Days> streams_;
+  std::map<uint32_t, Total> totals_;
+  std::set<StreamDay> touched_;
   std::map<uint32_t, std::string> folders_;
   std::map<std::string, Damage> damaged_;  // by path
   // The publisher's thread only:
   ManifestStore store_;
   std::map<uint32_t, std::string> known_folders_;  // that the store has
   std::optional<Pending> pending_;
-  std::vector<PublishedFilePtr> removed_;  // still on disk
+  FileList removed_;  // still on disk
   std::vector<std::string> intended_;
   std::vector<std::string> leftovers_;  // not removed, since something else is missing
   std::set<std::string> made_;          // folders known to exist

@@ -56,8 +56,12 @@ class ParquetLake : public Lake, public CommitListener {
   std::vector<LakeInfo> Info() const override;
   void Scan(const Stream& stream, const std::vector<size_t>& projection, Offset after, Offset up_to,
             const ScanSink& sink) override;
-  Offset ArrivedBefore(StreamId stream, Micros time) const override;
-  Offset BeforeLast(StreamId stream, uint64_t rows) const override;
+  Offset ArrivedBefore(StreamId stream, Micros time) const override {
+    return files_.ArrivedBefore(stream, time);
+  }
+  Offset BeforeLast(StreamId stream, uint64_t rows) const override {
+    return files_.BeforeLast(stream, rows);
+  }
   void BeforeTrim(std::function<Offset()> allowed) override { before_trim_ = std::move(allowed); }
   void SetRetain(Offset checkpointed) override;
   void OnCommit(const CommittedRecords& group) override;
@@ -76,6 +80,7 @@ class ParquetLake : public Lake, public CommitListener {
 
   void Run();
   std::optional<SteadyTime> Due() const;
+  SteadyTime LandingDue() const;
   void DoRound();
   void Round(bool try_held);
   bool LandAll(const LandingParts& parts, Offset target);
@@ -83,6 +88,9 @@ class ParquetLake : public Lake, public CommitListener {
   void NoteTroubles(const Troubles& troubles);
   void MendDamaged(const LandingParts& parts);
   bool MergeSmallFiles(const LandingParts& parts);
+  std::vector<MergeRun> PlanOf(StreamDay day, int64_t hour_now) const;
+  void Merge(const LandingParts& parts, MergeRun run);
+  void SleepUntilMore();
   void ForgetDropped();
   void TrimLog();
   bool Stopping();
@@ -104,6 +112,7 @@ class ParquetLake : public Lake, public CommitListener {
   Offset retain_{UINT64_MAX};               // under trim_mutex_
   std::map<uint32_t, Dropped> dropped_;     // the writer's: definitions that are still kept
   std::set<std::string> not_to_be_merged_;  // the writer's: paths whose merge failed
+  std::set<StreamDay> to_merge_;            // the writer's: days that may have something to merge
 
   mutable std::mutex mutex_;  // for everything below
   std::condition_variable wake_;
@@ -112,7 +121,7 @@ class ParquetLake : public Lake, public CommitListener {
   uint64_t waiting_rows_ = 0, waiting_bytes_ = 0;  // committed and not landed
   SteadyTime waiting_since_;
   std::optional<SteadyTime> not_before_;  // after a failure
-  std::optional<SteadyTime> merge_at_;    // an hour ends and leaves small files behind
+  std::optional<SteadyTime> merge_at_;    // an hour or a day ends and leaves small files behind
   std::map<uint32_t, Trouble> troubles_;  // of streams that are held back
   bool mend_ = false;                     // there is damage that was not tried to be mended
   std::string failure_;
@@ -196,15 +205,18 @@ void ParquetLake::OnCommit(const CommittedRecords& group) {
   if (first || (full_now && !full)) wake_.notify_one();
 }
 
+// When what waits is to land; under mutex_.
+SteadyTime ParquetLake::LandingDue() const {
+  if (waiting_rows_ >= options_.file_rows_max || waiting_bytes_ >= options_.file_bytes) return {};
+  if (waiting_rows_ == 0) return SteadyTime::max();
+  return waiting_since_ + std::chrono::microseconds(options_.interval);
+}
+
 // When the next round is due, if ever; under mutex_.
 std::optional<SteadyTime> ParquetLake::Due() const {
   std::optional<SteadyTime> due = merge_at_;
   auto sooner = [&](SteadyTime time) { due = due ? std::min(*due, time) : time; };
-  if (waiting_rows_ >= options_.file_rows_max || waiting_bytes_ >= options_.file_bytes) {
-    sooner(SteadyTime());
-  } else if (waiting_rows_ > 0) {
-    sooner(waiting_since_ + std::chrono::microseconds(options_.interval));
-  }
+  if (waiting_rows_ > 0) sooner(LandingDue());
   for (auto& [stream, trouble] : troubles_) sooner(trouble.next_try);
   if (mend_) sooner(SteadyTime());
   if (due && not_before_) due = std::max(*due, *not_before_);
@@ -368,40 +380,70 @@ void ParquetLake::MendDamaged(const LandingParts& parts) {
 }
 
 bool ParquetLake::MergeSmallFiles(const LandingParts& parts) {
-  // Damaged files, and those whose merge failed, stay as they are; so do those without checksums,
-  // which hold some types in another form.
-  auto mergeable = [&] {
-    auto apart = not_to_be_merged_;
-    for (auto& damage : files_.Damaged()) apart.insert(damage.file->path);
-    return [apart = std::move(apart)](const PublishedFile& file) {
-      return file.seal.has_value() && !apart.contains(file.path);
-    };
-  };
-  for (auto& run :
-       PlanMerges(files_.All(), clock_.Now() / kHour, options_.file_rows_max, mergeable())) {
-    StreamId stream = run.front()->stream;
-    std::vector<std::string> paths;
-    for (auto& file : run) paths.push_back(file->path);
-    try {
-      MergeFiles(parts, std::move(run));
-    } catch (...) {
-      Error error = CurrentError();
-      if (error.code == ErrorCode::kUnavailable) throw;
-      spdlog::error("lake: {} files from \"{}\" on cannot be merged: {}", paths.size(),
-                    paths.front(), error.message);
-      not_to_be_merged_.insert(paths.begin(), paths.end());
-      scrub_.Suspect(stream);
+  to_merge_.merge(files_.TakeTouched());
+  for (auto day = to_merge_.begin(); day != to_merge_.end();) {
+    int64_t hour_now = clock_.Now() / kHour;
+    for (auto& run : PlanOf(*day, hour_now)) {
+      Merge(parts, std::move(run));
+      if (Stopping()) return false;
+      // Merging is never pressing; what is left is gone on with after the landing.
+      std::lock_guard lock(mutex_);
+      if (LandingDue() <= std::chrono::steady_clock::now()) {
+        merge_at_ = std::chrono::steady_clock::now();
+        return true;
+      }
     }
-    if (Stopping()) return false;
+    bool over = day->day < hour_now / kHoursInDay;
+    day = over ? to_merge_.erase(day) : std::next(day);
   }
-  // When this hour ends, its small files can be merged for good.
+  SleepUntilMore();
+  return true;
+}
+
+// Damaged files, and those whose merge failed, stay as they are; so do those without checksums,
+// which hold some types in another form.
+std::vector<MergeRun> ParquetLake::PlanOf(StreamDay day, int64_t hour_now) const {
+  auto files = files_.OfDay(day);
+  if (!files || files->size() < 2) return {};
+  auto apart = not_to_be_merged_;
+  for (auto& damage : files_.Damaged()) apart.insert(damage.file->path);
+  return PlanMerges(*files, hour_now, {options_.file_rows_max, options_.merged_bytes_max},
+                    [&](const PublishedFile& file) {
+                      return file.seal.has_value() && !apart.contains(file.path);
+                    });
+}
+
+void ParquetLake::Merge(const LandingParts& parts, MergeRun run) {
+  StreamId stream = run.front()->stream;
+  std::vector<std::string> paths;
+  for (auto& file : run) paths.push_back(file->path);
+  try {
+    MergeFiles(parts, std::move(run));
+  } catch (...) {
+    Error error = CurrentError();
+    if (error.code == ErrorCode::kUnavailable) throw;
+    spdlog::error("lake: {} files from \"{}\" on cannot be merged: {}", paths.size(), paths.front(),
+                  error.message);
+    not_to_be_merged_.insert(paths.begin(), paths.end());
+    scrub_.Suspect(stream);
+  }
+}
+
+// When this hour or this day ends, what it leaves behind can be merged.
+void ParquetLake::SleepUntilMore() {
   Micros now = clock_.Now();
-  if (!PlanMerges(files_.All(), now / kHour + 1, options_.file_rows_max, mergeable()).empty()) {
+  Micros day = kHour * kHoursInDay;
+  for (Micros length : {kHour, day}) {
+    Micros end = (now / length + 1) * length;
+    if (std::none_of(to_merge_.begin(), to_merge_.end(),
+                     [&](StreamDay open) { return !PlanOf(open, end / kHour).empty(); })) {
+      continue;
+    }
     std::lock_guard lock(mutex_);
     merge_at_ = std::chrono::steady_clock::now() +
-                std::chrono::microseconds(kHour - now % kHour + options_.interval);
+                std::chrono::microseconds(end - now + options_.interval);
+    return;
   }
-  return true;
 }
 
 // Definitions of dropped streams are for their last events; each round knows better which have
@@ -434,26 +476,6 @@ void ParquetLake::TrimLog() {
   log_.Trim(up_to);
 }
 
-Offset ParquetLake::ArrivedBefore(StreamId stream, Micros time) const {
-  Offset before{0};
-  auto part = files_.Of({stream}, Offset{0}, Offset{UINT64_MAX});
-  for (auto& file : part.files[0]) {
-    if ((file->hour + 1) * kHour <= time) before = std::max(before, file->last);
-  }
-  return before;
-}
-
-Offset ParquetLake::BeforeLast(StreamId stream, uint64_t rows) const {
-  auto part = files_.Of({stream}, Offset{0}, Offset{UINT64_MAX});
-  auto& files = part.files[0];
-  uint64_t behind = 0;
-  for (auto file = files.rbegin(); file != files.rend(); ++file) {
-    behind += (*file)->rows;
-    if (behind >= rows) return Offset{(*file)->first.value - 1};
-  }
-  return Offset{0};
-}
-
 void ParquetLake::SetRetain(Offset checkpointed) {
   {
     std::unique_lock lock(trim_mutex_);
@@ -474,10 +496,9 @@ ParquetFile ParquetLake::ReadableOf(const PublishedFile& file) const {
 }
 
 LakeFile ParquetLake::Describe(const PublishedFile& file) const {
-  return {file.native_path, ReadableOf(file).name,
-          file.stream,      file.first,
-          file.last,        file.rows,
-          file.bytes,       file.seal};
+  return {file.native_path,  ReadableOf(file).name, file.stream, file.first,
+          file.last,         file.rows,             file.bytes,  file.seal,
+          file.arrived_first, file.arrived_last};
 }
 
 void ParquetLake::FoundDamage(const PublishedFile& file, const std::string& reason) {
@@ -579,18 +600,11 @@ void ParquetLake::Scan(const Stream& stream, const std::vector<size_t>& projecti
 }
 
 std::vector<LakeInfo> ParquetLake::Info() const {
-  std::map<uint32_t, LakeInfo> infos;
-  for (auto& file : files_.All()) {
-    auto& info = infos[file->stream.value];
-    info.stream = file->stream;
-    info.files++;
-    info.rows += file->rows;
-    info.bytes += file->bytes;
-    info.last = std::max(info.last, file->last);
+  std::vector<LakeInfo> infos;
+  for (auto& [stream, total] : files_.Totals()) {
+    infos.push_back({{stream}, total.files, total.rows, total.bytes, total.last});
   }
-  std::vector<LakeInfo> result;
-  for (auto& [stream, info] : infos) result.push_back(info);
-  return result;
+  return infos;
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // The log as Parquet, for ever: DATA/lake/STREAM/dt=YYYY-MM-DD/hour=HH/FIRST-LAST.parquet by
-// arrival time in UTC, rows in arrival order, zstd, with the hidden columns _offset and
+// arrival time in UTC (small hours become one file once the day is over), rows in arrival order, zstd, with the hidden columns _offset and
 // _arrival_time. A file is written once, whole, and published atomically; a manifest says which
 // files are in and up to which offset the lake is complete (a position is in the lake or in the
 // log's tail, never in both, never in neither).  Owned by main; one writer thread; reads from any
@@ -28,12 +28,14 @@ struct LakeFile {
   Offset first, last;
   uint64_t rows = 0, bytes = 0;
   std::optional<uint32_t> seal;  // by which its bytes are checked; see ManifestFile
+  Micros arrived_first = 0, arrived_last = 0;  // when its first row came and its last
 };
 
 struct LakeOptions {
   std::string directory;
   uint64_t file_rows_max = 4 << 20;
   uint64_t file_bytes = 128 << 20;            // of the log's bytes that go into one file
+  uint64_t merged_bytes_max = 256 << 20;      // of Parquet that small files are merged into
   Micros interval = 60'000'000;               // at the latest after this long
   uint64_t urgent_bytes = uint64_t{4} << 30;  // with more than this waiting, landing is no longer
                                               // done with what processor time is left over
@@ -118,8 +120,8 @@ class Lake {
                     Offset up_to,
                     const std::function<bool(const Columns& rows, Offset last)>& sink) = 0;
 
-  // Rows of a stream up to here arrived before a time; found by the files' hours, so it may lie
-  // somewhat before the first that came later.
+  // Rows of a stream up to here arrived before a time; found by whole files, so it may lie some
+  // hours before the first that came later.
   virtual Offset ArrivedBefore(StreamId stream, Micros time) const = 0;
 
   // Behind it the files hold so many rows of the stream, or few more; zero when there are not as

@@ -268,7 +268,8 @@ ManifestFile FileOf(uint64_t first, uint64_t last, uint64_t rows, int64_t hour) 
   file.first = {first};
   file.last = {last};
   file.rows = rows;
-  file.hour = hour;
+  file.arrived_first = hour * kHour;
+  file.arrived_last = hour * kHour + 1;
   return file;
 }
 
@@ -296,6 +297,16 @@ TEST(LakeDamage, AManifestThatContradictsItselfIsRefused) {
   EXPECT_FALSE(loads({FileOf(1, 101, 50, 7)}));  // beyond what has landed
   EXPECT_FALSE(loads({FileOf(1, 50, 50, 7)}, 49));
   EXPECT_FALSE(loads({FileOf(1, 50, 50, 7), FileOf(51, 100, 10, 6)}));  // back in time
+  ManifestFile hours = FileOf(1, 50, 50, 7);
+  hours.arrived_last += 2 * kHour;
+  EXPECT_TRUE(loads({hours, FileOf(51, 100, 10, 9)}));
+  EXPECT_FALSE(loads({hours, FileOf(51, 100, 10, 8)}));
+  ManifestFile days = FileOf(1, 50, 50, 23);
+  days.arrived_last += 2 * kHour;
+  EXPECT_FALSE(loads({days}));  // days stay apart
+  ManifestFile backwards = FileOf(1, 50, 50, 7);
+  backwards.arrived_last = backwards.arrived_first - 1;
+  EXPECT_FALSE(loads({backwards}));
 }
 
 // A Parquet file as far as seals are concerned.

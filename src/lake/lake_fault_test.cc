@@ -24,9 +24,11 @@ Offset Live(World& world) {
       for (int i = 0; i < 3; i++) acknowledged = world.AppendEvents(700);
       world.lake->LandNow();
     }
-    world.clock.Advance(kHour);
-    acknowledged = world.AppendEvents(10);
-    world.lake->LandNow();
+    for (int hour = 0; hour < 3; hour++) {  // the last one is of the next day
+      world.clock.Advance(kHour);
+      acknowledged = world.AppendEvents(10);
+      world.lake->LandNow();
+    }
   } catch (const Error&) {
   } catch (const std::exception&) {
     // DuckDB wraps what the disk throws.
@@ -54,7 +56,7 @@ void CrashAtEveryCall(bool power_cut) {
     world.lake.reset();
     world.log.reset();
     World after(power_cut ? world.disk->CrashState(random) : world.disk->KillState());
-    after.clock.Advance(2 * kHour);
+    after.clock.Advance(4 * kHour);
     after.Open(2000);
     EXPECT_GE(after.log->End(), acknowledged);
     after.ExpectAllEvents();
@@ -72,12 +74,18 @@ TEST(Lake, APowerCutAtAnyStepLosesAndDoublesNothing) { CrashAtEveryCall(true); }
 
 TEST(Lake, AFailedCallAtAnyStepLosesAndDoublesNothing) { CrashAtEveryCall(false); }
 
-// A disk with something to do in one round: rows to land in two hours and of two streams, an hour
-// of small files to merge, a log to trim.
+// A disk with something to do in one round: rows to land in two hours or more and of two streams,
+// an hour of small files to merge, a log to trim; with three hours, a day to merge that is over.
 std::shared_ptr<Stream> Others() { return MakeStream(2, "others", {{"x", LogicalType::BIGINT}}); }
 
-std::unique_ptr<SimulatedDisk> DiskWithWork(Micros& now) {
-  World world(std::make_unique<SimulatedDisk>());
+struct Work {
+  std::unique_ptr<SimulatedDisk> disk;
+  Micros now;
+  Offset end;
+};
+
+Work DiskWithWork(int hours = 2) {
+  World world(std::make_unique<SimulatedDisk>());  // 22:13
   world.Declare(Others());
   world.Open(2000);
   for (int i = 0; i < 3; i++) {
@@ -85,21 +93,25 @@ std::unique_ptr<SimulatedDisk> DiskWithWork(Micros& now) {
     world.lake->LandNow();
   }
   world.AppendEvents(300);
-  world.clock.Advance(kHour);
-  world.AppendEvents(300);
-  now = world.clock.Now();
+  for (int hour = 1; hour < hours; hour++) {
+    world.clock.Advance(kHour);
+    world.AppendEvents(300);
+  }
+  Offset end = world.log->End();
   world.lake.reset();
   world.log.reset();
-  return world.disk->KillState();
+  return {world.disk->KillState(), world.clock.Now(), end};
 }
 
 // The calls of one round when nothing fails.
-uint64_t CallsOfARound(const SimulatedDisk& disk, Micros now) {
-  World world(disk.KillState(), now);
+uint64_t CallsOfARound(const Work& work) {
+  World world(work.disk->KillState(), work.now);
   world.Open(2000);
   uint64_t before = world.disk->Calls();
   world.lake->LandNow();
-  EXPECT_EQ(world.lake->Info().at(0).files, 3u);  // of five: merged, and the last hour's
+  // Of five: merged, and the last hour's.  Of six: an hour as full as a file may be, what is left
+  // of the day, and the next day's.
+  EXPECT_EQ(world.lake->Info().at(0).files, 3u);
   return world.disk->Calls() - before;
 }
 
@@ -113,24 +125,22 @@ bool Round(World& world) {
   }
 }
 
-void ExpectWholeAndClean(std::unique_ptr<SimulatedDisk> disk, Micros now) {
-  World after(std::move(disk), now);
+void ExpectWholeAndClean(std::unique_ptr<SimulatedDisk> disk, const Work& work) {
+  World after(std::move(disk), work.now);
   after.Open(2000);
   EXPECT_TRUE(after.lake->Health().damaged.empty());
   after.ExpectAllEvents();
-  ASSERT_EQ(after.log->End(), Offset{2400});
+  ASSERT_EQ(after.log->End(), work.end);
   after.lake->LandNow();
   after.ExpectAllEvents();
-  EXPECT_EQ(after.lake->Landed(), Offset{2400});
+  EXPECT_EQ(after.lake->Landed(), work.end);
   EXPECT_EQ(after.ParquetFiles().size(), after.lake->Info().at(0).files);
 }
 
 // A call fails, the round is tried again in the same life, and the power goes at a call of the
 // retry.
-void FailThenCut(SimulatedDisk::Fault fault, uint64_t tries) {
-  Micros now = 0;
-  auto disk = DiskWithWork(now);
-  uint64_t calls = CallsOfARound(*disk, now);
+void FailThenCut(const Work& work, SimulatedDisk::Fault fault, uint64_t tries) {
+  uint64_t calls = CallsOfARound(work);
   ASSERT_GT(calls, 20u);
   SeededRandom random(7);
   for (uint64_t first = 1; first <= calls; first++) {
@@ -138,7 +148,7 @@ void FailThenCut(SimulatedDisk::Fault fault, uint64_t tries) {
     for (uint64_t cut = 1 + random.Below(stride); cut <= 2 * calls; cut += stride) {
       SCOPED_TRACE("fault at call " + std::to_string(first) + ", power cut at call " +
                    std::to_string(cut) + " of the retry");
-      World world(disk->KillState(), now);
+      World world(work.disk->KillState(), work.now);
       world.Open(2000);
       world.disk->FailCall(first, fault);
       bool failed = !Round(world);
@@ -148,7 +158,7 @@ void FailThenCut(SimulatedDisk::Fault fault, uint64_t tries) {
       bool retried = Round(world);
       world.lake.reset();
       world.log.reset();
-      ExpectWholeAndClean(world.disk->CrashState(random), now);
+      ExpectWholeAndClean(world.disk->CrashState(random), work);
       if (testing::Test::HasFatalFailure()) return;
       if (failed && retried) break;  // the retry has no more calls to cut
     }
@@ -156,20 +166,41 @@ void FailThenCut(SimulatedDisk::Fault fault, uint64_t tries) {
 }
 
 TEST(LakeFaults, AFailedCallThenAPowerCutInTheRetryLosesNothing) {
-  FailThenCut(SimulatedDisk::Fault::kIoError, Tries(2));
+  FailThenCut(DiskWithWork(), SimulatedDisk::Fault::kIoError, Tries(2));
+}
+
+TEST(LakeFaults, AFailedCallWhileADayIsMergedThenAPowerCutLosesNothing) {
+  FailThenCut(DiskWithWork(3), SimulatedDisk::Fault::kIoError, Tries(2));
+}
+
+TEST(LakeFaults, APowerCutAtEachCallWhileADayIsMergedLosesNothing) {
+  Work work = DiskWithWork(3);
+  uint64_t calls = CallsOfARound(work);
+  SeededRandom random(17);
+  uint64_t stride = std::max<uint64_t>(1, calls / Tries(60));
+  for (uint64_t cut = 1; cut <= calls; cut += stride) {
+    SCOPED_TRACE("power cut at call " + std::to_string(cut));
+    World world(work.disk->KillState(), work.now);
+    world.Open(2000);
+    world.disk->FailCall(cut, SimulatedDisk::Fault::kPowerCut);
+    Round(world);
+    world.lake.reset();
+    world.log.reset();
+    ExpectWholeAndClean(world.disk->CrashState(random), work);
+    if (testing::Test::HasFatalFailure()) return;
+  }
 }
 
 TEST(LakeFaults, AFullDiskThenAPowerCutInTheRetryLosesNothing) {
-  FailThenCut(SimulatedDisk::Fault::kNoSpace, Tries(1));
+  FailThenCut(DiskWithWork(), SimulatedDisk::Fault::kNoSpace, Tries(1));
 }
 
 TEST(LakeFaults, ARoundThatFailsAgainAndAgainLosesNothing) {
-  Micros now = 0;
-  auto disk = DiskWithWork(now);
+  Work work = DiskWithWork();
   SeededRandom random(11);
   for (uint64_t life = 0; life < Tries(12); life++) {
     SCOPED_TRACE("life " + std::to_string(life));
-    World world(disk->KillState(), now);
+    World world(work.disk->KillState(), work.now);
     world.Open(2000);
     int failures = 0;
     for (int round = 0; round < 8; round++) {
@@ -184,28 +215,27 @@ TEST(LakeFaults, ARoundThatFailsAgainAndAgainLosesNothing) {
     world.lake.reset();
     world.log.reset();
     ExpectWholeAndClean(random.OneIn(3) ? world.disk->KillState() : world.disk->CrashState(random),
-                        now);
+                        work);
     if (testing::Test::HasFatalFailure()) return;
   }
 }
 
 // Sweeping, power cut at each call while the lake opens: what is left over must be found again.
 TEST(LakeFaults, APowerCutWhileItOpensLosesNothing) {
-  Micros now = 0;
-  auto disk = DiskWithWork(now);
-  uint64_t calls = CallsOfARound(*disk, now);
+  Work work = DiskWithWork();
+  uint64_t calls = CallsOfARound(work);
   SeededRandom random(13);
   uint64_t stride = std::max<uint64_t>(1, calls / Tries(10));
   for (uint64_t call = 1; call <= calls; call += stride) {
     SCOPED_TRACE("power cut at call " + std::to_string(call));
-    World world(disk->KillState(), now);
+    World world(work.disk->KillState(), work.now);
     world.Open(2000);
     world.disk->FailCall(call, SimulatedDisk::Fault::kPowerCut);
     Round(world);
     world.lake.reset();
     world.log.reset();
     for (uint64_t cut = 1; cut <= 6; cut++) {
-      World opening(world.disk->CrashState(random), now);
+      World opening(world.disk->CrashState(random), work.now);
       opening.disk->FailCall(cut, SimulatedDisk::Fault::kPowerCut);
       try {
         opening.Open(2000);
@@ -213,7 +243,7 @@ TEST(LakeFaults, APowerCutWhileItOpensLosesNothing) {
       }
       opening.lake.reset();
       opening.log.reset();
-      ExpectWholeAndClean(opening.disk->CrashState(random), now);
+      ExpectWholeAndClean(opening.disk->CrashState(random), work);
       if (testing::Test::HasFatalFailure()) return;
     }
   }

@@ -52,22 +52,24 @@ TEST(Lake, FilesLieByArrivalHourAndAreNamedByOffsets) {
                                    "lake/events/dt=2023-11-14/hour=23/11-15.parquet"}));
 }
 
-TEST(Lake, WhatArrivedBeforeATimeIsFoundByTheHours) {
+TEST(Lake, WhatArrivedBeforeATimeIsFoundByFiles) {
   World world(std::make_unique<SimulatedDisk>(), 1'700'000'000'000'000);  // 2023-11-14 22:13:20
   world.Open();
-  Micros hour = world.clock.Now() / kHour * kHour;
+  Micros start = world.clock.Now();
+  Micros hour = start / kHour * kHour;
   world.AppendEvents(10);
   world.clock.Advance(kHour);
   world.AppendEvents(5);
   world.lake->LandNow();
-  EXPECT_EQ(world.lake->ArrivedBefore({1}, hour + kHour - 1), Offset{0});
+  EXPECT_EQ(world.lake->ArrivedBefore({1}, start), Offset{0});
+  EXPECT_EQ(world.lake->ArrivedBefore({1}, start + 1), Offset{10});
   EXPECT_EQ(world.lake->ArrivedBefore({1}, hour + kHour), Offset{10});
   EXPECT_EQ(world.lake->ArrivedBefore({1}, hour + 2 * kHour), Offset{15});
   EXPECT_EQ(world.lake->ArrivedBefore({2}, hour + 2 * kHour), Offset{0});
 }
 
 TEST(Lake, TheLastRowsAreFoundByThoseOfTheFiles) {
-  World world(std::make_unique<SimulatedDisk>(), 1'700'000'000'000'000);
+  World world(std::make_unique<SimulatedDisk>(), 1'700'007'200'000'000);  // 2023-11-15 00:13:20
   world.Open();
   for (uint64_t rows : {10, 5, 3}) {  // of an hour each
     world.AppendEvents(rows);

@@ -14,7 +14,7 @@ namespace {
 // What goes into one file: the records of one stream that came in one hour.
 struct Group {
   std::shared_ptr<const Stream> stream;
-  int64_t hour = 0;
+  Micros arrived_first = 0, arrived_last = 0;
   Offset first, last;
   uint64_t rows = 0;
 };
@@ -75,11 +75,12 @@ Batch PlanBatch(const LandingParts& parts, Offset after, Offset up_to, std::opti
         continue;
       }
       if (!group.stream) continue;
-      group.hour = hour;
+      group.arrived_first = record->append_time;
       group.first = record->first;
       found = groups.emplace(std::pair(id.value, hour), std::move(group)).first;
     }
     found->second.last = record->last();
+    found->second.arrived_last = record->append_time;
     found->second.rows += record->record.count;
     rows += record->record.count;
     bytes += record->record.payload.size();
@@ -137,11 +138,12 @@ void SyncFolders(const LandingParts& parts, const std::vector<ManifestFile>& add
 ManifestFile FileOf(const LandingParts& parts, const Group& group) {
   ManifestFile file;
   file.stream = group.stream->id;
-  file.hour = group.hour;
+  file.arrived_first = group.arrived_first;
+  file.arrived_last = group.arrived_last;
   file.first = group.first;
   file.last = group.last;
   file.rows = group.rows;
-  file.path = parts.files.Place(*group.stream, group.hour, file.first, file.last);
+  file.path = parts.files.Place(*group.stream, file.FirstHour(), file.first, file.last);
   return file;
 }
 
@@ -209,28 +211,32 @@ bool LandHeld(const LandingParts& parts, StreamId stream, Troubles& troubles) {
   return batch.held.empty() && held.contains(stream.value);
 }
 
-void MergeFiles(const LandingParts& parts, std::vector<PublishedFilePtr> run) {
+void MergeFiles(const LandingParts& parts, FileList run) {
   ManifestFile merged = *run.front();
   merged.last = run.back()->last;
-  merged.rows = 0;
+  merged.arrived_last = run.back()->arrived_last;
+  merged.rows = merged.bytes = 0;
   std::vector<ParquetFile> from;
   for (auto& file : run) {
     merged.rows += file->rows;
+    merged.bytes += file->bytes;
     from.push_back(Readable(*file, parts.files.FullPath(file->path), ""));
   }
-  merged.path = merged.path.substr(0, merged.path.rfind('/') + 1) +
-                std::to_string(merged.first.value) + "-" + std::to_string(merged.last.value) +
-                ".parquet";
+  merged.path = parts.files.PlaceMerged(run);
   parts.files.Intend({merged.path});
-  Finish(parts, merged,
-         parts.parquet.Merge(from, parts.files.FullPath(LakeFiles::TemporaryPath(merged.path))));
+  auto temporary = parts.files.FullPath(LakeFiles::TemporaryPath(merged.path));
+  Finish(parts, merged, parts.parquet.Merge(from, temporary, merged.bytes / merged.rows));
   SyncFolders(parts, {merged});
   parts.files.Publish({parts.files.Landed(), parts.files.Held(), {merged}, std::move(run)});
 }
 
 bool MendFromLog(const LandingParts& parts, const PublishedFilePtr& file) {
   if (parts.log.Begin() > file->first) return false;
-  Group group{StreamOf(parts.catalog, file->stream), file->hour, file->first, file->last,
+  Group group{StreamOf(parts.catalog, file->stream),
+              file->arrived_first,
+              file->arrived_last,
+              file->first,
+              file->last,
               file->rows};
   if (!group.stream) return false;
   ManifestFile mended = *file;

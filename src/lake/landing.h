@@ -38,7 +38,7 @@ Offset LandOnce(const LandingParts& parts, Offset up_to, Troubles& troubles);
 bool LandHeld(const LandingParts& parts, StreamId stream, Troubles& troubles);
 
 // Replaces files by one with the same rows.
-void MergeFiles(const LandingParts& parts, std::vector<PublishedFilePtr> run);
+void MergeFiles(const LandingParts& parts, FileList run);
 
 // Replaces a file whose bytes are not what was published by one made from the log again, when the
 // log still has its rows.  False when it has not.

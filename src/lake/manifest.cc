@@ -57,6 +57,17 @@ void ReadFolders(simdjson::dom::element root, std::map<uint32_t, std::string>& f
   }
 }
 
+// Earlier versions say the hour and no more.
+void ReadArrival(simdjson::dom::element entry, ManifestFile& file) {
+  int64_t hour = int64_t(entry["hour"]);
+  file.arrived_first = hour * kHour;
+  file.arrived_last = (hour + 1) * kHour - 1;
+  simdjson::dom::array arrived;
+  if (entry["arrived"].get(arrived) != simdjson::SUCCESS) return;
+  file.arrived_first = int64_t(arrived.at(0));
+  file.arrived_last = int64_t(arrived.at(1));
+}
+
 ManifestFile ReadFile(simdjson::dom::element entry) {
   ManifestFile file;
   file.stream.value = static_cast<uint32_t>(uint64_t(entry["stream"]));
@@ -65,7 +76,7 @@ ManifestFile ReadFile(simdjson::dom::element entry) {
   file.last.value = uint64_t(entry["last"]);
   file.rows = uint64_t(entry["rows"]);
   file.bytes = uint64_t(entry["bytes"]);
-  file.hour = int64_t(entry["hour"]);
+  ReadArrival(entry, file);
   uint64_t seal;
   if (entry["seal"].get(seal) == simdjson::SUCCESS) file.seal = static_cast<uint32_t>(seal);
   return file;
@@ -152,8 +163,9 @@ std::string FoldersText(const std::map<uint32_t, std::string>& folders, std::str
 std::string FileText(const ManifestFile& file) {
   std::string text = fmt::format(
       "{{\"stream\": {}, \"first\": {}, \"last\": {}, \"rows\": {}, \"bytes\": {}, "
-      "\"hour\": {}, ",
-      file.stream.value, file.first.value, file.last.value, file.rows, file.bytes, file.hour);
+      "\"hour\": {}, \"arrived\": [{}, {}], ",
+      file.stream.value, file.first.value, file.last.value, file.rows, file.bytes, file.FirstHour(),
+      file.arrived_first, file.arrived_last);
   if (file.seal) text += fmt::format("\"seal\": {}, ", *file.seal);
   return text + fmt::format("\"path\": {}}}", Quoted(file.path));
 }
@@ -183,7 +195,12 @@ std::string Contradiction(const std::vector<const ManifestFile*>& files, Offset 
     if (before && before->last >= file->first) {
       return wrong(fmt::format("overlaps \"{}\"", before->path));
     }
-    if (before && before->hour > file->hour) {
+    if (file->arrived_first > file->arrived_last || file->arrived_first < 0) {
+      return wrong("holds no range of time");
+    }
+    if (file->LastHour() / kHoursInDay != file->Day()) return wrong("is of more than one day");
+    // By the hour, for of some files no more is known.
+    if (before && before->LastHour() > file->FirstHour()) {
       return wrong(fmt::format("is of an earlier hour than \"{}\"", before->path));
     }
     before = file;

@@ -13,15 +13,25 @@
 
 namespace weir {
 
+constexpr Micros kHour = 3'600'000'000;
+constexpr int64_t kHoursInDay = 24;
+
 struct ManifestFile {
   StreamId stream;
   std::string path;    // below the lake's folder
   Offset first, last;  // of its first and last row
   uint64_t rows = 0, bytes = 0;
-  int64_t hour = 0;  // of arrival, counted from 1970-01-01 00:00 UTC
+  // When its first row and its last arrived.  Of files whose entry does not say so: the bounds of
+  // their hour, for then all rows are of one.
+  Micros arrived_first = 0, arrived_last = 0;
   // CRC-32C of the file's end, which holds the checksums of all before (lake/sealed_file.h);
   // none: the file was written before there were any.
   std::optional<uint32_t> seal;
+
+  // Hours and days of arrival, counted from 1970-01-01 00:00 UTC.
+  int64_t FirstHour() const { return arrived_first / kHour; }
+  int64_t LastHour() const { return arrived_last / kHour; }
+  int64_t Day() const { return FirstHour() / kHoursInDay; }  // all its rows are of one
 };
 
 struct Manifest {

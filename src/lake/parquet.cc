@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "duck/errors.h"
 #include "duck/union_structs.h"
 #include "duckdb/main/config.hpp"
@@ -14,7 +16,9 @@ namespace weir {
 namespace {
 
 // DuckDB's own row groups, so that its scans split files evenly between threads.
-constexpr int kRowGroupRows = 122'880;
+constexpr uint64_t kRowGroupRows = 122'880;
+// A row group is in memory while it is written, uncompressed: of wide rows there are fewer in it.
+constexpr uint64_t kRowGroupBytes = 16 << 20;
 
 }  // namespace
 
@@ -59,11 +63,12 @@ std::vector<std::string> Parquet::Expect(const std::vector<ParquetFile>& files) 
   return paths;
 }
 
-Parquet::Written Parquet::Copy(const std::string& query, const std::string& path) {
+Parquet::Written Parquet::Copy(const std::string& query, const std::string& path,
+                               uint64_t group_rows) {
   auto result = connection_->Query(
       fmt::format("COPY ({}) TO {} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {}, "
                   "USE_TMP_FILE false)",
-                  query, QuotedText(kDiskPrefix + path), kRowGroupRows));
+                  query, QuotedText(kDiskPrefix + path), group_rows));
   if (result->HasError()) Fail(*result);
   Written written;
   written.rows = result->GetValue(0, 0).GetValue<uint64_t>();
@@ -78,7 +83,8 @@ Parquet::Written Parquet::Write(const std::string& path, const Stream& stream,
   Expect({});
   sources_.Set("tail", std::move(source));
   try {
-    auto written = Copy("SELECT " + WriteList(stream) + " FROM weir_rows('tail')", path);
+    auto written =
+        Copy("SELECT " + WriteList(stream) + " FROM weir_rows('tail')", path, kRowGroupRows);
     sources_.Clear();
     return written;
   } catch (...) {
@@ -87,8 +93,10 @@ Parquet::Written Parquet::Write(const std::string& path, const Stream& stream,
   }
 }
 
-Parquet::Written Parquet::Merge(const std::vector<ParquetFile>& from, const std::string& to) {
-  return Copy("SELECT * FROM " + ReadParquet(Expect(from)), to);
+Parquet::Written Parquet::Merge(const std::vector<ParquetFile>& from, const std::string& to,
+                                uint64_t row_bytes) {
+  uint64_t fitting = std::max<uint64_t>(kRowGroupBytes / (row_bytes + 1), STANDARD_VECTOR_SIZE);
+  return Copy("SELECT * FROM " + ReadParquet(Expect(from)), to, std::min(kRowGroupRows, fitting));
 }
 
 Parquet::Extent Parquet::ExtentOf(const ParquetFile& file) {

@@ -34,8 +34,8 @@ class Parquet {
   };
   // The rows of `source` (StoredNames of `stream`).
   Written Write(const std::string& path, const Stream& stream, std::shared_ptr<RowSource> source);
-  // The rows of several files, in that order.
-  Written Merge(const std::vector<ParquetFile>& from, const std::string& to);
+  // The rows of several files, in that order.  `row_bytes`: what a row takes of them.
+  Written Merge(const std::vector<ParquetFile>& from, const std::string& to, uint64_t row_bytes);
 
   // What a file says of itself in its footer.
   struct Extent {
@@ -52,7 +52,7 @@ class Parquet {
             const std::function<bool(std::unique_ptr<duckdb::DataChunk>)>& sink);
 
  private:
-  Written Copy(const std::string& query, const std::string& path);
+  Written Copy(const std::string& query, const std::string& path, uint64_t group_rows);
   std::vector<std::string> Expect(const std::vector<ParquetFile>& files);
   [[noreturn]] void Fail(duckdb::QueryResult& result);
   duckdb::unique_ptr<duckdb::DataChunk> Fetch(duckdb::QueryResult& result);
