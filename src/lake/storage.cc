@@ -80,6 +80,12 @@ std::vector<LogicalType> StoredTypes(const Stream& stream) {
   return types;
 }
 
+std::vector<LogicalType> FileTypes(const Stream& stream) {
+  auto types = StoredTypes(stream);
+  for (auto& type : types) type = StorageType(UnionsAsStructs(type));
+  return types;
+}
+
 std::string WriteList(const Stream& stream) {
   auto names = StoredNames(stream);
   auto types = StoredTypes(stream);

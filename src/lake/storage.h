@@ -21,6 +21,8 @@ inline constexpr std::string_view kArrivalTimeName = "_arrival_time";
 // A stream's columns as SQL sees them, the two hidden ones last.
 std::vector<std::string> StoredNames(const Stream& stream);
 std::vector<duckdb::LogicalType> StoredTypes(const Stream& stream);
+// What those columns are in a file (one with checksums).
+std::vector<duckdb::LogicalType> FileTypes(const Stream& stream);
 
 // Select lists over StoredNames by index: what a file holds from the rows, and the rows from a
 // file.  A file without checksums is of a time when a UNION was stored as text.

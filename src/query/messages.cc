@@ -106,6 +106,8 @@ template <typename A>
 void Fields(A& archive, FileData& m) {
   archive(m.path), archive(m.name), archive(m.whole), archive(m.bytes), archive(m.sealed),
       archive(m.seal);
+  archive(m.rows), archive(m.first), archive(m.last);
+  archive(m.arrived_first), archive(m.arrived_last);
 }
 template <typename A>
 void Fields(A& archive, StreamData& m) {

@@ -73,6 +73,9 @@ struct FileData {
   uint64_t bytes = 0;
   bool sealed = false;
   uint32_t seal = 0;  // by which its bytes are checked, when it is sealed
+  uint64_t rows = 0;
+  Offset first, last;                          // of its first row and its last ...
+  Micros arrived_first = 0, arrived_last = 0;  // ... and when they came
 };
 
 struct StreamData {

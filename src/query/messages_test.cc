@@ -11,8 +11,8 @@ DataMessage Example() {
   message.as_of = 1'700'000'000'000'000;
   message.streams.push_back({"events",
                              {30},
-                             {{"a.parquet", "a", true, 100, true, 0xdeadbeef},
-                              {"b.parquet", "b", false, 200, false, 0}}});
+                             {{"a.parquet", "a", true, 100, true, 0xdeadbeef, 7, {1}, {9}, 5, 6},
+                              {"b.parquet", "b", false, 200, false, 0, 3, {10}, {12}, 7, 8}}});
   message.segments.push_back({"log/1", {31}, {41}, 4096});
   message.views.push_back({"totals", {"n"}, {std::string("\0\1", 2)}, 3, 1, {}});
   return message;
@@ -25,6 +25,8 @@ TEST(Messages, ArriveAsTheyWereSent) {
   EXPECT_EQ(read.streams.at(0).landed, Offset{30});
   EXPECT_EQ(read.streams.at(0).files.at(0).seal, 0xdeadbeef);
   EXPECT_EQ(read.streams.at(0).files.at(1).path, "b.parquet");
+  EXPECT_EQ(read.streams.at(0).files.at(1).last, Offset{12});
+  EXPECT_EQ(read.streams.at(0).files.at(0).arrived_last, 6);
   EXPECT_EQ(read.segments.at(0).bytes, 4096u);
   EXPECT_EQ(read.views.at(0).types.at(0), std::string("\0\1", 2));
   EXPECT_EQ(Write(read), Write(Example()));

@@ -219,7 +219,8 @@ QueryRunner::Prepared QueryRunner::Prepare(const QueryJob& job, const CatalogSta
     stream.landed = pinned.landed[i];
     for (auto& file : pinned.files[i]) {
       stream.files.push_back({file.path, file.name, file.last <= data.at, file.bytes,
-                              file.seal.has_value(), file.seal.value_or(0)});
+                              file.seal.has_value(), file.seal.value_or(0), file.rows, file.first,
+                              file.last, file.arrived_first, file.arrived_last});
     }
     data.streams.push_back(std::move(stream));
   }

@@ -196,6 +196,33 @@ TEST_F(QueriesTest, APositionInThePastSeesNothingAfterIt) {
   }
 }
 
+// Files of other times are not looked at: here they are not even there.
+TEST_F(QueriesTest, ABoundOnArrivalReadsNoFilesBeyondIt) {
+  for (int hour = 0; hour < 4; hour++) {  // two of a day, two of the next
+    AppendEvents(10);
+    lake_->LandNow();
+    clock_.Advance(3'600'000'000);
+  }
+  AppendEvents(1);
+  EXPECT_EQ(Body("SELECT count(*) AS n FROM events"), "n\n41\n");
+  std::filesystem::remove_all(folder_ / "lake" / "events" / "dt=2023-11-14");
+  EXPECT_TRUE(Code("SELECT sum(id) FROM events"));
+  EXPECT_EQ(Body("SELECT count(*) AS n, min(id) AS i FROM events "
+                 "WHERE _arrival_time >= '2023-11-15 00:00:00+00'"),
+            "n,i\n21,21\n");
+  EXPECT_EQ(Body("SELECT count(*) AS n FROM events WHERE _arrival_time > now() - INTERVAL 2 HOUR"),
+            "n\n11\n");
+  EXPECT_EQ(Body("SELECT min(name) AS n FROM events WHERE _offset > 25 AND id > 30"), "n\neven\n");
+  DefineView("today", "SELECT id, _arrival_time AS came FROM events", false);
+  EXPECT_EQ(Body("SELECT count(*) AS n FROM today WHERE came >= '2023-11-15 00:00:00+00'"),
+            "n\n21\n");
+  QueryRequest request;
+  request.sql = "SELECT count(*) AS n FROM events WHERE _arrival_time >= $1::TIMESTAMPTZ";
+  request.params_json = R"(["2023-11-15 00:00:00+00"])";
+  request.format = ResultFormat::kCsv;
+  EXPECT_EQ(Ask(request).body, "n\n21\n");
+}
+
 TEST_F(QueriesTest, HiddenColumnsAreSeenOnlyByName) {
   AppendEvents(2);
   EXPECT_EQ(Body("SELECT * FROM events LIMIT 1"), "id,name\n1,odd\n");

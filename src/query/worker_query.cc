@@ -101,6 +101,7 @@ WorkerEngine::WorkerEngine(const HelloMessage& hello)
 void WorkerEngine::ShutIn(const HelloMessage& hello) {
   duckdb::Connection connection(*database_);
   RegisterRowSources(*connection.context, sources_);
+  RegisterKnownFiles(*connection.context, known_files_);
   RegisterUnionStructs(*connection.context);
   std::string folders;
   for (auto& folder : hello.readable) {
@@ -149,6 +150,7 @@ WorkerQuery::~WorkerQuery() {
   connection_.reset();
   engine_.answer_file().Direct(nullptr);
   engine_.lake_files().Forget();
+  engine_.known_files().Forget();
 }
 
 // Finds the streams and kept answers the query stands on, through views.
@@ -220,6 +222,8 @@ std::vector<std::string> WorkerQuery::ReadFiles(const weir::Stream& stream,
                                                 const std::vector<size_t>& columns,
                                                 const std::vector<FileData>& files, Offset at) {
   std::vector<std::string> selects;
+  auto stored =
+      std::make_shared<const FileColumns>(FileColumns{StoredNames(stream), FileTypes(stream)});
   for (size_t begin = 0; begin < files.size();) {
     bool sealed = files[begin].sealed, whole = files[begin].whole;
     std::vector<std::string> paths;
@@ -230,9 +234,12 @@ std::vector<std::string> WorkerQuery::ReadFiles(const weir::Stream& stream,
       if (sealed) readable.seal = Seal{file.bytes, file.seal};
       engine_.lake_files().Expect(readable);
       paths.push_back(kDiskPrefix + file.path);
+      engine_.known_files().Know(
+          paths.back(), {file.first, file.last, file.arrived_first, file.arrived_last, file.rows,
+                         sealed ? stored : nullptr});
     }
     selects.push_back("SELECT " + ReadList(stream, columns, sealed) + " FROM " +
-                      ReadParquet(paths));
+                      ReadKnownFiles(paths));
     if (!whole) selects.back() += " WHERE _offset <= " + std::to_string(at.value);
     begin = end;
   }

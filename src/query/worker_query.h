@@ -10,6 +10,7 @@
 #include "duck/row_source.h"
 #include "io/disk.h"
 #include "lake/disk_file_system.h"
+#include "lake/known_files.h"
 #include "query/answer.h"
 #include "query/messages.h"
 #include "query/shut_in.h"
@@ -38,11 +39,13 @@ class WorkerEngine {
   RowSources& sources() { return sources_; }
   AnswerFile& answer_file() { return *answer_file_; }
   DiskFiles& lake_files() { return lake_files_; }
+  KnownFiles& known_files() { return known_files_; }
 
  private:
   RowSources sources_;
   std::unique_ptr<Disk> disk_;
   DiskFiles lake_files_;
+  KnownFiles known_files_;
   std::unique_ptr<AnswerFile> answer_file_;
   std::unique_ptr<duckdb::DuckDB> database_;
 };
