@@ -52,6 +52,20 @@ void Circuit::Flush() {
   for (auto& op : operators_) op->ReceiveFlush();
 }
 
+void Circuit::FailWhereRowsAreLost() {
+  uint64_t lost = PagesLost();
+  if (lost == pages_lost_) return;
+  pages_lost_ = lost;
+  for (auto& op : operators_) {
+    try {
+      for (RowStore* store : op->RowStores()) store->ThrowIfRowsAreLost();
+    } catch (...) {
+      op->FailForWhatIsThrown();
+      op->GiveUpSnapshot();
+    }
+  }
+}
+
 std::vector<RowStore*> Circuit::RowStores() {
   std::vector<RowStore*> stores;
   for (auto& op : operators_) {

@@ -32,6 +32,9 @@ class Circuit {
   // The time of the log at which the next window would close without another event.
   std::optional<Micros> NextLogTime() const;
   void Flush();
+  // To be called after each step before anything of it is believed: operators whose rows were lost
+  // fail (RowStore::HasLostRows).
+  void FailWhereRowsAreLost();
 
   // Takes over all operators of `other`, which stands at the same position; what is here already
   // stays, and users of the twin are connected to it.  Returns where each operator of `other` went.
@@ -50,6 +53,7 @@ class Circuit {
 
  private:
   PageMemory* memory_ = nullptr;
+  uint64_t pages_lost_ = 0;  // so far looked at
   uint64_t next_position_ = 0;
   std::vector<std::unique_ptr<Operator>> operators_;
   std::vector<SourceOperator*> sources_;  // among operators_

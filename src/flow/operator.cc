@@ -6,6 +6,7 @@
 #include "duck/errors.h"
 #include "flow/filter_router.h"
 #include "flow/halves.h"
+#include "flow/row_store.h"
 #include "io/busy_file.h"
 
 namespace weir {
@@ -168,6 +169,7 @@ bool Operator::ContinueSnapshot(const Stop& stop) {
     } else {
       all = SavePieces(snapshot_->writer(), stop);
     }
+    for (RowStore* store : RowStores()) store->ThrowIfRowsAreLost();
     if (all) snapshot_->Finish();
   });
   if (all) GiveUpSnapshot();

@@ -190,8 +190,35 @@ void RowStore::FindOrAdd(duckdb::DataChunk& rows, RowRef* refs, bool* is_new) {
   std::fill_n(is_new, count, true);
 }
 
+bool RowStore::HasLostRows() const {
+  for (size_t i = 0; i < first_in_memory_; i++) {
+    if (IsPageLost(blocks_[i].begin)) return true;
+  }
+  return false;
+}
+
+void RowStore::LookForLostRows() const {
+  uint64_t lost = PagesLost();
+  if (!HasLostRows()) {
+    pages_lost_ = lost;
+    return;
+  }
+  ThrowRowsAreLost();
+}
+
+void RowStore::ThrowRowsAreLost() {
+  throw Error(ErrorCode::kUnavailable,
+              "rows that went to a file for want of memory cannot be read again: the data folder's "
+              "disk fails, or the file was cut short",
+              "Look after the disk, then restart: the view is computed anew from the events.");
+}
+
 void RowStore::Remove(RowRef ref) {
-  if (indexed_) index_.Remove(ref, HashOf(Bytes(ref)));
+  if (indexed_) {
+    uint64_t hash = HashOf(Bytes(ref));
+    ThrowIfRowsAreLost();
+    index_.Remove(ref, hash);
+  }
   if (!fixed_size_ && !is_listed_) free_numbers_.push_back(Header(ref).number);
   Free(ref, UnitsOf(Bytes(ref).size()));
   rows_went_ = true;

@@ -19,6 +19,7 @@
 #include "flow/row_layout.h"
 #include "flow/slot_index.h"
 #include "flow/state_io.h"
+#include "io/lost_pages.h"
 
 namespace weir {
 
@@ -89,6 +90,7 @@ class RowStore {
   void ForEach(Row row) const {
     for (RowRef ref = 1; ref < next_free_;) {
       int32_t weight = WeightOf(ref);
+      ThrowIfRowsAreLost();
       if (weight == kFree) {
         ref += At(ref).size;
       } else {
@@ -106,7 +108,9 @@ class RowStore {
   RowRef ForEachFrom(RowRef from, RowRef end, Row row) const {
     bool more = true;
     while (more && from < end) {
-      if (WeightOf(from) == kFree) {
+      int32_t weight = WeightOf(from);
+      ThrowIfRowsAreLost();
+      if (weight == kFree) {
         from += At(from).size;
       } else {
         more = row(from);
@@ -158,6 +162,16 @@ class RowStore {
            free_count_ * sizeof(RowRef) + free_numbers_.capacity() * sizeof(uint32_t);
   }
   size_t BytesInFile() const { return file_bytes_; }
+  // True when rows that went to the file cannot be read any more (io/lost_pages.h): they are zeros,
+  // and so is all that was made of them.
+  bool HasLostRows() const;
+  // Throws in that case; a look costs nothing.  To be called before what was read of rows is
+  // followed further than zeros lead.
+  void ThrowIfRowsAreLost() const {
+    if (PagesLost() != pages_lost_) [[unlikely]]
+      LookForLostRows();
+  }
+  [[noreturn]] static void ThrowRowsAreLost();
   const RowTypes& types() const { return layout_.types(); }
 
  private:
@@ -220,6 +234,9 @@ class RowStore {
   std::vector<char*> added_;
 
   mutable std::vector<const char*> gathered_;
+  mutable uint64_t pages_lost_ = PagesLost();  // of which none was ours
+
+  void LookForLostRows() const;
 };
 
 // Puts pages into the file, those of the stores with the most in memory first, until so many bytes

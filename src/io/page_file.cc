@@ -13,6 +13,7 @@
 
 #include "io/disk.h"
 #include "io/large_pages.h"
+#include "io/lost_pages.h"
 
 namespace weir {
 namespace {
@@ -48,7 +49,10 @@ PageFile::PageFile(std::string directory, uint64_t bytes_max)
     : directory_(std::move(directory)), bytes_max_(bytes_max) {}
 
 PageFile::~PageFile() {
-  for (auto& extent : extents_) munmap(extent.begin, extent.bytes);
+  for (auto& extent : extents_) {
+    ForgetPages(extent.begin);
+    munmap(extent.begin, extent.bytes);
+  }
   if (file_ >= 0) close(file_);
 }
 
@@ -64,6 +68,7 @@ std::byte* PageFile::AddExtent(size_t bytes) {
   auto at = std::upper_bound(extents_.begin(), extents_.end(), begin,
                              [](auto* left, auto& extent) { return left < extent.begin; });
   extents_.insert(at, {begin, bytes, end_});
+  WatchPages(begin, bytes, std::min(bytes, bytes == kExtentBytes ? kPageBytes : bytes));
   end_ += bytes;
   return begin;
 }
@@ -93,12 +98,14 @@ void PageFile::Free(std::byte* begin, size_t bytes, bool in_file) {
   if (in_file) {
     auto position = extent.position + static_cast<uint64_t>(begin - extent.begin);
     MapMemory(begin, bytes);
+    TakePageAsNew(begin);
     // Its place in the file is given back; where that cannot be done it is used again some day.
     (void)fallocate(file_, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(position),
                     static_cast<off_t>(bytes));
   }
   (in_file ? in_file_ : in_memory_) -= bytes;
   if (bytes > kPageBytes) {
+    ForgetPages(begin);
     munmap(begin, bytes);
     extents_.erase(extents_.begin() + (&extent - extents_.data()));
     return;

@@ -4,7 +4,8 @@
 // The file has no name: it is gone with the process, whatever ends it.  A page that goes there is
 // written and mapped over where it stood; whoever reads it meanwhile sees the same bytes.  A page
 // is written by one thread at a time, and only that thread may move or free it; all else is
-// thread-safe.
+// thread-safe.  A page that the disk does not give back reads as zeros from then on, and counts as
+// lost (io/lost_pages.h).
 #pragma once
 
 #include <sys/types.h>

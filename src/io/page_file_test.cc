@@ -1,12 +1,17 @@
 #include "io/page_file.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstring>
 #include <filesystem>
 #include <thread>
+
+#include "io/lost_pages.h"
 
 namespace weir {
 namespace {
@@ -98,6 +103,88 @@ TEST_F(PageFileTest, WhoReadsWhileAPageMovesSeesItsBytes) {
   EXPECT_TRUE(pages.MoveToFile(page, kPage));
   done = true;
   reader.join();
+}
+
+// The file that has no name, found among what this process has open.
+void CutShort(const std::string& folder) {
+  for (auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code gone;
+    auto target = std::filesystem::read_symlink(entry.path(), gone).string();
+    if (target.starts_with(folder) && !target.ends_with(folder)) {
+      ASSERT_EQ(truncate(entry.path().c_str(), 0), 0);
+    }
+  }
+}
+
+TEST_F(PageFileTest, APageThatCannotBeReadIsZeroAndCountsAsLost) {
+  PageFile pages(folder_, 1 << 30);
+  auto* page = pages.Allocate(kPage);
+  auto* other = pages.Allocate(kPage);
+  auto* block = pages.Allocate(80 * kPage);
+  for (auto* at : {page, other, block}) std::memset(at, 7, kPage);
+  EXPECT_TRUE(pages.MoveToFile(page, kPage));
+  EXPECT_TRUE(pages.MoveToFile(block, 80 * kPage));
+  uint64_t lost = PagesLost();
+  CutShort(folder_);
+  EXPECT_FALSE(IsPageLost(page));  // nobody knows yet
+  EXPECT_EQ(page[kPage - 1], std::byte(0));
+  EXPECT_EQ(page[0], std::byte(0));
+  EXPECT_EQ(PagesLost(), lost + 1);
+  EXPECT_TRUE(IsPageLost(page));
+  EXPECT_TRUE(IsPageLost(page + 5));
+  EXPECT_FALSE(IsPageLost(other));
+  EXPECT_EQ(other[kPage - 1], std::byte(7));
+  block[79 * kPage] = std::byte(1);  // who writes meets it too
+  EXPECT_EQ(block[79 * kPage], std::byte(1));
+  EXPECT_EQ(block[0], std::byte(0));
+  EXPECT_EQ(PagesLost(), lost + 2);
+  // Given back and taken again it is a page as any other.
+  pages.Free(page, kPage, true);
+  EXPECT_FALSE(IsPageLost(page));
+  auto* again = pages.Allocate(kPage);
+  EXPECT_EQ(again, page);
+  std::memset(again, 3, kPage);
+  EXPECT_TRUE(pages.MoveToFile(again, kPage));
+  EXPECT_EQ(again[kPage - 1], std::byte(3));
+  EXPECT_FALSE(IsPageLost(again));
+  pages.Free(block, 80 * kPage, true);
+}
+
+TEST_F(PageFileTest, ManyThreadsMayMeetALostPageAtOnce) {
+  PageFile pages(folder_, 1 << 30);
+  std::vector<std::byte*> all;
+  for (int i = 0; i < 200; i++) {
+    all.push_back(pages.Allocate(kPage));
+    std::memset(all.back(), 7, kPage);
+    EXPECT_TRUE(pages.MoveToFile(all.back(), kPage));
+  }
+  CutShort(folder_);
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; t++) {
+    threads.emplace_back([&] {
+      for (auto* page : all) {
+        for (size_t i = 0; i < kPage; i += 4096) ASSERT_EQ(page[i], std::byte(0));
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  for (auto* page : all) EXPECT_TRUE(IsPageLost(page));
+}
+
+using PageFileDeathTest = PageFileTest;
+
+TEST_F(PageFileDeathTest, AnErrorOfAnotherMappingEndsTheProcessAsEver) {
+  PageFile pages(folder_, 1 << 30);
+  EXPECT_TRUE(pages.MoveToFile(pages.Allocate(kPage), kPage));
+  EXPECT_EXIT(
+      {
+        int file = open((folder_ + "/other").c_str(), O_RDWR | O_CREAT, 0600);
+        if (ftruncate(file, 4096) != 0) _exit(1);
+        void* at = mmap(nullptr, 4096, PROT_READ, MAP_SHARED, file, 0);
+        if (ftruncate(file, 0) != 0) _exit(1);
+        _exit(*static_cast<volatile char*>(at));
+      },
+      testing::KilledBySignal(SIGBUS), "");
 }
 
 }  // namespace

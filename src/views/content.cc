@@ -66,6 +66,7 @@ void ViewContent::Change(std::string_view row, int64_t weight, uint64_t step) {
     slot.went.store(step, std::memory_order_release);
     leaving_.emplace_back(step, index);
   }
+  bytes_of_rows_->ThrowIfRowsAreLost();
   CHECK(copies >= 0);
   rows_ += static_cast<uint64_t>(weight);
   if (copies > 0) {
@@ -90,12 +91,20 @@ size_t ViewContent::Bytes() const {
          free_.capacity() * sizeof(uint32_t) + leaving_.size() * sizeof(leaving_[0]);
 }
 
+void ViewContent::ThrowIfLost(std::string_view row) {
+  if (PagesLost() == 0) [[likely]]
+    return;
+  if (IsPageLost(reinterpret_cast<const std::byte*>(row.data()))) RowStore::ThrowRowsAreLost();
+}
+
 void ViewContent::ForEach(const std::function<void(std::string_view, int64_t)>& row) const {
   for (auto& page : pages_) {
     for (auto& slot : *page) {
       bool present = slot.came.load(std::memory_order_relaxed) != kNever &&
                      slot.went.load(std::memory_order_relaxed) == kNever;
-      if (present) row(slot.text(), slot.copies);
+      if (!present) continue;
+      row(slot.text(), slot.copies);
+      ThrowIfLost(slot.text());
     }
   }
 }
@@ -113,7 +122,9 @@ void ViewContent::Scan(uint64_t step,
       if (came > step) continue;
       uint64_t went = slot.went.load(std::memory_order_acquire);
       if (went <= step || slot.came.load(std::memory_order_acquire) != came) continue;
-      if (!row(slot.text(), slot.copies)) return;
+      bool more = row(slot.text(), slot.copies);
+      ThrowIfLost(slot.text());
+      if (!more) return;
     }
   }
 }

@@ -17,6 +17,7 @@
 
 #include "flow/row_store.h"
 #include "flow/slot_index.h"
+#include "io/lost_pages.h"
 
 namespace weir {
 
@@ -39,6 +40,9 @@ class ViewContent {
   // Reader with `step` pinned: as ForEach, as of that step.  Stops when `row` returns false.
   void Scan(uint64_t step,
             const std::function<bool(std::string_view row, int64_t copies)>& row) const;
+
+  // Throws when a row that Scan gave cannot be read (io/lost_pages.h); to be called once it was.
+  static void ThrowIfLost(std::string_view row);
 
   uint64_t rows() const { return rows_.load(std::memory_order_relaxed); }
   size_t Bytes() const;  // writer

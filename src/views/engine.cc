@@ -294,6 +294,7 @@ void EngineImpl::Step(uint64_t rows_max) {
         FeedPending(rows_max, rows_max == UINT64_MAX ? INT64_MAX : started + options_.step_target);
   circuit_.SetLogTime(log_time_);
   circuit_.Flush();
+  circuit_.FailWhereRowsAreLost();
   EmitStep();
   NoteEventTime();
   Publish(moved);
@@ -402,6 +403,7 @@ void EngineImpl::Publish(bool moved) {
     view->errors.Reclaim(oldest);
     try {
       WatchedMemory watched;
+      view->content.rows_kept().ThrowIfRowsAreLost();
       if (ParkIfFailed(*view, kParkedViewHint) || !view->output->HasChanges()) continue;
       if (!view->Apply(version, moved, [&](auto row) { view->output->Take(row); })) continue;
     } catch (...) {

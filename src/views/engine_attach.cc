@@ -26,6 +26,7 @@ bool EngineImpl::Attach(Filling& filling) {
     spdlog::warn("filling views: {}; trying again", WhatIsThrown());
     return false;
   }
+  filling.circuit.FailWhereRowsAreLost();
   TakeOver(filling);
   return true;
 }

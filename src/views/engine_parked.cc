@@ -2,6 +2,8 @@
 // as no other view needs them, and the next start knows why.
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 #include "duck/errors.h"
 #include "views/engine_impl.h"
 
@@ -21,7 +23,8 @@ void EngineImpl::Park(Kept& kept, Error error, Parked how_long) {
 void EngineImpl::ParkFailed(Kept& kept) noexcept {
   try {
     Error error = CurrentError();
-    bool passing = error.code == ErrorCode::kLimitExceeded;  // no row is to blame for memory
+    // No row is to blame for memory, and none for the disk.
+    bool passing = error.code == ErrorCode::kLimitExceeded || error.code == ErrorCode::kUnavailable;
     Park(kept, std::move(error), passing ? Parked::kUntilRestart : Parked::kForGood);
   } catch (...) {
     std::lock_guard lock(kept.mutex);
@@ -36,7 +39,11 @@ bool EngineImpl::ParkIfFailed(Kept& kept, const char* hint) {
   if (kept.status == ViewStatus::kParked) return true;
   for (Operator* op : kept.operators) {
     if (op->failure().empty()) continue;
-    Park(kept, Error(ErrorCode::kQueryFailed, op->failure(), hint), Parked::kForGood);
+    auto stores = op->RowStores();
+    bool lost = std::any_of(stores.begin(), stores.end(),
+                            [](RowStore* store) { return store->HasLostRows(); });
+    Park(kept, Error(ErrorCode::kQueryFailed, op->failure(), hint),
+         lost ? Parked::kUntilRestart : Parked::kForGood);
     return true;
   }
   return false;

@@ -41,6 +41,7 @@ struct EngineForTests {
     impl.RunOnEngine([&impl, count] { *count = impl.circuit_.operators().size(); });
     return *count;
   }
+  static uint64_t BytesInFile(Engine& engine) { return Of(engine).memory_.BytesInFile(); }
   static void Run(Engine& engine, std::function<void()> task) {
     Of(engine).RunOnEngine(std::move(task));
   }
