@@ -273,7 +273,7 @@ int RunServe(const ServeOptions& options) {
   log->AddListener(*engine);
 
   EngineBackpressure backpressure;
-  backpressure.Connect(*engine);
+  backpressure.Connect(*engine, *lake);
   LakeKeys keys(*lake, *log);
   // Bodies that are not answered yet take at most a quarter of the memory there is, one of them at
   // most three quarters of that.

@@ -44,17 +44,26 @@ class LakeKeys : public KeyHistory {
   Log& log_;
 };
 
-// Producers are told "later" while the views are behind or have no memory for more.
+// Producers are told "later" while the views are behind or have no memory for more, and while the
+// log grows faster than it becomes Parquet.
 class EngineBackpressure : public Backpressure {
  public:
-  void Connect(const Engine& engine) { engine_ = &engine; }
-  bool Behind() const override { return engine_ && engine_->Behind(); }
+  void Connect(const Engine& engine, const Lake& lake) {
+    engine_ = &engine;
+    lake_ = &lake;
+  }
+  std::string Behind() const override {
+    if (engine_ && engine_->Behind()) return "the views are behind the events that came in";
+    if (lake_ && lake_->Behind()) return "the log is far ahead of the lake";
+    return "";
+  }
   void CheckRoom() const override {
     if (engine_) engine_->CheckRoom(ErrorCode::kUnavailable, "events are not taken now");
   }
 
  private:
   const Engine* engine_ = nullptr;
+  const Lake* lake_ = nullptr;
 };
 
 }  // namespace weir

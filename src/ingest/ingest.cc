@@ -181,8 +181,8 @@ ParsedRows IngestImpl::Parse(const std::shared_ptr<const Stream>& stream,
 }
 
 void IngestImpl::CheckPressure() const {
-  if (backpressure_.Behind()) {
-    throw Error(ErrorCode::kTooManyRequests, "the views are behind the events that came in",
+  if (std::string why = backpressure_.Behind(); !why.empty()) {
+    throw Error(ErrorCode::kTooManyRequests, std::move(why),
                 "Try again after the time in Retry-After.");
   }
   backpressure_.CheckRoom();

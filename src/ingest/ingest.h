@@ -49,11 +49,13 @@ struct IngestOptions {
   size_t memory_max = size_t{2} << 30;
 };
 
-// Says when the engine is behind or has no memory left; implemented by main over Views.
+// Says when the engine is behind or has no memory left, or the lake is behind; implemented by main
+// over both.
 class Backpressure {
  public:
   virtual ~Backpressure() = default;
-  virtual bool Behind() const = 0;
+  // Why producers are to come again later; "": they are not.
+  virtual std::string Behind() const = 0;
   // Throws Error(kUnavailable) when the views have no memory for more rows.
   virtual void CheckRoom() const {}
 };

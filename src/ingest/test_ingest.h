@@ -19,7 +19,7 @@ namespace weir {
 
 class Switch : public Backpressure {
  public:
-  bool Behind() const override { return behind; }
+  std::string Behind() const override { return behind ? "the views are behind" : ""; }
   bool behind = false;
 };
 

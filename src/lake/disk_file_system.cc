@@ -91,6 +91,7 @@ class DiskFileSystem : public duckdb::FileSystem {
             duckdb::idx_t location) override {
     std::span<char> span(static_cast<char*>(buffer), static_cast<size_t>(size));
     Noted([&] {
+      files_.Check();
       if (Of(handle).ReadAt(location, span) == span.size()) return;
       throw Error(ErrorCode::kCorruption, "lake file \"" + Strip(handle.path) + "\" is cut short");
     });
@@ -107,6 +108,7 @@ class DiskFileSystem : public duckdb::FileSystem {
 
   int64_t Write(duckdb::FileHandle& handle, void* buffer, int64_t size) override {
     Noted([&] {
+      files_.Check();
       Of(handle).Append({static_cast<const char*>(buffer), static_cast<size_t>(size)});
     });
     return size;

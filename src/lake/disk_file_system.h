@@ -5,6 +5,7 @@
 #pragma once
 
 #include <exception>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -26,15 +27,20 @@ class DiskFiles {
   void Forget();  // all of them
   std::unique_ptr<File> Open(Disk& disk, const std::string& path) const;
 
+  // Before anything is opened: called at each read and write, and may throw.
+  void CheckAtFiles(std::function<void()> check) { check_ = std::move(check); }
+  void Check() const { check_(); }
+
+  void NoteFailure(std::exception_ptr failure);
   // DuckDB tells of what a file system throws in words of its own: here is the thing itself, the
   // first since it was asked for.
-  void NoteFailure(std::exception_ptr failure);
   std::exception_ptr TakeFailure();
 
  private:
   mutable std::mutex mutex_;
   std::map<std::string, ParquetFile> files_;
   std::exception_ptr failure_;
+  std::function<void()> check_ = [] {};
 };
 
 duckdb::unique_ptr<duckdb::FileSystem> MakeDiskFileSystem(Disk& disk, DiskFiles& files);

@@ -49,6 +49,7 @@ class ParquetLake : public Lake, public CommitListener {
   Offset Landed() const override { return files_.Landed(); }
   Offset LandedOf(StreamId stream) const override { return files_.LandedOf(stream); }
   LakeHealth Health() const override;
+  bool Behind() const override;
   void Suspect(StreamId stream) override { scrub_.Suspect(stream); }
   Files FilesOf(StreamId stream, Offset after, Offset up_to) override;
   Pinned Pin(const std::vector<StreamId>& streams, Offset up_to) override;
@@ -81,9 +82,11 @@ class ParquetLake : public Lake, public CommitListener {
   void Run();
   std::optional<SteadyTime> Due() const;
   SteadyTime LandingDue() const;
+  bool IsUrgent();
+  void GiveWayOrNot();
   void DoRound();
   void Round(bool try_held);
-  bool LandAll(const LandingParts& parts, Offset target);
+  bool LandAll(const LandingParts& parts, Offset target, uint64_t& bytes);
   bool LandHeldStreams(const LandingParts& parts, bool try_all);
   void NoteTroubles(const Troubles& troubles);
   void MendDamaged(const LandingParts& parts);
@@ -120,6 +123,8 @@ class ParquetLake : public Lake, public CommitListener {
   bool stopping_ = false;
   uint64_t waiting_rows_ = 0, waiting_bytes_ = 0;  // committed and not landed
   SteadyTime waiting_since_;
+  bool urgent_ = false;                   // what waits has become too much; until little waits
+  bool gives_way_ = false;                // the round under way runs with what others leave
   std::optional<SteadyTime> not_before_;  // after a failure
   std::optional<SteadyTime> merge_at_;    // an hour or a day ends and leaves small files behind
   std::map<uint32_t, Trouble> troubles_;  // of streams that are held back
@@ -152,6 +157,10 @@ ParquetLake::ParquetLake(Disk& disk, Clock& clock, Catalog& catalog, Log& log, L
   }
   waiting_rows_ = log_.End().value - files_.Landed().value;
   waiting_since_ = std::chrono::steady_clock::now();
+  if (waiting_rows_ > 0) {
+    auto tail = log_.Segments(files_.Landed(), log_.End());
+    for (auto& segment : tail.segments) waiting_bytes_ += segment.bytes;
+  }
   // What waits has waited since it came: a server that is killed again and again lands
   // nevertheless, and the next start has less to read.
   if (waiting_rows_ > 0) {
@@ -235,13 +244,13 @@ void ParquetLake::Run() {
       wake_.wait_until(lock, *due);
       continue;
     }
-    bool urgent = waiting_bytes_ > options_.urgent_bytes;
+    gives_way_ = !IsUrgent();
     lock.unlock();
     // A thread of its own for each round: a thread may make itself less important, but not more
     // important again.
     try {
       std::thread round([&] {
-        if (!urgent) LowerThreadPriority();
+        if (gives_way_) LowerThreadPriority();
         DoRound();
       });
       round.join();
@@ -249,7 +258,34 @@ void ParquetLake::Run() {
       DoRound();  // there are no more threads: at the priority of this one
     }
     lock.lock();
+    gives_way_ = false;
   }
+}
+
+// Whether landing has to go on like everything else; under mutex_.  Once it has, until what waits
+// is no more than one piece of work.
+bool ParquetLake::IsUrgent() {
+  auto waited = std::chrono::steady_clock::now() - waiting_since_;
+  auto interval = std::chrono::microseconds(options_.interval);
+  bool too_old = waiting_rows_ > 0 && waited > interval * options_.urgent_intervals;
+  if (waiting_bytes_ > options_.urgent_bytes || too_old) {
+    urgent_ = true;
+  } else if (waiting_bytes_ <= options_.file_bytes) {
+    urgent_ = false;
+  }
+  return urgent_;
+}
+
+// A round that runs with what others leave gets next to nothing when they leave nothing: what it
+// is at is given up when it becomes urgent, for another thread to begin again.
+void ParquetLake::GiveWayOrNot() {
+  std::lock_guard lock(mutex_);
+  if (gives_way_ && IsUrgent()) throw BeginAgain();
+}
+
+bool ParquetLake::Behind() const {
+  std::lock_guard lock(mutex_);
+  return waiting_bytes_ > options_.behind_bytes && failure_.empty();
 }
 
 // The edge of the writer: a failure is said, and tried again later.
@@ -259,6 +295,8 @@ void ParquetLake::DoRound() {
     std::lock_guard lock(mutex_);
     not_before_.reset();
     failure_.clear();
+  } catch (const BeginAgain&) {
+    // It is due as it was.
   } catch (...) {
     Error error = CurrentError();
     spdlog::error("lake: {}; trying again in {} s", error.message, kRetryPause.count());
@@ -286,15 +324,20 @@ void ParquetLake::Round(bool try_held) {
     merge_at_.reset();
   }
   auto catalog = catalog_.Current();  // after the target: it knows every stream up to there
-  LandingParts parts{disk_, *catalog, log_, files_, *parquet, options_};
-  if (!LandAll(parts, target)) return;
+  auto check = [this] { GiveWayOrNot(); };
+  parquet->CheckAtFiles(check);
+  LandingParts parts{disk_, *catalog, log_, files_, *parquet, options_, check};
+  uint64_t landed_bytes = 0;
+  if (!LandAll(parts, target, landed_bytes)) return;
   {
     std::lock_guard lock(mutex_);
     // The log tells of a commit after it is visible: counting again heals what that got wrong.
     waiting_rows_ = log_.End().value - files_.Landed().value;
-    waiting_bytes_ =
-        waiting_rows_ == 0 ? 0 : waiting_bytes_ - std::min(waiting_bytes_, bytes_before);
+    // All that was counted before the target has landed.
+    waiting_bytes_ -= std::min(waiting_bytes_, bytes_before - std::min(bytes_before, landed_bytes));
+    if (waiting_rows_ == 0) waiting_bytes_ = 0;
     waiting_since_ = std::chrono::steady_clock::now();
+    IsUrgent();  // it may be over
   }
   if (!LandHeldStreams(parts, try_held)) return;
   MendDamaged(parts);
@@ -305,12 +348,17 @@ void ParquetLake::Round(bool try_held) {
 }
 
 // False: it is time to stop.
-bool ParquetLake::LandAll(const LandingParts& parts, Offset target) {
+bool ParquetLake::LandAll(const LandingParts& parts, Offset target, uint64_t& bytes) {
   while (files_.Landed() < target) {
     Troubles troubles;
-    LandOnce(parts, target, troubles);
+    uint64_t piece = LandOnce(parts, target, troubles);
     NoteTroubles(troubles);
     TrimLog();
+    bytes += piece;
+    {
+      std::lock_guard lock(mutex_);
+      waiting_bytes_ -= std::min(waiting_bytes_, piece);
+    }
     if (Stopping()) return false;
   }
   return true;
@@ -364,6 +412,10 @@ void ParquetLake::MendDamaged(const LandingParts& parts) {
   for (auto& damage : files_.Damaged()) {
     try {
       if (!MendFromLog(parts, damage.file)) continue;
+    } catch (const BeginAgain&) {
+      std::lock_guard lock(mutex_);
+      mend_ = true;
+      throw;
     } catch (...) {
       Error error = CurrentError();
       if (error.code == ErrorCode::kUnavailable) throw;
@@ -419,6 +471,8 @@ void ParquetLake::Merge(const LandingParts& parts, MergeRun run) {
   for (auto& file : run) paths.push_back(file->path);
   try {
     MergeFiles(parts, std::move(run));
+  } catch (const BeginAgain&) {
+    throw;
   } catch (...) {
     Error error = CurrentError();
     if (error.code == ErrorCode::kUnavailable) throw;
@@ -440,8 +494,8 @@ void ParquetLake::SleepUntilMore() {
       continue;
     }
     std::lock_guard lock(mutex_);
-    merge_at_ = std::chrono::steady_clock::now() +
-                std::chrono::microseconds(end - now + options_.interval);
+    merge_at_ =
+        std::chrono::steady_clock::now() + std::chrono::microseconds(end - now + options_.interval);
     return;
   }
 }
@@ -496,8 +550,10 @@ ParquetFile ParquetLake::ReadableOf(const PublishedFile& file) const {
 }
 
 LakeFile ParquetLake::Describe(const PublishedFile& file) const {
-  return {file.native_path,  ReadableOf(file).name, file.stream, file.first,
-          file.last,         file.rows,             file.bytes,  file.seal,
+  return {file.native_path,   ReadableOf(file).name,
+          file.stream,        file.first,
+          file.last,          file.rows,
+          file.bytes,         file.seal,
           file.arrived_first, file.arrived_last};
 }
 
@@ -530,6 +586,13 @@ LakeHealth ParquetLake::Health() const {
     std::string why = trouble == troubles_.end() ? "not tried yet" : trouble->second.why;
     health.held.push_back({{stream}, landed, std::move(why)});
   }
+  health.backlog.rows = waiting_rows_;
+  health.backlog.bytes = waiting_bytes_;
+  if (waiting_rows_ > 0) {
+    auto waited = std::chrono::steady_clock::now() - waiting_since_;
+    health.backlog.waited = std::chrono::duration_cast<std::chrono::microseconds>(waited).count();
+  }
+  health.backlog.urgent = urgent_;
   health.failure = failure_;
   health.failures = failures_;
   health.mended = mended_;

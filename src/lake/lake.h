@@ -1,9 +1,9 @@
 // The log as Parquet, for ever: DATA/lake/STREAM/dt=YYYY-MM-DD/hour=HH/FIRST-LAST.parquet by
-// arrival time in UTC (small hours become one file once the day is over), rows in arrival order, zstd, with the hidden columns _offset and
-// _arrival_time. A file is written once, whole, and published atomically; a manifest says which
-// files are in and up to which offset the lake is complete (a position is in the lake or in the
-// log's tail, never in both, never in neither).  Owned by main; one writer thread; reads from any
-// thread.
+// arrival time in UTC (small hours become one file once the day is over), rows in arrival order,
+// zstd, with the hidden columns _offset and _arrival_time. A file is written once, whole, and
+// published atomically; a manifest says which files are in and up to which offset the lake is
+// complete (a position is in the lake or in the log's tail, never in both, never in neither). Owned
+// by main; one writer thread; reads from any thread.
 #pragma once
 
 #include <functional>
@@ -27,18 +27,21 @@ struct LakeFile {
   StreamId stream;
   Offset first, last;
   uint64_t rows = 0, bytes = 0;
-  std::optional<uint32_t> seal;  // by which its bytes are checked; see ManifestFile
+  std::optional<uint32_t> seal;                // by which its bytes are checked; see ManifestFile
   Micros arrived_first = 0, arrived_last = 0;  // when its first row came and its last
 };
 
 struct LakeOptions {
   std::string directory;
   uint64_t file_rows_max = 4 << 20;
-  uint64_t file_bytes = 128 << 20;            // of the log's bytes that go into one file
-  uint64_t merged_bytes_max = 256 << 20;      // of Parquet that small files are merged into
-  Micros interval = 60'000'000;               // at the latest after this long
-  uint64_t urgent_bytes = uint64_t{4} << 30;  // with more than this waiting, landing is no longer
-                                              // done with what processor time is left over
+  uint64_t file_bytes = 128 << 20;        // of the log's bytes that go into one file
+  uint64_t merged_bytes_max = 256 << 20;  // of Parquet that small files are merged into
+  Micros interval = 60'000'000;           // at the latest after this long
+  // With more than this waiting, or when it has waited for so many intervals, landing is no longer
+  // done with what processor time is left over: until nothing waits that came before.
+  uint64_t urgent_bytes = 512 << 20;
+  int urgent_intervals = 5;
+  uint64_t behind_bytes = uint64_t{4} << 30;  // with more, producers are told "later"
   // The files are read again at this pace, to find bytes that rot; 0: they are not.
   uint64_t scrub_bytes_per_second = 8 << 20;
   Micros scrub_every = Micros{24} * 3600 * 1'000'000;  // how often each is, if the pace allows
@@ -68,6 +71,13 @@ struct LakeHealth {
   };
   std::vector<Held> held;
   std::vector<Damage> damaged;
+  // What the log has and the files have not yet.
+  struct Backlog {
+    uint64_t rows = 0, bytes = 0;
+    Micros waited = 0;    // the oldest of it, at least
+    bool urgent = false;  // landing goes on at the priority of all others
+  };
+  Backlog backlog;
   std::string failure;         // why the last round failed as a whole; "" when it did not
   uint64_t failures = 0;       // such rounds since the start
   uint64_t checked_bytes = 0;  // read again since the start
@@ -86,6 +96,8 @@ class Lake {
   virtual Offset Landed() const = 0;
   virtual Offset LandedOf(StreamId stream) const = 0;
   virtual LakeHealth Health() const = 0;
+  // Landing does not keep up with what comes, though nothing fails: the door should say "later".
+  virtual bool Behind() const = 0;
   // Somebody read wrong bytes of a stream: its files are looked at before all others.
   virtual void Suspect(StreamId stream) = 0;
 

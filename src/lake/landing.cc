@@ -22,6 +22,7 @@ struct Group {
 struct Batch {
   std::vector<Group> groups;  // each stream's in order
   Offset reached;
+  uint64_t bytes = 0;               // of the records up to there
   std::map<uint32_t, Offset> held;  // streams that are not landed beyond this
 };
 
@@ -55,11 +56,13 @@ Batch PlanBatch(const LandingParts& parts, Offset after, Offset up_to, std::opti
   auto reader = only ? parts.log.Read(after, up_to, *only) : parts.log.Read(after, up_to);
   uint64_t rows = 0, bytes = 0;
   while (rows < parts.options.file_rows_max && bytes < parts.options.file_bytes) {
+    parts.check();
     auto record = reader->Next();
     if (!record) {
       batch.reached = up_to;
       break;
     }
+    batch.bytes += record->record.payload.size();
     StreamId id = record->record.stream;
     if (record->record.count == 0 || (only && id != *only)) continue;
     batch.reached = record->last();
@@ -171,6 +174,8 @@ std::vector<ManifestFile> WriteFiles(const LandingParts& parts, Batch& batch, Tr
     if (batch.held.contains(group.stream->id.value)) continue;  // a file before failed
     try {
       WriteGroup(parts, group, files[i]);
+    } catch (const BeginAgain&) {
+      throw;
     } catch (...) {
       Error error = CurrentError();
       if (OfTheDisk(error)) throw;
@@ -185,11 +190,11 @@ std::vector<ManifestFile> WriteFiles(const LandingParts& parts, Batch& batch, Tr
 
 }  // namespace
 
-Offset LandOnce(const LandingParts& parts, Offset up_to, Troubles& troubles) {
+uint64_t LandOnce(const LandingParts& parts, Offset up_to, Troubles& troubles) {
   Batch batch = PlanBatch(parts, parts.files.Landed(), up_to, {}, troubles);
   auto added = WriteFiles(parts, batch, troubles);
   parts.files.Publish({batch.reached, batch.held, std::move(added), {}});
-  return batch.reached;
+  return batch.bytes;
 }
 
 bool LandHeld(const LandingParts& parts, StreamId stream, Troubles& troubles) {

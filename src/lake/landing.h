@@ -6,7 +6,9 @@
 // rows.
 #pragma once
 
+#include <functional>
 #include <map>
+#include <stdexcept>
 
 #include "base/error.h"
 #include "catalog/catalog.h"
@@ -24,15 +26,22 @@ struct LandingParts {
   LakeFiles& files;
   Parquet& parquet;
   const LakeOptions& options;
+  // Called now and then; may throw what ends the work without a word about any stream.
+  std::function<void()> check = [] {};
+};
+
+// Thrown by `check`: this piece of work is to be begun again, at another priority.
+struct BeginAgain : std::runtime_error {
+  BeginAgain() : std::runtime_error("begun again") {}
 };
 
 // Why streams could not land, by id.
 using Troubles = std::map<uint32_t, Error>;
 
 // Lands the log from where the lake ends, at most one file's worth of rows or bytes and nothing
-// beyond `up_to`.  Returns the position reached; everything up to it is published, but for streams
-// that are held back.
-Offset LandOnce(const LandingParts& parts, Offset up_to, Troubles& troubles);
+// beyond `up_to`; everything up to where it comes is published, but for streams that are held back.
+// Returns how many bytes of the log it went over.
+uint64_t LandOnce(const LandingParts& parts, Offset up_to, Troubles& troubles);
 
 // The same for a stream that is held back.  True: there may be more of it to land at once.
 bool LandHeld(const LandingParts& parts, StreamId stream, Troubles& troubles);

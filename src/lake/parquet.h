@@ -27,6 +27,10 @@ class Parquet {
   explicit Parquet(Disk& disk);
   ~Parquet();
 
+  // Called at each read and write of a file; what it throws ends what is under way, and comes
+  // through as it is.
+  void CheckAtFiles(std::function<void()> check) { files_.CheckAtFiles(std::move(check)); }
+
   // A new file, durable when it returns, and what is needed to trust it.
   struct Written {
     uint64_t rows = 0;  // that went in

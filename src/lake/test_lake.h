@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <optional>
 #include <set>
 #include <string>
@@ -75,6 +76,7 @@ struct World {
     options.file_rows_max = file_rows_max;
     options.interval = interval;
     options.scrub_bytes_per_second = scrub_bytes_per_second;
+    adjust(options);
     lake = Lake::Open(*disk, clock, catalog, *log, options);
   }
 
@@ -146,6 +148,7 @@ struct World {
     }
   }
 
+  std::function<void(LakeOptions&)> adjust = [](LakeOptions&) {};
   std::unique_ptr<SimulatedDisk> disk;
   ManualClock clock;
   MemoryStore store;

@@ -319,6 +319,12 @@ std::string Server::Metrics() const {
   add("weir_lake_landed_offset", "gauge", "Everything up to here is in the lake.");
   out += fmt::format("weir_lake_landed_offset {}\n", parts_.lake.Landed().value);
   auto lake_health = parts_.lake.Health();
+  add("weir_lake_backlog_bytes", "gauge", "Of the log that is not in the lake yet.");
+  out += fmt::format("weir_lake_backlog_bytes {}\n", lake_health.backlog.bytes);
+  add("weir_lake_backlog_rows", "gauge", "Rows that are not in the lake yet.");
+  out += fmt::format("weir_lake_backlog_rows {}\n", lake_health.backlog.rows);
+  add("weir_lake_urgent", "gauge", "1 while landing has the priority of everything else.");
+  out += fmt::format("weir_lake_urgent {}\n", lake_health.backlog.urgent ? 1 : 0);
   add("weir_lake_failures_total", "counter", "Rounds of landing that failed, by the disk.");
   out += fmt::format("weir_lake_failures_total {}\n", lake_health.failures);
   add("weir_lake_failing", "gauge", "1 while the last round of landing failed.");

@@ -170,8 +170,12 @@ std::string LakeJson(Server& server, const CatalogState& state) {
                            one.first.value, one.last.value, QuoteJson(one.reason));
   }
   std::string failure = health.failure.empty() ? "null" : QuoteJson(health.failure);
-  return fmt::format(R"({{"landed":{},"failure":{},"held":[{}],"damaged":[{}]}})",
-                     server.parts().lake.Landed().value, failure, held, damaged);
+  auto& backlog = health.backlog;
+  return fmt::format(
+      R"({{"landed":{},"backlog":{{"rows":{},"bytes":{},"waited_ms":{},"urgent":{}}})"
+      R"(,"failure":{},"held":[{}],"damaged":[{}]}})",
+      server.parts().lake.Landed().value, backlog.rows, backlog.bytes, backlog.waited / 1000,
+      backlog.urgent, failure, held, damaged);
 }
 
 std::string CatalogJson(Server& server) {
