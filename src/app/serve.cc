@@ -191,7 +191,8 @@ int RunServe(const ServeOptions& options) {
   spdlog::set_default_logger(spdlog::stderr_color_mt("weir"));
   NoteFatalSignals();
   Project project = LoadProject(options.project);
-  auto pick = [](const std::string& given, const std::string& setting, std::string otherwise) {
+  auto pick = [](const std::string& given, const std::string& setting,
+                 const std::string& otherwise) {
     return !given.empty() ? given : !setting.empty() ? setting : otherwise;
   };
   std::string data = pick(options.data, project.settings.data, options.project + "/data");
@@ -213,7 +214,8 @@ int RunServe(const ServeOptions& options) {
   SetAside(*disk, folder, options.without);
 
   CatalogFile catalog_file(*disk, folder.Catalog(), EndByDisk);
-  Catalog catalog(catalog_file);  // what exists
+  Catalog catalog(catalog_file);                          // what exists
+  if (catalog.Current()->version == 0) trials.StandBy();  // all of the project is to be planned
 
   LogOptions log_options;
   LakeOptions lake_options;
@@ -356,6 +358,7 @@ int RunServe(const ServeOptions& options) {
   server.Start();
   Say(fmt::format("listening on http://{}:{}", server.host(), server.port()));
 
+  trials.StandBy();
   // Most dedup windows are read back in a moment, for which rows wait.  A long one goes on beside
   // the events of others.
   constexpr Micros kKeysAwaited = 1'000'000;

@@ -22,7 +22,8 @@ namespace weir {
 
 class DedupWindow {
  public:
-  static constexpr size_t kSlotsMax = size_t{1} << 22;  // 64 MiB, 2 to 3 million keys
+  static constexpr size_t kSlotsMax = size_t{1} << 22;   // 64 MiB, 2 to 3 million keys
+  static constexpr size_t kKeysMax = kSlotsMax / 4 * 3;  // so full it may be
 
   explicit DedupWindow(Micros window, size_t slots_max = kSlotsMax);
 

@@ -52,7 +52,7 @@ void DedupKeys::Recover(const std::shared_ptr<const Stream>& stream, KeyClaims& 
     auto since = clock_.Now() - stream->dedup_window;
     // The window forgets what is behind so many keys; where there is one in each row, they need
     // not be read.
-    uint64_t rows = stream->columns[column].not_null ? DedupWindow::kSlotsMax : UINT64_MAX;
+    uint64_t rows = stream->columns[column].not_null ? DedupWindow::kKeysMax : UINT64_MAX;
     history_.Scan(*stream, column, since, rows,
                   [&](duckdb::Vector& keys, duckdb::Vector& times, duckdb::idx_t count) {
                     if (stopping_) throw Stopping();

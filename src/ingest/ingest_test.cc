@@ -1,3 +1,4 @@
+#include "ingest/dedup.h"
 #include "ingest/test_ingest.h"
 
 namespace weir {
@@ -253,7 +254,7 @@ TEST_F(IngestTest, OfManyKeysOnlyTheLastAreReadBack) {
   catalog.Change([&](CatalogState& state) { state.streams["filled"] = filled; });
   Open(asked);
   ASSERT_TRUE(ingest->AwaitKeys(10'000'000));
-  EXPECT_EQ(asked.asked["filled"], DedupWindow::kSlotsMax);
+  EXPECT_EQ(asked.asked["filled"], DedupWindow::kKeysMax);
   EXPECT_EQ(asked.asked["keyed"], UINT64_MAX) << "a row without a key takes no place in the window";
   ingest.reset();
 }

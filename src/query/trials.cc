@@ -65,6 +65,14 @@ Trials::Trials(TrialOptions options)
 
 Trials::~Trials() { Stop(); }
 
+void Trials::StandBy() {
+  {
+    std::lock_guard lock(mutex_);
+    stands_by_ = true;
+  }
+  wake_.notify_all();
+}
+
 void Trials::Stop() {
   std::deque<std::shared_ptr<Job>> dropped;
   {
@@ -129,20 +137,20 @@ void Trials::Loop(size_t thread) {
   Worker worker;
   for (;;) {
     std::shared_ptr<Job> job;
-    if (thread == 0 && !worker.process) {
-      try {
-        StartWorker(worker, TrialNow() + options_.timeout);
-      } catch (...) {  // told to the next query, for which it is tried again
-        worker.process.reset();
-      }
-    }
     {
       std::unique_lock lock(mutex_);
       auto ready = [&] { return stopping_ || HasWorkFor(thread); };
-      bool stays = !worker.process || thread == 0;
-      if (stays) wake_.wait(lock, ready);
+      auto starts_one = [&] { return thread == 0 && stands_by_ && !worker.process; };
+      bool stays = thread == 0 || !worker.process;
+      if (stays) wake_.wait(lock, [&] { return ready() || starts_one(); });
       bool has_work =
-          stays || wake_.wait_for(lock, std::chrono::microseconds(options_.idle), ready);
+          (stays && ready()) ||
+          (!stays && wake_.wait_for(lock, std::chrono::microseconds(options_.idle), ready));
+      if (!has_work && starts_one()) {
+        lock.unlock();
+        StartAhead(worker);
+        continue;
+      }
       if (stopping_) return;
       if (!has_work) {
         lock.unlock();
@@ -166,6 +174,14 @@ void Trials::Loop(size_t thread) {
       idle_[thread] = true;  // before the answer, on which the next query may follow
     }
     job->done.set_value(std::move(error));
+  }
+}
+
+void Trials::StartAhead(Worker& worker) const {
+  try {
+    StartWorker(worker, TrialNow() + options_.timeout);
+  } catch (...) {  // told to the next query, for which it is tried again
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
   }
 }
 

@@ -1,9 +1,9 @@
 // Queries planned in worker processes before the server plans them (views/plan_trial.h).
 //
-// A few threads each own at most one worker.  The first one's is started at once and stays, so
-// that a query is planned without waiting for a process; the others' are started when several
-// queries come, and end when they idle.  One that dies or overruns is replaced.  Thread-safe.
-// Owned by main.
+// A few threads each own at most one worker.  The first one's stands by once the server is ready
+// (StandBy), so that a query is planned without waiting for a process; the others' are started when
+// several queries come, and end when they idle.  One that dies or overruns is replaced.
+// Thread-safe.  Owned by main.
 #pragma once
 
 #include <condition_variable>
@@ -38,6 +38,8 @@ class Trials : public PlanTrial {
  public:
   explicit Trials(TrialOptions options);
   ~Trials() override;
+  // From now on a worker waits for the next query.
+  void StandBy();
   // Later trials fail with kUnavailable.  Idempotent.
   void Stop();
 
@@ -59,6 +61,7 @@ class Trials : public PlanTrial {
   void Loop(size_t thread);
   bool HasWorkFor(size_t thread) const;  // REQUIRES: mutex_ held
   void StartWorker(Worker& worker, Micros deadline) const;
+  void StartAhead(Worker& worker) const;
   std::optional<Error> Run(Worker& worker, Job& job);
   std::optional<DoneMessage> Ask(Worker& worker, TryMessage& message, Micros deadline);
 
@@ -68,7 +71,7 @@ class Trials : public PlanTrial {
   std::deque<std::shared_ptr<Job>> waiting_;
   std::vector<bool> idle_;              // threads that take the next job
   std::vector<ChildProcess*> running_;  // to be killed when it stops
-  bool stopping_ = false;
+  bool stands_by_ = false, stopping_ = false;
   std::vector<std::thread> threads_;
 };
 
