@@ -3,6 +3,8 @@
 #include "base/error.h"
 #include "duck/clock_functions.h"
 #include "duck/errors.h"
+#include "duck/row_marks.h"
+#include "duck/row_subqueries.h"
 #include "duck/subquery_joins.h"
 #include "duck/zone_use.h"
 #include "duckdb/catalog/catalog.hpp"
@@ -102,6 +104,7 @@ duckdb::unique_ptr<duckdb::TableRef> ReplaceName(
     parser.ParseQuery(*query);
     auto select = duckdb::unique_ptr_cast<duckdb::SQLStatement, duckdb::SelectStatement>(
         std::move(parser.statements[0]));
+    RewriteRowSubqueries(context, *select);
     return duckdb::make_uniq<duckdb::SubqueryRef>(std::move(select), input.table_name);
   }
   if (!relations.FindSource(input.table_name)) {
@@ -178,24 +181,35 @@ void InstallSources(duckdb::DuckDB& database) {
   scans.emplace_back(ReplaceName);
 }
 
+namespace {
+
+duckdb::unique_ptr<duckdb::SQLStatement> ParseOne(duckdb::ClientContext& context,
+                                                  const std::string& sql) {
+  duckdb::Parser parser(context.GetParserOptions());
+  parser.ParseQuery(sql);
+  if (parser.statements.size() != 1) {
+    throw Error(ErrorCode::kInvalidSql, "expected exactly one query");
+  }
+  if (parser.statements[0]->type != duckdb::StatementType::SELECT_STATEMENT) {
+    throw Error(ErrorCode::kInvalidSql, "a view is made of a SELECT, VALUES or FROM query");
+  }
+  if (!parser.statements[0]->named_param_map.empty()) {
+    throw Error(ErrorCode::kInvalidSql, "a query that is kept or explained has no parameters",
+                "Write the values in place of $1, $2, ... and ?.");
+  }
+  return std::move(parser.statements[0]);
+}
+
+}  // namespace
+
 Plan PlanQuery(Session& session, const std::string& sql, const Relations& relations) {
   duckdb::ClientContext& context = session.context();
   PlanningScope scope(context, relations);
   try {
-    duckdb::Parser parser(context.GetParserOptions());
-    parser.ParseQuery(sql);
-    if (parser.statements.size() != 1) {
-      throw Error(ErrorCode::kInvalidSql, "expected exactly one query");
-    }
-    if (parser.statements[0]->type != duckdb::StatementType::SELECT_STATEMENT) {
-      throw Error(ErrorCode::kInvalidSql, "a view is made of a SELECT, VALUES or FROM query");
-    }
-    if (!parser.statements[0]->named_param_map.empty()) {
-      throw Error(ErrorCode::kInvalidSql, "a query that is kept or explained has no parameters",
-                  "Write the values in place of $1, $2, ... and ?.");
-    }
+    auto statement = ParseOne(context, sql);
+    RewriteRowSubqueries(context, statement->Cast<duckdb::SelectStatement>());
     duckdb::Planner planner(context);
-    planner.CreatePlan(std::move(parser.statements[0]));
+    planner.CreatePlan(std::move(statement));
     Plan plan;
     plan.uses_clock = MarkClockFunctionsVolatile(*planner.plan);
     plan.uses_zone = UsesZone(*planner.plan);
@@ -205,6 +219,7 @@ Plan PlanQuery(Session& session, const std::string& sql, const Relations& relati
     says.VisitOperator(*planner.plan);
     // Otherwise it can be told afterwards what was meant, and the rule makes better plans.
     if (says.found) KeepMarksExact(*planner.plan);
+    CompareRowsExactly(*planner.binder, planner.plan);
     duckdb::Optimizer optimizer(*planner.binder, context);
     auto root = optimizer.Optimize(std::move(planner.plan));
     root->ResolveOperatorTypes();

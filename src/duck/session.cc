@@ -10,6 +10,7 @@
 #include "duck/interval_forms.h"
 #include "duck/memory.h"
 #include "duck/plan.h"
+#include "duck/row_subqueries.h"
 #include "duck/subquery_joins.h"
 #include "duck/transaction_time.h"
 #include "duckdb/main/config.hpp"
@@ -43,6 +44,7 @@ Kernel::Kernel(uint64_t memory_bytes) {
   database_ = std::make_unique<duckdb::DuckDB>(nullptr, &config);
   InstallSources(*database_);
   InstallSubqueryJoins(*database_, false);  // its marks: where plans are made (plan.cc)
+  InstallRowSubqueries(*database_);
   InstallAsofJoins(*database_);
   InstallIntervalForms(*database_);
   RegisterExactSums(*database_);

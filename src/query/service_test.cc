@@ -288,6 +288,22 @@ TEST_F(QueriesTest, AnswersAreRightWhereTheBatchEngineIsNot) {
   EXPECT_EQ(Body(many + "SELECT count(*) AS n, sum(b.id) AS s FROM a ASOF LEFT JOIN b ON "
                         "a.t >= b.t"),
             "n,s\n200,11054\n");
+  // Rows of subqueries and lists, column by column.
+  std::string rows =
+      "WITH a(id, x, y) AS (VALUES (1,1,5),(2,2,5),(3,NULL,5),(4,NULL,NULL)), "
+      "b(id, x, y) AS (VALUES (1,2,NULL),(2,2,7)) SELECT id, ";
+  EXPECT_EQ(Body(rows + "(x, y) NOT IN (SELECT x, y FROM b) AS no FROM a ORDER BY id"),
+            "id,no\n1,true\n2,\n3,\n4,\n");
+  EXPECT_EQ(Body(rows + "(x, y) NOT IN (SELECT x, y FROM b WHERE b.id = 2) AS no, (x, y) IN "
+                        "(SELECT x, y FROM b WHERE b.id = a.id) AS yes FROM a ORDER BY id"),
+            "id,no,yes\n1,true,false\n2,true,false\n3,true,false\n4,,false\n");
+  EXPECT_EQ(Body(rows + "(x, y) NOT IN ((2, NULL), (2, 7)) AS no FROM a ORDER BY id"),
+            "id,no\n1,true\n2,\n3,\n4,\n");
+  EXPECT_EQ(Body(rows + "y FROM a WHERE (x, y) NOT IN (SELECT x, y FROM b) ORDER BY id"),
+            "id,y\n1,5\n");
+  EXPECT_EQ(Body(rows + "y FROM a WHERE (x, y) <> ALL (SELECT x, y FROM b WHERE b.id >= a.id) "
+                        "ORDER BY id"),
+            "id,y\n1,5\n2,5\n3,5\n4,\n");
 }
 
 TEST_F(QueriesTest, TheClockIsTheEnginesInTheProjectsTimeZone) {

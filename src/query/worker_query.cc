@@ -8,6 +8,8 @@
 #include "duck/errors.h"
 #include "duck/exact_sums.h"
 #include "duck/interval_forms.h"
+#include "duck/row_marks.h"
+#include "duck/row_subqueries.h"
 #include "duck/subquery_joins.h"
 #include "duck/transaction_time.h"
 #include "duck/union_structs.h"
@@ -92,6 +94,8 @@ WorkerEngine::WorkerEngine(const HelloMessage& hello)
   auto& settings = duckdb::DBConfig::GetConfig(*database_->instance);
   settings.replacement_scans.clear();  // FROM 'file' is never a file
   InstallSubqueryJoins(*database_, true);
+  InstallRowMarks(*database_);
+  InstallRowSubqueries(*database_);
   InstallAsofJoins(*database_);
   InstallIntervalForms(*database_);
   InstallExactSums(*database_);
@@ -319,8 +323,11 @@ bool WorkerQuery::DefineKept(const std::string& name, DataMessage& data) {
 
 void WorkerQuery::DefineView(const View& view, DataMessage& data) {
   if (DefineKept(view.name, data)) return;
-  if (!hidden_columns_) return Define(view.name, ExpandWindowFunctions(view.Planned()));
   auto parsed = ParseShutIn(*connection_, view.Planned());
+  bool compared = CompareRows(*parsed.statement);
+  if (!hidden_columns_ && !compared) {
+    return Define(view.name, ExpandWindowFunctions(view.Planned()));
+  }
   LeaveOutHidden(*parsed.statement);
   Define(view.name, parsed.statement->ToString());
 }
@@ -338,7 +345,16 @@ void WorkerQuery::LeaveOutHidden(duckdb::SelectStatement& select) const {
   });
 }
 
+// What the query reads is defined by now.
+bool WorkerQuery::CompareRows(duckdb::SelectStatement& select) const {
+  auto& context = *connection_->context;
+  bool changed = false;
+  context.RunFunctionInTransaction([&] { changed = RewriteRowSubqueries(context, select); });
+  return changed;
+}
+
 std::unique_ptr<duckdb::QueryResult> WorkerQuery::Start() {
+  CompareRows(*parsed_.statement);
   duckdb::unique_ptr<duckdb::SQLStatement> statement(parsed_.statement.release());
   std::shared_ptr<duckdb::PreparedStatement> prepared = connection_->Prepare(std::move(statement));
   if (prepared->HasError()) throw PlaceOf(prepared->error);

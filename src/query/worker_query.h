@@ -72,6 +72,7 @@ class WorkerQuery {
   bool IsFile(const std::string& name) const;
   void DefineView(const View& view, DataMessage& data);
   void LeaveOutHidden(duckdb::SelectStatement& select) const;
+  bool CompareRows(duckdb::SelectStatement& select) const;
   bool DefineKept(const std::string& name, DataMessage& data);
   std::shared_ptr<const View> ViewOfErrors(const std::string& name) const;
   void Define(const std::string& name, const std::string& select);

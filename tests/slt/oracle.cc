@@ -7,11 +7,15 @@
 #include "duck/errors.h"
 #include "duck/exact_sums.h"
 #include "duck/interval_forms.h"
+#include "duck/row_marks.h"
+#include "duck/row_subqueries.h"
 #include "duck/subquery_joins.h"
 #include "duck/transaction_time.h"
 #include "duckdb.hpp"
 #include "duckdb/common/string_util.hpp"
 #include "duckdb/main/appender.hpp"
+#include "duckdb/parser/parser.hpp"
+#include "duckdb/parser/statement/select_statement.hpp"
 #include "query/batch_event_time.h"
 #include "query/statements.h"
 #include "sql/window_functions.h"
@@ -49,6 +53,18 @@ std::string RowsOfTable(const Stream& table, bool hidden) {
          ") AND _deleted IS NOT TRUE";
 }
 
+// As a query worker has it planned.
+std::string WithRowsCompared(duckdb::Connection& connection, const std::string& query) {
+  auto& context = *connection.context;
+  duckdb::Parser parser(context.GetParserOptions());
+  parser.ParseQuery(query);
+  auto* select = dynamic_cast<duckdb::SelectStatement*>(parser.statements[0].get());
+  if (!select) return query;
+  bool changed = false;
+  context.RunFunctionInTransaction([&] { changed = RewriteRowSubqueries(context, *select); });
+  return changed ? select->ToString() : query;
+}
+
 // Views come after those they read.
 void CreateViews(duckdb::Connection& connection, const CatalogState& catalog) {
   std::map<std::string, std::shared_ptr<const View>> left = catalog.views;
@@ -61,8 +77,9 @@ void CreateViews(duckdb::Connection& connection, const CatalogState& catalog) {
         ++entry;
         continue;
       }
-      auto made = connection.Query("CREATE VIEW " + Quote(entry->second->name) + " AS " +
-                                   ExpandWindowFunctions(entry->second->Planned()));
+      auto query = ExpandWindowFunctions(entry->second->Planned());
+      connection.Query("CREATE VIEW " + Quote(entry->second->name) + " AS " +
+                       WithRowsCompared(connection, query));
       entry = left.erase(entry);  // one that fails shows when it is asked for
     }
     if (left.size() == before) return;
@@ -84,6 +101,8 @@ struct Oracle::Tables {
     InstallCalendarFunctions(*database->instance);  // as query workers have them
     connection = std::make_unique<duckdb::Connection>(*database);
     InstallSubqueryJoins(*database, true);
+    InstallRowMarks(*database);
+    InstallRowSubqueries(*database);
     InstallAsofJoins(*database);
   InstallIntervalForms(*database);
   InstallExactSums(*database);
@@ -177,7 +196,7 @@ BatchResult Oracle::Answer(const BatchRequest& request) {
   }
   connection.BeginTransaction();
   SetTransactionTime(*connection.context, request.as_of);
-  auto result = connection.Query(ExpandWindowFunctions(request.sql));
+  auto result = connection.Query(WithRowsCompared(connection, ExpandWindowFunctions(request.sql)));
   if (result->HasError()) connection.Rollback();
   Check(result);
   BatchResult answer;
