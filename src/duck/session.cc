@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "duck/asof_joins.h"
 #include "duck/calendar_functions.h"
+#include "duck/decimal_casts.h"
 #include "duck/event_time_functions.h"
 #include "duck/exact_sums.h"
 #include "duck/interval_forms.h"
@@ -47,6 +48,7 @@ Kernel::Kernel(uint64_t memory_bytes) {
   InstallRowSubqueries(*database_);
   InstallAsofJoins(*database_);
   InstallIntervalForms(*database_);
+  InstallDecimalCasts(*database_);
   RegisterExactSums(*database_);
   InstallEventTimeFunctions(*database_);
   InstallCalendarFunctions(*database_->instance);

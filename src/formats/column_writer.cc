@@ -4,9 +4,9 @@
 #include <cmath>
 #include <limits>
 
+#include "duck/decimal_text.h"
 #include "duckdb/common/types/value.hpp"
 #include "fast_float/fast_float.h"
-#include "formats/decimal_text.h"
 #include "formats/json_text.h"
 #include "formats/json_value.h"
 #include "formats/text_scan.h"

@@ -304,6 +304,9 @@ TEST_F(QueriesTest, AnswersAreRightWhereTheBatchEngineIsNot) {
   EXPECT_EQ(Body(rows + "y FROM a WHERE (x, y) <> ALL (SELECT x, y FROM b WHERE b.id >= a.id) "
                         "ORDER BY id"),
             "id,y\n1,5\n2,5\n3,5\n4,\n");
+  EXPECT_EQ(Body("SELECT '9e-07'::DECIMAL(10, 2) AS a, TRY_CAST('1e9' AS DECIMAL(10, 2)) AS b, "
+                 "'123456789e-5'::DECIMAL(10, 2) AS c"),
+            "a,b,c\n0.00,,1234.57\n");
 }
 
 TEST_F(QueriesTest, TheClockIsTheEnginesInTheProjectsTimeZone) {

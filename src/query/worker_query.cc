@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "duck/asof_joins.h"
 #include "duck/calendar_functions.h"
+#include "duck/decimal_casts.h"
 #include "duck/errors.h"
 #include "duck/exact_sums.h"
 #include "duck/interval_forms.h"
@@ -98,6 +99,7 @@ WorkerEngine::WorkerEngine(const HelloMessage& hello)
   InstallRowSubqueries(*database_);
   InstallAsofJoins(*database_);
   InstallIntervalForms(*database_);
+  InstallDecimalCasts(*database_);
   InstallExactSums(*database_);
   InstallCalendarFunctions(*database_->instance);
 }

@@ -4,6 +4,7 @@
 
 #include "duck/asof_joins.h"
 #include "duck/calendar_functions.h"
+#include "duck/decimal_casts.h"
 #include "duck/errors.h"
 #include "duck/exact_sums.h"
 #include "duck/interval_forms.h"
@@ -104,8 +105,9 @@ struct Oracle::Tables {
     InstallRowMarks(*database);
     InstallRowSubqueries(*database);
     InstallAsofJoins(*database);
-  InstallIntervalForms(*database);
-  InstallExactSums(*database);
+    InstallIntervalForms(*database);
+    InstallDecimalCasts(*database);
+    InstallExactSums(*database);
     // Wrong in DuckDB 1.5.5 (see query/worker_query.cc).
     Check(connection->Query("SET disabled_optimizers = 'join_filter_pushdown,join_elimination," +
                             std::string("top_n_window_elimination") +

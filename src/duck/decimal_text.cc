@@ -1,4 +1,4 @@
-#include "formats/decimal_text.h"
+#include "duck/decimal_text.h"
 
 #include <algorithm>
 #include <array>
