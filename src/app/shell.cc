@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
@@ -18,6 +19,7 @@
 #include "app/follow.h"
 #include "base/error.h"
 #include "duckdb/common/string_util.hpp"
+#include "io/url.h"
 #include "sql/statement.h"
 #include "sql/tokens.h"
 
@@ -67,6 +69,7 @@ class Shell {
       auto answer = client_.Request("POST", target, {{"Content-Type", "text/plain"}}, sql);
       CheckAnswer(answer);
       Print(answer.body);
+      TellReplaced(answer.Header("Weir-Replaced-By"));
     } catch (const Error& error) {
       fmt::print(stderr, "error: {}\n", error.message);
       if (!error.hint.empty()) fmt::print(stderr, "{}\n", error.hint);
@@ -101,6 +104,22 @@ class Shell {
   int RunPrompt();
 
  private:
+  // "NAME; version=...; progress=...", several separated by commas: views that answered as they
+  // were defined before.
+  static void TellReplaced(const std::string& header) {
+    std::istringstream views(header);
+    for (std::string view; std::getline(views, view, ',');) {
+      std::string name;
+      DecodeUrl(view.substr(view.find_first_not_of(' '), view.find(';')), name);
+      auto progress = view.find("progress=");
+      double part = progress == std::string::npos ? 0 : std::atof(view.c_str() + progress + 9);
+      fmt::print(stderr,
+                 "note: view \"{}\" answered as it was defined before; its new definition is being "
+                 "filled ({:.0f} %)\n",
+                 name.substr(0, name.find(';')), std::floor(part * 100));
+    }
+  }
+
   int RunStatements(const std::string& text) {
     size_t begin = 0;
     for (auto& token : TokenizeSql(text, "")) {

@@ -67,6 +67,13 @@ void HttpClient::Fail(const boost::system::system_error& error) {
               "Is `weir serve` running there?  Say where with --url.");
 }
 
+std::string HttpAnswer::Header(std::string_view name) const {
+  for (auto& [key, value] : headers) {
+    if (boost::beast::iequals(key, name)) return value;
+  }
+  return "";
+}
+
 HttpAnswer HttpClient::Request(const std::string& method, const std::string& target,
                                const std::vector<std::pair<std::string, std::string>>& headers,
                                std::string_view body) {
@@ -84,6 +91,9 @@ HttpAnswer HttpClient::Request(const std::string& method, const std::string& tar
     answer.status = static_cast<int>(response.result_int());
     answer.body = std::move(response.body());
     answer.retry_after = std::string(response["Retry-After"]);
+    for (auto& field : response.base()) {
+      answer.headers.emplace_back(field.name_string(), field.value());
+    }
     if (!parser.keep_alive() || write_error) connection_.reset();
     return answer;
   } catch (const boost::system::system_error& error) {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -16,6 +17,10 @@ struct HttpAnswer {
   int status = 0;
   std::string body;
   std::string retry_after;
+  std::vector<std::pair<std::string, std::string>> headers = {};  // as they were sent
+
+  // The value of a header, whatever its case; "" when there is none.
+  std::string Header(std::string_view name) const;
 };
 
 class HttpClient {

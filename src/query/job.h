@@ -32,6 +32,9 @@ struct QueryJob {
   Micros started = 0, took = 0;  // monotonic; without the time it waited for its turn
   std::function<void(std::string)> body;
   std::function<void()> more = [] {};  // before done: there were more rows than the limit
+  // Before done: a view it read answered as it was defined before.
+  std::function<void(const std::string& view, const Replacement& by)> replaced =
+      [](const std::string&, const Replacement&) {};
   std::function<void(std::optional<Error>)> done;  // called exactly once
 
   // Ends the query wherever it is; it is done with an error.

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/ids.h"
+#include "views/views.h"
 
 namespace weir {
 
@@ -34,6 +35,8 @@ class QuerySink {
   virtual ~QuerySink() = default;
   virtual void Write(std::string bytes) = 0;  // body in the format asked for
   virtual void More() {}                      // before Done: there were more rows than `limit`
+  // Before Done: the view answered as it was defined before; what replaces it is being filled.
+  virtual void Replaced(const std::string& view, const Replacement& by) {}
   virtual void Done(const std::optional<Error>& error) = 0;
 };
 

@@ -246,6 +246,7 @@ void QueryRunner::ReadViews(const QueryJob& job, const std::vector<std::string>&
   for (auto& snapshot : prepared.views) {
     prepared.data.at = snapshot.offset;
     prepared.data.as_of = snapshot.as_of;
+    if (auto& next = snapshot.replaced_by) job.replaced(snapshot.view, *next);
     const std::string& key = names[prepared.data.views.size()];
     prepared.data.views.push_back(DescribeView(key, snapshot.columns, snapshot.rows));
   }

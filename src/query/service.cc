@@ -222,6 +222,9 @@ std::shared_ptr<void> Queries::Run(QueryRequest request, std::shared_ptr<QuerySi
   job->message.timeout = job->timeout;
   job->body = [sink](std::string bytes) { sink->Write(std::move(bytes)); };
   job->more = [sink] { sink->More(); };
+  job->replaced = [sink](const std::string& view, const Replacement& by) {
+    sink->Replaced(view, by);
+  };
   job->done = [sink](std::optional<Error> error) { sink->Done(error); };
   auto handle = std::make_shared<CancelHandle>(job);
   Enqueue(std::move(job), true);

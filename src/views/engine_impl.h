@@ -236,6 +236,7 @@ class EngineImpl : public Engine {
   std::optional<Subscription> FindSubscription(const std::string& key) const;
   LiveViewPtr Find(const std::string& name) const;
   LiveViewPtr FindReadable(const std::string& name) const;
+  std::optional<Replacement> ReplacementOf(const LiveView& view) const;
   bool OfErrors(const std::string& name) const;
   Micros PublishedClock() const;
 

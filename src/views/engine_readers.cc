@@ -37,6 +37,24 @@ bool EngineImpl::OfErrors(const std::string& name) const {
   return Find(lower.substr(0, lower.size() - kErrorsSuffix.size())) != nullptr;
 }
 
+// Nothing when the view answers as it is defined.
+std::optional<Replacement> EngineImpl::ReplacementOf(const LiveView& view) const {
+  auto name = duckdb::StringUtil::Lower(view.definition->name);
+  LiveViewPtr other;
+  {
+    std::shared_lock lock(views_mutex_);
+    auto next = next_.find(name), current = views_.find(name);
+    if (next != next_.end()) {
+      other = next->second;
+    } else if (current != views_.end() && current->second.get() != &view) {
+      other = current->second;  // it has come since the view was found
+    }
+  }
+  if (!other) return std::nullopt;
+  std::lock_guard lock(other->mutex);
+  return Replacement{other->definition->id, other->progress};
+}
+
 std::vector<Snapshot> EngineImpl::Read(const std::vector<std::string>& names,
                                        const ReadOptions& given) {
   ReadOptions options = given;
@@ -58,11 +76,10 @@ std::vector<Snapshot> EngineImpl::Read(const std::vector<std::string>& names,
       snapshots.push_back(ReadErrors(*view, *version, options));
       continue;
     }
-    if (view->not_incremental.empty()) {
-      snapshots.push_back(ReadContent(*view, *version, options));
-      continue;
-    }
     auto& snapshot = snapshots.emplace_back(ReadContent(*view, *version, options));
+    snapshot.version = view->definition->id;
+    snapshot.replaced_by = ReplacementOf(*view);
+    if (view->not_incremental.empty()) continue;
     Version stood = view->StoodAt(version->step);
     snapshot.offset = stood.offset;
     snapshot.as_of = stood.as_of;
@@ -196,6 +213,8 @@ std::vector<ViewInfo> EngineImpl::ViewInfos() const {
       next_progress = next->second->progress;
     }
     std::lock_guard inner(view->mutex);
+    info.version = info.answering = view->definition->id;
+    if (view->status != ViewStatus::kLive) info.answering = 0;
     info.status = view->status;
     info.progress = view->progress;
     info.error = view->error;
@@ -207,6 +226,7 @@ std::vector<ViewInfo> EngineImpl::ViewInfos() const {
     info.operators = view->operator_ids;
     if (next != next_.end()) {
       // What is asked for is not what answers yet, and nobody is to take the one for the other.
+      info.version = next->second->definition->id;
       info.status = ViewStatus::kFilling;
       info.progress = next_progress;
       info.columns = next->second->columns;

@@ -111,6 +111,10 @@ TEST_F(EngineTest, AReplacedViewIsBeingFilledUntilTheNewOneAnswers) {
   world.Append("s", Rows(50'000, {"1"}));
   world.Execute("CREATE MATERIALIZED VIEW v AS SELECT count(*) AS c FROM s");
   world.Settle();
+  auto before = world.Info("v");
+  EXPECT_EQ(before.version, before.answering);
+  EXPECT_EQ(world.engine->Read({"v"})[0].version, before.version);
+  EXPECT_FALSE(world.engine->Read({"v"})[0].replaced_by);
   std::atomic<bool> go_on{false};
   world.history->in_sink = [&](Offset) {
     while (!go_on) std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -120,6 +124,14 @@ TEST_F(EngineTest, AReplacedViewIsBeingFilledUntilTheNewOneAnswers) {
   EXPECT_EQ(info.status, ViewStatus::kFilling);
   EXPECT_LT(info.progress, 1);
   EXPECT_EQ(info.columns.size(), 2u);
+  EXPECT_EQ(info.answering, before.version);
+  EXPECT_EQ(info.version, world.catalog.Current()->GetView("v")->id);
+  EXPECT_GT(info.version, info.answering);
+  auto meanwhile = std::move(world.engine->Read({"v"})[0]);
+  EXPECT_EQ(meanwhile.version, info.answering);
+  ASSERT_TRUE(meanwhile.replaced_by);
+  EXPECT_EQ(meanwhile.replaced_by->version, info.version);
+  EXPECT_LT(meanwhile.replaced_by->progress, 1);
   EXPECT_EQ(world.Read("v"), Lines{"50000"});
   auto waiting = Wait("v", Offset{1}, 60'000'000);
   EXPECT_EQ(waiting.wait_for(std::chrono::milliseconds(30)), std::future_status::timeout);

@@ -84,9 +84,17 @@ class BatchEngine {
   virtual void Run(BatchRequest request, std::function<void(BatchResult)> done) = 0;
 };
 
+// The definition that is being filled to take the place of one that answers until then.
+struct Replacement {
+  uint32_t version = 0;
+  double progress = 0;  // 0 to 1
+};
+
 // The content of one view at one step.
 struct Snapshot {
   std::string view;
+  uint32_t version = 0;  // of its definition (View::id): larger with each CREATE OR REPLACE
+  std::optional<Replacement> replaced_by;
   Offset offset;
   Micros as_of = 0;       // the engine's clock at that step
   Micros log_time = 0;    // the time of the log at that step, which watermarks go on with
@@ -127,6 +135,9 @@ enum class Rung { kIncremental, kRecompute };
 // For the catalog page, metrics and `weir top`.
 struct ViewInfo {
   std::string name;
+  // Of its definition, and of the one that answers: an older one while that is filled, 0 when none
+  // does.  Status, progress and columns are those of the definition.
+  uint32_t version = 0, answering = 0;
   ViewStatus status = ViewStatus::kFilling;
   Rung rung = Rung::kIncremental;
   double progress = 0;         // of filling, 0 to 1

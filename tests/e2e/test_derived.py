@@ -5,6 +5,7 @@ import json
 import random
 import signal
 import subprocess
+import threading
 import time
 import unittest
 import urllib.parse
@@ -181,6 +182,77 @@ class Subscriptions(DerivedTest):
 
 
 class Replacing(DerivedTest):
+    def test_what_answers_meanwhile_says_so(self):
+        sql, get = self.server.sql, self.server.get
+        body = "\n".join(json.dumps({"n": j, "name": "x" * 20}) for j in range(20_000))
+        for _ in range(40):
+            self.assertEqual(self.server.post("events", body).status, 200)
+        self.assertEqual(sql("CREATE MATERIALIZED VIEW v AS SELECT count(*) AS n FROM events").status, 200)
+        before = get("/v1/views/v?wait_for=0")
+        version = before.json["version"]
+        self.assertNotIn("replaced_by", before.json)
+        self.assertEqual(before.headers["Weir-Version"], str(version))
+        self.assertIsNone(before.headers["Weir-Replaced-By"])
+        made = threading.Thread(target=sql, args=(
+            "CREATE OR REPLACE MATERIALIZED VIEW v AS SELECT 'new' AS s, max(md5(repeat(name, 60) || n)) AS m FROM events",))
+        made.start()
+        self.addCleanup(made.join)
+        entry = lambda: next(view for view in get("/v1/catalog").json["views"] if view["name"] == "v")
+        deadline = time.monotonic() + 10
+        while entry()["version"] == version and time.monotonic() < deadline:
+            pass
+        new_version = entry()["version"]
+        progress, marked, asked = [], 0, 0
+        while (found := entry())["status"] == "filling":
+            self.assertEqual((found["version"], found["answering"]), (new_version, version))
+            self.assertEqual([column["name"] for column in found["columns"]], ["s", "m"])
+            progress.append(found["progress"])
+            read = get("/v1/views/v")
+            if read.json["version"] == new_version:
+                break
+            self.assertEqual(read.json["columns"][0]["name"], "n")
+            self.assertEqual(read.json["replaced_by"]["version"], new_version)
+            self.assertTrue(0 <= read.json["replaced_by"]["progress"] <= 1)
+            shown = rf"v; version={new_version}; progress=[01]\.\d{{4}}"
+            self.assertRegex(read.headers["Weir-Replaced-By"], shown)
+            self.assertRegex(get("/v1/views/v?format=csv").headers["Weir-Replaced-By"] or "v; version=0", "^v; version=")
+            answer = sql("SELECT n + 1 AS m FROM v")
+            if answer.status == 200 and b'"m"' in answer.body:
+                self.assertRegex(answer.headers["Weir-Replaced-By"] or "", shown)
+                asked += 1
+            marked += 1
+        self.assertGreater(marked, 3)
+        self.assertGreater(asked, 0)
+        self.assertEqual(progress, sorted(progress))
+        self.assertLess(progress[0], 0.9)
+        after = get("/v1/views/v?wait_for=0&timeout_ms=30000")
+        self.assertEqual(after.json["version"], new_version)
+        self.assertNotIn("replaced_by", after.json)
+        self.assertEqual(after.json["rows"][0][0], "new")
+        found = entry()
+        self.assertEqual((found["status"], found["version"], found["answering"]), ("live", new_version, new_version))
+
+    def test_the_new_one_can_be_waited_for_and_the_shell_says_when_it_is_not(self):
+        sql = self.server.sql
+        body = "\n".join(json.dumps({"n": j, "name": "x" * 20}) for j in range(20_000))
+        for _ in range(40):
+            self.assertEqual(self.server.post("events", body).status, 200)
+        self.assertEqual(sql("CREATE MATERIALIZED VIEW v AS SELECT min('old') AS s FROM events").status, 200)
+        self.server.rows("v", 0)
+        made = threading.Thread(target=sql, args=(
+            "CREATE OR REPLACE MATERIALIZED VIEW v AS SELECT 'new' AS s, max(md5(repeat(name, 60) || n)) AS m FROM events",))
+        made.start()
+        self.addCleanup(made.join)
+        while self.server.get("/readyz").status == 200:
+            pass
+        shell = self.server.run("sql", "--url", self.server.url, "-c", "SELECT s || '!' AS t FROM v")
+        self.assertIn("old!", shell.stdout)
+        self.assertRegex(shell.stderr, r'note: view "v" answered as it was defined before; .* filled \(\d+ %\)')
+        self.assertEqual(sql("SELECT * FROM v", "?wait_for=0&timeout_ms=30000").json["rows"][0][0], "new")
+        shell = self.server.run("sql", "--url", self.server.url, "-c", "SELECT s || '!' AS t FROM v")
+        self.assertIn("new!", shell.stdout)
+        self.assertEqual(shell.stderr, "")
+
     def test_a_view_and_its_reader_change_at_one_position_under_load(self):
         sql = self.server.sql
         for i in range(40):

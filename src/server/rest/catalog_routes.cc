@@ -133,6 +133,8 @@ std::string ViewJson(Server& server, const View& view, const ViewInfo* info) {
                      ",\"materialized\":" + (view.materialized ? "true" : "false");
   if (!info) return json + ",\"columns\":[],\"ordered_by\":[]}";
   json += ",\"columns\":[" + JsonColumns(info->columns) + "]";
+  json += fmt::format(R"(,"version":{},"answering":{})", info->version,
+                      info->answering ? std::to_string(info->answering) : "null");
   json += fmt::format(
       R"(,"rows":{},"error_rows":{},"state_bytes":{},"rung":"{}","status":"{}","progress":{:.4f})"
       R"(,"offset":{},"as_of":"{}","changes_per_second":{:.2f},"changes":{})"

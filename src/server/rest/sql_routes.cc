@@ -88,6 +88,9 @@ class ResponseSink : public QuerySink {
 
   void Write(std::string bytes) override { answer_->spool.Append(bytes); }
   void More() override { more_ = true; }
+  void Replaced(const std::string& view, const Replacement& by) override {
+    replaced_ += (replaced_.empty() ? "" : ", ") + ReplacedHeader(view, by);
+  }
   void Done(const std::optional<Error>& error) override {
     if (error) {
       exchange_->Respond(ErrorResponse(*error));
@@ -114,6 +117,7 @@ class ResponseSink : public QuerySink {
   HttpResponse Whole() {
     HttpResponse response{200, {{"Content-Type", media_type_}, {"Cache-Control", "no-store"}}, ""};
     if (more_) response.headers.emplace_back("Weir-More", "true");
+    if (!replaced_.empty()) response.headers.emplace_back(kReplacedHeader, replaced_);
     if (auto* text = answer_->spool.InMemory()) {
       response.body = std::move(*text);
     } else {
@@ -126,6 +130,7 @@ class ResponseSink : public QuerySink {
   std::string media_type_;
   std::shared_ptr<SpooledBody> answer_;
   bool more_ = false;
+  std::string replaced_;
   std::mutex mutex_;
   bool over_ = false;
   std::shared_ptr<void> query_;
@@ -302,9 +307,6 @@ void RunSql(Server& server, const ExchangePtr& exchange) {
     });
   };
   if (!plain) return WhenReached(server, exchange, "", run);
-  // What was acknowledged before is in the answer, as for every query.
-  Offset durable = server.parts().log.End();
-  Micros deadline = server.parts().clock.Monotonic() + 10'000'000;
   auto read = [&server, exchange, plain, run, limit = query.limit] {
     try {
       auto snapshots = server.parts().views.Read({plain->view}, plain->options);
@@ -314,12 +316,17 @@ void RunSql(Server& server, const ExchangePtr& exchange) {
       run();  // not so plain after all
     }
   };
-  server.parts().views.WaitFor(durable, deadline, server.answers(), [exchange, read](bool) {
-    try {
-      read();
-    } catch (...) {
-      exchange->Respond(ErrorResponse(CurrentError()));
-    }
+  WhenReached(server, exchange, plain->view, [&server, exchange, read] {
+    // What was acknowledged before is in the answer, as for every query.
+    Offset durable = server.parts().log.End();
+    Micros deadline = server.parts().clock.Monotonic() + 10'000'000;
+    server.parts().views.WaitFor(durable, deadline, server.answers(), [exchange, read](bool) {
+      try {
+        read();
+      } catch (...) {
+        exchange->Respond(ErrorResponse(CurrentError()));
+      }
+    });
   });
 }
 

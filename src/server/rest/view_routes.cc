@@ -1,9 +1,12 @@
 // GET /v1/views/NAME and its changes; the live feed.
+#include <fmt/format.h>
+
 #include <sstream>
 
 #include "duck/errors.h"
 #include "formats/json_value.h"
 #include "formats/results.h"
+#include "io/url.h"
 #include "query/shut_in.h"
 #include "server/http_errors.h"
 #include "server/rest/wait.h"
@@ -58,10 +61,24 @@ void WhenReached(Server& server, const ExchangePtr& exchange, const std::string&
 namespace {
 
 std::string SnapshotJson(const Snapshot& snapshot, bool exact, bool more) {
-  return "{\"offset\":" + std::to_string(snapshot.offset.value) + ",\"as_of\":\"" +
-         IsoTime(snapshot.as_of) + "\",\"columns\":[" + JsonColumns(snapshot.columns) +
+  std::string json = "{\"offset\":" + std::to_string(snapshot.offset.value) + ",\"as_of\":\"" +
+                     IsoTime(snapshot.as_of) + "\"";
+  if (snapshot.version) json += ",\"version\":" + std::to_string(snapshot.version);
+  if (auto& next = snapshot.replaced_by) {
+    json += fmt::format(R"(,"replaced_by":{{"version":{},"progress":{:.4f}}})", next->version,
+                        next->progress);
+  }
+  return json + ",\"columns\":[" + JsonColumns(snapshot.columns) +
          "],\"rows\":" + JsonRowsOf(snapshot.rows, exact) + (more ? ",\"more\":true}" : "}");
 }
+
+}  // namespace
+
+std::string ReplacedHeader(const std::string& view, const Replacement& by) {
+  return fmt::format("{}; version={}; progress={:.4f}", EncodeUrl(view), by.version, by.progress);
+}
+
+namespace {
 
 // True when there were more rows.
 bool CutTo(uint64_t limit, Columns& rows) {
@@ -104,6 +121,12 @@ HttpResponse SnapshotResponse(Snapshot& snapshot, const HttpRequest& request, ui
   }
   if (more) response.headers.emplace_back("Weir-More", "true");
   response.headers.emplace_back("Weir-Offset", std::to_string(snapshot.offset.value));
+  if (snapshot.version) {
+    response.headers.emplace_back("Weir-Version", std::to_string(snapshot.version));
+  }
+  if (auto& next = snapshot.replaced_by) {
+    response.headers.emplace_back(kReplacedHeader, ReplacedHeader(snapshot.view, *next));
+  }
   response.headers.emplace_back("Cache-Control", "no-store");
   return response;
 }

@@ -13,6 +13,11 @@ uint64_t NumberParameter(const HttpRequest& request, const char* name, uint64_t 
 void WhenReached(Server& server, const ExchangePtr& exchange, const std::string& view,
                  std::function<void()> then);
 
+// Says of an answer that a view in it answered as it was defined before: NAME (percent-encoded);
+// version=...; progress=... of the definition that is being filled.
+inline constexpr const char* kReplacedHeader = "Weir-Replaced-By";
+std::string ReplacedHeader(const std::string& view, const Replacement& by);
+
 // Rows of one view in one answer; more are refused, as in answers to queries.
 inline constexpr uint64_t kViewRowsMax = 1'000'000;
 
