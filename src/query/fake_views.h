@@ -15,8 +15,10 @@ class FakeViews : public Views {
     return contents_[name];
   }
 
-  std::vector<Snapshot> Read(const std::vector<std::string>& names, const ReadOptions&) override {
+  std::vector<Snapshot> Read(const std::vector<std::string>& names,
+                             const ReadOptions& options) override {
     std::vector<Snapshot> result;
+    asked = options;
     for (auto& name : names) {
       auto found = contents_.find(name);
       if (found == contents_.end()) {
@@ -39,7 +41,7 @@ class FakeViews : public Views {
   void OnStep(StepCallback) override {}
   std::vector<Column> Bind(const CatalogState&, const std::string&) override { return {}; }
   void Reconcile() override {}
-  std::vector<ViewInfo> ViewInfos() const override { return {}; }
+  std::vector<ViewInfo> ViewInfos() const override { return infos; }
   std::string ExplainView(const std::string&, bool) override { return ""; }
   std::string ExplainQuery(const std::string&) override { return ""; }
   void CheckPump(const CatalogState&, const Pump&) override {}
@@ -52,6 +54,8 @@ class FakeViews : public Views {
   void OnCommit(const CommittedRecords&) override {}
 
   Offset waited_for;
+  ReadOptions asked;  // by the last Read
+  std::vector<ViewInfo> infos;
 
  private:
   static Snapshot Copy(const Snapshot& from) {
@@ -59,6 +63,9 @@ class FakeViews : public Views {
     copy.view = from.view;
     copy.offset = from.offset;
     copy.as_of = from.as_of;
+    copy.version = from.version;
+    copy.replaced_by = from.replaced_by;
+    copy.copies = from.copies;
     copy.columns = from.columns;
     for (auto& chunk : from.rows.chunks) {
       auto part = std::make_unique<duckdb::DataChunk>();

@@ -99,8 +99,12 @@ void Fields(A& archive, FileRelation& m) {
   archive(m.name), archive(m.path), archive(m.format), archive(m.header), archive(m.delimiter);
 }
 template <typename A>
+void Fields(A& archive, EqualColumn& m) {
+  archive(m.column), archive(m.value), archive(m.is_text);
+}
+template <typename A>
 void Fields(A& archive, NeedMessage& m) {
-  archive(m.streams), archive(m.views);
+  archive(m.streams), archive(m.views), archive(m.whole), archive(m.columns), archive(m.equals);
 }
 template <typename A>
 void Fields(A& archive, FileData& m) {
@@ -129,7 +133,7 @@ void Fields(A& archive, DataMessage& m) {
 }
 template <typename A>
 void Fields(A& archive, BlockMessage& m) {
-  archive(m.names), archive(m.types), archive(m.rows), archive(m.block);
+  archive(m.names), archive(m.types), archive(m.rows), archive(m.block), archive(m.copies);
 }
 template <typename A>
 void Fields(A& archive, Error& error) {

@@ -62,8 +62,18 @@ struct QueryMessage {
   std::vector<FileRelation> files;
 };
 
+struct EqualColumn {
+  std::string column, value;
+  bool is_text = false;  // the value is one; else a whole number
+};
+
 struct NeedMessage {
   std::vector<std::string> streams, views;
+  // What of the views is needed, at most: lower-case names of columns, unless it is `whole`; and of
+  // one view that is read once, rows in which these columns have these values, given as text.
+  bool whole = true;
+  std::vector<std::string> columns = {};
+  std::vector<EqualColumn> equals = {};
 };
 
 // A file of the lake.
@@ -87,9 +97,10 @@ struct StreamData {
 struct ViewData {
   std::string name;
   std::vector<std::string> names, types;
-  uint64_t rows = 0;
+  uint64_t rows = 0;    // each once
   uint32_t pieces = 0;  // of its rows, each a kRows message of its own, in the order of the views
   std::vector<std::string> blocks = {};  // those, once they are there
+  std::vector<int64_t> copies = {};      // of each row, unless each stands once
 };
 
 struct DataMessage {
@@ -107,6 +118,7 @@ struct BlockMessage {
   std::vector<std::string> names, types;
   uint64_t rows = 0;
   std::string block;
+  std::vector<int64_t> copies = {};  // of each row of a view, unless each stands once
 };
 
 struct DoneMessage {

@@ -32,6 +32,21 @@ TEST(Messages, ArriveAsTheyWereSent) {
   EXPECT_EQ(Write(read), Write(Example()));
 }
 
+TEST(Messages, WhatIsNeededAndHowOftenRowsStandArrives) {
+  NeedMessage need{{"s"}, {"v"}, false, {"a", "b"}, {{"a", "x", true}, {"b", "7", false}}}, read;
+  Read(Write(need), read);
+  EXPECT_FALSE(read.whole);
+  EXPECT_EQ(read.columns, need.columns);
+  ASSERT_EQ(read.equals.size(), 2u);
+  EXPECT_EQ(read.equals[1].column, "b");
+  EXPECT_EQ(read.equals[1].value, "7");
+  EXPECT_TRUE(read.equals[0].is_text && !read.equals[1].is_text);
+  BlockMessage block, block_read;
+  block.copies = {1, 5'000'000'000};
+  Read(Write(block), block_read);
+  EXPECT_EQ(block_read.copies, block.copies);
+}
+
 TEST(Messages, ADoneMayCarryAnError) {
   DoneMessage done, read;
   Read(Write(done), read);

@@ -195,7 +195,7 @@ QueryRunner::Prepared QueryRunner::Prepare(const QueryJob& job, const CatalogSta
   Prepared prepared;
   DataMessage& data = prepared.data;
   if (!need.views.empty()) {
-    ReadViews(job, need.views, deadline, prepared);
+    ReadViews(job, need, deadline, prepared);
   } else {
     Views* views = queries_.views_;
     data.at = job.at.value_or(queries_.log_.End());
@@ -228,8 +228,25 @@ QueryRunner::Prepared QueryRunner::Prepare(const QueryJob& job, const CatalogSta
   return prepared;
 }
 
-void QueryRunner::ReadViews(const QueryJob& job, const std::vector<std::string>& names,
-                            Micros deadline, Prepared& prepared) {
+// A column that is to have a value, as a view's reader has it: where that says what the batch
+// engine's comparison does.
+bool QueryRunner::IsExact(const std::string& view, const EqualColumn& equal) const {
+  Views* views = queries_.views_;
+  for (auto& info : views->ViewInfos()) {
+    if (!duckdb::StringUtil::CIEquals(info.name, view)) continue;
+    // While it is replaced these are the columns of the new one.
+    if (info.answering != info.version) return false;
+    for (auto& column : info.columns) {
+      if (!duckdb::StringUtil::CIEquals(column.name, equal.column)) continue;
+      return IsEqualityExact(column.type, equal.value, equal.is_text);
+    }
+  }
+  return false;
+}
+
+void QueryRunner::ReadViews(const QueryJob& job, const NeedMessage& need, Micros deadline,
+                            Prepared& prepared) {
+  auto& names = need.views;
   Views* views = queries_.views_;
   if (!views) throw Error(ErrorCode::kUnavailable, "the views are not ready yet");
   // What was acknowledged before the query came must be in its answer.
@@ -242,6 +259,12 @@ void QueryRunner::ReadViews(const QueryJob& job, const std::vector<std::string>&
   // The worker could not hold more; here there is one copy, and a piece on its way.
   ReadOptions options;
   options.bytes_max = queries_.options_.memory_bytes / 2;
+  options.collapse = true;
+  if (!need.whole) options.columns.emplace(need.columns.begin(), need.columns.end());
+  for (auto& equal : need.equals) {
+    if (names.size() != 1 || !IsExact(names[0], equal)) continue;
+    options.equals.emplace_back(equal.column, equal.value);
+  }
   prepared.views = views->Read(names, options);
   for (auto& snapshot : prepared.views) {
     prepared.data.at = snapshot.offset;
@@ -258,7 +281,7 @@ bool QueryRunner::SendData(Prepared& prepared, Micros deadline) {
   for (auto& snapshot : prepared.views) {
     auto pieces = prepared.data.views[at++].pieces;
     for (uint32_t i = 0; i < pieces; i++) {
-      auto piece = TakePiece(snapshot.columns, snapshot.rows);
+      auto piece = TakePiece(snapshot);
       if (!Send(*worker_, MessageKind::kRows, piece, deadline)) return false;
     }
   }

@@ -38,8 +38,8 @@ class QueryRunner {
   // The data a query asked for, all at one position.
   Prepared Prepare(const QueryJob& job, const CatalogState& catalog, const NeedMessage& need,
                    Micros deadline);
-  void ReadViews(const QueryJob& job, const std::vector<std::string>& names, Micros deadline,
-                 Prepared& prepared);
+  bool IsExact(const std::string& view, const EqualColumn& equal) const;
+  void ReadViews(const QueryJob& job, const NeedMessage& need, Micros deadline, Prepared& prepared);
   bool SendData(Prepared& prepared, Micros deadline);
 
   Queries& queries_;

@@ -30,12 +30,16 @@ struct Answer {
   std::string body;
   bool more = false;
   std::optional<Error> error;
+  std::string replaced;
 };
 
 class CollectingSink : public QuerySink {
  public:
   void Write(std::string bytes) override { answer_.body += bytes; }
   void More() override { answer_.more = true; }
+  void Replaced(const std::string& view, const Replacement& by) override {
+    answer_.replaced += view + " by " + std::to_string(by.version) + " ";
+  }
   void Done(const std::optional<Error>& error) override {
     answer_.error = error;
     done_.set_value();
@@ -362,6 +366,95 @@ TEST_F(QueriesTest, KeptViewsAndStreamsAreReadAtOnePosition) {
                  "now() AS t"),
             "kept,n,t\n6,6,2020-09-13 12:26:40+00\n");
   EXPECT_EQ(views.waited_for, Offset{10});
+  Service().Stop();
+}
+
+TEST_F(QueriesTest, RowsThatStandSeveralTimesTravelOnce) {
+  DefineView("v", "SELECT id, name FROM events", true);
+  FakeViews views;
+  auto& content = views.Set("v");
+  content.columns = {{"id", LogicalType::BIGINT}, {"name", LogicalType::VARCHAR}};
+  content.rows = RowsOf(content.columns, {{"1", "a"}, {"2", "b"}, {"3", "NULL"}, {"4", "d"}});
+  content.copies = {5000, 1, 2048, 3};
+  Service().Connect(views);
+  EXPECT_EQ(Body("SELECT count(*) AS n FROM v"), "n\n7052\n");
+  EXPECT_TRUE(views.asked.collapse);
+  EXPECT_EQ(Body("SELECT name, count(*) AS n, sum(id) AS s FROM v GROUP BY name ORDER BY s"),
+            "name,n,s\nb,1,2\nd,3,12\na,5000,5000\n,2048,6144\n");
+  EXPECT_EQ(Body("SELECT count(*) AS n FROM v a, v b WHERE a.id = b.id AND a.id > 1"),
+            "n\n4194314\n");
+  Service().Stop();
+}
+
+TEST_F(QueriesTest, OfAViewIsReadWhatTheQueryCanSee) {
+  DefineView("v", "SELECT id, name FROM events", true);
+  DefineView("w", "SELECT id, name FROM events", true);
+  DefineView("over", "SELECT id AS k FROM v", false);
+  FakeViews views;
+  for (auto* name : {"v", "w"}) {
+    auto& content = views.Set(name);
+    content.columns = {{"id", LogicalType::BIGINT}, {"name", LogicalType::VARCHAR}};
+    content.rows = RowsOf(content.columns, {{"1", "a"}, {"2", "b"}});
+    views.infos.push_back({});
+    views.infos.back().name = name;
+    views.infos.back().columns = content.columns;
+  }
+  Service().Connect(views);
+  using Names = std::set<std::string>;
+  auto columns = [&](const std::string& sql) {
+    views.asked = {};
+    EXPECT_FALSE(Body(sql).starts_with("error")) << sql;
+    return views.asked.columns;
+  };
+  EXPECT_EQ(columns("SELECT count(*) FROM v"), Names{});
+  EXPECT_EQ(columns("SELECT Id AS x FROM v ORDER BY x"), (Names{"id", "x"}));
+  EXPECT_EQ(columns("SELECT a.id FROM v a JOIN w b USING (name)"), (Names{"a", "id", "name"}));
+  EXPECT_EQ(columns("SELECT k FROM over"), (Names{"id", "k"}));
+  EXPECT_EQ(columns("SELECT (SELECT max(id) FROM w) FROM v"), Names{"id"});
+  for (auto* sql : {"FROM v", "SELECT * FROM v", "SELECT v FROM v", "SELECT a FROM v AS a",
+                    "SELECT count(a) FROM v a", "SELECT v.* FROM v", "SELECT COLUMNS('i.*') FROM v",
+                    "SELECT #1 FROM v", "SELECT a.id FROM v a NATURAL JOIN w b",
+                    "SELECT y FROM v AS t(x, y)", "DESCRIBE v", "SUMMARIZE v",
+                    "SELECT id FROM v ORDER BY ALL", "SELECT k FROM (SELECT * FROM over)"}) {
+    EXPECT_EQ(columns(sql), std::nullopt) << sql;
+  }
+
+  using Equals = std::vector<std::pair<std::string, std::string>>;
+  auto equals = [&](const std::string& sql) {
+    views.asked = {};
+    EXPECT_FALSE(Body(sql).starts_with("error")) << sql;
+    return views.asked.equals;
+  };
+  EXPECT_EQ(equals("SELECT count(*) FROM v WHERE id = 2"), (Equals{{"id", "2"}}));
+  EXPECT_EQ(equals("SELECT id + 1 FROM v WHERE 'a' = name AND id > 0 AND 1 = id"),
+            (Equals{{"name", "a"}, {"id", "1"}}));
+  for (auto* sql :
+       {"SELECT id FROM v WHERE id = 2 OR id = 1", "SELECT id FROM v WHERE NOT id = 2",
+        "SELECT id FROM v WHERE id = 2.5", "SELECT id FROM v WHERE id = '2'",
+        "SELECT v.id FROM v, w WHERE v.id = 2", "SELECT id FROM v WHERE id = 99999999999999999999",
+        "SELECT k FROM over WHERE k = 2", "SELECT id AS k FROM v WHERE k = 2",
+        "SELECT (SELECT max(id) FROM v) FROM v WHERE id = 2",
+        "SELECT id FROM v WHERE id = 2 UNION ALL SELECT id FROM v",
+        "WITH v AS (SELECT 2 AS id) SELECT id FROM v WHERE id = 2",
+        "SELECT max(id) FROM v HAVING max(id) = 2"}) {
+    EXPECT_EQ(equals(sql), Equals{}) << sql;
+  }
+  views.infos[0].answering = 7;  // the columns are another one's, which is being filled
+  EXPECT_EQ(equals("SELECT count(*) FROM v WHERE id = 2"), Equals{});
+  Service().Stop();
+}
+
+TEST_F(QueriesTest, WhoReadsAViewThatIsBeingReplacedIsTold) {
+  DefineView("v", "SELECT id FROM events", true);
+  FakeViews views;
+  auto& content = views.Set("v");
+  content.columns = {{"id", LogicalType::BIGINT}};
+  Service().Connect(views);
+  QueryRequest request;
+  request.sql = "SELECT count(*) FROM v";
+  EXPECT_EQ(Ask(request).replaced, "");
+  content.replaced_by = Replacement{12, 0.5};
+  EXPECT_EQ(Ask(request).replaced, "v by 12 ");
   Service().Stop();
 }
 

@@ -11,6 +11,9 @@
 #include "duckdb/main/client_context.hpp"
 #include "duckdb/main/connection.hpp"
 #include "duckdb/parser/expression/columnref_expression.hpp"
+#include "duckdb/parser/expression/comparison_expression.hpp"
+#include "duckdb/parser/expression/conjunction_expression.hpp"
+#include "duckdb/parser/expression/constant_expression.hpp"
 #include "duckdb/parser/expression/function_expression.hpp"
 #include "duckdb/parser/expression/star_expression.hpp"
 #include "duckdb/parser/expression/subquery_expression.hpp"
@@ -18,8 +21,10 @@
 #include "duckdb/parser/parser.hpp"
 #include "duckdb/parser/query_node.hpp"
 #include "duckdb/parser/query_node/recursive_cte_node.hpp"
+#include "duckdb/parser/query_node/select_node.hpp"
 #include "duckdb/parser/statement/select_statement.hpp"
 #include "duckdb/parser/tableref/basetableref.hpp"
+#include "duckdb/parser/tableref/joinref.hpp"
 #include "duckdb/parser/tableref/pivotref.hpp"
 #include "duckdb/parser/tableref/showref.hpp"
 #include "duckdb/parser/tableref/subqueryref.hpp"
@@ -70,7 +75,42 @@ class Walker {
 
   void Statement(duckdb::SelectStatement& statement) { Node(*statement.node); }
 
+  // Once all of the query was walked through.
+  void FindColumns(const duckdb::SelectStatement& statement) {
+    for (auto& name : last_names_) {
+      if (rows_.contains(name)) query_.whole = true;  // the row of a relation as a value
+    }
+    auto& node = *statement.node;
+    bool one = reads_ == 1 && node.type == duckdb::QueryNodeType::SELECT_NODE;
+    if (!one || !node.cte_map.map.empty()) return;
+    auto& select = node.Cast<duckdb::SelectNode>();
+    if (select.from_table->type != duckdb::TableReferenceType::BASE_TABLE) return;
+    if (select.where_clause) FindEquals(*select.where_clause);
+  }
+
  private:
+  void FindEquals(const duckdb::ParsedExpression& condition) {
+    if (condition.type == duckdb::ExpressionType::CONJUNCTION_AND) {
+      for (auto& child : condition.Cast<duckdb::ConjunctionExpression>().children) {
+        FindEquals(*child);
+      }
+      return;
+    }
+    if (condition.type != duckdb::ExpressionType::COMPARE_EQUAL) return;
+    auto& equal = condition.Cast<duckdb::ComparisonExpression>();
+    auto *column = equal.left.get(), *literal = equal.right.get();
+    if (column->type == duckdb::ExpressionType::VALUE_CONSTANT) std::swap(column, literal);
+    if (column->type != duckdb::ExpressionType::COLUMN_REF ||
+        literal->type != duckdb::ExpressionType::VALUE_CONSTANT) {
+      return;
+    }
+    auto& names = column->Cast<duckdb::ColumnRefExpression>().column_names;
+    auto& value = literal->Cast<duckdb::ConstantExpression>().value;
+    bool is_text = value.type() == duckdb::LogicalType::VARCHAR;
+    if (names.size() != 1 || value.IsNull() || (!is_text && !value.type().IsIntegral())) return;
+    query_.equals.push_back({Lower(names[0]), value.ToString(), is_text});
+  }
+
   void Node(duckdb::QueryNode& node) {
     for (auto& cte : node.cte_map.map) query_.ctes.insert(Lower(cte.first));
     if (node.type == duckdb::QueryNodeType::RECURSIVE_CTE_NODE) {
@@ -112,6 +152,8 @@ class Walker {
       case ExpressionClass::COLUMN_REF:
         Column(expression.Cast<duckdb::ColumnRefExpression>());
         break;
+      case ExpressionClass::STAR:
+      case ExpressionClass::POSITIONAL_REFERENCE: query_.whole = true; break;
       default: break;
     }
     duckdb::ParsedExpressionIterator::EnumerateChildren(
@@ -121,6 +163,8 @@ class Walker {
 
   void Column(duckdb::ColumnRefExpression& column) {
     auto name = Lower(column.GetColumnName());
+    for (auto& part : column.column_names) query_.names.insert(Lower(part));
+    last_names_.insert(name);
     if (name == kOffsetName || name == kArrivalTimeName) query_.hidden_columns = true;
     if (name == "_watermark") query_.hidden_columns = query_.event_time = true;
   }
@@ -131,6 +175,15 @@ class Walker {
       case TableReferenceType::BASE_TABLE: {
         auto& base = ref.Cast<duckdb::BaseTableRef>();
         Relation(base.catalog_name, base.schema_name, base.table_name);
+        reads_++;
+        rows_.insert(Lower(base.alias.empty() ? base.table_name : base.alias));
+        if (!base.column_name_alias.empty()) query_.whole = true;
+        break;
+      }
+      case TableReferenceType::JOIN: {
+        auto& join = ref.Cast<duckdb::JoinRef>();
+        for (auto& name : join.using_columns) query_.names.insert(Lower(name));
+        if (join.ref_type == duckdb::JoinRefType::NATURAL) query_.whole = true;
         break;
       }
       case TableReferenceType::TABLE_FUNCTION: {
@@ -140,8 +193,14 @@ class Walker {
         if (!Contains(kTableFunctions, name)) Forbid("table function", name);
         break;
       }
-      case TableReferenceType::SHOW_REF: Show(ref.Cast<duckdb::ShowRef>()); break;
-      case TableReferenceType::PIVOT: Pivot(ref.Cast<duckdb::PivotRef>()); break;
+      case TableReferenceType::SHOW_REF:
+        query_.whole = true;
+        Show(ref.Cast<duckdb::ShowRef>());
+        break;
+      case TableReferenceType::PIVOT:
+        query_.whole = true;
+        Pivot(ref.Cast<duckdb::PivotRef>());
+        break;
       case TableReferenceType::SUBQUERY: {
         auto& node = *ref.Cast<duckdb::SubqueryRef>().subquery->node;
         for (auto& cte : node.cte_map.map) query_.ctes.insert(Lower(cte.first));
@@ -192,6 +251,9 @@ class Walker {
 
   ShutInQuery& query_;
   bool kept_;
+  int reads_ = 0;
+  std::set<std::string> rows_;        // by these names a relation's row is a value
+  std::set<std::string> last_names_;  // the last parts of the names of columns
 };
 
 std::vector<duckdb::unique_ptr<duckdb::SQLStatement>> Parse(const duckdb::ParserOptions& options,
@@ -241,6 +303,7 @@ ShutInQuery ParseWith(const duckdb::ParserOptions& options, const std::string& w
   Walker walker(query, kept);
   try {
     walker.Statement(*select);
+    walker.FindColumns(*select);
   } catch (const Error&) {
     throw;
   } catch (...) {

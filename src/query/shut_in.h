@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "query/messages.h"
+
 namespace duckdb {
 class Connection;
 class SelectStatement;
@@ -25,6 +27,13 @@ struct ShutInQuery {
   bool hidden_columns = false;  // mentions _offset or _arrival_time
   bool event_time = false;      // mentions _watermark, or asks which windows are closed
   bool limited = false;         // a LIMIT (or FETCH) may be in it, at any depth
+  // What it can see of what it reads: columns whose lower-case name is none of `names` are not
+  // looked at, unless it is `whole` (a `*`, a row as a value, names that come from elsewhere).
+  std::set<std::string> names;
+  bool whole = false;
+  // When it is SELECT ... FROM one relation, and reads nothing else: the conditions `column =
+  // literal` that all its rows are to meet.
+  std::vector<EqualColumn> equals;
 };
 
 // Throws Error(kInvalidSql) for what does not parse and for more than one statement,

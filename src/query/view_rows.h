@@ -13,9 +13,13 @@ namespace weir {
 // What is said of a view before its rows come.
 ViewData DescribeView(const std::string& name, const std::vector<Column>& columns,
                       const Columns& rows);
-// The next piece of the rows, which are given up; the pieces together are all of them.
-BlockMessage TakePiece(const std::vector<Column>& columns, Columns& rows);
+// The next piece of a view's rows, which are given up; the pieces together are all of them.
+BlockMessage TakePiece(Snapshot& snapshot);
 std::shared_ptr<RowSource> MakeViewRows(ViewData view);
+
+// Whether `column = value` of a view's reader (ReadOptions::equals) is what the batch engine says
+// of the column and a literal: a text in quotes, or a whole number.
+bool IsEqualityExact(const duckdb::LogicalType& column, const std::string& value, bool is_text);
 
 // Types as bytes, for the messages.
 std::string SaveType(const duckdb::LogicalType& type);

@@ -64,6 +64,7 @@ bool Answer(MessageSocket& socket, WorkerEngine& engine, QueryMessage message) {
         auto piece = Receive<BlockMessage>(socket, MessageKind::kRows);
         if (!piece) return false;
         view.blocks.push_back(std::move(piece->block));
+        view.copies.insert(view.copies.end(), piece->copies.begin(), piece->copies.end());
       }
     }
     bool blocks = format == AnswerFormat::kBlocks;  // each is a message

@@ -137,6 +137,12 @@ WorkerQuery::WorkerQuery(WorkerEngine& engine, QueryMessage query)
   connection_ = std::make_unique<duckdb::Connection>(engine_.database());
   parsed_ = ParseShutIn(*connection_, query_.sql);
   Resolve(parsed_, 0);
+  need_.whole = whole_;
+  need_.columns.assign(names_.begin(), names_.end());
+  // Conditions of the query itself, where it reads the view and no other that reads it.
+  if (need_.streams.empty() && need_.views.size() == 1 && views_ == need_.views) {
+    need_.equals = parsed_.equals;
+  }
   // DuckDB 1.5.5 pushes a join's keys as a filter below an ORDER BY ... LIMIT on its other side,
   // which then keeps other rows than it should; and below a LIMIT under a DISTINCT it drops joins
   // that multiply rows.
@@ -165,6 +171,8 @@ void WorkerQuery::Resolve(const ShutInQuery& query, int depth) {
   hidden_columns_ |= query.hidden_columns;
   event_time_ |= query.event_time;
   limited_ |= query.limited;
+  whole_ |= query.whole;
+  names_.insert(query.names.begin(), query.names.end());
   auto add = [](std::vector<std::string>& list, const std::string& name) {
     if (std::find(list.begin(), list.end(), name) == list.end()) list.push_back(name);
   };

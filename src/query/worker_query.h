@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -88,6 +89,8 @@ class WorkerQuery {
   std::unique_ptr<duckdb::Connection> connection_, fitted_;
   ShutInQuery parsed_;
   NeedMessage need_;
+  bool whole_ = false;  // of ShutInQuery, of all the queries there are
+  std::set<std::string> names_;
   std::vector<std::string> views_;   // to define, those that others read first
   std::vector<std::string> errors_;  // error rows of views
   bool hidden_columns_ = false, event_time_ = false, limited_ = false;

@@ -139,6 +139,54 @@ TEST_F(EngineTest, AReplacedViewIsBeingFilledUntilTheNewOneAnswers) {
   EXPECT_TRUE(waiting.get());
   EXPECT_EQ(world.Read("v"), Lines{"50000|7"});
   EXPECT_EQ(world.Info("v").status, ViewStatus::kLive);
+  EXPECT_EQ(world.Info("v").answering, info.version);
+  auto after = std::move(world.engine->Read({"v"})[0]);
+  EXPECT_EQ(after.version, info.version);
+  EXPECT_FALSE(after.replaced_by);
+}
+
+TEST_F(EngineTest, AReadLeavesOutColumnsAndCountsCopies) {
+  Open();
+  world.Append("s", {{"1"}, {"2"}, {"1"}, {"1"}});
+  world.Execute(
+      "CREATE MATERIALIZED VIEW v AS SELECT n, repeat('x', 1000) || n AS t, n + 1 AS m FROM s");
+  world.Settle();
+  ReadOptions options;
+  options.columns = {"m", "nothing"};
+  auto read = std::move(world.engine->Read({"v"}, options)[0]);
+  ASSERT_EQ(read.columns.size(), 1u);
+  EXPECT_EQ(read.columns[0].name, "m");
+  ASSERT_EQ(read.rows.rows, 4u);
+  EXPECT_EQ(read.rows.chunks[0]->ColumnCount(), 1u);
+  EXPECT_TRUE(read.copies.empty());
+  options.collapse = true;
+  read = std::move(world.engine->Read({"v"}, options)[0]);
+  ASSERT_EQ(read.rows.rows, 2u);
+  EXPECT_EQ(read.copies, (std::vector<int64_t>{3, 1}));
+  EXPECT_EQ(read.rows.chunks[0]->GetValue(0, 0).ToString(), "2");
+  EXPECT_EQ(read.rows.chunks[0]->GetValue(0, 1).ToString(), "3");
+  EXPECT_EQ(read.total_rows, 4u);
+  options.limit = 2;  // rows, with their copies
+  EXPECT_EQ(world.engine->Read({"v"}, options)[0].copies, (std::vector<int64_t>{2}));
+  options.limit.reset();
+  options.equals = {{"n", "2"}};
+  read = std::move(world.engine->Read({"v"}, options)[0]);
+  EXPECT_EQ(read.rows.rows, 1u);
+  EXPECT_TRUE(read.copies.empty());
+  // What is left out takes no room; copies take it once.
+  options.equals.clear();
+  options.bytes_max = 500;
+  EXPECT_EQ(world.engine->Read({"v"}, options)[0].rows.rows, 2u);
+  options.columns->insert("t");
+  EXPECT_THROW(world.engine->Read({"v"}, options), Error);
+  options.bytes_max = 2500;
+  EXPECT_EQ(world.engine->Read({"v"}, options)[0].rows.rows, 2u);
+  options.collapse = false;
+  EXPECT_THROW(world.engine->Read({"v"}, options), Error);
+  // None that the view has: one is there, so that rows can be counted.
+  options = {};
+  options.columns = std::set<std::string>{"nothing"};
+  EXPECT_EQ(world.engine->Read({"v"}, options)[0].columns[0].name, "n");
 }
 
 // One record of many rows, as a large body is, into a view that takes its time.

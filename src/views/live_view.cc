@@ -27,14 +27,37 @@ bool LiveView::WantsClock() const {
                      [](Operator* op) { return op->WantsClock(); });
 }
 
+RowWriter::RowWriter(const RowTypes& types, std::vector<size_t> kept)
+    : codec_(types), decoded_types_(types), kept_(std::move(kept)) {
+  if (kept_.empty()) {
+    for (size_t i = 0; i < types.size(); i++) kept_.push_back(i);
+  }
+  for (size_t column : kept_) types_.push_back(types[column]);
+}
+
+void RowWriter::SizeUp(std::string_view row) {
+  last_bytes_ = 0;
+  for (size_t column : kept_) {
+    auto type = decoded_types_[column].InternalType();
+    if (type == duckdb::PhysicalType::VARCHAR) {
+      auto& values = one_->data[column];
+      if (duckdb::FlatVector::IsNull(values, 0)) continue;
+      last_bytes_ += duckdb::FlatVector::GetData<duckdb::string_t>(values)[0].GetSize();
+    } else if (!duckdb::TypeIsConstantSize(type)) {
+      last_bytes_ += row.size();
+    }
+  }
+}
+
 void RowWriter::Add(std::string_view row, int64_t copies) {
   if (!one_) {
     one_ = std::make_unique<duckdb::DataChunk>();
-    one_->Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(types_), 1);
+    one_->Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(decoded_types_), 1);
   }
   one_->Reset();
   codec_.Decode(row, *one_, 0);
   one_->SetCardinality(1);
+  SizeUp(row);
   for (; copies > 0; copies--) {
     if (columns_.rows % STANDARD_VECTOR_SIZE == 0) {
       columns_.chunks.push_back(std::make_unique<duckdb::DataChunk>());
@@ -42,7 +65,8 @@ void RowWriter::Add(std::string_view row, int64_t copies) {
     }
     auto& chunk = *columns_.chunks.back();
     for (duckdb::idx_t column = 0; column < chunk.ColumnCount(); column++) {
-      duckdb::VectorOperations::Copy(one_->data[column], chunk.data[column], 1, 0, chunk.size());
+      duckdb::VectorOperations::Copy(one_->data[kept_[column]], chunk.data[column], 1, 0,
+                                     chunk.size());
     }
     chunk.SetCardinality(chunk.size() + 1);
     columns_.rows++;
@@ -117,9 +141,11 @@ struct Row {
 // Counts what an answer takes, and refuses what would be too much of it.
 class AnswerRoom {
  public:
-  AnswerRoom(const LiveView& view, uint64_t bytes_max)
+  AnswerRoom(const LiveView& view, uint64_t bytes_max) : AnswerRoom(view, bytes_max, 0) {}
+  // Of so many of the columns; 0: of all.
+  AnswerRoom(const LiveView& view, uint64_t bytes_max, size_t columns)
       : name_(view.definition->name),
-        row_bytes_(kColumnBytes * view.columns.size()),
+        row_bytes_(kColumnBytes * (columns ? columns : view.columns.size())),
         max_(bytes_max) {}
 
   void Take(size_t bytes, uint64_t copies) {
@@ -252,6 +278,24 @@ Snapshot ReadErrors(const LiveView& view, const Version& version, const ReadOpti
   return snapshot;
 }
 
+namespace {
+
+// What is asked for of the columns, in their order; none: all of them.
+std::vector<size_t> KeptColumns(const LiveView& view, const ReadOptions& options) {
+  std::vector<size_t> kept;
+  if (!options.columns || view.columns.empty()) return kept;
+  for (size_t i = 0; i < view.columns.size(); i++) {
+    if (options.columns->contains(duckdb::StringUtil::Lower(view.columns[i].name))) {
+      kept.push_back(i);
+    }
+  }
+  if (kept.empty()) kept.push_back(0);
+  if (kept.size() == view.columns.size()) kept.clear();
+  return kept;
+}
+
+}  // namespace
+
 Snapshot ReadContent(const LiveView& view, const Version& version, const ReadOptions& options) {
   Snapshot snapshot;
   snapshot.view = view.definition->name;
@@ -265,7 +309,9 @@ Snapshot ReadContent(const LiveView& view, const Version& version, const ReadOpt
   RowCodec codec(types);
   EqualityTest test(view, options);
   uint64_t limit = options.limit.value_or(UINT64_MAX);
-  AnswerRoom room(view, options.bytes_max ? options.bytes_max : UINT64_MAX);
+  auto kept = KeptColumns(view, options);
+  AnswerRoom room(view, options.bytes_max ? options.bytes_max : UINT64_MAX, kept.size());
+  bool at_once = !options.limit && kept.empty() && !options.collapse;
 
   std::vector<Row> rows;
   uint64_t wanted = 0;
@@ -278,7 +324,7 @@ Snapshot ReadContent(const LiveView& view, const Version& version, const ReadOpt
     too_many = std::min(wanted, limit) > options.rows_max;
     if (too_many) return false;
     // Without a limit all of it is given, so there is no need to look at the rest first.
-    if (!options.limit) room.Take(row.size(), static_cast<uint64_t>(copies));
+    if (at_once) room.Take(row.size(), static_cast<uint64_t>(copies));
     rows.push_back({"", row, copies});
     Touch(row);
     return true;
@@ -294,13 +340,27 @@ Snapshot ReadContent(const LiveView& view, const Version& version, const ReadOpt
   std::sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) {
     return std::tie(a.sort_key, a.row) < std::tie(b.sort_key, b.row);
   });
-  RowWriter writer(types);
+  RowWriter writer(types, kept);
+  uint64_t given = 0;  // with copies
+  bool several = false;
   for (auto& row : rows) {
-    if (writer.rows() >= limit) break;
-    auto wanted = static_cast<int64_t>(std::min<uint64_t>(limit - writer.rows(), INT64_MAX));
-    int64_t copies = std::min(row.copies, wanted);
-    if (options.limit) room.Take(row.row.size(), static_cast<uint64_t>(copies));
-    writer.Add(row.row, copies);
+    if (given >= limit) break;
+    auto left = static_cast<int64_t>(std::min<uint64_t>(limit - given, INT64_MAX));
+    int64_t copies = std::min(row.copies, left);
+    int64_t written = options.collapse ? 1 : copies;
+    if (options.collapse) {
+      snapshot.copies.push_back(copies);
+      several |= copies > 1;
+    }
+    if (!at_once && kept.empty()) room.Take(row.row.size(), static_cast<uint64_t>(written));
+    writer.Add(row.row, written);
+    if (!kept.empty()) room.Take(writer.LastBytes(), static_cast<uint64_t>(written));
+    given += static_cast<uint64_t>(copies);
+  }
+  if (!several) snapshot.copies.clear();
+  if (!kept.empty()) {
+    snapshot.columns.clear();
+    for (size_t column : kept) snapshot.columns.push_back(view.columns[column]);
   }
   snapshot.rows = writer.Take();
   for (auto& row : rows) ViewContent::ThrowIfLost(row.row);

@@ -66,14 +66,22 @@ using LiveViewPtr = std::shared_ptr<LiveView>;
 // Appends encoded rows to columns.
 class RowWriter {
  public:
-  explicit RowWriter(const RowTypes& types) : codec_(types), types_(types) {}
+  explicit RowWriter(const RowTypes& types) : RowWriter(types, {}) {}
+  // `kept`: what columns go on; none: all.
+  RowWriter(const RowTypes& types, std::vector<size_t> kept);
   void Add(std::string_view row, int64_t copies);
+  // Of the values that go on, of the row added last, outside of their vectors; or more.
+  size_t LastBytes() const { return last_bytes_; }
   Columns Take();
   uint64_t rows() const { return columns_.rows; }
 
  private:
+  void SizeUp(std::string_view row);
+
   RowCodec codec_;
-  RowTypes types_;
+  RowTypes decoded_types_, types_;
+  std::vector<size_t> kept_;
+  size_t last_bytes_ = 0;
   Columns columns_;
   std::unique_ptr<duckdb::DataChunk> one_;
 };

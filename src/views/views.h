@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -100,7 +101,9 @@ struct Snapshot {
   Micros log_time = 0;    // the time of the log at that step, which watermarks go on with
   uint64_t sequence = 0;  // number of the last change in it; changes after it have higher ones
   std::vector<Column> columns;
-  Columns rows;             // in the view's ORDER BY when it has one
+  Columns rows;  // in the view's ORDER BY when it has one
+  std::vector<int64_t>
+      copies;               // of each row, where that was asked for and some stand several times
   uint64_t total_rows = 0;  // before any filter and limit
   uint64_t error_rows = 0;  // left out because an expression failed on them; when asked for
 };
@@ -127,6 +130,11 @@ struct ReadOptions {
   // Rows may take so many bytes as they are kept, each copy for itself; more is kLimitExceeded.
   // 0: what the engine allows anybody.
   uint64_t bytes_max = 0;
+  // For who goes on with the rows himself.  Columns by lower-case name: others are left out, of
+  // each view one is there at least.  With `collapse` a row that stands several times is there
+  // once, and Snapshot::copies says how often; it takes room once.
+  std::optional<std::set<std::string>> columns = {};
+  bool collapse = false;
 };
 
 enum class ViewStatus { kFilling, kLive, kParked };

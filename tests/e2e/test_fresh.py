@@ -73,6 +73,34 @@ class Fresh(ServerTest):
             offsets = list(pool.map(post, range(100)))
             self.assertEqual(set(pool.map(read, offsets)), {200})
 
+    def test_a_million_rows_are_one_answer_and_one_more_is_none(self):
+        """By GET, by SQL and in the feed."""
+        self.server.sql("CREATE STREAM left_side (n INTEGER)")
+        self.server.sql("CREATE STREAM right_side (n INTEGER)")
+        self.server.sql("CREATE MATERIALIZED VIEW million AS SELECT 1 AS one FROM left_side, right_side")
+        self.server.post("left_side", [{"n": 1}] * 1000)
+        offset = self.server.post("right_side", [{"n": 1}] * 1000).json["offset"]
+        answer = self.server.get(f"/v1/views/million?wait_for={offset}")
+        self.assertEqual((answer.status, len(answer.json["rows"])), (200, 1_000_000))
+        self.assertEqual(len(self.server.sql("FROM million").json["rows"]), 1_000_000)
+        self.assertEqual(len(self.server.sql("SELECT one + 1 AS two FROM million").json["rows"]), 1_000_000)
+        stream = self.server.events("/v1/views/million/changes", timeout=60)
+        self.addCleanup(stream.close)
+        self.assertEqual(len(stream.next("snapshot")[2]["rows"]), 1_000_000)
+        self.server.sql("CREATE MATERIALIZED VIEW one_more AS SELECT one FROM million UNION ALL "
+                        "SELECT max(n) FROM left_side")
+        self.server.rows("million", 0, "&limit=1")
+        answer = self.server.get("/v1/views/one_more?wait_for=0&timeout_ms=30000")
+        self.assertEqual((answer.status, answer.code), (422, "limit_exceeded"))
+        self.assertIn("more than 1000000 rows", answer.json["error"]["message"])
+        self.assertEqual(self.server.get("/v1/views/one_more?limit=3").json["rows"], [[1]] * 3)
+        self.assertEqual(self.server.sql("FROM one_more").code, "limit_exceeded")
+        self.assertEqual(self.server.sql("SELECT one + 1 AS two FROM one_more").code, "limit_exceeded")
+        self.assertEqual(self.server.sql("SELECT sum(one) AS s FROM one_more").json["rows"], [[1_000_001]])
+        stream = self.server.events("/v1/views/one_more/changes", timeout=60)
+        self.addCleanup(stream.close)
+        self.assertEqual(stream.next("error")[2]["error"]["code"], "limit_exceeded")
+
 
 if __name__ == "__main__":
     import unittest

@@ -10,6 +10,7 @@
 #include "formats/json_value.h"
 #include "formats/results.h"
 #include "io/spool.h"
+#include "query/view_rows.h"
 #include "server/http_errors.h"
 #include "server/rest/wait.h"
 #include "server/server.h"
@@ -237,11 +238,7 @@ bool IsServedFromContent(Views& views, const PlainRead& read) {
     if (read.options.equals.empty()) return true;
     for (auto& column : info.columns) {
       if (!duckdb::StringUtil::CIEquals(column.name, read.options.equals[0].first)) continue;
-      if (read.quoted) return column.type == duckdb::LogicalType::VARCHAR;
-      duckdb::Value number;  // one beyond the column's type is equal to none of its values
-      std::string message;
-      return column.type.IsIntegral() && duckdb::Value(read.options.equals[0].second)
-                                             .DefaultTryCastAs(column.type, number, &message, true);
+      return IsEqualityExact(column.type, read.options.equals[0].second, read.quoted);
     }
   }
   return false;
