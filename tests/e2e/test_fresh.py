@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import json
+import threading
 import time
 
 from weir_server import ServerTest
@@ -100,6 +101,55 @@ class Fresh(ServerTest):
         stream = self.server.events("/v1/views/one_more/changes", timeout=60)
         self.addCleanup(stream.close)
         self.assertEqual(stream.next("error")[2]["error"]["code"], "limit_exceeded")
+
+
+class Burst(ServerTest):
+    """Much at once is many steps: who looks sees it come."""
+
+    EVENTS, BODIES, PRODUCERS = 50_000, 60, 4
+
+    def watch(self, stop, shown):
+        """What GET says, each time it is something else."""
+        while not stop.is_set():
+            now = self.server.rows("total")[0][0]
+            if not shown or shown[-1][1] != now:
+                shown.append((time.monotonic(), now))
+            time.sleep(0.005)
+
+    def burst(self):
+        """How often the feed and GET moved in a second while a burst was taken in, and for how long."""
+        before = self.total()
+        wanted = before + self.EVENTS * self.BODIES
+        body = ('{"event_id": "some event", "event_time": "2026-01-01T12:00:00Z", "event_name": "burst", "n": 1}\n'
+                * self.EVENTS)
+        stream = self.server.events("/v1/views/total/changes", timeout=60)
+        self.addCleanup(stream.close)
+        stream.next("snapshot")
+        stop, shown, moved = threading.Event(), [], []
+        watcher = threading.Thread(target=self.watch, args=(stop, shown))
+        watcher.start()
+        with concurrent.futures.ThreadPoolExecutor(self.PRODUCERS) as producers:
+            answers = [producers.submit(self.server.post, "events", body) for _ in range(self.BODIES)]
+            while not moved or moved[-1][1] < wanted:
+                change = stream.next("change")[2]
+                moved.append((time.monotonic(), change["added"][0][0]))
+            for answer in answers:
+                self.assertEqual(answer.result().status, 200)
+        stop.set()
+        watcher.join()
+        took = moved[-1][0] - moved[0][0]
+        seen = [now for when, now in shown if before < now]
+        return len(moved) / took, len(seen) / took, took
+
+    def test_a_burst_moves_views_ten_times_a_second(self):
+        found = []
+        for _ in range(3):  # the machine may have had something else to do
+            changes, reads, took = self.burst()
+            found.append((changes, reads, took))
+            self.assertGreater(took, 0.3)
+            if changes >= 10 and reads >= 10:
+                return
+        self.fail(f"changes a second, different answers a second, seconds: {found}")
 
 
 if __name__ == "__main__":
