@@ -177,10 +177,27 @@ CatalogPtr Catalog::Current() const {
 
 CatalogPtr Catalog::Change(const std::function<void(CatalogState&)>& edit) {
   std::lock_guard change(change_mutex_);
-  auto next = std::make_shared<CatalogState>(*Current());
   auto current = Current();
+  auto next = std::make_shared<CatalogState>(*current);
   edit(*next);
-  SettleIds(*current, *next);
+  return Make(*current, std::move(next));
+}
+
+CatalogPtr Catalog::ChangeBeside(const std::function<void(CatalogState&)>& edit) {
+  constexpr int kTriesMax = 3;
+  for (int tries = 0; tries < kTriesMax; tries++) {
+    auto current = Current();
+    auto next = std::make_shared<CatalogState>(*current);
+    edit(*next);
+    std::lock_guard change(change_mutex_);
+    if (Current() == current) return Make(*current, std::move(next));
+  }
+  return Change(edit);
+}
+
+// One change at a time.
+CatalogPtr Catalog::Make(const CatalogState& current, std::shared_ptr<CatalogState> next) {
+  SettleIds(current, *next);
   next->version++;
   store_.Save(SaveCatalog(*next));
   std::lock_guard lock(mutex_);

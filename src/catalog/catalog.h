@@ -179,8 +179,12 @@ class Catalog {
   // Applies `edit` to a copy of the current state, makes it durable, then current.  What edit
   // throws passes through and nothing changes.  Ids that are in use no longer are retired.
   CatalogPtr Change(const std::function<void(CatalogState&)>& edit);
+  // The same for an edit that takes long, because something is planned in it: it runs beside other
+  // changes, and again when one has come meanwhile; of a few times the last holds the others up.
+  CatalogPtr ChangeBeside(const std::function<void(CatalogState&)>& edit);
 
  private:
+  CatalogPtr Make(const CatalogState& current, std::shared_ptr<CatalogState> next);
   CatalogStore& store_;
   mutable std::mutex mutex_;
   std::mutex change_mutex_;

@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <future>
+#include <thread>
+
 #include "base/error.h"
 #include "catalog/memory_store.h"
 
@@ -92,6 +95,64 @@ TEST(Catalog, AChangeThatFailsToBeKeptIsNone) {
   EXPECT_FALSE(catalog.Current()->FindStream("a"));
   store.full = false;
   catalog.Change([](CatalogState& state) { EXPECT_EQ(StreamOf(state, "b")->id.value, 1u); });
+}
+
+// As another thread would, while an edit that takes long runs: it would wait for ever otherwise.
+TEST(Catalog, AnEditThatTakesLongRunsBesideOthersAndAgainAfterThem) {
+  MemoryStore store;
+  Catalog catalog(store);
+  std::vector<uint64_t> seen;
+  auto after = catalog.ChangeBeside([&](CatalogState& state) {
+    seen.push_back(state.version);
+    StreamOf(state, "slow");
+    if (seen.size() > 2) return;
+    auto name = "other " + std::to_string(seen.size());
+    std::thread([&] {
+      catalog.Change([&](CatalogState& state) { StreamOf(state, name); });
+    }).join();
+  });
+  EXPECT_EQ(seen, (std::vector<uint64_t>{0, 1, 2}));
+  EXPECT_EQ(after->version, 3u);
+  for (auto* name : {"slow", "other 1", "other 2"}) EXPECT_TRUE(after->FindStream(name)) << name;
+  EXPECT_EQ(catalog.Current(), after);
+  Catalog again(store);
+  EXPECT_EQ(again.Current()->streams.size(), 3u);
+}
+
+TEST(Catalog, AnEditThatIsOvertakenAgainAndAgainHoldsTheOthersUpAtLast) {
+  MemoryStore store;
+  Catalog catalog(store);
+  int runs = 0, others = 0;
+  std::vector<std::thread> threads;
+  catalog.ChangeBeside([&](CatalogState& state) {
+    runs++;
+    StreamOf(state, "slow");
+    std::promise<void> done;
+    auto waits = done.get_future();
+    threads.emplace_back([&catalog, &others, done = std::move(done)]() mutable {
+      catalog.Change(
+          [&](CatalogState& state) { StreamOf(state, "other " + std::to_string(others++)); });
+      done.set_value();
+    });
+    // Under the lock the other one waits, and this one does not wait for it.
+    if (runs < 4) waits.wait();
+  });
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(runs, 4);
+  EXPECT_EQ(others, 4);
+  EXPECT_EQ(catalog.Current()->streams.size(), 5u);
+}
+
+TEST(Catalog, AnEditBesideOthersThatFailsChangesNothing) {
+  MemoryStore store;
+  Catalog catalog(store);
+  EXPECT_THROW(catalog.ChangeBeside([](CatalogState& state) {
+    StreamOf(state, "a");
+    throw Error(ErrorCode::kInvalidSql, "no");
+  }),
+               Error);
+  EXPECT_EQ(catalog.Current()->version, 0u);
+  EXPECT_TRUE(catalog.Current()->streams.empty());
 }
 
 TEST(Catalog, AFileThatMakesNoSenseIsRefusedWithItsReason) {

@@ -102,7 +102,7 @@ ResultTable Statements::Do(const CreateView& create) {
                      "view " + InQuotes(create.view.name) + " is not made");
   }
   bool replaces = false, came_first = false, was_kept = false;
-  catalog_.Change([&](CatalogState& state) {
+  catalog_.ChangeBeside([&](CatalogState& state) {
     came_first = create.if_not_exists && state.FindView(create.view.name);
     if (came_first) return;
     auto existing = state.FindView(create.view.name);
@@ -298,7 +298,7 @@ ResultTable Statements::Do(const DescribeObject& describe) {
 }
 
 ResultTable Statements::Do(const SetTimeZone& set) {
-  catalog_.Change([&](CatalogState& state) {
+  catalog_.ChangeBeside([&](CatalogState& state) {
     if (state.time_zone == set.zone) return;
     CheckZoneMayChange(state, views_);
     state.time_zone = set.zone;

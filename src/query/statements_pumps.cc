@@ -125,7 +125,7 @@ Pump::Start StartNow(const Views& views) {
 
 ResultTable Statements::CreateDerived(const CreateStream& create) {
   CheckRoomFor(views_, create.stream.name);
-  catalog_.Change([&](CatalogState& state) {
+  catalog_.ChangeBeside([&](CatalogState& state) {
     CheckNameIsFree(state, create.stream.name);
     auto stream = std::make_shared<Stream>(create.stream);
     CheckShutIn(create.query);
@@ -150,7 +150,7 @@ ResultTable Statements::Do(const CreatePump& create) {
   if (create.if_not_exists && catalog_.Current()->FindPump(create.name)) return there;
   CheckRoomFor(views_, create.name);
   bool came_first = false;  // another statement, which made it meanwhile
-  catalog_.Change([&](CatalogState& state) {
+  catalog_.ChangeBeside([&](CatalogState& state) {
     came_first = create.if_not_exists && state.FindPump(create.name);
     if (came_first) return;
     auto stream = state.GetStream(create.insert.table);
@@ -167,7 +167,7 @@ ResultTable Statements::Do(const CreatePump& create) {
 ResultTable Statements::CreateUnnamedPump(const Insert& insert) {
   std::string name;
   CheckRoomFor(views_, insert.table);
-  catalog_.Change([&](CatalogState& state) {
+  catalog_.ChangeBeside([&](CatalogState& state) {
     auto stream = state.GetStream(insert.table);
     Pump pump = PumpOf(state, views_, insert, stream->id);
     pump.name = name = NameForPump(state, *stream);

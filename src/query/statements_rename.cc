@@ -176,7 +176,7 @@ ResultTable Statements::Do(const Rename& rename) {
                : rename.kind == ObjectKind::kPump ? current->FindPump(rename.name) != nullptr
                                                   : current->FindStream(rename.name) != nullptr;
   if (!there && rename.if_exists) return {{}, {}, "there was no " + InQuotes(rename.name)};
-  catalog_.Change([&](CatalogState& state) {
+  catalog_.ChangeBeside([&](CatalogState& state) {
     switch (rename.kind) {
       case ObjectKind::kStream:
       case ObjectKind::kTable: return RenameStream(state, views_, rename);

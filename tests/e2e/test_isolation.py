@@ -250,6 +250,34 @@ class Isolation(unittest.TestCase):
             answer = self.server.sql("EXPLAIN " + query)
             self.assertEqual(answer.status, 200, (query[:100], answer.body[:300]))
 
+    def test_a_stream_whose_query_takes_long_to_plan_holds_up_no_other_statement(self):
+        """Each of the heavy ones takes a second of processor time before it is refused."""
+        heavy = "SELECT levenshtein(repeat('a', 200000), repeat('b', 200000)) + n AS d FROM quiet"
+        stop = threading.Event()
+        refused = []
+
+        def make(name):
+            while not stop.is_set():
+                refused.append(self.server.sql(f"CREATE STREAM {name} AS {heavy}").status)
+
+        makers = [threading.Thread(target=make, args=(f"heavy_{i}",)) for i in range(3)]
+        for maker in makers:
+            maker.start()
+        time.sleep(0.3)
+        took = []
+        for _ in range(20):
+            began = time.monotonic()
+            for statement in ("CREATE STREAM light (n INTEGER)", "DROP STREAM light"):
+                self.assertEqual(self.server.sql(statement).status, 200)
+            took.append(time.monotonic() - began)
+            time.sleep(0.1)
+        stop.set()
+        for maker in makers:
+            maker.join()
+        self.assertGreater(refused.count(422), 2)
+        self.assertLess(statistics.median(took), 0.5)
+        self.assertLess(max(took), 3)
+
     def workers(self):
         children = pathlib.Path(f"/proc/{self.server.process.pid}/task").glob("*/children")
         return [int(pid) for path in children for pid in path.read_text().split()]
