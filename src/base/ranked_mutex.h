@@ -15,6 +15,7 @@ namespace weir {
 
 enum class LockRank : int {
   kReconcile = 25,  // one change of the views' registry at a time
+  kAbandoned = 33,  // work that nobody needs any more
   kFeed = 35,       // the live feed's readers
   kViews = 40,      // names to views
   kKept = 45,       // one view's or pump's state

@@ -1,7 +1,7 @@
 #include "duck/batch_plan.h"
 
+#include <map>
 #include <mutex>
-#include <set>
 
 #include "base/error.h"
 #include "duck/errors.h"
@@ -69,13 +69,13 @@ std::unique_ptr<duckdb::ColumnDataCollection> BatchRunner::Rows(size_t input) co
 namespace {
 
 std::mutex running_mutex;
-std::set<duckdb::ClientContext*> running;
+std::map<duckdb::ClientContext*, std::thread::id> running;
 
 class RunningBatch {
  public:
   explicit RunningBatch(duckdb::ClientContext& context) : context_(context) {
     std::lock_guard lock(running_mutex);
-    running.insert(&context_);
+    running.emplace(&context_, std::this_thread::get_id());
   }
   ~RunningBatch() {
     std::lock_guard lock(running_mutex);
@@ -88,9 +88,11 @@ class RunningBatch {
 
 }  // namespace
 
-void InterruptBatchRuns() {
+void InterruptBatchRuns(std::optional<std::thread::id> thread) {
   std::lock_guard lock(running_mutex);
-  for (auto* context : running) context->Interrupt();
+  for (auto& [context, runs_on] : running) {
+    if (!thread || *thread == runs_on) context->Interrupt();
+  }
 }
 
 std::unique_ptr<duckdb::QueryResult> BatchRunner::Ask(Inputs& inputs, bool streamed) {

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "duck/session.h"
@@ -41,8 +42,8 @@ std::optional<size_t> PlaceOf(const duckdb::LogicalOperator& op);
 // The bytes of a plan: equal for plans that compute the same from the same.
 std::string IdentityOf(const duckdb::LogicalOperator& plan);
 
-// Those that run now give up, with an error.  Any thread.
-void InterruptBatchRuns();
+// Those that run now give up, with an error: of one thread, or of all.  Any thread.
+void InterruptBatchRuns(std::optional<std::thread::id> thread = std::nullopt);
 
 class BatchRunner {
  public:

@@ -50,10 +50,12 @@ void EngineImpl::Start() {
   waiters_.Start();
   engine_ = DeepThread([this] {
     BusyThread busy((*busy_)[BusyFile::kEngine]);
+    runs_on_[BusyFile::kEngine] = std::this_thread::get_id();
     Run();
   });
   filler_ = DeepThread([this] {
     BusyThread busy((*busy_)[BusyFile::kFiller]);
+    runs_on_[BusyFile::kFiller] = std::this_thread::get_id();
     try {
       RunFiller();
     } catch (...) {

@@ -68,6 +68,7 @@ void EngineImpl::PrepareView(Filling& filling, const CatalogState& catalog, cons
   if (built.output) {
     view->output = built.output;
     view->operators = Circuit::Needs(built.output);
+    NoteWorks(*view);
     filling.views.push_back(view);
   }
   if (result) *result = std::move(built);
@@ -84,6 +85,7 @@ void EngineImpl::PreparePump(Filling& filling, const CatalogState& catalog,
   }
   pump->emit = built.emit;
   pump->operators = Circuit::Needs(built.emit);
+  NoteWorks(*pump);
   filling.pumps.push_back(pump);
 }
 

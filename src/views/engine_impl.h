@@ -225,6 +225,9 @@ class EngineImpl : public Engine {
     std::vector<LivePumpPtr> pumps_gone, pumps_fresh;
   };
   Planned PlanNew(const CatalogState& catalog);
+  void Abandon(const Turnover& turnover);
+  void NoteWorks(Kept& kept);
+  bool IsAbandoned(uint64_t work) const;
   bool Install(const CatalogPtr& catalog, const Planned& planned,
                const std::map<std::string, bool>& ended, Turnover& turnover);
   void InstallPumps(const CatalogState& catalog, Turnover& turnover);
@@ -329,7 +332,11 @@ class EngineImpl : public Engine {
   Seen seen_[BusyFile::kSlots][BusySlot::kDepth];
   uint64_t said_[BusyFile::kSlots] = {};       // the call that was told of
   Micros interrupted_[BusyFile::kSlots] = {};  // when the call at hand was told to give up
-  std::mutex watch_mutex_;                     // guards what follows
+  std::atomic<std::thread::id> runs_on_[BusyFile::kSlots];  // the threads of the slots
+  // What nobody needs any more, as BusyFile has it.
+  mutable Ranked<std::mutex> abandoned_mutex_{LockRank::kAbandoned};
+  std::set<uint64_t> abandoned_;
+  std::mutex watch_mutex_;  // guards what follows
   std::condition_variable watch_wake_;
   bool watch_ends_ = false;
 

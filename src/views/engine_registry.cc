@@ -95,6 +95,7 @@ void EngineImpl::Reconcile() {
       if (!ended.contains(key)) ended[key] = ReadsOf(*catalog, query) != reads;
     }
   }
+  Abandon(turnover);
   for (auto& view : turnover.gone) {
     view->is_wanted = false;
     Post([this, view] { Detach(view); });
@@ -110,6 +111,46 @@ void EngineImpl::Reconcile() {
   pumps_to_fill_.insert(pumps_to_fill_.end(), turnover.pumps_fresh.begin(),
                         turnover.pumps_fresh.end());
   filler_wake_.notify_one();
+}
+
+// What only those need that are gone is given up in the middle, should a thread be at it.
+void EngineImpl::Abandon(const Turnover& turnover) {
+  if (turnover.gone.empty() && turnover.pumps_gone.empty()) return;
+  std::set<uint64_t> works;
+  auto each_work = [](const Kept& kept, auto take) {
+    std::lock_guard lock(kept.mutex);
+    for (uint64_t work : kept.works) take(work);
+  };
+  auto add = [&](uint64_t work) { works.insert(work); };
+  auto leave = [&](uint64_t work) { works.erase(work); };
+  std::lock_guard lock(abandoned_mutex_);
+  for (auto& view : turnover.gone) each_work(*view, add);
+  for (auto& pump : turnover.pumps_gone) each_work(*pump, add);
+  std::shared_lock views_lock(views_mutex_);
+  for (auto* map : {&views_, &next_}) {
+    for (auto& [name, view] : *map) each_work(*view, leave);
+  }
+  for (auto& [id, pump] : pumps_) each_work(*pump, leave);
+  abandoned_.insert(works.begin(), works.end());
+}
+
+// Once the operators are known; what another view has left behind is wanted again.
+void EngineImpl::NoteWorks(Kept& kept) {
+  std::vector<uint64_t> works;
+  for (Operator* op : kept.operators) {
+    if (op->busy_as != 0) works.push_back(op->busy_as);
+  }
+  std::lock_guard lock(abandoned_mutex_);
+  if (kept.is_wanted) {
+    for (uint64_t work : works) abandoned_.erase(work);
+  }
+  std::lock_guard kept_lock(kept.mutex);
+  kept.works = std::move(works);
+}
+
+bool EngineImpl::IsAbandoned(uint64_t work) const {
+  std::lock_guard lock(abandoned_mutex_);
+  return abandoned_.contains(work);
 }
 
 // Puts everything into its place at once.  False, and nothing has changed, when a subscription is

@@ -83,11 +83,13 @@ void EngineImpl::WatchSlot(BusyFile::Slot number, Micros most, Micros now) {
   uint32_t depth = std::min(slot.depth.load(std::memory_order_relaxed), BusySlot::kDepth);
   const Seen* slow = nullptr;      // the innermost that takes long
   const Seen* too_slow = nullptr;  // and takes too long
+  const Seen* unwanted = nullptr;  // the outermost that is of what was dropped
   for (uint32_t i = 0; i < BusySlot::kDepth; i++) {
     uint64_t call = i < depth ? slot.frames[i].call.load(std::memory_order_relaxed) : 0;
     uint64_t work = i < depth ? slot.frames[i].work.load(std::memory_order_relaxed) : 0;
     if (call != seen[i].call || call == 0) seen[i] = {call, work, now};
     if (seen[i].work == 0) continue;
+    if (!unwanted && number != BusyFile::kPlanner && IsAbandoned(seen[i].work)) unwanted = &seen[i];
     Micros age = now - seen[i].since;
     if (age >= Micros{BusyFile::kSuspectMs} * 1000) slow = &seen[i];
     if (age >= most) too_slow = &seen[i];
@@ -95,9 +97,11 @@ void EngineImpl::WatchSlot(BusyFile::Slot number, Micros most, Micros now) {
   if (too_slow) slow = too_slow;
   slot.stalled = slow ? slow->work : 0;
   slot.stalled_ms = slow ? static_cast<uint64_t>((now - slow->since) / 1000) : 0;
-  uint64_t interrupt = too_slow ? too_slow->call : 0;
+  // What nobody needs gives up at once; if it does not, that is no reason to end the process.
+  uint64_t interrupt = too_slow ? too_slow->call : unwanted ? unwanted->call : 0;
   if (slot.interrupt != interrupt) interrupted_[number] = now;
   slot.interrupt = interrupt;
+  if (unwanted && !too_slow) InterruptBatchRuns(runs_on_[number].load());
   if (!slow) {
     said_[number] = 0;
     return;

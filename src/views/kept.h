@@ -42,6 +42,7 @@ struct Kept {
 
   mutable Ranked<std::mutex> mutex{LockRank::kKept};  // guards what follows
   double progress = 0;
+  std::vector<uint64_t> works;  // the operators it needs, as BusyFile has them
   std::optional<Error> error;
   // What it reads is why it is parked, so the next start would find the same: it stays parked.
   bool stays_parked = false;

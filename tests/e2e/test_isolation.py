@@ -245,6 +245,44 @@ class Isolation(unittest.TestCase):
         self.check_others()
         self.check_restart()
 
+    def test_what_is_dropped_in_the_middle_of_a_long_step_is_given_up(self):
+        for query in ("SELECT count(*) AS c FROM big a, big b, big c WHERE a.n * b.n + c.n = -1",
+                      "SELECT a.n, count(*) AS c FROM big a JOIN big b ON a.n < b.n JOIN big c ON b.n < c.n "
+                      "JOIN big d ON c.n < d.n GROUP BY a.n"):
+            with self.subTest(query):
+                answer = self.server.sql(f"CREATE MATERIALIZED VIEW long AS {query}")
+                self.assertEqual(answer.status, 200, answer.body)
+                self.server.wait_live("long")
+                self.server.post("big", [{"k": 1, "n": n} for n in range(4_000)])
+                offset = self.server.post("quiet", [{"n": 1}]).json["offset"]
+                answer = self.server.get(f"/v1/views/quiet_total?wait_for={offset}&timeout_ms=2000")
+                self.assertEqual(answer.status, 408, "the step was not long enough")
+                began = time.monotonic()
+                self.assertEqual(self.server.sql("DROP VIEW long").status, 200)
+                self.assertLess(time.monotonic() - began, 2)
+                self.server.rows("quiet_total", wait_for=offset)
+                self.assertLess(time.monotonic() - began, 2.5)
+                # A view of the same is not given up for that.
+                self.server.sql("DROP STREAM big")
+                self.server.sql("CREATE STREAM big (k INTEGER, n BIGINT, s VARCHAR, doc JSON)")
+                self.assertEqual(self.server.sql(f"CREATE MATERIALIZED VIEW long AS {query}").status, 200)
+                offset = self.server.post("big", [{"k": 1, "n": 7}]).json["offset"]
+                self.assertEqual(self.server.get(f"/v1/views/long?wait_for={offset}").status, 200)
+                self.server.sql("DROP VIEW long")
+
+    def test_what_is_dropped_while_it_is_filled_is_given_up(self):
+        self.server.post("big", [{"k": 1, "n": n} for n in range(4_000)])
+        query = "SELECT count(*) AS c FROM big a, big b, big c WHERE a.n * b.n + c.n = -1"
+        self.assertEqual(self.server.sql(f"CREATE MATERIALIZED VIEW long AS {query}").status, 200)
+        time.sleep(1)
+        self.assertEqual(self.server.get("/v1/views/long").status, 503)
+        self.server.sql("DROP VIEW long")
+        # The filler is free for the next one.
+        began = time.monotonic()
+        self.server.sql("CREATE MATERIALIZED VIEW next AS SELECT count(*) AS c FROM big")
+        self.assertEqual(self.server.rows("next", wait_for=0), [[4_000]])
+        self.assertLess(time.monotonic() - began, 3)
+
     def test_honest_queries_are_taken(self):
         for query in HONEST:
             answer = self.server.sql("EXPLAIN " + query)
