@@ -431,9 +431,10 @@ std::unique_ptr<SimulatedDisk> SimulatedDisk::KillState() const {
   return after;
 }
 
-void SimulatedDisk::FailCall(uint64_t n, Fault fault) {
+void SimulatedDisk::FailCall(uint64_t n, Fault fault, uint64_t times) {
   std::lock_guard lock(mutex_);
   fault_call_ = calls_ + n;
+  fault_calls_end_ = fault_call_ + times;
   fault_ = fault;
 }
 
@@ -506,7 +507,7 @@ std::optional<SimulatedDisk::Fault> SimulatedDisk::NextCall() {
   if (power_is_cut_) {
     return Fault::kPowerCut;
   }
-  if (calls_ != fault_call_) {
+  if (calls_ < fault_call_ || calls_ >= fault_calls_end_) {
     return {};
   }
   power_is_cut_ = fault_ == Fault::kPowerCut;

@@ -52,8 +52,8 @@ class SimulatedDisk : public Disk {
   std::unique_ptr<SimulatedDisk> KillState() const;
 
   // The n-th call from now on that changes something (1 is the next) meets the fault; once, except
-  // for kPowerCut.
-  void FailCall(uint64_t n, Fault fault);
+  // for kPowerCut, or as often as said, call after call.
+  void FailCall(uint64_t n, Fault fault, uint64_t times = 1);
   uint64_t Calls() const;     // made so far
   void FailReads(bool fail);  // every read is an EIO
   // The n-th call from now on that only looks (1 is the next: open, exists, list, size, read) is an
@@ -99,7 +99,7 @@ class SimulatedDisk : public Disk {
   std::shared_ptr<std::set<std::string>> locks_;
 
   uint64_t calls_ = 0;
-  uint64_t fault_call_ = 0;
+  uint64_t fault_call_ = 0, fault_calls_end_ = 0;
   Fault fault_ = Fault::kIoError;
   bool power_is_cut_ = false;
   bool reads_fail_ = false, reads_are_short_ = false;

@@ -43,6 +43,7 @@ TEST_F(LogOnDisk, WhatWasAppendedIsThereAfterARestart) {
   EXPECT_EQ(log->End(), Offset{5});
   EXPECT_EQ(log->Recovery().records, 5u);
   EXPECT_EQ(log->Recovery().torn_bytes, 0u);
+  EXPECT_GT(log->Recovery().took, 0);
 }
 
 TEST_F(LogOnDisk, ASecondOpenIsRefusedAndNamesTheHolder) {

@@ -45,6 +45,7 @@ TEST_F(LogTest, AnEmptyLogEndsAtZeroAndHasNothingToRead) {
   EXPECT_EQ(log->Begin(), Offset{1});
   EXPECT_TRUE(Payloads(*log).empty());
   EXPECT_TRUE(log->Segments(Offset{0}, Offset{0}).segments.empty());
+  EXPECT_EQ(log->Recovery().segments, 1u);
 }
 
 TEST_F(LogTest, OffsetsCountRowsOverAllStreamsFromOne) {
@@ -224,6 +225,28 @@ TEST_F(LogTest, ALogOfManySegmentsReadsAsOneAndFindsItsPlace) {
     auto record = log->Read(Offset{after})->Next();
     ASSERT_EQ(record ? record->first.value : 121, after + 1);
   }
+}
+
+TEST_F(LogTest, AReaderBeginsNearItsPlaceInALargeSegment) {
+  options_.segment_bytes = 64 << 20;
+  std::vector<std::string> written;
+  auto check = [&](Log& log) {
+    EXPECT_EQ(Payloads(log), written);
+    for (uint64_t after = 0; after < 60; after++) {
+      uint64_t before = disk_.Looks();
+      ASSERT_EQ(log.Read(Offset{after})->Next()->record.payload, written[after]);
+      ASSERT_LE(disk_.Looks() - before, 20u) << "at most the records of a MiB are passed over";
+    }
+  };
+  {
+    auto log = Open();
+    for (int i = 1; i <= 60; i++) {
+      written.push_back(std::to_string(i) + std::string(100'000, '.'));
+      AppendAndWait(*log, written.back());
+    }
+    check(*log);
+  }
+  check(*Open());
 }
 
 TEST_F(LogTest, ARecordLargerThanASegmentGetsOneOfItsOwn) {
