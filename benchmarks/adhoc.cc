@@ -194,9 +194,9 @@ void Measure(const std::filesystem::path& folder, uint64_t events) {
   QueryOptions options;
   options.readable = {folder / "lake", folder / "log"};
   Queries queries(catalog, *log, *lake, SystemClock(), options);
-  auto files = lake->FilesOf(stream->id, {0}, log->End());
+  auto pinned = lake->Pin({stream->id}, log->End());
   std::string list;
-  for (auto& file : files.files) list += (list.empty() ? "'" : ", '") + file.path + "'";
+  for (auto& file : pinned.files.at(0)) list += (list.empty() ? "'" : ", '") + file.path + "'";
   duckdb::DBConfig config;
   config.SetOptionByName("threads", duckdb::Value::INTEGER(2));
   duckdb::DuckDB database(nullptr, &config);

@@ -38,7 +38,6 @@ class DiskHandle : public duckdb::FileHandle {
 
   void Append(std::string_view bytes) {
     buffer_.append(bytes);
-    position += bytes.size();
     if (buffer_.size() >= kWriteBuffer) Flush();
   }
 
@@ -49,10 +48,7 @@ class DiskHandle : public duckdb::FileHandle {
     buffer_.clear();
   }
 
-  File& file() { return *file_; }
   uint64_t Size() { return file_->Size() + buffer_.size(); }
-
-  uint64_t position = 0;
 
  private:
   std::unique_ptr<File> file_;
@@ -61,6 +57,7 @@ class DiskHandle : public duckdb::FileHandle {
   uint64_t written_ = 0;
 };
 
+// What Parquet files are read and written with, and no more: all else is "not implemented".
 class DiskFileSystem : public duckdb::FileSystem {
  public:
   DiskFileSystem(Disk& disk, DiskFiles& files) : disk_(disk), files_(files) {}
@@ -97,15 +94,6 @@ class DiskFileSystem : public duckdb::FileSystem {
     });
   }
 
-  int64_t Read(duckdb::FileHandle& handle, void* buffer, int64_t size) override {
-    auto& file = Of(handle);
-    size_t got = Noted([&] {
-      return file.ReadAt(file.position, {static_cast<char*>(buffer), static_cast<size_t>(size)});
-    });
-    file.position += got;
-    return static_cast<int64_t>(got);
-  }
-
   int64_t Write(duckdb::FileHandle& handle, void* buffer, int64_t size) override {
     Noted([&] {
       files_.Check();
@@ -124,23 +112,9 @@ class DiskFileSystem : public duckdb::FileSystem {
   duckdb::FileType GetFileType(duckdb::FileHandle&) override {
     return duckdb::FileType::FILE_TYPE_REGULAR;
   }
-  void FileSync(duckdb::FileHandle& handle) override {
-    Noted([&] {
-      Of(handle).Flush();
-      Of(handle).file().Sync();
-    });
-  }
-  void Seek(duckdb::FileHandle& handle, duckdb::idx_t location) override {
-    Of(handle).position = location;
-  }
-  void Reset(duckdb::FileHandle& handle) override { Of(handle).position = 0; }
-  duckdb::idx_t SeekPosition(duckdb::FileHandle& handle) override { return Of(handle).position; }
 
   bool FileExists(const std::string& path, duckdb::optional_ptr<duckdb::FileOpener>) override {
     return Noted([&] { return disk_.Exists(Strip(path)); });
-  }
-  void RemoveFile(const std::string& path, duckdb::optional_ptr<duckdb::FileOpener>) override {
-    Noted([&] { disk_.Remove(Strip(path)); });
   }
   bool TryRemoveFile(const std::string& path, duckdb::optional_ptr<duckdb::FileOpener>) override {
     return Noted([&] {

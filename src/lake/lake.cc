@@ -51,7 +51,6 @@ class ParquetLake : public Lake, public CommitListener {
   LakeHealth Health() const override;
   bool Behind() const override;
   void Suspect(StreamId stream) override { scrub_.Suspect(stream); }
-  Files FilesOf(StreamId stream, Offset after, Offset up_to) override;
   Pinned Pin(const std::vector<StreamId>& streams, Offset up_to) override;
   void LandNow() override;
   std::vector<LakeInfo> Info() const override;
@@ -597,15 +596,6 @@ LakeHealth ParquetLake::Health() const {
   health.failures = failures_;
   health.mended = mended_;
   return health;
-}
-
-Lake::Files ParquetLake::FilesOf(StreamId stream, Offset after, Offset up_to) {
-  auto part = std::make_shared<LakeFiles::Part>(files_.Of({stream}, after, up_to));
-  Files result;
-  result.landed = part->landed[0];
-  for (auto& file : part->files[0]) result.files.push_back(Describe(*file));
-  result.pin = std::move(part);
-  return result;
 }
 
 Lake::Pinned ParquetLake::Pin(const std::vector<StreamId>& streams, Offset up_to) {

@@ -101,15 +101,6 @@ class Lake {
   // Somebody read wrong bytes of a stream: its files are looked at before all others.
   virtual void Suspect(StreamId stream) = 0;
 
-  // The files of a stream that hold rows of (after, up_to], pinned (not compacted away) while the
-  // handle lives; rows beyond `landed` are in the log.
-  struct Files {
-    std::vector<LakeFile> files;
-    Offset landed;
-    std::shared_ptr<void> pin;
-  };
-  virtual Files FilesOf(StreamId stream, Offset after, Offset up_to) = 0;
-
   // One position over several streams: files, and log segments for what has not landed.  Every row
   // of (0, up_to] is in exactly one of the two; all of it stays while the handle lives.
   struct Pinned {

@@ -11,13 +11,6 @@ namespace {
 
 constexpr const char* kFile = "lake/events/dt=2023-11-14/hour=22/1-3000.parquet";
 
-bool Soon(const std::function<bool()>& holds) {
-  for (int i = 0; i < 500 && !holds(); i++) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  return holds();
-}
-
 // A lake of two streams with a file each, and a log that has forgotten them.
 std::unique_ptr<SimulatedDisk> LandedDisk(bool log_kept) {
   World world(std::make_unique<SimulatedDisk>());
@@ -310,10 +303,9 @@ TEST(LakeDamage, AManifestThatContradictsItselfIsRefused) {
 }
 
 // A Parquet file as far as seals are concerned.
-std::string PlainFile(size_t data) {
+std::string PlainFile(size_t data, const std::string& footer = "footer") {
   std::string bytes(data, '\0');
   for (size_t i = 0; i < data; i++) bytes[i] = static_cast<char>(i * 31 + i / 251);
-  std::string footer = "footer";
   bytes += footer;
   for (int shift = 0; shift < 32; shift += 8) bytes += static_cast<char>(footer.size() >> shift);
   return bytes + "PAR1";
@@ -342,6 +334,36 @@ TEST(SealedFile, ReadsWhatWasSealedInPiecesOfAnySize) {
       }
     }
   }
+}
+
+// What follows the data is read at once when it is short, and in pieces when it is not.
+TEST(SealedFile, AFooterMayBeLongerThanABlock) {
+  for (size_t length : {size_t{65'400}, size_t{65'500}, size_t{65'536}, size_t{200'000}}) {
+    SimulatedDisk disk;
+    std::string plain = PlainFile(100'000, std::string(length, 'f'));
+    auto file = disk.Open("f", OpenMode::kCreate);
+    file->Write(0, plain);
+    Seal seal = SealFile(*file, "f");
+    std::string whole(seal.bytes, '\0');
+    ASSERT_EQ(OpenSealed(disk, {"f", "\"f\"", seal})->Read(0, whole), seal.bytes);
+    EXPECT_EQ(whole.substr(0, 100'000), plain.substr(0, 100'000));
+    EXPECT_EQ(whole.substr(whole.size() - length - 8), plain.substr(100'000));
+    disk.FlipByte("f", seal.bytes - length, 1);
+    EXPECT_THROW(OpenSealed(disk, {"f", "\"f\"", seal}), LakeFileDamaged);
+  }
+}
+
+TEST(SealedFile, WhatIsNoParquetIsNotSealed) {
+  SimulatedDisk disk;
+  auto file = disk.Open("f", OpenMode::kCreate);
+  EXPECT_THROW(SealFile(*file, "f"), LakeFileDamaged);
+  file->Write(0, "1234567");
+  EXPECT_THROW(SealFile(*file, "f"), LakeFileDamaged);
+  file->Write(0, std::string("\x01\0\0\0PAR1", 8));
+  EXPECT_THROW(SealFile(*file, "f"), LakeFileDamaged) << "a footer longer than the file";
+  file->Write(0, std::string("\0\0\0\0PAR1", 8));
+  EXPECT_NO_THROW(SealFile(*file, "f"));
+  EXPECT_THROW(OpenSealed(disk, {"f", "\"f\"", Seal{8, 0}}), LakeFileDamaged);
 }
 
 TEST(SealedFile, NoBitAndNoLengthMayChange) {

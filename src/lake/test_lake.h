@@ -3,10 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <set>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -23,6 +25,18 @@ namespace weir {
 using duckdb::LogicalType;
 
 constexpr Micros kMinute = kHour / 60;
+
+// Waits until it holds, or for some seconds.
+inline bool Soon(const std::function<bool()>& holds) {
+  for (int i = 0; i < 500 && !holds(); i++) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return holds();
+}
+
+inline bool Contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 inline std::shared_ptr<Stream> MakeStream(uint32_t id, const std::string& name,
                                           std::vector<Column> columns) {
