@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "catalog/catalog.h"
 #include "duckdb/common/types/value.hpp"
 
 namespace weir {
@@ -35,6 +36,38 @@ TEST(DedupWindow, TheSameKeyTwiceWithinTheWindowIsNewOnce) {
   EXPECT_EQ(CountNew(window, 0, 5000, kStart), 5000u);
   EXPECT_EQ(CountNew(window, 0, 5000, kStart + 59 * kSecond), 0u);
   EXPECT_EQ(CountNew(window, 4000, 2000, kStart + 59 * kSecond), 1000u);
+}
+
+// Equal values are one key and different ones are two, whatever their type.
+TEST(DedupWindow, KeysOfEachTypeAreToldApart) {
+  for (const char* type : {"INTEGER", "HUGEINT", "UUID", "VARCHAR", "BLOB", "DOUBLE", "INTERVAL",
+                           "INTEGER[]", "STRUCT(a VARCHAR)"}) {
+    SCOPED_TRACE(type);
+    std::string name = type;
+    std::vector<std::string> texts = {"1", "2", "1"};
+    if (name == "UUID") {
+      texts = {"00000000-0000-0000-0000-000000000001", "00000000-0000-0001-0000-000000000001",
+               "00000000-0000-0000-0000-000000000001"};
+    } else if (name == "HUGEINT") {
+      texts = {"1", "18446744073709551617", "1"};  // the same lower half
+    } else if (name == "INTERVAL") {
+      texts = {"1 month", "30 days", "1 month"};
+    } else if (name == "INTEGER[]") {
+      texts = {"[1, 2]", "[1, 3]", "[1, 2]"};
+    } else if (name == "STRUCT(a VARCHAR)") {
+      texts = {"{'a': x}", "{'a': y}", "{'a': x}"};
+    }
+    auto parsed = ParseColumnType(type);
+    duckdb::Vector column(parsed);
+    for (size_t i = 0; i < 3; i++) {
+      column.SetValue(i, duckdb::Value(texts[i]).DefaultCastAs(parsed));
+    }
+    column.SetValue(3, duckdb::Value(parsed));
+    DedupWindow window(60 * kSecond);
+    auto hashes = DedupWindow::HashesOf(column, 4);
+    EXPECT_FALSE(hashes[3]);
+    EXPECT_EQ(window.Claim(hashes, kStart), (std::vector<bool>{true, true, false, true}));
+  }
 }
 
 TEST(DedupWindow, AKeyTwiceInOneBatchIsNewOnce) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <future>
+#include <stdexcept>
 
 namespace weir {
 namespace {
@@ -62,6 +63,26 @@ TEST_F(IdempotencyWindowTest, WhoWaitsGetsTheFirstAnswer) {
   first.Finish(Offset{9}, 100);
   EXPECT_EQ(told.accepted, 3u);
   EXPECT_EQ(told.offset, Offset{9});
+}
+
+TEST_F(IdempotencyWindowTest, AWaitingOneThatCannotBeToldIsNothingToTheNext) {
+  auto first = Begin("a", 1);
+  int told = 0;
+  for (bool fails : {true, false}) {
+    std::list<IdempotencyWindow::Waiting> waiting(1);
+    waiting.front().answered = [&told, fails](IngestAnswer) {
+      if (fails) throw std::runtime_error("gone");
+      told++;
+    };
+    waiting.front().place = std::make_shared<Ticket>();
+    waiting.front().take_over = TaskThread::Make([] {});
+    Ticket none;
+    EXPECT_EQ(window.Begin("a", 1, none, got, &waiting), Begun::kOnItsWay);
+  }
+  first.Prepare(Accepted(3, 0));
+  first.Finish(Offset{9}, 100);
+  EXPECT_EQ(told, 1);
+  EXPECT_EQ(Again("a", 1), Begun::kAnswered);
 }
 
 TEST_F(IdempotencyWindowTest, WhoWaitsTakesThePlaceOfAFirstThatCameToNothing) {

@@ -195,6 +195,38 @@ TEST_F(IngestFaultTest, NoMemoryWhileRowsAreAnsweredLosesNothing) {
   }
 }
 
+// One more body waits for the answer: it gets it, or may ask again.
+TEST_F(IngestFaultTest, NoMemoryWhileAWaitingBodyIsAnsweredLosesNothing) {
+  const std::string body = "{\"n\":1}\n{\"n\":\"no number, but a text of some length\"}";
+  int answered = 0;
+  constexpr int kPoints = 40;
+  for (int64_t point = 0; point < kPoints; point++) {
+    SCOPED_TRACE(point);
+    std::string key = "waits" + std::to_string(point);
+    log->paused = true;
+    log->around = [point](const AppendDone& done, const AppendResult& result) {
+      allocations_left = point;
+      done(result);
+      allocations_left = -1;
+    };
+    auto first = Begin(Request("events", body, key));
+    auto second = Begin(Request("events", body, key));
+    log->around = nullptr;
+    log->Go();
+    EXPECT_EQ(first.get().accepted, 1u);
+    try {
+      EXPECT_EQ(second.get().accepted, 1u);
+      answered++;
+    } catch (const std::future_error&) {  // there was no memory for its answer
+    }
+    log->paused = false;
+    EXPECT_EQ(Post(body, key).offset, Offset{static_cast<uint64_t>(point) + 1});
+  }
+  EXPECT_EQ(InTheLog(*events).size(), static_cast<size_t>(kPoints));
+  EXPECT_GT(answered, 0);
+  EXPECT_LT(answered, kPoints);
+}
+
 // ---- two at once --------------------------------------------------------------------------------
 
 TEST_F(IngestFaultTest, ADuplicateIsOneOnlyWhenTheFirstCopyIsDurable) {
@@ -262,6 +294,56 @@ TEST_F(IngestFaultTest, TheSecondOfTwoBodiesWithOneKeyTakesThePlaceOfTheFirst) {
   log->paused = false;
   EXPECT_EQ(Post("{\"n\":1}", "key").offset, Offset{1});
   EXPECT_EQ(InTheLog(*events).size(), 1u);
+}
+
+// The views may have fallen behind by the time it is the second one's turn.
+TEST_F(IngestFaultTest, ASecondBodyThatIsRefusedInItsTurnLeavesTheKeyFree) {
+  log->paused = true;
+  auto first = Begin(Request("events", "{\"n\":1}", "key"));
+  auto second = Begin(Request("events", "{\"n\":1}", "key"));
+  EXPECT_FALSE(IsReady(second, 20));
+  backpressure.behind = true;
+  log->Drop();
+  EXPECT_TRUE(first.get().error);
+  auto refused = second.get();
+  ASSERT_TRUE(refused.error);
+  EXPECT_EQ(refused.error->code, ErrorCode::kTooManyRequests);
+  backpressure.behind = false;
+  log->paused = false;
+  EXPECT_EQ(Post("{\"n\":1}", "key").offset, Offset{1});
+  EXPECT_EQ(InTheLog(*events).size(), 1u);
+}
+
+TEST_F(IngestFaultTest, AnAnswerThatCannotBeGivenStopsNothing) {
+  std::promise<void> called;
+  ingest->Post(Request("keyed", R"({"id":"a"})", "key"), [&](IngestAnswer) {
+    called.set_value();
+    throw std::runtime_error("gone");
+  });
+  called.get_future().get();
+  EXPECT_EQ(PostKeyed(R"({"id":"a"})", "key").accepted, 1u) << "as it was answered before";
+  EXPECT_EQ(PostKeyed(R"({"id":"a"})").duplicates, 1u);
+  EXPECT_EQ(InTheLog(*keyed).size(), 1u);
+}
+
+// A first copy that fails after the window of its key is over, and a later one that was taken
+// since.
+TEST_F(IngestFaultTest, ACopyThatWaitedLongerThanTheWindowCountsAgain) {
+  log->paused = true;
+  auto first = Begin(Request("keyed", R"({"id":"a"})"));
+  auto second = Begin(Request("keyed", R"({"id":"a"})"));
+  EXPECT_FALSE(IsReady(second, 20));
+  clock.Advance(2 * keyed->dedup_window);
+  auto later = Begin(Request("keyed", R"({"id":"a"})"));
+  EXPECT_EQ(log->Waiting(), 2u) << "to the later one the key is new";
+  log->Drop();
+  EXPECT_TRUE(first.get().error);
+  log->AwaitAppends(2);
+  log->Go();
+  log->Go();
+  EXPECT_EQ(later.get().accepted, 1u);
+  EXPECT_EQ(second.get().accepted, 1u);
+  EXPECT_EQ(InTheLog(*keyed).size(), 2u);
 }
 
 TEST_F(IngestFaultTest, WhatWaitsForOthersIsBounded) {

@@ -1,4 +1,6 @@
 #include "ingest/dedup.h"
+#include "ingest/keys_file.h"
+#include "ingest/table_gate.h"
 #include "ingest/test_ingest.h"
 
 namespace weir {
@@ -35,6 +37,33 @@ TEST_F(IngestTest, AtomicKeepsAllOrNone) {
   auto answer = Post("{\"n\":1}\n{}\n", "", true);
   EXPECT_TRUE(answer.error);
   EXPECT_EQ(answer.rejected.size(), 1u);
+  EXPECT_EQ(real_log->End(), Offset{0});
+}
+
+TEST_F(IngestTest, AnIdempotencyKeyIsNoLongerThanItMayBe) {
+  EXPECT_EQ(Refusal("{\"n\":1}", std::string(256, 'k')), ErrorCode::kInvalidRequest);
+  EXPECT_EQ(Post("{\"n\":1}", std::string(255, 'k')).offset, Offset{1});
+  EXPECT_EQ(Post("{\"n\":1}", std::string(255, 'k')).offset, Offset{1});
+  EXPECT_EQ(real_log->End(), Offset{1});
+}
+
+TEST_F(IngestTest, WhatIsMadeOfAQueryOrAFileTakesNoRows) {
+  catalog.Change([&](CatalogState& state) {
+    auto derived = std::make_shared<Stream>(*events);
+    derived->derived = true;
+    state.streams["events"] = derived;
+    auto file = std::make_shared<Stream>(*table);
+    file->reference = ReferenceFile{"rows.csv", 0};
+    state.streams["rows"] = file;
+  });
+  EXPECT_EQ(Refusal("{\"n\":1}"), ErrorCode::kConflict);
+  try {
+    Begin(Request("rows", R"({"k": 1, "v": "x"})")).get();
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code, ErrorCode::kForbidden);
+    EXPECT_NE(error.message.find("\"rows.csv\""), std::string::npos) << error.message;
+  }
   EXPECT_EQ(real_log->End(), Offset{0});
 }
 
@@ -97,6 +126,21 @@ TEST_F(TableTest, AHolderWaitsForThoseOnTheirWay) {
   }
 }
 
+TEST(TableGate, IsNotWaitedForForEver) {
+  TableGate gate;
+  auto hold = gate.Hold(std::chrono::seconds(1));
+  try {
+    gate.Hold(std::chrono::milliseconds(5));
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code, ErrorCode::kTooManyRequests);
+  }
+  uint64_t changes = gate.Changes();
+  hold.reset();
+  EXPECT_GT(gate.Changes(), changes);
+  EXPECT_TRUE(gate.Hold(std::chrono::milliseconds(5)));
+}
+
 TEST_F(TableTest, WhatWaitsIsBounded) {
   auto hold = ingest->HoldTable(*table);
   std::string body = R"({"k": 1, "v": ")" + std::string(1 << 19, 'x') + "\"}\n";
@@ -156,6 +200,37 @@ TEST_F(IngestTest, ABodyWithAKeyIsAnsweredInTheSameWayBeforeAndAfterARestart) {
   Restart();
   check(Post(body, "key"));
   EXPECT_EQ(Post(body).rejected.size(), 150u);  // without one there is no need to be short
+}
+
+TEST_F(IngestTest, SavedKeysThatMakeNoSenseAreRefusedByTheNameOfTheirFile) {
+  ingest.reset();
+  KeysFile(disk, "keys").Save("these are no keys", Offset{0});
+  try {
+    Open(history);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code, ErrorCode::kCorruption);
+    EXPECT_EQ(error.message, "\"keys\" is damaged: the saved keys are damaged");
+  }
+}
+
+TEST_F(IngestTest, ALogWhoseMetaDataMakesNoSenseIsRefused) {
+  ingest.reset();
+  LogRecord record;
+  record.stream = events->id;
+  record.meta = "this is no meta data";
+  std::promise<AppendResult> appended;
+  std::vector<LogRecord> unit;
+  unit.push_back(std::move(record));
+  real_log->Append(std::move(unit),
+                   [&](const AppendResult& result) { appended.set_value(result); });
+  EXPECT_FALSE(appended.get_future().get().error);
+  try {
+    Open(history);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code, ErrorCode::kCorruption);
+  }
 }
 
 // Keys of the past that come when they are told to.
@@ -328,6 +403,34 @@ TEST_F(IngestTest, AfterARestartEachKeyCountsForAWindowFromItsOwnTime) {
   EXPECT_EQ(PostKeyed(R"({"id":"c"})").duplicates, 1u);
   EXPECT_EQ(PostKeyed(R"({"id":"b"})").accepted, 1u);
   ingest.reset();
+}
+
+TEST_F(IngestTest, AServerThatStopsDoesNotWaitForKeysToBeReadBack) {
+  SlowHistory slow;
+  slow.rows = {{"old", clock.Now() - 1'000'000}};
+  Open(slow);
+  std::thread stops([&] { ingest.reset(); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  slow.go.set_value();
+  stops.join();  // what comes then is not taken any more
+}
+
+TEST_F(IngestTest, KeysWhoseWindowIsOverTakeNoMemory) {
+  for (int i = 0; i < 20; i++) {
+    std::string body;
+    for (int row = 0; row < 2000; row++) {
+      body += "{\"id\":\"" + std::to_string(i) + "/" + std::to_string(row) + "\"}\n";
+    }
+    ASSERT_EQ(PostKeyed(body).accepted, 2000u);
+  }
+  uint64_t full = ingest->Info().dedup_bytes;
+  ingest->ForgetExpired();
+  EXPECT_EQ(ingest->Info().dedup_bytes, full);
+  EXPECT_EQ(PostKeyed(R"({"id":"7/7"})").duplicates, 1u);
+  clock.Advance(2 * keyed->dedup_window);
+  ingest->ForgetExpired();
+  EXPECT_EQ(ingest->Info().dedup_bytes, 0u);
+  EXPECT_EQ(PostKeyed(R"({"id":"7/7"})").accepted, 1u);
 }
 
 }  // namespace

@@ -50,6 +50,9 @@ TEST(KeysFile, EveryCutAndAnEmptyFileAreRefused) {
     cut->CutFile("keys", at);
     EXPECT_NE(Refusal(*cut).find("\"keys\" is damaged"), std::string::npos) << at;
   }
+  // Whole, but too short for what it should say.
+  SmallFile(disk, "keys", {"idempotency-keys", 1, ""}).Save("1234567");
+  EXPECT_EQ(Refusal(disk), "\"keys\" is damaged: it is cut short");
 }
 
 }  // namespace
