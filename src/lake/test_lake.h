@@ -26,9 +26,9 @@ using duckdb::LogicalType;
 
 constexpr Micros kMinute = kHour / 60;
 
-// Waits until it holds, or for some seconds.
+// Waits until it holds, or for half a minute.
 inline bool Soon(const std::function<bool()>& holds) {
-  for (int i = 0; i < 500 && !holds(); i++) {
+  for (int i = 0; i < 3000 && !holds(); i++) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   return holds();

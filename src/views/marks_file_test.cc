@@ -48,6 +48,22 @@ TEST(MarksFile, ReadsTheFileOfAnEarlierVersion) {
             (std::map<uint32_t, InputMark>{{3, {Offset{100}, 7, 8}}, {9, {Offset{120}, 5, 6}}}));
 }
 
+TEST(MarksFile, WholeFilesThatMakeNoSenseAreRefusedWithTheirReason) {
+  for (auto [text, reason] : std::vector<std::pair<std::string, std::string>>{
+           {"", "it does not say up to where it goes"},
+           {"3 100 7 8\n", "it does not say up to where it goes"},
+           {"at 5\n3 100 7\n", "the line \"3 100 7\" is no mark"},
+           {"at 5\n3 100 7 8 9\n", "the line \"3 100 7 8 9\" is no mark"},
+           {"at 5\n3 100 7 8", "its last line is cut short"}}) {
+    SimulatedDisk disk;
+    SmallFile(disk, "marks", {"pump-marks", 1, ""}).Save(text);
+    EXPECT_EQ(Refusal(disk), "\"marks\" is damaged: " + reason);
+  }
+  SimulatedDisk disk;
+  WriteFileAtomically(disk, "marks", "weir pump marks 1\n");
+  EXPECT_EQ(Refusal(disk), "\"marks\" is damaged: it does not begin as it should");
+}
+
 TEST(MarksFile, EveryFlippedBitEveryCutAndAnEmptyFileAreRefused) {
   SimulatedDisk disk;
   SavedMarks marks;
