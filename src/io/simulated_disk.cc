@@ -140,7 +140,8 @@ class SimulatedDisk::SimulatedFile : public File {
     std::optional<Fault> fault = disk_.NextCall();
     if (fault) {
       if (!power_was_cut) {
-        inode_->Put(position, bytes.substr(0, bytes.size() / 2));
+        bool all = *fault == Fault::kLostWord;
+        inode_->Put(position, bytes.substr(0, all ? bytes.size() : bytes.size() / 2));
       }
       if (*fault == Fault::kNoSpace) {
         ThrowFull(path_);
@@ -156,7 +157,9 @@ class SimulatedDisk::SimulatedFile : public File {
     std::lock_guard lock(disk_.mutex_);
     std::optional<Fault> fault = disk_.NextCall();
     if (fault) {
-      if (*fault != Fault::kPowerCut) {
+      if (*fault == Fault::kLostWord) {
+        inode_->Sync();
+      } else if (*fault != Fault::kPowerCut) {
         inode_->Forget();
       }
       ThrowFailure("sync \"" + path_ + "\"");
@@ -172,17 +175,21 @@ class SimulatedDisk::SimulatedFile : public File {
 
   void Truncate(uint64_t size) override {
     std::lock_guard lock(disk_.mutex_);
-    disk_.NextCallOrThrow("truncate \"" + path_ + "\"");
+    std::string what = "truncate \"" + path_ + "\"";
+    bool fails = disk_.NextCallOrThrow(what);
     inode_->Resize(size);
+    if (fails) ThrowFailure(what);
   }
 
   void Allocate(uint64_t size) override {
     std::lock_guard lock(disk_.mutex_);
-    disk_.NextCallOrThrow("reserve space for \"" + path_ + "\"");
+    std::string what = "reserve space for \"" + path_ + "\"";
+    bool fails = disk_.NextCallOrThrow(what);
     if (size > inode_->bytes.size()) {
       disk_.CheckSpace(size - inode_->bytes.size(), path_);
       inode_->Resize(size);
     }
+    if (fails) ThrowFailure(what);
   }
 
  private:
@@ -214,9 +221,10 @@ std::unique_ptr<File> SimulatedDisk::Open(const std::string& path, OpenMode mode
     if (!FolderOf(path).empty() && !directories_.contains(FolderOf(path))) {
       throw DiskFailure("cannot create \"" + path + "\": there is no such folder");
     }
-    NextCallOrThrow("create \"" + path + "\"");
+    bool fails = NextCallOrThrow("create \"" + path + "\"");
     auto inode = std::make_shared<Inode>();
     Change(FolderOf(path), {"", path, inode});
+    if (fails) ThrowFailure("create \"" + path + "\"");
     return std::make_unique<SimulatedFile>(*this, path, inode);
   }
   Look("open \"" + path + "\"");
@@ -272,29 +280,32 @@ void SimulatedDisk::MakeDirectoriesLocked(const std::string& path) {
   }
   if (!directories_.contains(path)) {
     MakeDirectoriesLocked(FolderOf(path));
-    NextCallOrThrow("create folder \"" + path + "\"");
+    bool fails = NextCallOrThrow("create folder \"" + path + "\"");
     directories_[path] = false;
+    if (fails) ThrowFailure("create folder \"" + path + "\"");
   }
   SyncDirectoryLocked(FolderOf(path));
 }
 
 void SimulatedDisk::Rename(const std::string& from, const std::string& to) {
   std::lock_guard lock(mutex_);
-  NextCallOrThrow("rename \"" + from + "\"");
+  bool fails = NextCallOrThrow("rename \"" + from + "\"");
   auto entry = names_.find(from);
   if (entry == names_.end()) {
     throw DiskFailure("cannot rename \"" + from + "\": there is no such file");
   }
   Change(FolderOf(to), {from, to, entry->second});
+  if (fails) ThrowFailure("rename \"" + from + "\"");
 }
 
 void SimulatedDisk::Remove(const std::string& path) {
   std::lock_guard lock(mutex_);
-  NextCallOrThrow("remove \"" + path + "\"");
+  bool fails = NextCallOrThrow("remove \"" + path + "\"");
   if (!names_.contains(path)) {
     throw DiskFailure("cannot remove \"" + path + "\": there is no such file");
   }
   Change(FolderOf(path), {path, "", nullptr});
+  if (fails) ThrowFailure("remove \"" + path + "\"");
 }
 
 bool SimulatedDisk::RemoveEmptyFolder(const std::string& path) {
@@ -336,7 +347,8 @@ void SimulatedDisk::SyncDirectory(const std::string& path) {
 }
 
 void SimulatedDisk::SyncDirectoryLocked(const std::string& path) {
-  if (NextCall()) {
+  std::optional<Fault> fault = NextCall();
+  if (fault && *fault != Fault::kLostWord) {
     ThrowFailure("sync \"" + path + "\"");
   }
   for (const NameChange& change : changes_[path]) {
@@ -346,6 +358,7 @@ void SimulatedDisk::SyncDirectoryLocked(const std::string& path) {
   for (auto& [folder, durable] : directories_) {
     durable |= FolderOf(folder) == path;
   }
+  if (fault) ThrowFailure("sync \"" + path + "\"");
 }
 
 std::unique_ptr<Folder> SimulatedDisk::OpenFolder(const std::string& path) {
@@ -514,13 +527,15 @@ std::optional<SimulatedDisk::Fault> SimulatedDisk::NextCall() {
   return fault_;
 }
 
-void SimulatedDisk::NextCallOrThrow(const std::string& what) {
-  if (std::optional<Fault> fault = NextCall()) {
-    if (*fault == Fault::kNoSpace) {
-      ThrowFull(what);
-    }
+bool SimulatedDisk::NextCallOrThrow(const std::string& what) {
+  std::optional<Fault> fault = NextCall();
+  if (fault && *fault == Fault::kNoSpace) {
+    ThrowFull(what);
+  }
+  if (fault && *fault != Fault::kLostWord) {
     ThrowFailure(what);
   }
+  return fault.has_value();
 }
 
 void SimulatedDisk::CheckSpace(uint64_t more, const std::string& path) const {

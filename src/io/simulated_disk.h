@@ -26,6 +26,7 @@ class SimulatedDisk : public Disk {
     kNoSpace,   // the call fails for want of space; a write may have done a part
     kIoError,   // the call fails; a write may have done a part.  A sync that fails loses its pages
                 // for good, and says nothing of it the next time: as Linux does
+    kLostWord,  // the call does all it should, and fails nevertheless
     kPowerCut,  // this call and all later ones fail; a write may have done a part
   };
 
@@ -86,7 +87,8 @@ class SimulatedDisk : public Disk {
   void MakeDirectoriesLocked(const std::string& path);
   void SyncDirectoryLocked(const std::string& path);
   std::optional<Fault> NextCall();
-  void NextCallOrThrow(const std::string& what);
+  // True: the call is to fail when it is done.
+  bool NextCallOrThrow(const std::string& what);
   void CheckSpace(uint64_t more, const std::string& path) const;
   uint64_t UsedBytes() const;
   void Change(const std::string& directory, NameChange change);

@@ -128,7 +128,7 @@ TEST_F(SmallFileTest, ASaveThatFailsAtAnyCallChangesNothingOrIsFinal) {
   }
   ASSERT_GE(calls, 5u);  // create, write, write, sync, rename, sync of the folder
   int final_outcomes = 0;
-  for (Fault fault : {Fault::kNoSpace, Fault::kIoError, Fault::kPowerCut}) {
+  for (Fault fault : {Fault::kNoSpace, Fault::kIoError, Fault::kLostWord, Fault::kPowerCut}) {
     for (uint64_t n = 1; n <= calls; n++) {
       SCOPED_TRACE(testing::Message() << "fault " << static_cast<int>(fault) << " at call " << n);
       auto disk = base->KillState();

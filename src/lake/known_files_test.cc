@@ -37,8 +37,8 @@ class KnownFilesTest : public testing::Test {
     auto columns = std::make_shared<const FileColumns>(
         FileColumns{StoredNames(*Events()), FileTypes(*Events())});
     std::vector<std::string> paths;
-    auto pinned = world_.lake->FilesOf({1}, {0}, world_.log->End());
-    for (auto& file : pinned.files) {
+    auto pinned = world_.lake->Pin({{1}}, world_.log->End());
+    for (auto& file : pinned.files.at(0)) {
       paths.push_back(kDiskPrefix + file.path);
       known_.Know(paths.back(), {file.first, file.last, file.arrived_first, file.arrived_last,
                                  file.rows, columns});

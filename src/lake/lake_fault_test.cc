@@ -36,7 +36,8 @@ Offset Live(World& world) {
   return acknowledged;
 }
 
-void CrashAtEveryCall(bool power_cut) {
+void CrashAtEveryCall(SimulatedDisk::Fault fault) {
+  bool power_cut = fault == SimulatedDisk::Fault::kPowerCut;
   SeededRandom random(42);
   uint64_t calls = 0;
   {
@@ -50,8 +51,7 @@ void CrashAtEveryCall(bool power_cut) {
   for (uint64_t call = 1; call <= calls; call += stride) {
     SCOPED_TRACE("fault at call " + std::to_string(call));
     World world(std::make_unique<SimulatedDisk>());
-    world.disk->FailCall(
-        call, power_cut ? SimulatedDisk::Fault::kPowerCut : SimulatedDisk::Fault::kIoError);
+    world.disk->FailCall(call, fault);
     Offset acknowledged = Live(world);
     world.lake.reset();
     world.log.reset();
@@ -70,9 +70,17 @@ void CrashAtEveryCall(bool power_cut) {
   }
 }
 
-TEST(Lake, APowerCutAtAnyStepLosesAndDoublesNothing) { CrashAtEveryCall(true); }
+TEST(Lake, APowerCutAtAnyStepLosesAndDoublesNothing) {
+  CrashAtEveryCall(SimulatedDisk::Fault::kPowerCut);
+}
 
-TEST(Lake, AFailedCallAtAnyStepLosesAndDoublesNothing) { CrashAtEveryCall(false); }
+TEST(Lake, AFailedCallAtAnyStepLosesAndDoublesNothing) {
+  CrashAtEveryCall(SimulatedDisk::Fault::kIoError);
+}
+
+TEST(Lake, ACallAtAnyStepThatFailsThoughItIsDoneLosesAndDoublesNothing) {
+  CrashAtEveryCall(SimulatedDisk::Fault::kLostWord);
+}
 
 // A disk with something to do in one round: rows to land in two hours or more and of two streams,
 // an hour of small files to merge, a log to trim; with three hours, a day to merge that is over.
@@ -189,6 +197,11 @@ TEST(LakeFaults, APowerCutAtEachCallWhileADayIsMergedLosesNothing) {
     ExpectWholeAndClean(world.disk->CrashState(random), work);
     if (testing::Test::HasFatalFailure()) return;
   }
+}
+
+// What failed may stand on the disk all the same: nobody may go on as if it had not happened.
+TEST(LakeFaults, ACallThatFailsThoughItIsDoneThenAPowerCutInTheRetryLosesNothing) {
+  FailThenCut(DiskWithWork(3), SimulatedDisk::Fault::kLostWord, Tries(2));
 }
 
 TEST(LakeFaults, AFullDiskThenAPowerCutInTheRetryLosesNothing) {

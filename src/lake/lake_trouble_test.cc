@@ -13,7 +13,7 @@ namespace {
 constexpr const char* kHourFolder = "lake/events/dt=2023-11-14/hour=22/";
 
 // Calls somebody whenever a file is opened to be read.
-struct WatchedDisk : SimulatedDisk {
+struct RottingDisk : SimulatedDisk {
   std::unique_ptr<File> Open(const std::string& path, OpenMode mode) override {
     if (mode == OpenMode::kRead && on_read) on_read(path);
     return SimulatedDisk::Open(path, mode);
@@ -23,7 +23,7 @@ struct WatchedDisk : SimulatedDisk {
 
 // The log forgets what a file holds on the strength of the file: it is read back before.
 TEST(LakeTrouble, AFileThatIsNotAsItWasWrittenIsNotPublished) {
-  auto disk = std::make_unique<WatchedDisk>();
+  auto disk = std::make_unique<RottingDisk>();
   auto& watched = *disk;
   World world(std::move(disk));
   world.Declare(MakeStream(2, "others", {{"x", LogicalType::BIGINT}}));

@@ -70,7 +70,8 @@ TEST(Manifest, ComesBackAsItWas) {
   Manifest manifest = Ten();
   manifest.files.push_back(FileWith(11, 20));
   manifest.files[1].seal.reset();
-  manifest.files[1].hour = 5;
+  manifest.files[1].arrived_first = 5 * kHour + 1;
+  manifest.files[1].arrived_last = 6 * kHour + 2;
   manifest.files[1].path = "a/\"odd\\one\"";
   manifest.held = {{2, {4}}, {3, {0}}};
   manifest.landed = {20};
@@ -88,7 +89,8 @@ TEST(Manifest, ComesBackAsItWas) {
     EXPECT_EQ(read.files[i].last, manifest.files[i].last);
     EXPECT_EQ(read.files[i].rows, 10u);
     EXPECT_EQ(read.files[i].bytes, 7u);
-    EXPECT_EQ(read.files[i].hour, i == 0 ? 0 : 5);
+    EXPECT_EQ(read.files[i].arrived_first, i == 0 ? 0 : 5 * kHour + 1);
+    EXPECT_EQ(read.files[i].arrived_last, i == 0 ? 0 : 6 * kHour + 2);
     EXPECT_EQ(read.files[i].seal, manifest.files[i].seal);
   }
 }
