@@ -48,15 +48,15 @@ class SnapshotSection {
   bool ended_ = false;
 };
 
-// Which of an operator's units (rows or slots, by number) a snapshot still has to write.  Units
-// that come later are none of it.
+// Which of an operator's units (rows or slots, by number) a snapshot still has to write: a bit
+// each, while one is under way.  Units that come later are none of it.
 class UnitsToWrite {
  public:
   void Begin(size_t units) {
     units_ = units;
+    next_ = 0;
     written_.assign((units + 63) / 64, 0);
   }
-  size_t size() const { return units_; }
   // True once for each unit.
   bool Claim(size_t unit) {
     if (unit >= units_) return false;
@@ -65,13 +65,23 @@ class UnitsToWrite {
     written_[unit / 64] |= bit;
     return true;
   }
+  // Calls write(unit) for those that are left, in order, until stop() says so; true once none is.
+  template <class Write, class Stop>
+  bool Continue(Write write, const Stop& stop) {
+    constexpr size_t kAtOnce = 64;
+    while (next_ < units_) {
+      if (Claim(next_)) write(next_);
+      if (++next_ % kAtOnce == 0 && stop()) return false;
+    }
+    return true;
+  }
   void End() {
     units_ = 0;
     std::vector<uint64_t>().swap(written_);
   }
 
  private:
-  size_t units_ = 0;
+  size_t units_ = 0, next_ = 0;
   std::vector<uint64_t> written_;  // a bit each
 };
 

@@ -239,15 +239,11 @@ class Aggregate : public Operator {
     if (!distincts_.empty()) return false;
     SaveHead(writer);
     to_write_.Begin(group_.size());
-    written_ = 0;
     return true;
   }
   bool SavePieces(StateWriter& writer, const Stop& stop) override {
-    constexpr uint32_t kAtOnce = 64;
-    while (written_ < to_write_.size()) {
-      if (to_write_.Claim(written_)) SaveNow(writer, written_);
-      if (++written_ % kAtOnce == 0 && stop()) return false;
-    }
+    auto write = [&](size_t slot) { SaveNow(writer, static_cast<uint32_t>(slot)); };
+    if (!to_write_.Continue(write, stop)) return false;
     SaveEnd(writer);
     return true;
   }
@@ -560,8 +556,7 @@ class Aggregate : public Operator {
   std::map<Micros, std::vector<uint32_t>> by_end_;  // slots
   size_t noted_ = 0;                                // in all of by_end_
 
-  UnitsToWrite to_write_;  // slots, while a snapshot is taken
-  uint32_t written_ = 0;   // up to where
+  UnitsToWrite to_write_;  // slots
 
   LargeArray<Group> group_;        // by slot
   std::vector<uint32_t> touched_;  // slots: of those that showed a row before

@@ -170,15 +170,11 @@ class GroupTop : public Operator {
   bool BeginPieces(StateWriter& writer) override {
     writer.Put<uint64_t>(groups_.size());
     to_write_.Begin(groups_.size());
-    written_ = 0;
     return true;
   }
   bool SavePieces(StateWriter& writer, const Stop& stop) override {
-    constexpr uint32_t kAtOnce = 64;
-    while (written_ < to_write_.size()) {
-      if (to_write_.Claim(written_)) SaveNow(writer, written_);
-      if (++written_ % kAtOnce == 0 && stop()) return false;
-    }
+    auto write = [&](size_t slot) { SaveNow(writer, static_cast<uint32_t>(slot)); };
+    if (!to_write_.Continue(write, stop)) return false;
     writer.Put(kNoSlot);
     return true;
   }
@@ -364,8 +360,7 @@ class GroupTop : public Operator {
   std::vector<Shown> changes_;  // of the group at hand
   size_t items_bytes_ = 0;
 
-  UnitsToWrite to_write_;  // slots, while a snapshot is taken
-  uint32_t written_ = 0;   // up to where
+  UnitsToWrite to_write_;  // slots
   uint32_t slots_[STANDARD_VECTOR_SIZE];
   RowRef shown_[STANDARD_VECTOR_SIZE];
   int64_t shown_numbers_[STANDARD_VECTOR_SIZE], shown_weights_[STANDARD_VECTOR_SIZE];

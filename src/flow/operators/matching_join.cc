@@ -135,19 +135,13 @@ class MatchingJoin : public Operator {
   static void SaveEnd(StateWriter& writer) { writer.Put(kEnd); }
 
   bool BeginPieces(StateWriter&) override {
-    for (int side : {0, 1}) {
-      to_write_[side].Begin(notes_[side].size());
-      written_[side] = 0;
-    }
+    for (int side : {0, 1}) to_write_[side].Begin(notes_[side].size());
     return true;
   }
   bool SavePieces(StateWriter& writer, const Stop& stop) override {
-    constexpr uint32_t kAtOnce = 1024;
     for (int side : {0, 1}) {
-      for (auto& number = written_[side]; number < to_write_[side].size();) {
-        if (to_write_[side].Claim(number)) SaveNow(writer, side, number);
-        if (++number % kAtOnce == 0 && stop()) return false;
-      }
+      auto write = [&](size_t row) { SaveNow(writer, side, static_cast<uint32_t>(row)); };
+      if (!to_write_[side].Continue(write, stop)) return false;
     }
     SaveEnd(writer);
     return true;
@@ -224,7 +218,6 @@ class MatchingJoin : public Operator {
   PagedArray<Note> notes_[2];        // by the rows' numbers, of sides that count
   std::vector<Touched> touched_[2];  // in this step
   UnitsToWrite to_write_[2];         // by the rows' numbers, while a snapshot is taken
-  uint32_t written_[2] = {0, 0};     // up to where
 
   // Of the chunk at hand.
   int side_ = 0;

@@ -125,15 +125,11 @@ class Table : public Operator {
   bool BeginPieces(StateWriter& writer) override {
     writer.Put<uint64_t>(current_.size());
     to_write_.Begin(current_.size());
-    written_ = 0;
     return true;
   }
   bool SavePieces(StateWriter& writer, const Stop& stop) override {
-    constexpr uint32_t kAtOnce = 64;
-    while (written_ < to_write_.size()) {
-      if (to_write_.Claim(written_)) SaveNow(writer, written_);
-      if (++written_ % kAtOnce == 0 && stop()) return false;
-    }
+    auto write = [&](size_t slot) { SaveNow(writer, static_cast<uint32_t>(slot)); };
+    if (!to_write_.Continue(write, stop)) return false;
     writer.Put(kNoSlot);
     return true;
   }
@@ -177,8 +173,7 @@ class Table : public Operator {
   std::vector<RowRef> current_;                       // by slot
   std::vector<uint32_t> touch_;                       // by slot: its place in touched_
   std::vector<std::pair<uint32_t, RowRef>> touched_;  // slot, its row before the step
-  UnitsToWrite to_write_;                             // slots, while a snapshot is taken
-  uint32_t written_ = 0;                              // up to where
+  UnitsToWrite to_write_;                             // slots
   std::vector<RowRef> gone_, said_;
   std::vector<int64_t> weights_;
   duckdb::DataChunk key_chunk_, row_chunk_, out_;
