@@ -1,11 +1,15 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <optional>
 #include <random>
 
 #include "duck/batch_plan.h"
 #include "duck/plan_node.h"
 #include "duck/row_function.h"
+#include "duckdb/common/serializer/binary_serializer.hpp"
+#include "duckdb/common/serializer/memory_stream.hpp"
+#include "duckdb/common/types/blob.hpp"
 #include "duckdb/planner/expression/bound_aggregate_expression.hpp"
 #include "duckdb/planner/expression/bound_comparison_expression.hpp"
 #include "duckdb/planner/expression/bound_constant_expression.hpp"
@@ -35,6 +39,41 @@ std::string Unique() {
   return "!" + std::to_string(process) + "." + std::to_string(next++);
 }
 
+// Hidden parameters as DuckDB writes them into a saved plan; nothing where it cannot.
+template <class Function>
+std::optional<std::string> Written(const Function& function, duckdb::FunctionData& parameters) {
+  if (!function.HasSerializationCallbacks()) return std::nullopt;
+  try {
+    duckdb::MemoryStream stream;
+    duckdb::BinarySerializer serializer(stream);
+    serializer.Begin();
+    function.GetSerializeCallback()(serializer, &parameters, function);
+    serializer.End();
+    std::string bytes(reinterpret_cast<const char*>(stream.GetData()), stream.GetPosition());
+    return duckdb::Blob::ToString(duckdb::string_t(bytes));
+  } catch (const std::exception&) {  // it says so of some of its functions only when they are asked
+    return std::nullopt;
+  }
+}
+
+// Of an aggregate that DuckDB does not write them of, it makes them anew from the arguments when it
+// reads a plan: they say nothing more, unless one was taken from among the arguments.
+std::string ParametersOf(const duckdb::BoundAggregateExpression& aggregate) {
+  bool plain = std::find(kPlainAggregates.begin(), kPlainAggregates.end(),
+                         aggregate.function.name) != kPlainAggregates.end();
+  if (!aggregate.bind_info || plain) return "";
+  if (auto written = Written(aggregate.function, *aggregate.bind_info)) return "{" + *written + "}";
+  bool from_arguments = !aggregate.function.HasSerializationCallbacks() &&
+                        aggregate.function.original_arguments.empty();
+  return from_arguments ? "{}" : Unique();
+}
+
+std::string ParametersOf(const duckdb::BoundFunctionExpression& function) {
+  if (!HidesParameters(function.function.name, function.bind_info != nullptr)) return "";
+  auto written = Written(function.function, *function.bind_info);
+  return written ? "{" + *written + "}" : Unique();
+}
+
 }  // namespace
 
 std::string Fingerprint(const duckdb::Expression& expression) {
@@ -48,16 +87,15 @@ std::string Fingerprint(const duckdb::Expression& expression) {
       return text + "=" + expression.Cast<duckdb::BoundConstantExpression>().value.ToSQLString();
     case ExpressionClass::BOUND_FUNCTION: {
       auto& function = expression.Cast<duckdb::BoundFunctionExpression>();
-      text += function.function.name;
-      if (HidesParameters(function.function.name, function.bind_info != nullptr)) text += Unique();
+      text += function.function.name + ParametersOf(function);
       break;
     }
     case ExpressionClass::BOUND_AGGREGATE: {
       auto& aggregate = expression.Cast<duckdb::BoundAggregateExpression>();
       text += aggregate.function.name + (aggregate.IsDistinct() ? " distinct" : "");
-      bool plain = std::find(kPlainAggregates.begin(), kPlainAggregates.end(),
-                             aggregate.function.name) != kPlainAggregates.end();
-      if ((aggregate.bind_info && !plain) || aggregate.order_bys) text += Unique();
+      text += ParametersOf(aggregate);
+      // Calls have their order beside them (AggregateCall).
+      if (aggregate.order_bys) text += Unique();
       break;
     }
     case ExpressionClass::BOUND_COMPARISON: {
