@@ -23,20 +23,6 @@ void Cut(std::string& text) {
   text += "...";
 }
 
-void Put(StateWriter& writer, const FailedRow& row) {
-  writer.PutString(row.row);
-  writer.PutString(row.reason);
-  writer.PutString(row.where);
-}
-
-FailedRow Get(StateReader& reader) {
-  FailedRow row;
-  row.row = reader.GetString();
-  row.reason = reader.GetString();
-  row.where = reader.GetString();
-  return row;
-}
-
 size_t FailedRowBytes(const FailedRow& row) {
   return TreeNodeBytes<std::pair<FailedRow, std::pair<Offset, int64_t>>>() +
          TextBytes(row.row.size()) + TextBytes(row.reason.size()) + TextBytes(row.where.size());
@@ -44,11 +30,25 @@ size_t FailedRowBytes(const FailedRow& row) {
 
 }  // namespace
 
+void SaveFailed(StateWriter& writer, const FailedRow& row) {
+  writer.PutString(row.row);
+  writer.PutString(row.reason);
+  writer.PutString(row.where);
+}
+
+FailedRow LoadFailed(StateReader& reader) {
+  FailedRow row;
+  row.row = reader.GetString();
+  row.reason = reader.GetString();
+  row.where = reader.GetString();
+  return row;
+}
+
 void SaveFailedBySlot(StateWriter& writer, const std::map<uint32_t, FailedRow>& rows) {
   writer.Put<uint64_t>(rows.size());
   for (auto& [slot, row] : rows) {
     writer.Put(slot);
-    Put(writer, row);
+    SaveFailed(writer, row);
   }
 }
 
@@ -56,7 +56,7 @@ std::map<uint32_t, FailedRow> LoadFailedBySlot(StateReader& reader) {
   std::map<uint32_t, FailedRow> rows;
   for (uint64_t left = reader.Get<uint64_t>(); left > 0; left--) {
     auto slot = reader.Get<uint32_t>();
-    rows[slot] = Get(reader);
+    rows[slot] = LoadFailed(reader);
   }
   return rows;
 }
@@ -118,7 +118,7 @@ void FailedRows::ForEach(const Sink& sink) const {
 void FailedRows::Save(StateWriter& writer) const {
   writer.Put<uint64_t>(rows_.size());
   for (auto& [row, kept] : rows_) {
-    Put(writer, row);
+    SaveFailed(writer, row);
     writer.Put(kept.first.value);
     writer.Put(kept.count);
   }
@@ -126,7 +126,7 @@ void FailedRows::Save(StateWriter& writer) const {
 
 void FailedRows::Load(StateReader& reader) {
   for (uint64_t left = reader.Get<uint64_t>(); left > 0; left--) {
-    FailedRow row = Get(reader);
+    FailedRow row = LoadFailed(reader);
     Offset first{reader.Get<uint64_t>()};
     Keep(row, first, reader.Get<int64_t>());
   }

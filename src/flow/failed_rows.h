@@ -25,6 +25,8 @@ struct FailedRow {
   auto operator<=>(const FailedRow&) const = default;
 };
 
+void SaveFailed(StateWriter& writer, const FailedRow& row);
+FailedRow LoadFailed(StateReader& reader);
 void SaveFailedBySlot(StateWriter& writer, const std::map<uint32_t, FailedRow>& rows);
 std::map<uint32_t, FailedRow> LoadFailedBySlot(StateReader& reader);
 

@@ -120,26 +120,6 @@ class WordTable : public KeyTable {
   size_t Slots() const override { return keys_.size(); }
   size_t Bytes() const override { return index_.Bytes() + keys_.keys_.Bytes(); }
 
-  void Save(StateWriter& writer) const override {
-    keys_.keys_.Save(writer);
-    writer.PutVector(keys_.free_);
-    writer.Put(null_slot_);
-  }
-
-  void Load(StateReader& reader) override {
-    keys_.keys_.Load(reader);
-    keys_.free_ = reader.GetVector<uint32_t>();
-    null_slot_ = reader.Get<uint32_t>();
-    std::vector<bool> is_free(keys_.size());
-    for (uint32_t slot : keys_.free_) is_free.at(slot) = true;
-    for (uint32_t slot = 0; slot < keys_.size(); slot++) {
-      if (is_free[slot] || slot == null_slot_) continue;
-      index_.MakeRoom();
-      index_.FindOrAdd(
-          HashWord(keys_[slot]), [](uint32_t) { return false; }, [&] { return slot; });
-    }
-  }
-
   void SaveKey(uint32_t slot, StateWriter& writer) const override {
     writer.Put(slot == null_slot_);
     writer.Put(keys_[slot]);
@@ -360,23 +340,6 @@ class WordsTable : public KeyTable {
   size_t Slots() const override { return keys_.size(); }
   size_t Bytes() const override { return index_.Bytes() + keys_.Bytes(); }
 
-  void Save(StateWriter& writer) const override {
-    keys_.Save(writer);
-    writer.PutVector(free_);
-  }
-  void Load(StateReader& reader) override {
-    keys_.Load(reader);
-    free_ = reader.GetVector<uint32_t>();
-    std::vector<bool> is_free(Slots());
-    for (uint32_t slot : free_) is_free.at(slot) = true;
-    for (uint32_t slot = 0; slot < Slots(); slot++) {
-      if (is_free[slot]) continue;
-      index_.MakeRoom();
-      index_.FindOrAdd(
-          Hash(At(slot)), [](uint32_t) { return false; }, [&] { return slot; });
-    }
-  }
-
   void SaveKey(uint32_t slot, StateWriter& writer) const override {
     for (size_t i = 0; i < words(); i++) writer.Put(At(slot)[i]);
   }
@@ -556,32 +519,6 @@ class BytesTable : public KeyTable {
   }
   size_t Slots() const override { return keys_.size(); }
   size_t Bytes() const override { return index_.Bytes() + keys_.keys_.Bytes() + key_bytes_; }
-
-  void Save(StateWriter& writer) const override {
-    writer.Put<uint64_t>(keys_.size());
-    for (size_t slot = 0; slot < keys_.size(); slot++) {
-      writer.PutString(keys_[static_cast<uint32_t>(slot)]);
-    }
-    writer.PutVector(keys_.free_);
-  }
-
-  void Load(StateReader& reader) override {
-    uint64_t count = reader.Get<uint64_t>();
-    for (uint64_t i = 0; i < count; i++) {
-      std::string key(reader.GetString());
-      key_bytes_ += TextBytes(key.size());
-      keys_.keys_.Add(std::move(key));
-    }
-    keys_.free_ = reader.GetVector<uint32_t>();
-    std::vector<bool> is_free(keys_.size());
-    for (uint32_t slot : keys_.free_) is_free.at(slot) = true;
-    for (uint32_t slot = 0; slot < keys_.size(); slot++) {
-      if (is_free[slot]) continue;
-      index_.MakeRoom();
-      index_.FindOrAdd(
-          Hash(keys_[slot]), [](uint32_t) { return false; }, [&] { return slot; });
-    }
-  }
 
   void SaveKey(uint32_t slot, StateWriter& writer) const override { writer.PutString(keys_[slot]); }
   void BeginLoad(size_t slots) override {

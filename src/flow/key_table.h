@@ -42,10 +42,8 @@ class KeyTable {
   // All slots are below this.
   virtual size_t Slots() const = 0;
   virtual size_t Bytes() const = 0;
-  virtual void Save(StateWriter& writer) const = 0;
-  virtual void Load(StateReader& reader) = 0;
-  // The same slot by slot: SaveKey of those that have a key, in any order; BeginLoad of a new table
-  // with room for all, LoadKey of each, EndLoad.
+  // A snapshot, slot by slot: SaveKey of those that have a key, in any order; BeginLoad of a new
+  // table with room for all, LoadKey of each, EndLoad.
   virtual void SaveKey(uint32_t slot, StateWriter& writer) const = 0;
   virtual void BeginLoad(size_t slots) = 0;
   virtual void LoadKey(uint32_t slot, StateReader& reader) = 0;

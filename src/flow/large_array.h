@@ -8,7 +8,6 @@
 #include <utility>
 #include <vector>
 
-#include "flow/state_io.h"
 #include "io/large_pages.h"
 
 namespace weir {
@@ -52,22 +51,6 @@ class LargeArray {
     size_t values = 0;
     for (auto& page : pages_) values += page.capacity();
     return values * sizeof(Value) + pages_.capacity() * sizeof(pages_[0]);
-  }
-
-  void Save(StateWriter& writer) const {
-    writer.Put<uint64_t>(pages_.size());
-    for (auto& page : pages_) writer.PutVector(page);
-  }
-  void Load(StateReader& reader) {
-    pages_.clear();
-    for (uint64_t left = reader.Get<uint64_t>(); left > 0; left--) {
-      if (!pages_.empty() && pages_.back().size() != kPage * width()) StateReader::Bad();
-      reader.GetVector(pages_.emplace_back());
-    }
-    if (pages_.empty() || pages_.back().size() > kPage * width() ||
-        pages_.back().size() % width() != 0) {
-      StateReader::Bad();
-    }
   }
 
  private:

@@ -1,6 +1,7 @@
 #include "flow/operator.h"
 
 #include <chrono>
+#include <utility>
 
 #include "base/memory_budget.h"
 #include "duck/errors.h"
@@ -21,6 +22,7 @@ uint64_t NowNanos() {
 // How long measured calls took in this thread, with all they called: who hands rows on sees by it
 // what was not its own time, without a look at the clock.
 thread_local uint64_t measured_nanos = 0;
+thread_local uint64_t snapshot_nanos = 0;
 
 }  // namespace
 
@@ -183,7 +185,18 @@ void Operator::GiveUpSnapshot() {
 
 // Of an operator that does not write pieces.
 void Operator::WriteBeforeNews() {
-  if (!writes_pieces_) ContinueSnapshot([] { return false; });
+  if (writes_pieces_) return;
+  uint64_t begun = WriteBegins();
+  ContinueSnapshot([] { return false; });
+  WriteEnds(begun);
+}
+
+uint64_t Operator::WriteBegins() { return NowNanos(); }
+
+void Operator::WriteEnds(uint64_t begun) { snapshot_nanos += NowNanos() - begun; }
+
+Micros Operator::TakeTimeForSnapshots() {
+  return static_cast<Micros>(std::exchange(snapshot_nanos, 0) / 1000);
 }
 
 void Operator::HandTo(const Edge& edge, duckdb::DataChunk& rows, const int64_t* weights) {

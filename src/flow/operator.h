@@ -65,9 +65,13 @@ class Operator {
   // The watermark is there: it has something to say though no row came.
   virtual bool IsDue() const { return false; }
   // Writes and reads the state as of the end of a step; false: this operator has to be refilled.
+  // Save is of operators that keep nothing but a few numbers; see BeginPieces for the others.
   virtual bool CanSave() const { return true; }
   virtual void Save(StateWriter& writer) const {}
   virtual void Load(StateReader& reader) {}
+  // Operators that stand inside of this one, and are saved and loaded beside it.  Their snapshots
+  // go on with its own.
+  virtual std::vector<Operator*> Inner() const { return {}; }
   // After Load of all operators of a circuit.
   virtual void Loaded() {}
   // Twins at the same position took the place of some of its inputs (Circuit::Absorb).
@@ -113,13 +117,17 @@ class Operator {
   // In a catch block; also when there is no memory for a word about it.
   void FailForWhatIsThrown() noexcept;
 
-  // Begins to write the state as the last step left it (as Save, maybe in another order).  Between
-  // two steps.  It goes on before rows change what is not written yet, and with
-  // ContinueSnapshot, which writes more until `stop` says so, and is true once all is written.
-  using Stop = std::function<bool()>;
+  // Begins to write the state as the last step left it.  Between two steps.  It goes on before rows
+  // change what is not written yet, and with ContinueSnapshot, which writes more until `stop` says
+  // so, and is true once all is written.
+  using Stop = StopSnapshot;
   void BeginSnapshot(std::unique_ptr<SnapshotSection> section);
   bool ContinueSnapshot(const Stop& stop);
   bool IsInSnapshot() const { return snapshot_ != nullptr; }
+  // Of the last snapshot: it was written in pieces, not as a whole by Save.
+  bool WritesPieces() const { return writes_pieces_; }
+  // What steps took to write what they were about to change, in this thread since the last call.
+  static Micros TakeTimeForSnapshots();
   void GiveUpSnapshot();
   void SetAppendOnly(bool append_only) { append_only_ = append_only; }
 
@@ -129,16 +137,20 @@ class Operator {
   void HandTo(const Edge& edge, duckdb::DataChunk& rows, const int64_t* weights);
   void CountOut(duckdb::idx_t rows) { statistics_.rows_out += rows; }
 
-  // For operators whose state is large.  BeginPieces is true of one that writes in pieces: it calls
-  // BeforeChange ahead of every change, and writes what is left in SavePieces, which is true once
-  // nothing is.  EndPieces frees what that took.
+  // For operators whose state can be large: all that keep rows, keys or values.  BeginPieces is
+  // true of one that writes in pieces: it calls BeforeChange ahead of every change, and writes what
+  // is left in SavePieces, which is true once nothing is.  What it writes between two looks at
+  // `stop` must be small whatever there is under one key.  EndPieces frees what that took.
   virtual bool BeginPieces(StateWriter& writer) { return false; }
   virtual bool SavePieces(StateWriter& writer, const Stop& stop) { return true; }
   virtual void EndPieces() {}
   template <class Write>
   void BeforeChange(Write write) {
-    if (snapshot_) [[unlikely]]
+    if (snapshot_) [[unlikely]] {
+      uint64_t begun = WriteBegins();
       InSnapshot([&] { write(snapshot_->writer()); });
+      WriteEnds(begun);
+    }
   }
 
   // Adds to the failed rows (takes from them when `weight` is negative).
@@ -153,6 +165,8 @@ class Operator {
   template <class Work>
   void NotOurs(Work work);
   void WriteBeforeNews();
+  static uint64_t WriteBegins();
+  static void WriteEnds(uint64_t begun);
   template <class Work>
   void InSnapshot(Work work);
   void PushParts(size_t port, duckdb::DataChunk& rows, const int64_t* weights,

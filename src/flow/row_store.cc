@@ -20,13 +20,15 @@ RowStore::RowStore(RowTypes types, bool indexed, Lists lists)
       rows_go_(indexed),
       header_bytes_(sizeof(Entry)),
       is_listed_(lists == Lists::kListed) {
-  if (is_listed_) return;
-  header_bytes_ = sizeof(ShortEntry);
-  if (!layout_.IsFixed()) return;
-  fixed_size_ = layout_.FixedBytes();
-  header_bytes_ = offsetof(ShortEntry, size);
-  fixed_units_ = UnitsFor(header_bytes_ + fixed_size_, kUnit);
-  reciprocal_ = UINT64_MAX / fixed_units_ + 1;
+  if (!is_listed_ && layout_.IsFixed()) {
+    fixed_size_ = layout_.FixedBytes();
+    header_bytes_ = offsetof(ShortEntry, size);
+  } else if (!is_listed_) {
+    header_bytes_ = sizeof(ShortEntry);
+    has_numbers_ = true;
+  }
+  least_units_ = UnitsFor(header_bytes_ + layout_.FixedBytes(), kUnit);
+  reciprocal_ = UINT64_MAX / least_units_ + 1;
 }
 
 RowStore::~RowStore() {
@@ -107,7 +109,7 @@ RowRef RowStore::AddPlace(size_t row_bytes) {
   RowRef ref = Allocate(UnitsOf(row_bytes));
   WeightOf(ref) = 0;
   if (!fixed_size_) At(ref).size = static_cast<uint32_t>(row_bytes);
-  if (!fixed_size_ && !is_listed_) {
+  if (has_numbers_) {
     if (free_numbers_.empty()) {
       Header(ref).number = numbers_++;
     } else {
@@ -127,11 +129,15 @@ RowRef RowStore::Add(std::string_view row) {
 
 RowRef RowStore::Add(std::string_view row, RowRef& head) {
   RowRef ref = Add(row);
+  PutInFront(ref, head);
+  return ref;
+}
+
+void RowStore::PutInFront(RowRef ref, RowRef& head) {
   At(ref).next = head;
   At(ref).previous = kNoRow;
   if (rows_go_ && head != kNoRow) At(head).previous = ref;  // rows that never go need no way back
   head = ref;
-  return ref;
 }
 
 void RowStore::Prefetch(const std::vector<std::string_view>& rows) {
@@ -219,7 +225,7 @@ void RowStore::Remove(RowRef ref) {
     ThrowIfRowsAreLost();
     index_.Remove(ref, hash);
   }
-  if (!fixed_size_ && !is_listed_) free_numbers_.push_back(Header(ref).number);
+  if (has_numbers_) free_numbers_.push_back(Header(ref).number);
   Free(ref, UnitsOf(Bytes(ref).size()));
   rows_went_ = true;
   rows_--;
@@ -236,38 +242,17 @@ void RowStore::Remove(RowRef ref, RowRef& head) {
   Remove(ref);
 }
 
-void RowStore::Save(StateWriter& writer, const std::vector<RowRef>& heads) const {
-  writer.Put<uint64_t>(heads.size());
-  std::vector<RowRef> list;
-  for (RowRef head : heads) {
-    list.clear();
-    for (RowRef ref = head; ref != kNoRow; ref = At(ref).next) list.push_back(ref);
-    // Rows are put in front of their list: the last is written first.
-    for (auto ref = list.rbegin(); ref != list.rend(); ++ref) {
-      writer.PutString(Bytes(*ref));
-      writer.Put(At(*ref).weight);
-    }
-    writer.PutString("");  // no row is empty: each has a bitmap
-  }
-}
-
-void RowStore::Load(StateReader& reader, std::vector<RowRef>& heads) {
-  auto count = reader.Get<uint64_t>();
-  heads.clear();
-  while (heads.size() < count) {
-    RowRef head = kNoRow;
-    for (auto row = reader.GetString(); !row.empty(); row = reader.GetString()) {
-      RowRef ref = FindOrAdd(row, head);
-      At(ref).weight = reader.Get<int32_t>();
-    }
-    heads.push_back(head);
-  }
-}
-
 void RowStore::SaveRow(StateWriter& writer, RowRef ref) const {
   writer.PutString(Bytes(ref));
   writer.Put(WeightOf(ref));
   writer.Put(static_cast<uint32_t>(NumberOf(ref)));
+}
+
+RowRef RowStore::LoadRow(StateReader& reader) {
+  RowRef ref = FindOrAdd(reader.GetString());
+  WeightOf(ref) = reader.Get<int32_t>();
+  reader.Get<uint32_t>();
+  return ref;
 }
 
 void RowStore::LoadRows(StateReader& reader,

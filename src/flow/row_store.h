@@ -57,7 +57,9 @@ class RowStore {
   // The entry of an encoded row: a new one at the front of the list at `head`, or the one there is.
   RowRef FindOrAdd(std::string_view row, RowRef& head);
   void Remove(RowRef ref, RowRef& head);
-  // The same of a store without lists; a new row has weight 0.
+  // Puts a row that was loaded without a list into one.
+  void PutInFront(RowRef ref, RowRef& head);
+  // As the first, without a list; a new row has weight 0.
   RowRef FindOrAdd(std::string_view row);
   // The same for all rows of a chunk, and which are new.
   void FindOrAdd(duckdb::DataChunk& rows, RowRef* refs, bool* is_new);
@@ -73,19 +75,20 @@ class RowStore {
             fixed_size_ ? fixed_size_ : At(ref).size};
   }
 
-  // A small number for each row that is there, of a store without lists: for arrays beside it.  A
-  // row that comes may get that of one that went.
+  // A small number for each row that is there, for arrays beside it: of a store without lists as
+  // small as can be, else one for the least room a row takes.  A row that comes may get that of one
+  // that went.
   size_t NumberOf(RowRef ref) const {
-    if (!fixed_size_) return Header(ref).number;
-    if (fixed_units_ == 1) return ref;
+    if (has_numbers_) return Header(ref).number;
+    if (least_units_ == 1) return ref;
     __extension__ using Wide = unsigned __int128;
     return static_cast<size_t>((Wide{ref} * reciprocal_) >> 64);
   }
   size_t Numbers() const {  // all are below
-    return fixed_size_ ? next_free_ / fixed_units_ + 1 : numbers_;
+    return has_numbers_ ? numbers_ : next_free_ / least_units_ + 1;
   }
 
-  // Calls `row` with each row of a store without lists.
+  // Calls `row` with each row.
   template <class Row>
   void ForEach(Row row) const {
     for (RowRef ref = 1; ref < next_free_;) {
@@ -147,12 +150,10 @@ class RowStore {
   void Gather(const RowRef* refs, duckdb::idx_t count, duckdb::DataChunk& out,
               size_t first_column) const;
 
-  // All rows of the lists, in order, with their weights.
-  void Save(StateWriter& writer, const std::vector<RowRef>& heads) const;
-  void Load(StateReader& reader, std::vector<RowRef>& heads);
-  // A row of a store without lists with its weight, and such rows in any order, told one by one
-  // with the number they had.
+  // A row with its weight, and rows in any order, told one by one with the number they had; they
+  // are in no list.
   void SaveRow(StateWriter& writer, RowRef ref) const;
+  RowRef LoadRow(StateReader& reader);
   static void SaveEnd(StateWriter& writer) { writer.PutString(""); }  // no row is empty
   void LoadRows(StateReader& reader, const std::function<void(RowRef row, uint32_t number)>& row);
 
@@ -209,10 +210,10 @@ class RowStore {
   bool is_loading_ = false;  // rows stand in the order in which they come
   size_t header_bytes_;
   size_t fixed_size_ = 0;  // of every row of a store without lists; 0: each has its own
-  uint64_t fixed_units_ = 1, reciprocal_ = 0;  // the units of such a row, and 2^64 by them
-  bool is_listed_;
-  uint32_t numbers_ = 0;                // given so far, where rows have numbers of their own
-  std::vector<uint32_t> free_numbers_;  // of rows that went
+  uint64_t least_units_ = 1, reciprocal_ = 0;  // that a row takes, and 2^64 by them
+  bool is_listed_, has_numbers_ = false;       // rows have numbers of their own
+  uint32_t numbers_ = 0;                       // given so far
+  std::vector<uint32_t> free_numbers_;         // of rows that went
 
   struct Block {
     std::byte* begin;

@@ -28,14 +28,15 @@ class StateWriter {
 
   // Keeps everything: bytes().
   StateWriter() = default;
-  // Hands parts over; the last one when HandOver is called.
-  explicit StateWriter(Take take) : take_(std::move(take)) {}
+  // Hands parts of so many bytes over; the last one when HandOver is called.
+  explicit StateWriter(Take take, size_t part_bytes = kStatePartBytes)
+      : take_(std::move(take)), part_bytes_(part_bytes) {}
 
   template <class Number>
   requires std::is_trivially_copyable_v<Number>
   void Put(const Number& number) {
     bytes_.append(reinterpret_cast<const char*>(&number), sizeof(number));
-    if (bytes_.size() >= kStatePartBytes && take_) HandOver();
+    if (bytes_.size() >= part_bytes_ && take_) HandOver();
   }
   void PutString(std::string_view text) {
     Put<uint64_t>(text.size());
@@ -47,6 +48,8 @@ class StateWriter {
     Put<uint64_t>(numbers.size());
     Append({reinterpret_cast<const char*>(numbers.data()), numbers.size() * sizeof(Number)});
   }
+  // As they are; whoever reads them knows how many there are.
+  void PutBytes(std::string_view bytes) { Append(bytes); }
   std::string& bytes() { return bytes_; }
 
   void HandOver() {
@@ -58,9 +61,8 @@ class StateWriter {
 
  private:
   void Append(std::string_view text) {
-    while (take_ && bytes_.size() + text.size() >= kStatePartBytes) {
-      size_t some =
-          std::min(text.size(), kStatePartBytes - std::min(bytes_.size(), kStatePartBytes));
+    while (take_ && bytes_.size() + text.size() >= part_bytes_) {
+      size_t some = std::min(text.size(), part_bytes_ - std::min(bytes_.size(), part_bytes_));
       bytes_.append(text.substr(0, some));
       text.remove_prefix(some);
       HandOver();
@@ -69,6 +71,7 @@ class StateWriter {
   }
 
   Take take_;
+  size_t part_bytes_ = kStatePartBytes;
   std::string bytes_;
 };
 

@@ -118,7 +118,12 @@ std::optional<Checkpoint> Checkpoint::Open(Disk& disk, const std::string& path) 
 
 bool Checkpoint::CoversOperators(const Kept& kept) const {
   return std::all_of(kept.operators.begin(), kept.operators.end(), [&](Operator* op) {
-    return !op->HasState() || by_fingerprint_.contains(op->fingerprint);
+    if (!op->HasState()) return true;
+    auto inner = op->Inner();
+    return by_fingerprint_.contains(op->fingerprint) &&
+           std::all_of(inner.begin(), inner.end(), [&](Operator* inside) {
+             return !inside->HasState() || by_fingerprint_.contains(InnerSection(*op, *inside));
+           });
   });
 }
 
@@ -142,6 +147,14 @@ StateReader Checkpoint::Read(const CheckpointIndex::Section& section) const {
   });
 }
 
+void Checkpoint::Load(Operator& op, const std::string& section) const {
+  auto saved = by_fingerprint_.find(section);
+  if (!op.HasState() || saved == by_fingerprint_.end()) return;
+  auto reader = Read(index_.sections[saved->second]);
+  op.Load(reader);
+  if (!reader.AtEnd()) throw Error(ErrorCode::kCorruption, "saved operator state is too long");
+}
+
 void Checkpoint::Restore(Circuit& circuit, const std::vector<LiveViewPtr>& views) const {
   for (auto& op : circuit.operators()) {
     auto failed = index_.failed_rows.find(op->fingerprint);
@@ -149,11 +162,8 @@ void Checkpoint::Restore(Circuit& circuit, const std::vector<LiveViewPtr>& views
       StateReader reader(failed->second);
       op->LoadFailedRows(reader);
     }
-    auto saved = by_fingerprint_.find(op->fingerprint);
-    if (!op->HasState() || saved == by_fingerprint_.end()) continue;
-    auto reader = Read(index_.sections[saved->second]);
-    op->Load(reader);
-    if (!reader.AtEnd()) throw Error(ErrorCode::kCorruption, "saved operator state is too long");
+    Load(*op, op->fingerprint);
+    for (Operator* inner : op->Inner()) Load(*inner, InnerSection(*op, *inner));
   }
   for (auto& op : circuit.operators()) op->Loaded();
   for (auto& view : views) {

@@ -4,7 +4,7 @@
 // The file is written beside the steps (checkpoint_writer.h): parts of sections one after the
 // other, as they come, then an index of them.
 //
-//   "WEIRCK10" | parts | index | CRC-32C of the index | its length | "WEIRCK10"
+//   "WEIRCK11" | parts | index | CRC-32C of the index | its length | "WEIRCK11"
 //
 // A section has the state of an operator, or the rows of a view.  Each part has its CRC-32C in the
 // index.
@@ -53,7 +53,12 @@ struct CheckpointIndex {
   static CheckpointIndex Decode(std::string_view bytes);
 };
 
-inline constexpr std::string_view kCheckpointMagic = "WEIRCK10";
+inline constexpr std::string_view kCheckpointMagic = "WEIRCK11";
+
+// What the section of an operator inside of another is called.
+inline std::string InnerSection(const Operator& outer, const Operator& inner) {
+  return outer.fingerprint + " > " + inner.fingerprint;
+}
 
 // A checkpoint that can be read.  One thread at a time.
 class Checkpoint {
@@ -72,6 +77,7 @@ class Checkpoint {
  private:
   Checkpoint(std::unique_ptr<File> file, CheckpointIndex index);
   bool CoversOperators(const Kept& kept) const;
+  void Load(Operator& op, const std::string& section) const;
   StateReader Read(const CheckpointIndex::Section& section) const;
 
   std::unique_ptr<File> file_;

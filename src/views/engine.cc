@@ -302,6 +302,7 @@ void EngineImpl::Step(uint64_t rows_max) {
   Publish(moved);
   Micros took = parts_.clock.Monotonic() - started;
   step_size_.Note(rows, took);
+  if (checkpoint_) NotePause(Operator::TakeTimeForSnapshots());
   {
     std::lock_guard lock(mutex_);
     unpublished_since_ = pending_.empty() ? 0 : pending_.front()->append_time;

@@ -18,6 +18,8 @@ constexpr Micros kShareOfTime = 10;        // pieces get one part of so many, wh
 constexpr Micros kShareInAll = 50;         // all of it is at most one part of so many
 constexpr Micros kLastOneMax = 5'000'000;  // what a stop takes for it
 constexpr Micros kTryAgain = 60'000'000;   // after one that failed
+// Of all sections together, what is not a whole part yet.
+constexpr size_t kAllPartsBytes = 8 << 20, kLeastPartBytes = 4 << 10;
 
 }  // namespace
 
@@ -75,12 +77,19 @@ void EngineImpl::BeginCheckpoint() {
       if (!op->HasState() || !op->CanSave() || !op->failure().empty()) continue;
       with_section.push_back(op.get());
       contents.operators.push_back(op->fingerprint);
+      for (Operator* inner : op->Inner()) {
+        if (!inner->HasState()) continue;
+        with_section.push_back(inner);
+        contents.operators.push_back(InnerSection(*op, *inner));
+      }
     }
     checkpoint_ =
         std::make_shared<CheckpointWriter>(parts_.disk, options_.checkpoint_directory + "/views",
                                            std::move(contents), [this] { wake_.notify_one(); });
+    size_t part_bytes =
+        std::clamp(kAllPartsBytes / (with_section.size() + 1), kLeastPartBytes, kStatePartBytes);
     for (uint32_t i = 0; i < with_section.size(); i++) {
-      with_section[i]->BeginSnapshot(std::make_unique<SnapshotSection>(checkpoint_, i));
+      with_section[i]->BeginSnapshot(std::make_unique<SnapshotSection>(checkpoint_, i, part_bytes));
     }
     // What they keep is little, and it changes without a row.
     for (auto* source : circuit_.Sources()) source->ContinueSnapshot([] { return false; });
@@ -90,11 +99,19 @@ void EngineImpl::BeginCheckpoint() {
   checkpoint_lacks_ = false;
   Micros took = parts_.clock.Monotonic() - begun;
   checkpoint_cost_ += took;
-  checkpoint_pause_ = std::max(checkpoint_pause_, took);
   next_pieces_ = begun + took * kShareOfTime;
+  NotePause(took);
+  Operator::TakeTimeForSnapshots();  // what a checkpoint before left
   std::lock_guard lock(info_mutex_);
   info_.checkpoint.is_under_way = true;
-  info_.checkpoint.longest_pause = checkpoint_pause_;
+}
+
+// What a step waits for a checkpoint: between two steps, or in one for what it is about to change.
+void EngineImpl::NotePause(Micros took) {
+  if (took <= checkpoint_pause_) return;
+  checkpoint_pause_ = took;
+  std::lock_guard lock(info_mutex_);
+  info_.checkpoint.longest_pause = took;
 }
 
 // `yields`: to events that come meanwhile.
@@ -122,10 +139,7 @@ void EngineImpl::WritePieces(Micros budget, bool yields) {
   Micros took = parts_.clock.Monotonic() - begun;
   checkpoint_cost_ += took;
   next_pieces_ = begun + took * kShareOfTime;
-  if (took <= checkpoint_pause_) return;
-  checkpoint_pause_ = took;
-  std::lock_guard lock(info_mutex_);
-  info_.checkpoint.longest_pause = took;
+  NotePause(took);
 }
 
 void EngineImpl::EndCheckpoint() {

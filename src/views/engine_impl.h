@@ -163,6 +163,7 @@ class EngineImpl : public Engine {
   Micros Advance();
   // engine_checkpoint.cc
   void MaybeCheckpoint();
+  void NotePause(Micros took);
   void BeginCheckpoint();
   void WritePieces(Micros budget, bool yields);
   void EndCheckpoint();

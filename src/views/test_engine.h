@@ -42,6 +42,16 @@ struct EngineForTests {
     return *count;
   }
   static uint64_t BytesInFile(Engine& engine) { return Of(engine).memory_.BytesInFile(); }
+  // Those inside of others, too; on the engine's thread, while nothing else is done there.
+  static void EachOperator(Engine& engine, const std::function<void(Operator&)>& visit) {
+    auto& impl = Of(engine);
+    impl.RunOnEngine([&] {
+      for (auto& op : impl.circuit_.operators()) {
+        visit(*op);
+        for (Operator* inner : op->Inner()) visit(*inner);
+      }
+    });
+  }
   static void Run(Engine& engine, std::function<void()> task) {
     Of(engine).RunOnEngine(std::move(task));
   }

@@ -46,6 +46,22 @@ EngineOptions Quick(const std::string& directory) {
 
 }  // namespace
 
+// Notes what is read of the past.
+class NotedHistory : public History {
+ public:
+  explicit NotedHistory(Lake& lake) : history_(lake) {}
+  void Scan(const Stream& stream, const std::vector<size_t>& projection, Offset after, Offset up_to,
+            const std::function<bool(const Columns&, Offset)>& sink) override {
+    if (after.value < up_to.value) after_ = std::min<uint64_t>(after_, after.value);
+    history_.Scan(stream, projection, after, up_to, sink);
+  }
+  uint64_t after() const { return after_; }
+
+ private:
+  LakeHistory history_;
+  std::atomic<uint64_t> after_{UINT64_MAX};
+};
+
 struct World::Parts {
   Parts(SimulatedDisk& disk, WallClock& clock, Kernel& kernel, const std::string& rule_off)
       : store(disk, "/catalog.json"),
@@ -76,7 +92,7 @@ struct World::Parts {
   Catalog catalog;
   std::unique_ptr<Log> log;
   std::unique_ptr<Lake> lake;
-  LakeHistory history;
+  NotedHistory history;
   Oracle oracle;
   std::unique_ptr<Engine> engine;
   EngineBackpressure backpressure;
@@ -209,6 +225,7 @@ const ViewInfo& World::Info(const std::string& view) {
 }
 
 Engine& World::engine() { return *parts_->engine; }
+uint64_t World::scanned_after() const { return parts_->history.after(); }
 
 std::map<std::string, int64_t> World::Content(const std::string& view) {
   std::map<std::string, int64_t> rows;

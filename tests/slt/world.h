@@ -70,6 +70,8 @@ class World {
   std::map<std::string, uint64_t> StateBytes();
 
   Engine& engine();
+  // The first event of the past that was read since the last start was behind this offset.
+  uint64_t scanned_after() const;
   WallClock& clock() { return clock_; }
 
  private:

@@ -61,7 +61,6 @@ class NativeState : public AggregateState {
   bool CanSave() const override { return false; }
   void SaveSlot(uint32_t, StateWriter&) const override { CHECK(!"not saved"); }
   void LoadSlot(uint32_t, StateReader&) override { CHECK(!"not saved"); }
-  size_t Slots() const override { return 0; }
 
  private:
   std::string function_;
@@ -73,17 +72,6 @@ class NativeState : public AggregateState {
 };
 
 }  // namespace
-
-void AggregateState::Save(StateWriter& writer) const {
-  writer.Put<uint64_t>(Slots());
-  for (uint32_t slot = 0; slot < Slots(); slot++) SaveSlot(slot, writer);
-}
-
-void AggregateState::Load(StateReader& reader) {
-  auto slots = reader.GetCount(1);
-  Grow(slots);
-  for (uint32_t slot = 0; slot < slots; slot++) LoadSlot(slot, reader);
-}
 
 std::unique_ptr<AggregateState> MakeNative(const AggregateCall& call) {
   return std::make_unique<NativeState>(call);

@@ -16,9 +16,8 @@
 
 namespace weir {
 
-class AggregateState {
+class AggregateState : public StatePart {
  public:
-  virtual ~AggregateState() = default;
   virtual void Grow(size_t slots) = 0;
   // Row i of `arguments` belongs to slots[i]; weights as in Operator::Push.
   virtual void Update(duckdb::DataChunk& arguments, const uint32_t* slots,
@@ -30,13 +29,11 @@ class AggregateState {
   virtual size_t Bytes() const = 0;
   virtual Upkeep HowKept() const { return {}; }
   virtual bool CanSave() const { return true; }
-  // One slot's state; it is loaded into a slot that is as Grow made it.
+  // One slot's state; it is loaded into a slot that is as Grow made it.  Where that is many values,
+  // they are not in it: those are the state's pieces, and what is to be written ahead of Clear.
   virtual void SaveSlot(uint32_t slot, StateWriter& writer) const = 0;
   virtual void LoadSlot(uint32_t slot, StateReader& reader) = 0;
-  virtual size_t Slots() const = 0;
-  // All of them.
-  void Save(StateWriter& writer) const;
-  void Load(StateReader& reader);
+  virtual void SaveBeforeClear(uint32_t slot, StateWriter& writer) {}
 };
 
 // True when the call is of one of the families below that need no rows kept.

@@ -48,7 +48,6 @@ class Count : public AggregateState {
   void LoadSlot(uint32_t slot, StateReader& reader) override {
     counts_[slot] = reader.Get<int64_t>();
   }
-  size_t Slots() const override { return counts_.size(); }
 
  private:
   bool count_rows_;
@@ -82,7 +81,6 @@ class SumOfCounts : public AggregateState {
   void LoadSlot(uint32_t slot, StateReader& reader) override {
     counts_[slot] = reader.Get<int64_t>();
   }
-  size_t Slots() const override { return counts_.size(); }
 
  private:
   LargeArray<int64_t> counts_;

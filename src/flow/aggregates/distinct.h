@@ -13,7 +13,7 @@
 
 namespace weir {
 
-class DistinctSet {
+class DistinctSet : public StatePart {  // the members' states are saved by their owner
  public:
   struct Member {
     AggregateState* state;         // of the call, without its DISTINCT
@@ -22,8 +22,6 @@ class DistinctSet {
   static constexpr size_t kMembers = 32;  // at most
 
   static std::unique_ptr<DistinctSet> Make(const RowTypes& argument_types, bool append_only);
-  virtual ~DistinctSet() = default;
-
   void Add(Member member) { members_.push_back(member); }
   size_t members() const { return members_.size(); }
 
@@ -34,12 +32,11 @@ class DistinctSet {
   // From now on a group's values can be forgotten together, when the group is over.
   virtual void TrackGroups() = 0;
   virtual void Forget(uint32_t group) = 0;
+  // Ahead of that, where a snapshot is taken.
+  virtual void SaveGroup(uint32_t group, StateWriter& writer) = 0;
 
   virtual size_t Bytes() const = 0;
   Upkeep HowKept() const;
-  // Of the set only; the members' states are saved by their owner.
-  virtual void Save(StateWriter& writer) const = 0;
-  virtual void Load(StateReader& reader) = 0;
 
  protected:
   std::vector<Member> members_;

@@ -19,11 +19,18 @@ class DistinctKeys : public DistinctSet {
               const int64_t* weights) override;
   void TrackGroups() override { tracks_groups_ = true; }
   void Forget(uint32_t group) override;
+  void SaveGroup(uint32_t group, StateWriter& writer) override;
   size_t Bytes() const override;
-  void Save(StateWriter& writer) const override;
-  void Load(StateReader& reader) override;
+  bool SavePieces(StateWriter& writer, const StopSnapshot& stop) override;
+  void BeginLoad(StateReader& reader) override;
+  void LoadPiece(StateReader& reader) override;
+  void EndLoad() override;
 
  private:
+  void Begin(StateWriter& writer) override;
+  void End() override { to_write_.End(); }
+  void SaveNow(StateWriter& writer, uint32_t value) const;
+  void Grow();
   bool Seen(size_t member, uint32_t value, int64_t weight, int64_t& change);
   void ForgetGone(duckdb::idx_t rows);
   bool IsHere(uint32_t value) const;
@@ -37,6 +44,7 @@ class DistinctKeys : public DistinctSet {
   bool tracks_groups_ = false;
   std::vector<std::vector<uint32_t>> of_group_;  // its values; some may be others' by now
   std::vector<uint32_t> group_of_;               // by value
+  UnitsToWrite to_write_;                        // values
 
   // Of the chunk at hand.
   std::vector<uint32_t> at_;
@@ -67,14 +75,15 @@ void DistinctKeys::Update(duckdb::DataChunk& arguments, duckdb::DataChunk& value
   keys_.SetCardinality(count);
   at_.resize(count);
   values_->Resolve(keys_, at_.data());
-  if (append_only_) {
-    bits_.resize(values_->Slots());
-    if (bits_.size() > kLarge) {
-      for (uint32_t value : at_) __builtin_prefetch(&bits_[value]);
-    }
-  } else {
-    counts_.resize(values_->Slots() * members_.size());
+  Grow();
+  if (bits_.size() > kLarge) {
+    for (uint32_t value : at_) __builtin_prefetch(&bits_[value]);
   }
+  BeforeChange([&](StateWriter& writer) {
+    for (uint32_t value : at_) {
+      if (to_write_.Claim(value)) SaveNow(writer, value);
+    }
+  });
 
   if (tracks_groups_) {
     for (duckdb::idx_t row = 0; row < count; row++) Note(slots[row], at_[row]);
@@ -178,23 +187,66 @@ size_t DistinctKeys::Bytes() const {
          counts_.capacity() * sizeof(int64_t) + bits_.capacity() * sizeof(uint32_t);
 }
 
-void DistinctKeys::Save(StateWriter& writer) const {
-  values_->Save(writer);
-  writer.PutVector(counts_);
-  writer.PutVector(bits_);
+void DistinctKeys::Grow() {
+  if (append_only_) {
+    bits_.resize(values_->Slots());
+  } else {
+    counts_.resize(values_->Slots() * members_.size());
+  }
 }
 
-void DistinctKeys::Load(StateReader& reader) {
-  values_->Load(reader);
-  counts_ = reader.GetVector<int64_t>();
-  reader.GetVector(bits_);
+// ---- saved: values in any order, each with its slot, key and counts or bits
+
+void DistinctKeys::Begin(StateWriter& writer) {
+  writer.Put<uint64_t>(values_->Slots());
+  to_write_.Begin(values_->Slots());
+}
+
+void DistinctKeys::SaveNow(StateWriter& writer, uint32_t value) const {
+  if (!IsHere(value)) return;
+  writer.Put(mark());
+  writer.Put(value);
+  values_->SaveKey(value, writer);
+  if (append_only_) return writer.Put(bits_[value]);
+  for (size_t m = 0; m < members_.size(); m++) writer.Put(counts_[value * members_.size() + m]);
+}
+
+bool DistinctKeys::SavePieces(StateWriter& writer, const StopSnapshot& stop) {
+  auto write = [&](size_t value) { SaveNow(writer, static_cast<uint32_t>(value)); };
+  return to_write_.Continue(write, stop);
+}
+
+void DistinctKeys::SaveGroup(uint32_t group, StateWriter& writer) {
+  if (group >= of_group_.size()) return;
+  for (uint32_t value : of_group_[group]) {
+    if (group_of_[value] == group && to_write_.Claim(value)) SaveNow(writer, value);
+  }
+}
+
+void DistinctKeys::BeginLoad(StateReader& reader) {
+  values_->BeginLoad(reader.Get<uint64_t>());
+  Grow();
+}
+
+void DistinctKeys::LoadPiece(StateReader& reader) {
+  auto value = reader.Get<uint32_t>();
+  values_->LoadKey(value, reader);
+  if (append_only_) {
+    bits_[value] = reader.Get<uint32_t>();
+  } else {
+    size_t first = value * members_.size();
+    for (size_t m = 0; m < members_.size(); m++) counts_[first + m] = reader.Get<int64_t>();
+  }
+}
+
+void DistinctKeys::EndLoad() {
+  values_->EndLoad();
   if (!tracks_groups_) return;
   RowTypes types{duckdb::LogicalType::UINTEGER};
   for (auto& type : changed_.GetTypes()) types.push_back(type);
   duckdb::DataChunk key;
   key.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(types), 1);
-  size_t values = append_only_ ? bits_.size() : counts_.size() / members_.size();
-  for (uint32_t value = 0; value < values; value++) {
+  for (uint32_t value = 0; value < values_->Slots(); value++) {
     if (!IsHere(value)) continue;
     key.Reset();
     values_->Key(value, key, 0);

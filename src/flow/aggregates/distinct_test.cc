@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <chrono>
 #include <map>
 #include <random>
@@ -31,7 +32,6 @@ class Heard : public AggregateState {
   size_t Bytes() const override { return 0; }
   void SaveSlot(uint32_t, StateWriter&) const override {}
   void LoadSlot(uint32_t, StateReader&) override {}
-  size_t Slots() const override { return 0; }
 
   std::set<std::pair<uint32_t, std::string>> values;
 };
@@ -88,13 +88,19 @@ class DistinctTest : public testing::Test {
       std::erase_if(*sets, [&](auto& key) { return key.first == group; });
     }
   }
-  std::unique_ptr<DistinctSet> SavedAndLoaded(const DistinctSet& set, bool tracks) {
+  std::unique_ptr<DistinctSet> SavedAndLoaded(DistinctSet& set, bool tracks) {
     StateWriter writer;
-    set.Save(writer);
+    set.BeginPieces(writer, 0);
+    EXPECT_TRUE(set.SavePieces(writer, [] { return false; }));
+    set.EndPieces();
+    writer.Put(kEndOfParts);
+    return Loaded(writer, tracks);
+  }
+  std::unique_ptr<DistinctSet> Loaded(StateWriter& writer, bool tracks) {
     auto loaded = Make();
     if (tracks) loaded->TrackGroups();
     StateReader reader(writer.bytes());
-    loaded->Load(reader);
+    LoadParts(reader, {loaded.get()});
     EXPECT_TRUE(reader.AtEnd());
     return loaded;
   }
@@ -137,12 +143,15 @@ TEST_F(DistinctTest, AMillionValuesAreLoadedInNoTime) {
   for (uint32_t value = 0; value < kValues; value++) {
     seen.Add(seen.Hash(value, value % 5), value, value % 5, 1);
   }
-  StateWriter writer;
-  seen.Save(writer);
+  std::vector<NarrowSeen> cells;
+  for (uint64_t from = 0, is_first = 1; from || is_first; is_first = 0) {
+    from = seen.From(from, 100, [&](auto& cell) { cells.push_back(cell); });
+  }
+  ASSERT_EQ(cells.size(), kValues);
   SeenValues<NarrowSeen> loaded;
-  StateReader reader(writer.bytes());
   auto started = std::chrono::steady_clock::now();
-  loaded.Load(reader);
+  loaded.Reserve(kValues);
+  for (auto& cell : cells) loaded.Add(seen.HashOf(cell), cell.value, cell.group, cell.bits);
   EXPECT_LT(std::chrono::steady_clock::now() - started, std::chrono::seconds(5));
   EXPECT_EQ(loaded.size(), kValues);
   for (uint32_t value = 0; value < kValues; value++) {
@@ -158,6 +167,42 @@ TEST_F(DistinctTest, AForgottenGroupStartsAgain) {
     ForgetGroup(*set, round % 7);
     if (round == 15) set = SavedAndLoaded(*set, true);
     if (round == 20) Feed(*set, uint64_t{1} << 40, 0, 1);
+    ExpectAllHeard();
+  }
+}
+
+// What is written in pieces, while values and groups come and go and the table grows and widens, is
+// the set as it was when that began.
+TEST_F(DistinctTest, PiecesAreOfOneMoment) {
+  for (bool tracks : {false, true}) {
+    for (auto& sets : there_) sets.clear();
+    for (auto& heard : heard_) heard.values.clear();
+    auto set = Make();
+    if (tracks) set->TrackGroups();
+    Feed(*set, 3'000, 0, 4);
+    auto then = std::to_array({there_[0], there_[1], there_[2], there_[3]});
+    StateWriter writer;
+    set->BeginPieces(writer, 0);
+    int steps = 0;
+    while (!set->SavePieces(writer, [] { return true; })) {
+      if (steps < 30) Feed(*set, steps < 10 ? 4'000 : uint64_t{1} << 40, 0, 1);
+      set->HandOver(writer);
+      if (tracks) {
+        set->SaveGroup(steps % 7, writer);
+        ForgetGroup(*set, steps % 7);
+      }
+      steps++;
+    }
+    set->EndPieces();
+    writer.Put(kEndOfParts);
+    EXPECT_GT(steps, 15);
+    // What was there then is not heard of again; all else is.
+    for (size_t m = 0; m < kMembers; m++) {
+      there_[m] = then[m];
+      heard_[m].values = then[m];
+    }
+    auto loaded = Loaded(writer, tracks);
+    Feed(*loaded, 5'000, 0, 20);
     ExpectAllHeard();
   }
 }

@@ -53,15 +53,60 @@ class DistinctWords : public DistinctSet {
            of_group_.capacity() * sizeof(std::vector<uint64_t>) + noted_bytes_;
   }
 
-  void Save(StateWriter& writer) const override {
-    writer.Put<bool>(std::holds_alternative<Wide>(seen_));
-    std::visit([&](auto& seen) { seen.Save(writer); }, seen_);
-    writer.PutVector(nulls_);
+  void SaveGroup(uint32_t group, StateWriter& writer) override {
+    if (to_write_.Claim(group)) SaveNull(writer, group);
+    if (group >= of_group_.size()) return;
+    std::visit(
+        [&](auto& seen) {
+          for (uint64_t value : of_group_[group]) {
+            if (IsAhead(seen.Hash(value, group))) {
+              SaveCell(writer, value, group, seen.Find(value, group));
+            }
+          }
+        },
+        seen_);
   }
-  void Load(StateReader& reader) override {
+  bool SavePieces(StateWriter& writer, const StopSnapshot& stop) override {
+    constexpr size_t kHomes = 256;
+    while (!is_written_) {
+      written_to_ = std::visit(
+          [&](auto& seen) {
+            return seen.From(written_to_, kHomes, [&](auto& cell) {
+              SaveCell(writer, cell.value, cell.group, cell.bits);
+            });
+          },
+          seen_);
+      is_written_ = written_to_ == 0;
+      if (!is_written_ && stop()) return false;
+    }
+    auto write = [&](size_t group) { SaveNull(writer, static_cast<uint32_t>(group)); };
+    return to_write_.Continue(write, stop);
+  }
+  void BeginLoad(StateReader& reader) override {
     if (reader.Get<bool>()) seen_.emplace<Wide>();
-    std::visit([&](auto& seen) { seen.Load(reader); }, seen_);
-    nulls_ = reader.GetVector<uint32_t>();
+    auto values = reader.Get<uint64_t>();
+    std::visit([&](auto& seen) { seen.Reserve(values); }, seen_);
+  }
+  // The first record of a value is that of the snapshot; one without bits, that it was not there.
+  void LoadPiece(StateReader& reader) override {
+    auto kind = reader.Get<Kind>();
+    auto group = reader.Get<uint32_t>(), bits = reader.Get<uint32_t>();
+    if (kind == Kind::kNull) return void(AddNull(group, bits));
+    uint64_t value = kind == Kind::kNarrow ? reader.Get<uint32_t>() : reader.Get<uint64_t>();
+    if (absent_.Find(value, group)) return;
+    std::visit(
+        [&](auto& seen) {
+          if (seen.Find(value, group)) return;
+          if (bits == 0) {
+            absent_.Add(absent_.Hash(value, group), value, group, 1);
+          } else {
+            seen.Add(seen.Hash(value, group), value, group, bits);
+          }
+        },
+        seen_);
+  }
+  void EndLoad() override {
+    absent_ = Wide();
     if (!tracks_groups_) return;
     std::visit([&](auto& seen) { seen.ForEach([&](auto& cell) { Note(cell.group, cell.value); }); },
                seen_);
@@ -70,6 +115,35 @@ class DistinctWords : public DistinctSet {
  private:
   using Narrow = SeenValues<NarrowSeen>;
   using Wide = SeenValues<WideSeen>;
+
+  // ---- saved: values by their hashes, and before that those that change; NULLs by group
+
+  enum class Kind : uint8_t { kNarrow, kWide, kNull };
+
+  void Begin(StateWriter& writer) override {
+    writer.Put<bool>(std::holds_alternative<Wide>(seen_));
+    writer.Put<uint64_t>(std::visit([](auto& seen) { return seen.size(); }, seen_));
+    to_write_.Begin(nulls_.size());
+    written_to_ = 0;
+    is_written_ = false;
+  }
+  void End() override { to_write_.End(); }
+  bool IsAhead(uint64_t hash) const { return !is_written_ && hash >= written_to_; }
+  void SaveCell(StateWriter& writer, uint64_t value, uint32_t group, uint32_t bits) const {
+    bool narrow = value < NarrowSeen::kValues;
+    writer.Put(mark());
+    writer.Put(narrow ? Kind::kNarrow : Kind::kWide);
+    writer.Put(group);
+    writer.Put(bits);
+    narrow ? writer.Put(static_cast<uint32_t>(value)) : writer.Put(value);
+  }
+  void SaveNull(StateWriter& writer, uint32_t group) const {
+    if (nulls_[group] == 0) return;
+    writer.Put(mark());
+    writer.Put(Kind::kNull);
+    writer.Put(group);
+    writer.Put(nulls_[group]);
+  }
 
   // asked_: by row, the members whose filter holds.
   void AskFor(duckdb::DataChunk& values, duckdb::idx_t count) {
@@ -134,7 +208,8 @@ class DistinctWords : public DistinctSet {
     for (duckdb::idx_t row = 0; row < count; row++) {
       if (!asked_[row]) continue;
       uint32_t before;
-      if (all_valid || format.validity.RowIsValid(format.sel->get_index(row))) {
+      bool is_word = all_valid || format.validity.RowIsValid(format.sel->get_index(row));
+      if (is_word) {
         before = seen.Add(hashes_[row], words_[row], slots[row], asked_[row]);
         if (before == 0 && tracks_groups_) Note(slots[row], words_[row]);
       } else {
@@ -142,6 +217,9 @@ class DistinctWords : public DistinctSet {
       }
       uint32_t fresh = asked_[row] & ~before;
       if (!fresh) continue;
+      BeforeChange([&](StateWriter& writer) {
+        if (is_word && IsAhead(hashes_[row])) SaveCell(writer, words_[row], slots[row], before);
+      });
       fresh_rows_[fresh_count_] = static_cast<uint32_t>(row);
       fresh_[fresh_count_++] = fresh;
     }
@@ -149,6 +227,9 @@ class DistinctWords : public DistinctSet {
 
   // NULL is a value like any, for those aggregates that want to know; it has no word.
   uint32_t AddNull(uint32_t group, uint32_t members) {
+    BeforeChange([&](StateWriter& writer) {
+      if (to_write_.Claim(group)) SaveNull(writer, group);
+    });
     if (nulls_.size() <= group) nulls_.resize(group + 1);
     uint32_t before = nulls_[group];
     nulls_[group] |= members;
@@ -183,6 +264,11 @@ class DistinctWords : public DistinctSet {
   size_t width_;
   std::variant<Narrow, Wide> seen_;
   std::vector<uint32_t> nulls_;  // by group, the members that have seen NULL
+
+  uint64_t written_to_ = 0;  // hashes below it
+  bool is_written_ = false;  // all are
+  UnitsToWrite to_write_;    // groups, of nulls_
+  Wide absent_;              // while it is loaded
 
   bool tracks_groups_ = false;
   std::vector<std::vector<uint64_t>> of_group_;  // its values

@@ -4,6 +4,7 @@
 // Integers, and what is one inside (dates, times, decimals), are compared as they are, and so are
 // texts; floats as integers in their order; other values by their sort keys.
 #include <map>
+#include <optional>
 #include <string>
 #include <type_traits>
 
@@ -190,7 +191,6 @@ class GrowingExtreme : public AggregateState {
     if (best.is_there) best.value = Values::Get(reader);
     text_bytes_ += Values::BytesOf(best.value);
   }
-  size_t Slots() const override { return best_.size(); }
 
  private:
   struct Best {
@@ -219,6 +219,9 @@ class Extreme : public AggregateState {
       auto& kept = of_slot_[slots[i]];
       auto [entry, added] = kept.try_emplace(typename Values::Kept(value), 0);
       if (added) bytes_ += BytesOf(entry->first);
+      BeforeChange([&](StateWriter& writer) {
+        if (IsAhead(slots[i], entry->first)) Save(writer, slots[i], *entry);
+      });
       AddWeight(entry->second, weights ? weights[i] : 1);
       if (entry->second == 0) {
         bytes_ -= BytesOf(entry->first);
@@ -251,33 +254,83 @@ class Extreme : public AggregateState {
     return upkeep;
   }
   size_t Bytes() const override { return of_slot_.capacity() * sizeof(of_slot_[0]) + bytes_; }
-  void SaveSlot(uint32_t slot, StateWriter& writer) const override {
-    auto& kept = of_slot_[slot];
-    writer.Put<uint64_t>(kept.size());
-    for (auto& [value, weight] : kept) {
-      Values::Put(writer, value);
-      writer.Put(weight);
+  void SaveSlot(uint32_t, StateWriter&) const override {}
+  void LoadSlot(uint32_t, StateReader&) override {}
+  void SaveBeforeClear(uint32_t slot, StateWriter& writer) override {
+    for (auto& entry : of_slot_[slot]) {
+      if (IsAhead(slot, entry.first)) Save(writer, slot, entry);
     }
   }
-  void LoadSlot(uint32_t slot, StateReader& reader) override {
-    auto& kept = of_slot_[slot];
-    for (uint64_t left = reader.Get<uint64_t>(); left; left--) {
-      auto value = Values::Get(reader);
-      bytes_ += BytesOf(value);
-      kept.emplace_hint(kept.end(), std::move(value), reader.Get<int64_t>());
+  bool SavePieces(StateWriter& writer, const StopSnapshot& stop) override {
+    constexpr size_t kAtOnce = 64;
+    for (size_t looked = 0; written_to_ < slots_;) {
+      auto& kept = of_slot_[written_to_];
+      auto entry = last_written_ ? kept.upper_bound(*last_written_) : kept.begin();
+      bool is_end = entry == kept.end();
+      for (; entry != kept.end(); ++entry) {
+        Save(writer, written_to_, *entry);
+        if (++looked % kAtOnce != 0 || !stop()) continue;
+        last_written_ = entry->first;
+        return false;
+      }
+      last_written_.reset();
+      written_to_++;
+      if (is_end && ++looked % kAtOnce == 0 && stop()) return false;
     }
+    return true;
   }
-  size_t Slots() const override { return of_slot_.size(); }
+  void LoadPiece(StateReader& reader) override {
+    auto slot = reader.Get<uint32_t>();
+    auto value = Values::Get(reader);
+    auto weight = reader.Get<int64_t>();
+    if (slot >= of_slot_.size()) return;  // of a group that came when there was room for it
+    auto& kept = of_slot_[slot];
+    size_t before = kept.size();
+    auto entry = kept.try_emplace(kept.end(), std::move(value), weight);
+    if (kept.size() == before) return;  // the first record counts
+    bytes_ += BytesOf(entry->first);
+    if (weight == 0) absent_.emplace_back(slot, entry->first);
+  }
+  void EndLoad() override {
+    for (auto& [slot, value] : absent_) {
+      bytes_ -= BytesOf(value);
+      of_slot_[slot].erase(value);
+    }
+    absent_.clear();
+  }
 
  private:
   using Kept = std::map<typename Values::Kept, int64_t>;
   static size_t BytesOf(const typename Values::Kept& value) {
     return TreeNodeBytes<typename Kept::value_type>() + Values::BytesOf(value);
   }
+
+  // ---- saved: values by slot and in order, and before that those that change
+
+  void Begin(StateWriter&) override {
+    slots_ = static_cast<uint32_t>(of_slot_.size());
+    written_to_ = 0;
+    last_written_.reset();
+  }
+  bool IsAhead(uint32_t slot, const typename Values::Kept& value) const {
+    if (slot != written_to_) return slot > written_to_ && slot < slots_;
+    return slot < slots_ && (!last_written_ || *last_written_ < value);
+  }
+  void Save(StateWriter& writer, uint32_t slot, const typename Kept::value_type& entry) const {
+    writer.Put(mark());
+    writer.Put(slot);
+    Values::Put(writer, entry.first);
+    writer.Put(entry.second);
+  }
+
   bool maximum_;
   Values values_;
   std::vector<Kept> of_slot_;
   size_t bytes_ = 0;
+
+  uint32_t slots_ = 0, written_to_ = 0;                             // of the snapshot
+  std::optional<typename Values::Kept> last_written_;               // of slot written_to_
+  std::vector<std::pair<uint32_t, typename Values::Kept>> absent_;  // while it is loaded
 };
 
 template <class Values>

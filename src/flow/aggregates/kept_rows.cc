@@ -2,6 +2,7 @@
 // go, and those with an ORDER BY inside.  A group keeps its rows, sorted by the ORDER BY and then
 // as they came; a group that was touched is computed again.
 #include <map>
+#include <optional>
 #include <unordered_map>
 
 #include "duck/native_aggregate.h"
@@ -67,7 +68,7 @@ class KeptRows : public AggregateState {
       std::string_view order = orders ? (*orders)[i] : std::string_view();
       int64_t weight = weights ? weights[i] : 1;
       for (; weight > 0; weight--) Add(group, order, rows[i]);
-      for (; weight < 0; weight++) Remove(group, rows[i]);
+      for (; weight < 0; weight++) Remove(slots[i], rows[i]);
     }
   }
 
@@ -122,22 +123,38 @@ class KeptRows : public AggregateState {
     return bytes_ + groups_.capacity() * sizeof(Group) + (result_ ? result_->Bytes() : 0);
   }
 
-  void SaveSlot(uint32_t slot, StateWriter& writer) const override {
-    auto& group = groups_[slot];
-    writer.Put<uint64_t>(group.rows.size());
-    for (auto& [place, row] : group.rows) {
-      writer.PutString(place);
-      writer.PutString(row);
+  void SaveSlot(uint32_t, StateWriter&) const override {}
+  void LoadSlot(uint32_t, StateReader&) override {}
+  void SaveBeforeClear(uint32_t slot, StateWriter& writer) override {
+    for (auto& [place, row] : groups_[slot].rows) {
+      if (IsAhead(slot, place)) Save(writer, slot, place, row);
     }
   }
-  void LoadSlot(uint32_t slot, StateReader& reader) override {
-    for (uint64_t left = reader.Get<uint64_t>(); left > 0; left--) {
-      std::string place(reader.GetString());
-      next_ = std::max(next_, NumberIn(place) + 1);
-      Insert(groups_[slot], std::move(place), std::string(reader.GetString()));
+  bool SavePieces(StateWriter& writer, const StopSnapshot& stop) override {
+    constexpr size_t kAtOnce = 64;
+    for (size_t looked = 0; written_to_ < slots_;) {
+      auto& rows = groups_[written_to_].rows;
+      auto entry = last_written_ ? rows.upper_bound(*last_written_) : rows.begin();
+      bool is_end = entry == rows.end();
+      for (; entry != rows.end(); ++entry) {
+        if (IsOld(entry->first)) Save(writer, written_to_, entry->first, entry->second);
+        if (++looked % kAtOnce != 0 || !stop()) continue;
+        last_written_ = entry->first;
+        return false;
+      }
+      last_written_.reset();
+      written_to_++;
+      if (is_end && ++looked % kAtOnce == 0 && stop()) return false;
     }
+    return true;
   }
-  size_t Slots() const override { return groups_.size(); }
+  void LoadPiece(StateReader& reader) override {
+    auto slot = reader.Get<uint32_t>();
+    std::string place(reader.GetString());
+    if (slot >= groups_.size()) StateReader::Bad();
+    next_ = std::max(next_, NumberIn(place) + 1);
+    Insert(groups_[slot], std::move(place), std::string(reader.GetString()));
+  }
 
  private:
   struct Group {
@@ -162,14 +179,39 @@ class KeptRows : public AggregateState {
   void Add(Group& group, std::string_view order, std::string_view row) {
     Insert(group, std::string(order) + BigEndian(next_++), std::string(row));
   }
-  void Remove(Group& group, std::string_view row) {
+  void Remove(uint32_t slot, std::string_view row) {
+    Group& group = groups_[slot];
     auto found = group.places.find(std::string(row));
     CHECK(found != group.places.end());
+    BeforeChange([&](StateWriter& writer) {
+      if (IsAhead(slot, found->second)) Save(writer, slot, found->second, found->first);
+    });
     size_t bytes = BytesOf(found->second, found->first, indexed_);
     group.bytes -= bytes;
     bytes_ -= bytes;
     group.rows.erase(found->second);
     group.places.erase(found);
+  }
+
+  // ---- saved: rows by slot and place, and before that those that go; rows only come and go
+
+  void Begin(StateWriter&) override {
+    slots_ = static_cast<uint32_t>(groups_.size());
+    next_then_ = next_;
+    written_to_ = 0;
+    last_written_.reset();
+  }
+  bool IsOld(std::string_view place) const { return NumberIn(place) < next_then_; }
+  bool IsAhead(uint32_t slot, const std::string& place) const {
+    if (slot < written_to_ || slot >= slots_ || !IsOld(place)) return false;
+    return slot > written_to_ || !last_written_ || *last_written_ < place;
+  }
+  void Save(StateWriter& writer, uint32_t slot, const std::string& place,
+            const std::string& row) const {
+    writer.Put(mark());
+    writer.Put(slot);
+    writer.PutString(place);
+    writer.PutString(row);
   }
 
   duckdb::idx_t Feed(uint32_t state, duckdb::idx_t rows) {
@@ -190,6 +232,10 @@ class KeptRows : public AggregateState {
   std::vector<Group> groups_;
   uint64_t next_ = 0;
   size_t bytes_ = 0;
+
+  uint32_t slots_ = 0, written_to_ = 0;      // of the snapshot
+  uint64_t next_then_ = 0;                   // as it began
+  std::optional<std::string> last_written_;  // of slot written_to_
   duckdb::DataChunk order_, given_, page_;
   std::vector<uint32_t> fed_, states_;
   // What a result refers to lives until the next one is asked for.

@@ -11,7 +11,6 @@
 #include <cstdint>
 
 #include "base/hash_seed.h"
-#include "flow/state_io.h"
 #include "io/large_pages.h"
 
 namespace weir {
@@ -54,6 +53,15 @@ class SeenValues {
     return 0;
   }
 
+  // Who has seen it; 0: nobody.
+  uint32_t Find(uint64_t value, uint32_t group) const {
+    size_t at = Home(Hash(value, group));
+    for (; cells_[at].bits; at++) {
+      if (cells_[at].value == value && cells_[at].group == group) break;
+    }
+    return cells_[at].bits;
+  }
+
   // Shifts back what follows: there are no tombstones.
   void Remove(uint64_t value, uint32_t group) {
     size_t hole = Home(Hash(value, group));
@@ -90,19 +98,32 @@ class SeenValues {
   size_t size() const { return used_; }
   size_t Bytes() const { return cells_.capacity() * sizeof(Cell); }
 
-  void Save(StateWriter& writer) const {
-    writer.Put<uint64_t>(used_);
-    ForEach([&](const Cell& cell) { writer.Put(cell); });
-  }
-  void Load(StateReader& reader) {
-    uint64_t count = reader.GetCount(sizeof(Cell));
-    // They come in the order of their homes: in a table that is too short all would want its first.
-    Reserve(count);
-    for (uint64_t i = 0; i < count; i++) {
-      Cell cell = reader.Get<Cell>();
-      if (cell.bits) Add(HashOf(cell), cell.value, cell.group, cell.bits);
+  // Calls `work` with the cells that have a hash from `from` on and one of so many homes; returns
+  // the hash to go on with, 0 at the end.  A cell keeps its hash, wherever it is moved: so cells
+  // may come and go, and the table may grow, between two calls.
+  template <class Work>
+  uint64_t From(uint64_t from, size_t homes, Work work) const {
+    __extension__ using Wide = unsigned __int128;
+    size_t first = Home(from), end = first + homes;
+    uint64_t to =
+        end >= homes_ ? 0 : static_cast<uint64_t>(((Wide{end} << 64) + homes_ - 1) / homes_);
+    // What did not find room in its home stands in the run that begins there.
+    for (size_t at = first; at < cells_.size() && (at < end || cells_[at].bits); at++) {
+      if (!cells_[at].bits) continue;
+      uint64_t hash = HashOf(cells_[at]);
+      if (hash >= from && (to == 0 || hash < to)) work(cells_[at]);
     }
+    return to;
   }
+
+  // Room for so many: they come in the order of their homes, and in a table that is too short all
+  // would want its first.
+  void Reserve(size_t values) {
+    size_t homes = homes_;
+    while (values * 20 >= homes * 13) homes *= 2;
+    if (homes > homes_) Grow(homes);
+  }
+  static uint64_t HashOf(const Cell& cell) { return Hash(cell.value, cell.group); }
 
  private:
   static constexpr size_t kTail = 32, kBlock = 256;
@@ -114,7 +135,6 @@ class SeenValues {
     cell.bits = bits;
     return cell;
   }
-  static uint64_t HashOf(const Cell& cell) { return Hash(cell.value, cell.group); }
   size_t Home(uint64_t hash) const {
     __extension__ using Wide = unsigned __int128;
     return static_cast<size_t>((Wide{hash} * homes_) >> 64);
@@ -131,11 +151,6 @@ class SeenValues {
     while (cells_[at].bits) at++;
     Put(at, cell);
     used_++;
-  }
-  void Reserve(size_t values) {
-    size_t homes = homes_;
-    while (values * 20 >= homes * 13) homes *= 2;
-    if (homes > homes_) Grow(homes);
   }
   void Grow(size_t homes) {
     homes_ = homes;

@@ -191,7 +191,6 @@ class Sum : public AggregateState {
   size_t Bytes() const override { return sums_.Bytes(); }
   void SaveSlot(uint32_t slot, StateWriter& writer) const override { sums_.Save(slot, writer); }
   void LoadSlot(uint32_t slot, StateReader& reader) override { sums_.Load(slot, reader); }
-  size_t Slots() const override { return sums_.size(); }
 
  private:
   template <class Value>
@@ -285,7 +284,6 @@ class AverageOfParts : public AggregateState {
   size_t Bytes() const override { return sums_.Bytes(); }
   void SaveSlot(uint32_t slot, StateWriter& writer) const override { sums_.Save(slot, writer); }
   void LoadSlot(uint32_t slot, StateReader& reader) override { sums_.Load(slot, reader); }
-  size_t Slots() const override { return sums_.size(); }
 
  private:
   double scale_;

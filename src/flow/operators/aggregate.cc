@@ -116,6 +116,7 @@ class Aggregate : public Operator {
       SetArguments(call, values);
       distinct.set->Update(*call.arguments, values, slots_, weights);
     }
+    SaveAside();
   }
 
   void Flush() override {
@@ -167,25 +168,22 @@ class Aggregate : public Operator {
     return std::all_of(calls_.begin(), calls_.end(),
                        [](auto& call) { return call.state->CanSave(); });
   }
-  void Save(StateWriter& writer) const override {
-    SaveHead(writer);
-    for (uint32_t slot = 0; slot < group_.size(); slot++) SaveNow(writer, slot);
-    SaveEnd(writer);
-  }
   void Load(StateReader& reader) override {
     emitted_ = reader.Get<bool>();
-    failed_groups_ = LoadFailedBySlot(reader);
     auto slots = reader.Get<uint64_t>();
     if (!global_) groups_->BeginLoad(slots);
     Grow(slots);
-    for (auto slot = reader.Get<uint32_t>(); slot != kNoSlot; slot = reader.Get<uint32_t>()) {
-      if (slot >= group_.size()) StateReader::Bad();
-      if (!global_) groups_->LoadKey(slot, reader);
-      group_[slot] = reader.Get<Group>();
-      for (auto& call : calls_) call.state->LoadSlot(slot, reader);
+    auto parts = Parts();
+    for (auto* part : parts) part->BeginLoad(reader);
+    for (auto mark = reader.Get<uint32_t>(); mark != kEnd; mark = reader.Get<uint32_t>()) {
+      if (kEnd - mark <= parts.size()) {
+        parts[kEnd - mark - 1]->LoadPiece(reader);
+      } else {
+        LoadGroup(mark, reader);
+      }
     }
     if (!global_) groups_->EndLoad();
-    for (auto& distinct : distincts_) distinct.set->Load(reader);
+    for (auto* part : parts) part->EndLoad();
     if (!end_) return;
     ends_.assign(group_.size(), kNoEnd);
     std::vector<uint32_t> there;
@@ -207,14 +205,39 @@ class Aggregate : public Operator {
     uint64_t is_touched : 1;  // in this step
   };
 
-  static constexpr uint32_t kNoSlot = UINT32_MAX;
+  // ---- saved: groups in any order, and in between what the sets of distinct values and the states
+  // write by themselves
 
-  // ---- saved: what stands before the groups, the groups in any order, what stands behind
+  // Stands where a slot would; those of the parts are below.
+  static constexpr uint32_t kEnd = kEndOfParts;
 
-  void SaveHead(StateWriter& writer) const {
+  std::vector<StatePart*> Parts() {
+    std::vector<StatePart*> parts;
+    for (auto& distinct : distincts_) parts.push_back(distinct.set.get());
+    for (auto& call : calls_) parts.push_back(call.state.get());
+    return parts;
+  }
+  bool BeginPieces(StateWriter& writer) override {
     writer.Put(emitted_);
-    SaveFailedBySlot(writer, failed_groups_);
-    writer.Put<uint64_t>(global_ ? 1 : groups_->Slots());
+    size_t slots = global_ ? 1 : groups_->Slots();
+    writer.Put<uint64_t>(slots);
+    to_write_.Begin(slots);
+    uint32_t mark = kEnd;
+    for (auto* part : Parts()) part->BeginPieces(writer, --mark);
+    return true;
+  }
+  bool SavePieces(StateWriter& writer, const Stop& stop) override {
+    auto write = [&](size_t slot) { SaveNow(writer, static_cast<uint32_t>(slot)); };
+    if (!to_write_.Continue(write, stop)) return false;
+    for (auto* part : Parts()) {
+      if (!part->SavePieces(writer, stop)) return false;
+    }
+    writer.Put(kEnd);
+    return true;
+  }
+  void EndPieces() override {
+    to_write_.End();
+    for (auto* part : Parts()) part->EndPieces();
   }
   void SaveNow(StateWriter& writer, uint32_t slot) const {
     if (!global_ && group_[slot].weight == 0) return;
@@ -222,10 +245,16 @@ class Aggregate : public Operator {
     if (!global_) groups_->SaveKey(slot, writer);
     writer.Put(group_[slot]);
     for (auto& call : calls_) call.state->SaveSlot(slot, writer);
+    auto failed = failed_groups_.find(slot);
+    writer.Put(failed != failed_groups_.end());
+    if (failed != failed_groups_.end()) SaveFailed(writer, failed->second);
   }
-  void SaveEnd(StateWriter& writer) const {
-    writer.Put(kNoSlot);
-    for (auto& distinct : distincts_) distinct.set->Save(writer);
+  void LoadGroup(uint32_t slot, StateReader& reader) {
+    if (slot >= group_.size()) StateReader::Bad();
+    if (!global_) groups_->LoadKey(slot, reader);
+    group_[slot] = reader.Get<Group>();
+    for (auto& call : calls_) call.state->LoadSlot(slot, reader);
+    if (reader.Get<bool>()) failed_groups_[slot] = LoadFailed(reader);
   }
   void SaveBefore(const uint32_t* slots, size_t count) {
     BeforeChange([&](StateWriter& writer) {
@@ -234,20 +263,22 @@ class Aggregate : public Operator {
       }
     });
   }
-  // Sets of distinct values know no groups: with them all is written at once.
-  bool BeginPieces(StateWriter& writer) override {
-    if (!distincts_.empty()) return false;
-    SaveHead(writer);
-    to_write_.Begin(group_.size());
-    return true;
+  // Of groups that are over.
+  void SaveGroupsBefore(const std::vector<uint32_t>& slots) {
+    SaveBefore(slots.data(), slots.size());
+    BeforeChange([&](StateWriter& writer) {
+      for (uint32_t slot : slots) {
+        for (auto& call : calls_) call.state->SaveBeforeClear(slot, writer);
+        for (auto& distinct : distincts_) distinct.set->SaveGroup(slot, writer);
+      }
+    });
   }
-  bool SavePieces(StateWriter& writer, const Stop& stop) override {
-    auto write = [&](size_t slot) { SaveNow(writer, static_cast<uint32_t>(slot)); };
-    if (!to_write_.Continue(write, stop)) return false;
-    SaveEnd(writer);
-    return true;
+  // What sets and states have put aside.
+  void SaveAside() {
+    BeforeChange([&](StateWriter& writer) {
+      for (auto* part : Parts()) part->HandOver(writer);
+    });
   }
-  void EndPieces() override { to_write_.End(); }
 
   void Prefetch(duckdb::idx_t rows) const {
     for (duckdb::idx_t i = 0; i < rows; i++) __builtin_prefetch(&group_[slots_[i]]);
@@ -411,7 +442,7 @@ class Aggregate : public Operator {
         ends_[slot] = kNoEnd;
         over.push_back(slot);
       }
-      SaveBefore(over.data(), over.size());
+      SaveGroupsBefore(over);
       if (on_close_) EmitFresh(over);
       for (uint32_t slot : over) {
         for (auto& call : calls_) call.state->Clear(slot);

@@ -7,9 +7,11 @@
 #include "duck/batch_plan.h"
 #include "duck/errors.h"
 #include "duck/evaluator.h"
+#include "duck/row_codec.h"
 #include "flow/key_table.h"
 #include "flow/operators/operators.h"
 #include "flow/row_store.h"
+#include "flow/rows_to_write.h"
 #include "flow/weights.h"
 
 namespace weir {
@@ -20,6 +22,8 @@ struct Kept {
   std::unique_ptr<Evaluator> keys;  // null: all in slot 0
   std::unique_ptr<RowStore> rows;
   std::vector<RowRef> heads;
+  RowsToWrite to_write;
+  uint8_t number = 0;  // among all of an operator's
 };
 
 class Batch : public Operator {
@@ -41,9 +45,11 @@ class Batch : public Operator {
       auto& types = spec.pattern->inputs[i];
       input.rows =
           std::make_unique<RowStore>(RowTypes(types.begin(), types.end()), !spec.append_only[i]);
+      input.number = static_cast<uint8_t>(i);
       inputs_.push_back(std::move(input));
     }
     output_.rows = std::make_unique<RowStore>(this->types(), true);
+    output_.number = static_cast<uint8_t>(inputs_.size());
     if (!table_) {
       Grow(1);
       Touch(0);  // it may have rows of no input at all
@@ -89,23 +95,100 @@ class Batch : public Operator {
     add(output_);
     return bytes;
   }
-  void Save(StateWriter& writer) const override {
-    if (table_) table_->Save(writer);
-    writer.PutVector(touched_);
-    for (auto& input : inputs_) input.rows->Save(writer, input.heads);
-    output_.rows->Save(writer, output_.heads);
-    SaveFailedBySlot(writer, failed_keys_);
-  }
+  // Keys follow from the rows.
   void Load(StateReader& reader) override {
-    if (table_) table_->Load(reader);
-    touched_ = reader.GetVector<uint32_t>();
-    for (auto& input : inputs_) input.rows->Load(reader, input.heads);
-    output_.rows->Load(reader, output_.heads);
-    is_touched_.assign(output_.heads.size(), false);
-    failed_keys_ = LoadFailedBySlot(reader);
+    if (!reader.Get<bool>()) {
+      for (uint32_t slot : touched_) is_touched_[slot] = false;
+      touched_.clear();
+    }
+    std::vector<std::pair<std::string, FailedRow>> failed;
+    for (auto left = reader.Get<uint64_t>(); left > 0; left--) {
+      std::string key(reader.GetString());
+      failed.emplace_back(std::move(key), LoadFailed(reader));
+    }
+    auto all = All();
+    for (auto at = reader.Get<uint8_t>(); at != kEnd; at = reader.Get<uint8_t>()) {
+      if (at >= all.size()) StateReader::Bad();
+      all[at]->rows->LoadRow(reader);
+    }
+    for (auto* kept : all) {
+      kept->rows->ForEachChunk([&](duckdb::DataChunk& rows, const RowRef* refs) {
+        Resolve(*kept, rows);
+        for (duckdb::idx_t i = 0; i < rows.size(); i++) {
+          kept->rows->PutInFront(refs[i], kept->heads[slots_[i]]);
+        }
+      });
+    }
+    for (auto& [key, row] : failed) failed_keys_[SlotOf(key)] = std::move(row);
   }
 
  private:
+  static constexpr uint8_t kEnd = UINT8_MAX;
+
+  std::vector<Kept*> All() {
+    std::vector<Kept*> all;
+    for (auto& input : inputs_) all.push_back(&input);
+    all.push_back(&output_);
+    return all;
+  }
+
+  // ---- saved: keys that failed, then rows in any order
+
+  static void SaveNow(StateWriter& writer, const Kept& kept, RowRef ref) {
+    if (kept.rows->At(ref).weight == 0) return;  // it comes just now
+    writer.Put(kept.number);
+    kept.rows->SaveRow(writer, ref);
+  }
+  void SaveBefore(Kept& kept, RowRef ref) {
+    BeforeChange([&](StateWriter& writer) {
+      if (kept.to_write.Claim(*kept.rows, ref)) SaveNow(writer, kept, ref);
+    });
+  }
+  bool BeginPieces(StateWriter& writer) override {
+    writer.Put(!touched_.empty());
+    writer.Put<uint64_t>(failed_keys_.size());
+    for (auto& [slot, row] : failed_keys_) {
+      writer.PutString(KeyOf(slot));
+      SaveFailed(writer, row);
+    }
+    for (auto* kept : All()) kept->to_write.Begin(*kept->rows);
+    return true;
+  }
+  bool SavePieces(StateWriter& writer, const Stop& stop) override {
+    for (auto* kept : All()) {
+      auto write = [&](RowRef ref) { SaveNow(writer, *kept, ref); };
+      if (!kept->to_write.Continue(*kept->rows, write, stop)) return false;
+    }
+    writer.Put(kEnd);
+    return true;
+  }
+  void EndPieces() override {
+    for (auto* kept : All()) kept->to_write.End();
+  }
+  std::string KeyOf(uint32_t slot) {
+    if (!table_) return "";
+    duckdb::DataChunk key;
+    key.Initialize(duckdb::Allocator::DefaultAllocator(), keys_.GetTypes(), 1);
+    table_->Keys(&slot, 1, key);
+    key.SetCardinality(1);
+    return std::string(RowCodec(KeyTypes()).Encode(key)[0]);
+  }
+  uint32_t SlotOf(std::string_view bytes) {
+    if (!table_) return 0;
+    duckdb::DataChunk key;
+    key.Initialize(duckdb::Allocator::DefaultAllocator(), keys_.GetTypes(), 1);
+    RowCodec(KeyTypes()).Decode(bytes, key, 0);
+    key.SetCardinality(1);
+    uint32_t slot = 0;
+    table_->Resolve(key, &slot);
+    Grow(table_->Slots());
+    return slot;
+  }
+  RowTypes KeyTypes() const {
+    auto types = keys_.GetTypes();
+    return RowTypes(types.begin(), types.end());
+  }
+
   void Grow(size_t slots) {
     if (is_touched_.size() >= slots) return;
     size_t room = std::max(slots, is_touched_.size() + is_touched_.size() / 2);
@@ -185,6 +268,7 @@ class Batch : public Operator {
 
   void Change(Kept& kept, std::string_view row, uint32_t slot, int64_t weight) {
     RowRef ref = kept.rows->FindOrAdd(row, kept.heads[slot]);
+    SaveBefore(kept, ref);
     auto& entry = kept.rows->At(ref);
     AddWeight(entry.weight, weight);
     if (entry.weight == 0) kept.rows->Remove(ref, kept.heads[slot]);
@@ -226,6 +310,7 @@ class Batch : public Operator {
 
   void Show(RowRef ref, int64_t change) {
     if (change == 0) return;
+    SaveBefore(output_, ref);
     AddWeight(output_.rows->At(ref).weight, change);
     shown_[shown_count_] = ref;
     shown_weights_[shown_count_++] = change;

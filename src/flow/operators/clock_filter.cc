@@ -5,6 +5,8 @@
 // way g moves.  When g never goes back (the usual case), or only by so much, rows that have left
 // for good are not kept, and rows that are in for good are not kept either.
 #include <map>
+#include <optional>
+#include <tuple>
 
 #include "duck/evaluator.h"
 #include "duck/row_codec.h"
@@ -113,30 +115,21 @@ class ClockFilter : public Operator {
   bool HasState() const override { return true; }
   size_t StateBytes() const override { return bytes_; }
 
-  void Save(StateWriter& writer) const override {
-    writer.Put(has_clock_);
-    writer.PutString(bound_);
-    writer.Put<uint64_t>(kept_.size());
-    for (auto& [key, rows] : kept_) {
-      writer.PutString(key);
-      writer.Put<uint64_t>(rows.size());
-      for (auto& [row, weight] : rows) {
-        writer.PutString(row);
-        writer.Put(weight);
-      }
-    }
-  }
-
   void Load(StateReader& reader) override {
     has_clock_ = reader.Get<bool>();
     bound_ = reader.GetString();
-    for (uint64_t keys = reader.Get<uint64_t>(); keys; keys--) {
-      std::string key(reader.GetString());
-      for (uint64_t rows = reader.Get<uint64_t>(); rows; rows--) {
-        std::string row(reader.GetString());
-        Keep(key, std::move(row), reader.Get<int64_t>());
-      }
+    std::vector<std::pair<std::string, std::string>> absent;
+    for (std::string key(reader.GetString()); !key.empty(); key = reader.GetString()) {
+      std::string row(reader.GetString());
+      auto weight = reader.Get<int64_t>();
+      auto [at, new_key] = kept_.try_emplace(key);
+      if (new_key) bytes_ += KeyBytes(key);
+      auto [entry, is_first] = at->second.try_emplace(row, weight);
+      if (!is_first) continue;  // the first record counts
+      bytes_ += BytesOf(row);
+      if (weight == 0) absent.emplace_back(std::move(key), std::move(row));
     }
+    for (auto& [key, row] : absent) Keep(key, row, 0);
   }
 
  private:
@@ -147,6 +140,47 @@ class ClockFilter : public Operator {
   }
   static size_t KeyBytes(const std::string& key) {
     return TreeNodeBytes<Kept::value_type>() + TextBytes(key.size());
+  }
+
+  // ---- saved: rows by key, and before that those that change, each time they do; of the records
+  // of a row the first counts
+
+  bool BeginPieces(StateWriter& writer) override {
+    writer.Put(has_clock_);
+    writer.PutString(bound_);
+    last_written_.reset();
+    return true;
+  }
+  bool SavePieces(StateWriter& writer, const Stop& stop) override {
+    constexpr size_t kAtOnce = 64;
+    size_t looked = 0;
+    auto at = last_written_ ? kept_.lower_bound(last_written_->first) : kept_.begin();
+    for (; at != kept_.end(); ++at) {
+      bool goes_on = last_written_ && at->first == last_written_->first;
+      auto row = goes_on ? at->second.upper_bound(last_written_->second) : at->second.begin();
+      for (; row != at->second.end(); ++row) {
+        SaveNow(writer, at->first, row->first, row->second);
+        if (++looked % kAtOnce != 0 || !stop()) continue;
+        last_written_.emplace(at->first, row->first);
+        return false;
+      }
+    }
+    writer.PutString("");
+    return true;
+  }
+  static void SaveNow(StateWriter& writer, const std::string& key, const std::string& row,
+                      int64_t weight) {
+    writer.PutString(key);
+    writer.PutString(row);
+    writer.Put(weight);
+  }
+  // `weight`: 0 of one that was not there.
+  void SaveBefore(const std::string& key, const std::string& row, int64_t weight) {
+    BeforeChange([&](StateWriter& writer) {
+      bool is_written = last_written_ &&
+                        std::tie(key, row) <= std::tie(last_written_->first, last_written_->second);
+      if (!is_written) SaveNow(writer, key, row, weight);
+    });
   }
 
   duckdb::LogicalType KeyType() const { return spec_.predicate.type; }
@@ -200,7 +234,10 @@ class ClockFilter : public Operator {
   }
 
   Kept::iterator Forget(Kept::iterator at) {
-    for (auto& [row, weight] : at->second) bytes_ -= BytesOf(row);
+    for (auto& [row, weight] : at->second) {
+      SaveBefore(at->first, row, weight);
+      bytes_ -= BytesOf(row);
+    }
     bytes_ -= KeyBytes(at->first);
     return kept_.erase(at);
   }
@@ -211,6 +248,7 @@ class ClockFilter : public Operator {
     if (new_key) bytes_ += KeyBytes(at->first);
     auto [entry, added] = rows.try_emplace(std::move(row), 0);
     if (added) bytes_ += BytesOf(entry->first);
+    SaveBefore(at->first, entry->first, entry->second);
     AddWeight(entry->second, weight);
     if (entry->second != 0) return;
     bytes_ -= BytesOf(entry->first);
@@ -240,6 +278,7 @@ class ClockFilter : public Operator {
   std::string bound_, settled_below_;
   Kept kept_;
   size_t bytes_ = 0;
+  std::optional<std::pair<std::string, std::string>> last_written_;  // key and row, of a snapshot
   duckdb::DataChunk keys_, rows_, decoded_;
   RowBuffer out_;
 };

@@ -16,7 +16,7 @@ class FramedWindow : public OrderedWindow {
  public:
   FramedWindow(const SessionPtr& session, const WindowCall& call, const RowTypes& input,
                const RowTypes& results)
-      : OrderedWindow("framed window", session, call.partitions, call.order, Bounds(call), input,
+      : OrderedWindow("framed window", session, call.partitions, call.order, BoundsOf(call), input,
                       results),
         reach_(call.reach),
         width_(input.size()),
@@ -39,13 +39,13 @@ class FramedWindow : public OrderedWindow {
     std::vector<Place> marks;
     std::vector<std::string> gone;
     for (auto& change : partition(slot).changes) {
-      Apply(partition(slot), change, &marks);
+      Apply(slot, change, &marks);
       // Where rows went, the one that stands there now; its peers and neighbours follow from it.
       if (change.weight < 0) gone.push_back(change.key);
     }
     if (items.empty()) return;
     for (auto& key : gone) {
-      auto at = items.lower_bound({key, 0, 0, {}});
+      auto at = items.lower_bound(Item::First(key));
       // All that is left of its peers, and the ones on both sides.
       auto before = at == items.begin() ? at : std::prev(at);
       if (before != items.end()) marks.push_back(before);
@@ -69,7 +69,7 @@ class FramedWindow : public OrderedWindow {
         Touched(items, last, more);
         if (Less()(*to, *more)) to = more;
       }
-      Compute(items, from, to);
+      Compute(slot, from, to);
     }
   }
 
@@ -89,7 +89,8 @@ class FramedWindow : public OrderedWindow {
       for (duckdb::idx_t i = 0; i < chunk.size(); i++) {
         auto ordinal = duckdb::UnifiedVectorFormat::GetDataUnsafe<uint64_t>(
             ordinals)[ordinals.sel->get_index(i)];
-        if (auto* item = given_items_[ordinal]) SetResult(*item, encoded[i]);
+        auto& [slot, item] = given_items_[ordinal];
+        if (item) SetResult(slot, *item, encoded[i]);
       }
     });
     rows_given_.reset();
@@ -98,7 +99,7 @@ class FramedWindow : public OrderedWindow {
   }
 
  private:
-  static std::vector<ExpressionPtr> Bounds(const WindowCall& call) {
+  static std::vector<ExpressionPtr> BoundsOf(const WindowCall& call) {
     std::vector<ExpressionPtr> bounds;
     for (auto& range : call.reach.ranges) {
       if (range.first) bounds.push_back(range.first);
@@ -110,7 +111,7 @@ class FramedWindow : public OrderedWindow {
   // Where a row's frame starts (0) or ends (1).
   const std::string& Bound(const Item& item, size_t range, size_t end) const {
     auto& place = bounds_[2 * range + end];
-    return place ? item.bounds[*place] : item.key;
+    return place ? (*item.bounds)[*place] : item.key;
   }
 
   // Grows [from, to] to the rows whose frames may hold one of them.
@@ -138,8 +139,8 @@ class FramedWindow : public OrderedWindow {
     Back(items, from, reach_.rows_before, reach_.groups_before);
     Forward(items, to, reach_.rows_after, reach_.groups_after);
     for (size_t range = 0; range < reach_.ranges.size(); range++) {
-      Place lower = items.lower_bound({Bound(*first, range, 0), 0, 0, {}});
-      Place upper = items.upper_bound({Bound(*last, range, 1), UINT32_MAX, UINT32_MAX, {}});
+      Place lower = items.lower_bound(Item::First(Bound(*first, range, 0)));
+      Place upper = items.upper_bound(Item::Last(Bound(*last, range, 1)));
       if (lower != items.end() && Less()(*lower, *from)) from = lower;
       if (upper == items.begin()) continue;
       --upper;
@@ -179,24 +180,24 @@ class FramedWindow : public OrderedWindow {
   }
 
   // Hands the rows [from, to], with what they need, to the run of this step.
-  void Compute(const Items& items, Place from, Place to) {
+  void Compute(uint32_t slot, Place from, Place to) {
     Place first = from, last = to;
-    Needed(items, first, last);
+    Needed(partition(slot).items, first, last);
     stretches_++;
     bool is_touched = false;
     for (Place place = first;; ++place) {
       is_touched = is_touched || place == from;
-      Give(*place, is_touched);
+      Give(slot, *place, is_touched);
       if (place == to) is_touched = false;
       if (place == last) break;
     }
   }
 
-  void Give(const Item& item, bool is_touched) {
+  void Give(uint32_t slot, const Item& item, bool is_touched) {
     given_rows_[given_count_] = item.row;
     given_ordinals_[given_count_] = given_items_.size();
     given_stretches_[given_count_++] = stretches_;
-    given_items_.push_back(is_touched ? &item : nullptr);
+    given_items_.emplace_back(slot, is_touched ? &item : nullptr);
     if (given_count_ == STANDARD_VECTOR_SIZE) AppendGiven();
   }
 
@@ -219,7 +220,8 @@ class FramedWindow : public OrderedWindow {
   size_t width_;
   BatchRunner runner_;
   std::unique_ptr<duckdb::ColumnDataCollection> rows_given_;
-  std::vector<const Item*> given_items_;  // by ordinal; null: only needed by others
+  // By ordinal, with the partition; null: only needed by others.
+  std::vector<std::pair<uint32_t, const Item*>> given_items_;
   uint64_t stretches_ = 0;
   RowRef given_rows_[STANDARD_VECTOR_SIZE];
   uint64_t given_ordinals_[STANDARD_VECTOR_SIZE], given_stretches_[STANDARD_VECTOR_SIZE];

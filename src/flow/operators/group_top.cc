@@ -8,6 +8,7 @@
 #include "duck/evaluator.h"
 #include "duck/row_codec.h"
 #include "flow/allocated.h"
+#include "flow/items_to_write.h"
 #include "flow/key_table.h"
 #include "flow/operators/operators.h"
 #include "flow/operators/sort_order.h"
@@ -53,11 +54,6 @@ class GroupTop : public Operator {
     } else {
       std::fill_n(slots_, rows.size(), 0);
     }
-    BeforeChange([&](StateWriter& writer) {
-      for (duckdb::idx_t i = 0; i < rows.size(); i++) {
-        if (to_write_.Claim(slots_[i])) SaveNow(writer, slots_[i]);
-      }
-    });
     auto& encoded = rows_.Encode(rows);
     Prefetch(rows.size());
     for (duckdb::idx_t i = 0; i < rows.size(); i++) {
@@ -67,15 +63,17 @@ class GroupTop : public Operator {
       RowRef head = kNoRow;  // the tree is the only list
       RowRef ref = rows_.FindOrAdd(encoded[i], head);
       auto& entry = rows_.At(ref);
-      if (entry.weight == 0) Insert(group, std::string(keys[i]), ref);
-      AddWeight(entry.weight, weights ? weights[i] : 1);
       if (entry.weight == 0) {
-        Item item{std::string(keys[i]), ref};
-        items_bytes_ -= BytesOf(item);
-        group.items.erase(item);
+        Insert(group, std::string(keys[i]), ref);
+      } else {
+        BeforeChange([&](StateWriter& writer) {
+          SaveBefore(writer, slots_[i], group.items.find({std::string(keys[i]), ref}));
+        });
       }
+      AddWeight(entry.weight, weights ? weights[i] : 1);
+      if (entry.weight == 0) Erase(group, group.items.find({std::string(keys[i]), ref}));
       changed_.push_back(ref);
-      if (prune_) Prune(group);
+      if (prune_) Prune(slots_[i]);
     }
   }
 
@@ -104,25 +102,22 @@ class GroupTop : public Operator {
     return (table_ ? table_->Bytes() : 0) + rows_.Bytes() + items_bytes_ +
            groups_.capacity() * sizeof(Group);
   }
-  void Save(StateWriter& writer) const override {
-    writer.Put<uint64_t>(groups_.size());
-    for (uint32_t slot = 0; slot < groups_.size(); slot++) SaveNow(writer, slot);
-    writer.Put(kNoSlot);
-  }
   void Load(StateReader& reader) override {
     auto slots = reader.Get<uint64_t>();
     if (table_) table_->BeginLoad(slots);
     Grow(slots);
-    for (auto slot = reader.Get<uint32_t>(); slot != kNoSlot; slot = reader.Get<uint32_t>()) {
+    for (auto kind = reader.Get<Kind>(); kind != Kind::kEnd; kind = reader.Get<Kind>()) {
+      auto slot = reader.Get<uint32_t>();
       if (slot >= groups_.size()) StateReader::Bad();
-      if (table_) table_->LoadKey(slot, reader);
-      for (auto left = reader.Get<uint64_t>(); left; left--) {
-        std::string key(reader.GetString());
-        RowRef head = kNoRow;
-        RowRef ref = rows_.FindOrAdd(reader.GetString(), head);
-        Insert(groups_[slot], std::move(key), ref);
-        rows_.At(ref).weight = reader.Get<int32_t>();
+      if (kind == Kind::kGroup) {
+        if (table_) table_->LoadKey(slot, reader);
+        continue;
       }
+      std::string key(reader.GetString());
+      RowRef head = kNoRow;
+      RowRef ref = rows_.FindOrAdd(reader.GetString(), head);
+      Insert(groups_[slot], std::move(key), ref);
+      rows_.At(ref).weight = reader.Get<int32_t>();
     }
     if (table_) table_->EndLoad();
   }
@@ -133,6 +128,7 @@ class GroupTop : public Operator {
   struct Item {
     std::string key;
     RowRef ref;
+    mutable uint32_t saved = 0;  // flow/items_to_write.h
   };
   struct Less {
     const RowStore* rows;
@@ -147,42 +143,55 @@ class GroupTop : public Operator {
     RowRef ref;
     int64_t number, copies;
   };
+  using Items = std::set<Item, Less>;
   struct Group {
-    std::set<Item, Less> items;
+    Items items;
     std::vector<Shown> before;  // what it showed before this step, once touched
     bool touched = false;
   };
 
-  static constexpr uint32_t kNoSlot = UINT32_MAX;
+  // ---- saved: each group ahead of its first item, items in any order
 
-  void SaveNow(StateWriter& writer, uint32_t slot) const {
-    auto& group = groups_[slot];
-    if (group.items.empty()) return;
-    writer.Put(slot);
-    if (table_) table_->SaveKey(slot, writer);
-    writer.Put<uint64_t>(group.items.size());
-    for (auto& item : group.items) {
-      writer.PutString(item.key);
-      writer.PutString(rows_.Bytes(item.ref));
-      writer.Put(rows_.At(item.ref).weight);
+  enum class Kind : uint8_t { kEnd, kGroup, kItem };
+
+  void SaveNow(StateWriter& writer, uint32_t slot, const Item& item) {
+    if (to_write_.Claim(slot)) {
+      writer.Put(Kind::kGroup);
+      writer.Put(slot);
+      if (table_) table_->SaveKey(slot, writer);
     }
+    writer.Put(Kind::kItem);
+    writer.Put(slot);
+    writer.PutString(item.key);
+    writer.PutString(rows_.Bytes(item.ref));
+    writer.Put(rows_.At(item.ref).weight);
+  }
+  void SaveBefore(StateWriter& writer, uint32_t slot, Items::iterator item) {
+    if (items_to_write_.Claim(*item)) SaveNow(writer, slot, *item);
   }
   bool BeginPieces(StateWriter& writer) override {
     writer.Put<uint64_t>(groups_.size());
     to_write_.Begin(groups_.size());
+    items_to_write_.Begin(groups_.size());
     return true;
   }
   bool SavePieces(StateWriter& writer, const Stop& stop) override {
-    auto write = [&](size_t slot) { SaveNow(writer, static_cast<uint32_t>(slot)); };
-    if (!to_write_.Continue(write, stop)) return false;
-    writer.Put(kNoSlot);
+    auto items_of = [&](size_t slot) -> const Items& { return groups_[slot].items; };
+    auto write = [&](size_t slot, const Item& item) {
+      SaveNow(writer, static_cast<uint32_t>(slot), item);
+    };
+    if (!items_to_write_.Continue(items_of, write, stop)) return false;
+    writer.Put(Kind::kEnd);
     return true;
   }
-  void EndPieces() override { to_write_.End(); }
+  void EndPieces() override {
+    to_write_.End();
+    items_to_write_.End();
+  }
 
   void Grow(size_t count) {
     while (groups_.size() < count) {
-      groups_.push_back({std::set<Item, Less>(Less{&rows_}), {}, false});
+      groups_.push_back({Items(Less{&rows_}), {}, false});
     }
   }
 
@@ -279,9 +288,14 @@ class GroupTop : public Operator {
     return TreeNodeBytes<Item>() + TextBytes(item.key.size());
   }
   void Insert(Group& group, std::string key, RowRef ref) {
-    Item item{std::move(key), ref};
+    Item item{std::move(key), ref, items_to_write_.number()};
     items_bytes_ += BytesOf(item);
     group.items.insert(std::move(item));
+  }
+  void Erase(Group& group, Items::iterator item) {
+    items_to_write_.Goes(item);
+    items_bytes_ -= BytesOf(*item);
+    group.items.erase(item);
   }
 
   // Surely after all that the group can show.
@@ -290,15 +304,17 @@ class GroupTop : public Operator {
            (limit_ == 0 || key > group.items.rbegin()->key);
   }
 
-  void Prune(Group& group) {
+  void Prune(uint32_t slot) {
+    Group& group = groups_[slot];
     if (numbering_ != RowNumbering::kRowNumber) {
-      PruneRanks(group);
+      PruneRanks(slot);
       return;
     }
-    while (group.items.size() > limit_) DropLast(group);
+    while (group.items.size() > limit_) DropLast(slot);
   }
   // Keeps whole runs of equal keys: those that begin within the limit.
-  void PruneRanks(Group& group) {
+  void PruneRanks(uint32_t slot) {
+    Group& group = groups_[slot];
     while (group.items.size() > limit_) {
       auto& last = group.items.rbegin()->key;
       auto run = std::prev(group.items.end());
@@ -315,15 +331,16 @@ class GroupTop : public Operator {
       }
       if (ahead < limit_) return;
       std::string key = last;
-      while (!group.items.empty() && group.items.rbegin()->key == key) DropLast(group);
+      while (!group.items.empty() && group.items.rbegin()->key == key) DropLast(slot);
     }
   }
-  void DropLast(Group& group) {
+  void DropLast(uint32_t slot) {
+    Group& group = groups_[slot];
     auto last = std::prev(group.items.end());
-    items_bytes_ -= BytesOf(*last);
+    BeforeChange([&](StateWriter& writer) { SaveBefore(writer, slot, last); });
     rows_.At(last->ref).weight = 0;  // removed at the end of the step
     changed_.push_back(last->ref);
-    group.items.erase(last);
+    Erase(group, last);
   }
 
   void Show(RowRef ref, int64_t number, int64_t change) {
@@ -360,7 +377,8 @@ class GroupTop : public Operator {
   std::vector<Shown> changes_;  // of the group at hand
   size_t items_bytes_ = 0;
 
-  UnitsToWrite to_write_;  // slots
+  UnitsToWrite to_write_;               // slots
+  ItemsToWrite<Items> items_to_write_;  // of groups_
   uint32_t slots_[STANDARD_VECTOR_SIZE];
   RowRef shown_[STANDARD_VECTOR_SIZE];
   int64_t shown_numbers_[STANDARD_VECTOR_SIZE], shown_weights_[STANDARD_VECTOR_SIZE];

@@ -92,14 +92,27 @@ class Join : public Operator {
 
   bool HasState() const override { return true; }  // if only what stands in its indexes
   size_t StateBytes() const override { return partners_[0].Bytes() + partners_[1].Bytes(); }
-  void Save(StateWriter& writer) const override {
-    if (partners_[1].counts()) partners_[1].counts()->Save(writer);
-  }
   void Load(StateReader& reader) override {
-    if (partners_[1].counts()) partners_[1].counts()->Load(reader);
+    if (auto* counts = partners_[1].counts()) LoadParts(reader, {counts});
   }
 
  private:
+  // Without counts nothing is kept that its indexes do not have.
+  bool BeginPieces(StateWriter& writer) override {
+    if (auto* counts = partners_[1].counts()) counts->BeginPieces(writer, 0);
+    return true;
+  }
+  bool SavePieces(StateWriter& writer, const Stop& stop) override {
+    auto* counts = partners_[1].counts();
+    if (!counts) return true;
+    if (!counts->SavePieces(writer, stop)) return false;
+    writer.Put(kEndOfParts);
+    return true;
+  }
+  void EndPieces() override {
+    if (auto* counts = partners_[1].counts()) counts->EndPieces();
+  }
+
   // Whether something depends on the keys that have rows on this side.
   bool PartnersMatter(int side) const {
     return traits_.tracked(1 - side) || (traits_.single && side == 1);
@@ -131,6 +144,7 @@ class Join : public Operator {
                 partners.counts()->Resolve(some, found);
               });
     }
+    BeforeChange([&](StateWriter& writer) { partners.counts()->SaveBefore(slots, count, writer); });
     for (duckdb::idx_t i = 0; i < count; i++) {
       if (slots[i] == kNoSlot) continue;
       partners.Touch(slots[i]);

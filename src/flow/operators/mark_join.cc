@@ -27,6 +27,67 @@ struct Group {
   int64_t rows = 0, rows_with_null = 0;
 };
 
+// Of each group that has right rows how many there are.  Those of left rows follow from these.
+class RightGroups : public StatePart {
+ public:
+  explicit RightGroups(const RowTypes& key_types) {
+    if (!key_types.empty()) table_ = KeyTable::Make(key_types);
+    groups_.resize(1);
+  }
+  void Resolve(duckdb::DataChunk& keys, uint32_t* slots) {
+    if (!table_) return void(std::fill_n(slots, keys.size(), 0));
+    table_->Resolve(keys, slots);
+    if (groups_.size() < table_->Slots()) groups_.resize(table_->Slots());
+  }
+  Group& operator[](uint32_t slot) { return groups_[slot]; }
+  const Group& operator[](uint32_t slot) const { return groups_[slot]; }
+  size_t Bytes() const {
+    return (table_ ? table_->Bytes() : 0) + groups_.capacity() * sizeof(Group);
+  }
+
+  // In a snapshot, ahead of a change.
+  void SaveBefore(const uint32_t* slots, size_t count, StateWriter& writer) {
+    for (size_t i = 0; i < count; i++) {
+      if (to_write_.Claim(slots[i])) SaveNow(writer, slots[i]);
+    }
+  }
+  bool SavePieces(StateWriter& writer, const StopSnapshot& stop) override {
+    auto write = [&](size_t slot) { SaveNow(writer, static_cast<uint32_t>(slot)); };
+    return to_write_.Continue(write, stop);
+  }
+  void BeginLoad(StateReader& reader) override {
+    groups_.resize(reader.Get<uint64_t>());
+    if (table_) table_->BeginLoad(groups_.size());
+  }
+  void LoadPiece(StateReader& reader) override {
+    auto slot = reader.Get<uint32_t>();
+    if (slot >= groups_.size()) StateReader::Bad();
+    if (table_) table_->LoadKey(slot, reader);
+    groups_[slot] = reader.Get<Group>();
+  }
+  void EndLoad() override {
+    if (table_) table_->EndLoad();
+  }
+
+ private:
+  void Begin(StateWriter& writer) override {
+    writer.Put<uint64_t>(groups_.size());
+    to_write_.Begin(groups_.size());
+  }
+  void End() override { to_write_.End(); }
+  void SaveNow(StateWriter& writer, uint32_t slot) const {
+    if (groups_[slot].rows == 0 && groups_[slot].rows_with_null == 0) return;
+    writer.Put(mark());
+    writer.Put(slot);
+    if (table_) table_->SaveKey(slot, writer);
+    writer.Put(groups_[slot]);
+  }
+
+  std::unique_ptr<KeyTable> table_;  // null: all rows are of group 0
+  std::vector<Group> groups_;
+  UnitsToWrite to_write_;  // slots
+};
+
 class MarkJoin : public Operator {
  public:
   MarkJoin(const SessionPtr& session, const JoinSpec& spec, RowTypes types)
@@ -41,8 +102,7 @@ class MarkJoin : public Operator {
     }
     partners_ = PartnerKeys(std::make_unique<KeyCounts>(key_types));
     if (!key_types.empty()) right_keys_ = std::make_unique<Evaluator>(session, spec.right_keys);
-    if (!group_types.empty()) group_table_ = KeyTable::Make(group_types);
-    groups_.resize(1);
+    groups_ = std::make_unique<RightGroups>(group_types);
     group_keys_.InitializeEmpty(DuckTypes(group_types));
     some_keys_.InitializeEmpty(DuckTypes(key_types));
     key_chunk_.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(key_types));
@@ -68,7 +128,7 @@ class MarkJoin : public Operator {
       for (size_t i = 0; i < some; i++) {
         uint32_t slot = slots[done + i], group = group_of_[slot] >> 1;
         Shown was = MarkOf(slot, partners_.AtStart(partners[i]), GroupAtStart(group));
-        Shown is = MarkOf(slot, partners_.Now(partners[i]), groups_[group]);
+        Shown is = MarkOf(slot, partners_.Now(partners[i]), (*groups_)[group]);
         if (was == is) continue;
         for (RowRef ref = Left().First(slot); ref != kNoRow; ref = Left().Next(ref)) {
           int64_t weight = store.WeightOf(ref);
@@ -86,20 +146,12 @@ class MarkJoin : public Operator {
   size_t StateBytes() const override {
     size_t listed = 0;
     for (auto& slots : slots_of_group_) listed += slots.capacity() * sizeof(uint32_t);
-    return partners_.Bytes() + (group_table_ ? group_table_->Bytes() : 0) +
-           groups_.capacity() * sizeof(Group) +
+    return partners_.Bytes() + groups_->Bytes() +
            (group_of_.capacity() + listed_in_.capacity()) * sizeof(uint32_t) +
            slots_of_group_.capacity() * sizeof(slots_of_group_[0]) + listed;
   }
-  void Save(StateWriter& writer) const override {
-    partners_.counts()->Save(writer);
-    if (group_table_) group_table_->Save(writer);
-    writer.PutVector(groups_);
-  }
   void Load(StateReader& reader) override {
-    partners_.counts()->Load(reader);
-    if (group_table_) group_table_->Load(reader);
-    groups_ = reader.GetVector<Group>();
+    LoadParts(reader, Parts());
     std::vector<uint32_t> slots;
     for (uint32_t slot = 0; slot < Left().Slots(); slot++) {
       if (Left().First(slot) != kNoRow) slots.push_back(slot);
@@ -115,17 +167,31 @@ class MarkJoin : public Operator {
  private:
   Arrangement& Left() const { return static_cast<Arrangement&>(*inputs[0]); }
 
+  std::vector<StatePart*> Parts() const { return {partners_.counts(), groups_.get()}; }
+  bool BeginPieces(StateWriter& writer) override {
+    uint32_t mark = 0;
+    for (auto* part : Parts()) part->BeginPieces(writer, mark++);
+    return true;
+  }
+  bool SavePieces(StateWriter& writer, const Stop& stop) override {
+    for (auto* part : Parts()) {
+      if (!part->SavePieces(writer, stop)) return false;
+    }
+    writer.Put(kEndOfParts);
+    return true;
+  }
+  void EndPieces() override {
+    for (auto* part : Parts()) part->EndPieces();
+  }
+
   // Fills group_slots_: the group of each row's key.
   void ResolveGroups(duckdb::DataChunk& keys) {
-    std::fill_n(group_slots_, keys.size(), 0);
-    if (!group_table_) return;
     size_t at = 0;
     for (size_t c = 0; c < null_is_value_.size(); c++) {
       if (null_is_value_[c]) group_keys_.data[at++].Reference(keys.data[c]);
     }
     group_keys_.SetCardinality(keys.size());
-    group_table_->Resolve(group_keys_, group_slots_);
-    if (groups_.size() < group_table_->Slots()) groups_.resize(group_table_->Slots());
+    groups_->Resolve(group_keys_, group_slots_);
   }
 
   // Remembers of left slots which group they belong to and whether their key has a NULL.
@@ -169,7 +235,7 @@ class MarkJoin : public Operator {
   }
   const Group& GroupAtStart(uint32_t group) const {
     auto changed = changed_groups_.find(group);
-    return changed == changed_groups_.end() ? groups_[group] : changed->second;
+    return changed == changed_groups_.end() ? (*groups_)[group] : changed->second;
   }
 
   void ShowLeft(duckdb::DataChunk& rows, const int64_t* weights) {
@@ -213,11 +279,12 @@ class MarkJoin : public Operator {
     without_.assign(count, false);
     FindWithoutKey(some_keys_, count, null_is_value_, without_);
     ResolveGroups(some_keys_);
+    BeforeChange([&](StateWriter& writer) { groups_->SaveBefore(group_slots_, count, writer); });
     duckdb::SelectionVector with(count);
     duckdb::idx_t some = 0;
     for (duckdb::idx_t i = 0; i < count; i++) {
       int64_t weight = weights ? weights[i] : 1;
-      auto& group = groups_[group_slots_[i]];
+      auto& group = (*groups_)[group_slots_[i]];
       changed_groups_.try_emplace(group_slots_[i], group);
       AddWeight(group.rows, weight);
       if (without_[i]) {
@@ -231,6 +298,7 @@ class MarkJoin : public Operator {
     some_keys_.SetCardinality(some);
     uint32_t slots[STANDARD_VECTOR_SIZE];
     partners_.counts()->Resolve(some_keys_, slots);
+    BeforeChange([&](StateWriter& writer) { partners_.counts()->SaveBefore(slots, some, writer); });
     for (duckdb::idx_t i = 0; i < some; i++) {
       partners_.Touch(slots[i]);
       partners_.counts()->Add(slots[i], weights ? weights[with.get_index(i)] : 1);
@@ -241,8 +309,8 @@ class MarkJoin : public Operator {
   std::vector<uint32_t> SlotsThatMayChange() {
     std::vector<uint32_t> slots, changed;
     for (auto& [group, before] : changed_groups_) {
-      bool same = (before.rows > 0) == (groups_[group].rows > 0) &&
-                  (before.rows_with_null > 0) == (groups_[group].rows_with_null > 0);
+      bool same = (before.rows > 0) == ((*groups_)[group].rows > 0) &&
+                  (before.rows_with_null > 0) == ((*groups_)[group].rows_with_null > 0);
       if (same || group >= slots_of_group_.size()) continue;
       auto& listed = slots_of_group_[group];
       std::erase_if(listed, [&, group = group](uint32_t slot) {
@@ -276,8 +344,7 @@ class MarkJoin : public Operator {
   RowDisplay display_;
   PartnerKeys partners_;
   std::unique_ptr<Evaluator> right_keys_;
-  std::unique_ptr<KeyTable> group_table_;  // null: all rows are of group 0
-  std::vector<Group> groups_;
+  std::unique_ptr<RightGroups> groups_;
   std::unordered_map<uint32_t, Group> changed_groups_;  // as the step began
 
   // By slot of the left index: group << 1 | the key has a NULL; and in which group's list it

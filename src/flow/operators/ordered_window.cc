@@ -84,20 +84,36 @@ void OrderedWindow::Push(size_t, duckdb::DataChunk& rows, const int64_t* weights
     RowRef head = kNoRow;  // the order is the only list
     RowRef row = rows_.FindOrAdd(encoded[i], head);
     changed_rows_.push_back(row);
-    partition.changes.push_back({std::string(keys[i]), {}, row, weights ? weights[i] : 1});
+    partition.changes.push_back(
+        {std::string(keys[i]), TieOf(row), row, weights ? weights[i] : 1, nullptr});
   }
   for (size_t b = 0; b < bound_count_; b++) {
     bound_.data[0].Reference(values.data[partition_count_ + order_count_ + b]);
     bound_.SetCardinality(count);
     auto& bounds = bound_codec_->Encode(bound_);
     for (duckdb::idx_t i = 0; i < count; i++) {
-      partitions_[slots_[i]].changes[places[i]].bounds.emplace_back(bounds[i]);
+      auto& kept = partitions_[slots_[i]].changes[places[i]].bounds;
+      if (!kept) kept = std::make_shared<Bounds>();
+      kept->emplace_back(bounds[i]);
     }
   }
 }
 
+// The rows' order is their only list: what would link a row in another is its number.
+uint32_t OrderedWindow::TieOf(RowRef row) {
+  auto& entry = rows_.At(row);
+  if (entry.next == 0) {
+    if (++last_tie_ == 0) last_tie_ = 1;
+    entry.next = last_tie_;
+  }
+  return entry.next;
+}
+
 void OrderedWindow::Flush() {
   if (touched_.empty()) return;
+  BeforeChange([&](StateWriter& writer) {
+    for (uint32_t slot : touched_) SavePartition(writer, slot);
+  });
   for (uint32_t slot : touched_) {
     Net(partitions_[slot].changes);
     Settle(slot);
@@ -118,6 +134,7 @@ void OrderedWindow::Flush() {
 void OrderedWindow::Net(std::vector<Change>& changes) {
   auto before = [](const Change& a, const Change& b) {
     if (int order = a.key.compare(b.key)) return order < 0;
+    if (a.tie != b.tie) return a.tie < b.tie;
     return a.row < b.row;
   };
   if (!std::is_sorted(changes.begin(), changes.end(), before)) {
@@ -136,33 +153,43 @@ void OrderedWindow::Net(std::vector<Change>& changes) {
   std::erase_if(changes, [](auto& change) { return change.weight == 0; });
 }
 
-void OrderedWindow::Apply(Partition& partition, const Change& change, std::vector<Place>* added) {
+void OrderedWindow::Apply(uint32_t slot, const Change& change, std::vector<Place>* added) {
+  auto& items = partitions_[slot].items;
   auto& weight = rows_.At(change.row).weight;
   for (int64_t left = change.weight; left > 0; left--) {
-    Item item{change.key, change.row, static_cast<uint32_t>(weight), change.bounds};
+    Item item{change.key,
+              change.tie,
+              change.row,
+              static_cast<uint32_t>(weight),
+              kNoRow,
+              change.bounds,
+              items_to_write_.number()};
     items_bytes_ += BytesOf(item);
-    auto place = partition.items.insert(partition.items.end(), std::move(item));
+    auto place = items.insert(items.end(), std::move(item));
     if (added) added->push_back(place);
     weight++;
   }
   for (int64_t left = change.weight; left < 0; left++) {
     weight--;
-    auto place = partition.items.find({change.key, change.row, static_cast<uint32_t>(weight), {}});
-    CHECK(place != partition.items.end());
+    auto place = items.find({change.key, change.tie, change.row, static_cast<uint32_t>(weight)});
+    CHECK(place != items.end());
+    SaveBefore(slot, *place);
+    items_to_write_.Goes(place);
     if (place->result != kNoRow) {
       Show(place->row, place->result, -1);
       results_.At(place->result).weight--;
       changed_results_.push_back(place->result);
     }
     items_bytes_ -= BytesOf(*place);
-    partition.items.erase(place);
+    items.erase(place);
   }
 }
 
-void OrderedWindow::SetResult(const Item& item, std::string_view result) {
+void OrderedWindow::SetResult(uint32_t slot, const Item& item, std::string_view result) {
   RowRef head = kNoRow;
   RowRef now = results_.FindOrAdd(result, head);
   if (now == item.result) return;
+  SaveBefore(slot, item);
   if (item.result != kNoRow) {
     Show(item.row, item.result, -1);
     results_.At(item.result).weight--;
@@ -197,8 +224,7 @@ void OrderedWindow::Release() {
   for (auto [store, refs] : {std::pair(&rows_, &changed_rows_), {&results_, &changed_results_}}) {
     SortAndUnique(*refs);
     for (RowRef ref : *refs) {
-      RowRef head = ref;  // removing it needs no other
-      if (store->At(ref).weight == 0) store->Remove(ref, head);
+      if (store->At(ref).weight == 0) store->Remove(ref);
     }
     refs->clear();
   }
@@ -206,9 +232,11 @@ void OrderedWindow::Release() {
 
 size_t OrderedWindow::BytesOf(const Item& item) {
   size_t bytes = TreeNodeBytes<Item>() + TextBytes(item.key.size());
-  if (item.bounds.empty()) return bytes;
-  bytes += AllocatedBytes(item.bounds.size() * sizeof(std::string));
-  for (auto& bound : item.bounds) bytes += TextBytes(bound.size());
+  if (!item.bounds) return bytes;
+  constexpr size_t kCounts = 2 * sizeof(uint64_t);  // beside what is shared
+  bytes += AllocatedBytes(kCounts + sizeof(Bounds)) +
+           AllocatedBytes(item.bounds->capacity() * sizeof(std::string));
+  for (auto& bound : *item.bounds) bytes += TextBytes(bound.size());
   return bytes;
 }
 
@@ -219,40 +247,94 @@ size_t OrderedWindow::StateBytes() const {
              sizeof(RowRef);
 }
 
-void OrderedWindow::Save(StateWriter& writer) const {
-  if (table_) table_->Save(writer);
+// ---- saved: each partition ahead of its first item, items in any order
+
+bool OrderedWindow::BeginPieces(StateWriter& writer) {
   writer.Put<uint64_t>(partitions_.size());
-  for (auto& partition : partitions_) {
-    writer.Put<uint64_t>(partition.items.size());
-    for (auto& item : partition.items) {
-      writer.PutString(item.key);
-      for (auto& bound : item.bounds) writer.PutString(bound);
-      writer.PutString(rows_.Bytes(item.row));
-      writer.PutString(results_.Bytes(item.result));
-    }
-  }
-  SaveSlots(writer);
+  to_write_.Begin(partitions_.size());
+  items_to_write_.Begin(partitions_.size());
+  return true;
+}
+
+bool OrderedWindow::SavePieces(StateWriter& writer, const Stop& stop) {
+  auto items_of = [&](size_t slot) -> const Items& { return partitions_[slot].items; };
+  auto write = [&](size_t slot, const Item& item) {
+    SaveNow(writer, static_cast<uint32_t>(slot), item);
+  };
+  if (!items_to_write_.Continue(items_of, write, stop)) return false;
+  writer.Put(Kind::kEnd);
+  return true;
+}
+
+void OrderedWindow::EndPieces() {
+  to_write_.End();
+  items_to_write_.End();
+}
+
+void OrderedWindow::SavePartition(StateWriter& writer, uint32_t slot) {
+  if (!to_write_.Claim(slot) || partitions_[slot].items.empty()) return;
+  writer.Put(Kind::kPartition);
+  writer.Put(slot);
+  if (table_) table_->SaveKey(slot, writer);
+  SaveSlot(slot, writer);
+}
+
+void OrderedWindow::SaveNow(StateWriter& writer, uint32_t slot, const Item& item) {
+  SavePartition(writer, slot);
+  writer.Put(Kind::kItem);
+  writer.Put(slot);
+  writer.PutString(item.key);
+  for (size_t b = 0; b < bound_count_; b++) writer.PutString((*item.bounds)[b]);
+  writer.PutString(rows_.Bytes(item.row));
+  writer.Put(item.tie);
+  writer.Put(item.copy);
+  writer.PutString(results_.Bytes(item.result));
+}
+
+void OrderedWindow::SaveBefore(uint32_t slot, const Item& item) {
+  BeforeChange([&](StateWriter& writer) {
+    if (items_to_write_.Claim(item)) SaveNow(writer, slot, item);
+  });
 }
 
 void OrderedWindow::Load(StateReader& reader) {
-  if (table_) table_->Load(reader);
-  partitions_.resize(reader.Get<uint64_t>());
-  for (auto& partition : partitions_) {
-    for (auto left = reader.Get<uint64_t>(); left > 0; left--) {
-      Item item{std::string(reader.GetString()), kNoRow, 0, {}};
-      for (size_t b = 0; b < bound_count_; b++) item.bounds.emplace_back(reader.GetString());
-      RowRef head = kNoRow;
-      item.row = rows_.FindOrAdd(reader.GetString(), head);
-      item.copy = static_cast<uint32_t>(rows_.At(item.row).weight++);
-      head = kNoRow;
-      item.result = results_.FindOrAdd(reader.GetString(), head);
-      results_.At(item.result).weight++;
-      items_bytes_ += BytesOf(item);
-      partition.items.insert(partition.items.end(), std::move(item));
+  auto slots = reader.Get<uint64_t>();
+  partitions_.resize(slots);
+  if (table_) table_->BeginLoad(slots);
+  GrowSlots(slots);
+  for (auto kind = reader.Get<Kind>(); kind != Kind::kEnd; kind = reader.Get<Kind>()) {
+    auto slot = reader.Get<uint32_t>();
+    if (slot >= slots) StateReader::Bad();
+    if (kind == Kind::kItem) {
+      LoadItem(slot, reader);
+    } else {
+      if (table_) table_->LoadKey(slot, reader);
+      LoadSlot(slot, reader);
     }
   }
-  GrowSlots(partitions_.size());
-  LoadSlots(reader);
+  if (table_) table_->EndLoad();
+}
+
+void OrderedWindow::LoadItem(uint32_t slot, StateReader& reader) {
+  Item item = Item::First(std::string(reader.GetString()));
+  if (bound_count_) {
+    auto bounds = std::make_shared<Bounds>();
+    for (size_t b = 0; b < bound_count_; b++) bounds->emplace_back(reader.GetString());
+    item.bounds = std::move(bounds);
+  }
+  RowRef head = kNoRow;
+  item.row = rows_.FindOrAdd(reader.GetString(), head);
+  item.tie = reader.Get<uint32_t>();
+  item.copy = reader.Get<uint32_t>();
+  rows_.At(item.row).weight++;
+  rows_.At(item.row).next = item.tie;
+  last_tie_ = std::max(last_tie_, item.tie);
+  head = kNoRow;
+  item.result = results_.FindOrAdd(reader.GetString(), head);
+  results_.At(item.result).weight++;
+  items_bytes_ += BytesOf(item);
+  auto& items = partitions_[slot].items;
+  items.insert(items.end(), std::move(item));
 }
 
 }  // namespace weir

@@ -45,20 +45,46 @@ size_t KeyCounts::Bytes() const {
          maybe_empty_.capacity() * sizeof(uint32_t);
 }
 
-void KeyCounts::Save(StateWriter& writer) const {
-  if (table_) table_->Save(writer);
-  std::vector<int64_t> counts;
-  for (size_t slot = 0; slot < (table_ ? table_->Slots() : 1); slot++) {
-    counts.push_back(counts_[slot]);
-  }
-  writer.PutVector(counts);
+void KeyCounts::Begin(StateWriter& writer) {
+  size_t slots = table_ ? table_->Slots() : 1;
+  writer.Put<uint64_t>(slots);
+  to_write_.Begin(slots);
 }
 
-void KeyCounts::Load(StateReader& reader) {
-  if (table_) table_->Load(reader);
-  auto counts = reader.GetVector<int64_t>();
-  counts_.Reserve(counts.size());
-  for (size_t slot = 0; slot < counts.size(); slot++) counts_[slot] = counts[slot];
+void KeyCounts::SaveNow(StateWriter& writer, uint32_t slot) const {
+  if (counts_[slot] == 0) return;
+  writer.Put(mark());
+  writer.Put(slot);
+  if (table_) table_->SaveKey(slot, writer);
+  writer.Put(counts_[slot]);
+}
+
+void KeyCounts::SaveBefore(const uint32_t* slots, size_t count, StateWriter& writer) {
+  for (size_t i = 0; i < count; i++) {
+    if (to_write_.Claim(slots[i])) SaveNow(writer, slots[i]);  // kNoSlot is none
+  }
+}
+
+bool KeyCounts::SavePieces(StateWriter& writer, const StopSnapshot& stop) {
+  auto write = [&](size_t slot) { SaveNow(writer, static_cast<uint32_t>(slot)); };
+  return to_write_.Continue(write, stop);
+}
+
+void KeyCounts::BeginLoad(StateReader& reader) {
+  auto slots = reader.Get<uint64_t>();
+  if (table_) table_->BeginLoad(slots);
+  counts_.Reserve(slots);
+}
+
+void KeyCounts::LoadPiece(StateReader& reader) {
+  auto slot = reader.Get<uint32_t>();
+  if (slot >= counts_.size()) StateReader::Bad();
+  if (table_) table_->LoadKey(slot, reader);
+  counts_[slot] = reader.Get<int64_t>();
+}
+
+void KeyCounts::EndLoad() {
+  if (table_) table_->EndLoad();
 }
 
 void PartnerKeys::Find(duckdb::DataChunk& keys, uint32_t* slots) const {

@@ -16,7 +16,7 @@ namespace weir {
 enum class Partners : uint8_t { kNone, kOne, kMany };
 
 // A count of rows by key.  Without keys everything is in slot 0.
-class KeyCounts {
+class KeyCounts : public StatePart {
  public:
   explicit KeyCounts(const RowTypes& key_types);
   void Resolve(duckdb::DataChunk& keys, uint32_t* slots);
@@ -26,13 +26,23 @@ class KeyCounts {
   void Keys(const uint32_t* slots, size_t count, duckdb::DataChunk& keys) const;
   void ForgetEmpty();  // between steps: keys without rows
   size_t Bytes() const;
-  void Save(StateWriter& writer) const;
-  void Load(StateReader& reader);
+
+  // In a snapshot, ahead of Add.
+  void SaveBefore(const uint32_t* slots, size_t count, StateWriter& writer);
+  bool SavePieces(StateWriter& writer, const StopSnapshot& stop) override;
+  void BeginLoad(StateReader& reader) override;
+  void LoadPiece(StateReader& reader) override;
+  void EndLoad() override;
 
  private:
+  void Begin(StateWriter& writer) override;
+  void End() override { to_write_.End(); }
+  void SaveNow(StateWriter& writer, uint32_t slot) const;
+
   std::unique_ptr<KeyTable> table_;
   PagedArray<int64_t> counts_;  // by slot
   std::vector<uint32_t> maybe_empty_;
+  UnitsToWrite to_write_;  // slots
 };
 
 class PartnerKeys {

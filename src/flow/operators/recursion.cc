@@ -13,6 +13,7 @@
 //    difference is shown.
 //
 // Cost: by what changes.  State: that of the term's operators, and each row of a UNION once.
+#include <algorithm>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -22,6 +23,8 @@
 #include "flow/allocated.h"
 #include "flow/circuit.h"
 #include "flow/row_buffer.h"
+#include "flow/row_store.h"
+#include "flow/rows_to_write.h"
 #include "flow/weights.h"
 #include "io/busy_file.h"
 
@@ -39,28 +42,14 @@ class Recursion : public Operator {
         out_(types()) {
     term_ = spec_.make_term();
     if (!spec_.keeps_copies && !append_only) {
-      for (size_t i = 0; i < spec_.inputs.size(); i++) {
-        codecs_.emplace_back(std::make_unique<RowCodec>(spec_.inputs[i]));
-      }
-      rows_.resize(spec_.inputs.size());
+      for (auto& input : spec_.inputs) rows_.push_back(std::make_unique<InputOf>(input));
     }
   }
 
   void Push(size_t port, duckdb::DataChunk& rows, const int64_t* weights) override {
     is_touched_ = true;
     if (!rows_.empty()) {
-      auto& encoded = codecs_[port]->Encode(rows);
-      for (duckdb::idx_t i = 0; i < rows.size(); i++) {
-        int64_t weight = weights ? weights[i] : 1;
-        auto [entry, added] = rows_[port].try_emplace(std::string(encoded[i]), 0);
-        AddWeight(entry->second, weight);
-        if (added) bytes_ += BytesOf(entry->first);
-        if (weight < 0) starts_again_ = true;
-        if (entry->second == 0) {
-          bytes_ -= BytesOf(entry->first);
-          rows_[port].erase(entry);
-        }
-      }
+      Keep(static_cast<uint32_t>(port), rows, weights);
       if (starts_again_) return;
     }
     if (port > 0) return Feed(*term_.inputs[port - 1], rows, weights);
@@ -88,47 +77,113 @@ class Recursion : public Operator {
     }
     return true;
   }
+  std::vector<RowStore*> RowStores() override {
+    std::vector<RowStore*> stores;
+    for (auto& input : rows_) stores.push_back(&input->rows);
+    return stores;
+  }
   size_t StateBytes() const override {
-    size_t bytes = bytes_;
+    size_t bytes = known_bytes_ + known_in_order_.capacity() * sizeof(const std::string*);
+    for (auto& input : rows_) bytes += input->rows.Bytes();
     for (auto& op : term_.circuit->operators()) bytes += op->StateBytes();
     return bytes;
   }
-  void Save(StateWriter& writer) const override {
-    writer.Put(has_begun_);
-    writer.Put<uint64_t>(known_.size());
-    for (auto& row : known_) writer.PutString(row);
-    for (auto& rows : rows_) {
-      writer.Put<uint64_t>(rows.size());
-      for (auto& [row, weight] : rows) {
-        writer.PutString(row);
-        writer.Put(weight);
-      }
-    }
-    for (auto& op : term_.circuit->operators()) {
-      if (op->HasState()) op->Save(writer);
-    }
+  std::vector<Operator*> Inner() const override {
+    std::vector<Operator*> inner;
+    for (auto& op : term_.circuit->operators()) inner.push_back(op.get());
+    return inner;
   }
+  // The term's operators are loaded by whoever loads us.
   void Load(StateReader& reader) override {
     has_begun_ = reader.Get<bool>();
-    for (auto left = reader.Get<uint64_t>(); left > 0; left--)
-      Know(std::string(reader.GetString()));
-    for (auto& rows : rows_) {
-      for (auto left = reader.Get<uint64_t>(); left > 0; left--) {
-        std::string row(reader.GetString());
-        bytes_ += BytesOf(row);
-        rows[std::move(row)] = reader.Get<int64_t>();
+    for (auto at = reader.Get<uint32_t>(); at != kEnd; at = reader.Get<uint32_t>()) {
+      if (at == kKnown) {
+        Know(std::string(reader.GetString()));
+      } else if (at < rows_.size()) {
+        rows_[at]->rows.LoadRow(reader);
+      } else {
+        StateReader::Bad();
       }
     }
-    for (auto& op : term_.circuit->operators()) {
-      if (op->HasState()) op->Load(reader);
-    }
+  }
+  void Loaded() override {
     for (auto& op : term_.circuit->operators()) op->Loaded();
   }
 
  private:
   using Rows = std::unordered_map<std::string, int64_t>;
-  static size_t BytesOf(const std::string& row) {
-    return HashNodeBytes<Rows::value_type>() + TextBytes(row.size());
+  // The rows of an input from which rows can go.
+  struct InputOf {
+    explicit InputOf(const RowTypes& types) : rows(types, true, RowStore::Lists::kUnlisted) {}
+    RowStore rows;
+    RowsToWrite to_write;
+  };
+
+  // ---- saved: known rows in the order in which they came, rows of inputs in any order.  Known
+  // rows only come, until all starts again.
+
+  static constexpr uint32_t kEnd = UINT32_MAX, kKnown = UINT32_MAX - 1;
+
+  bool BeginPieces(StateWriter& writer) override {
+    writer.Put(has_begun_);
+    known_written_ = 0;
+    known_to_write_ = known_in_order_.size();
+    for (auto& input : rows_) input->to_write.Begin(input->rows);
+    return true;
+  }
+  bool SavePieces(StateWriter& writer, const Stop& stop) override {
+    if (!SaveKnown(writer, stop)) return false;
+    for (uint32_t i = 0; i < rows_.size(); i++) {
+      auto& input = *rows_[i];
+      auto write = [&](RowRef ref) { SaveNow(writer, i, ref); };
+      if (!input.to_write.Continue(input.rows, write, stop)) return false;
+    }
+    for (auto& op : term_.circuit->operators()) {
+      if (!op->ContinueSnapshot(stop)) return false;
+    }
+    writer.Put(kEnd);
+    return true;
+  }
+  void EndPieces() override {
+    for (auto& input : rows_) input->to_write.End();
+    for (auto& op : term_.circuit->operators()) op->GiveUpSnapshot();
+  }
+  bool SaveKnown(StateWriter& writer, const Stop& stop) {
+    constexpr size_t kAtOnce = 64;
+    while (known_written_ < known_to_write_) {
+      writer.Put(kKnown);
+      writer.PutString(*known_in_order_[known_written_]);
+      if (++known_written_ % kAtOnce == 0 && stop()) return false;
+    }
+    return true;
+  }
+  void SaveNow(StateWriter& writer, uint32_t input, RowRef ref) const {
+    auto& rows = rows_[input]->rows;
+    if (rows.WeightOf(ref) == 0) return;  // it comes just now
+    writer.Put(input);
+    rows.SaveRow(writer, ref);
+  }
+
+  void Keep(uint32_t port, duckdb::DataChunk& rows, const int64_t* weights) {
+    auto& input = *rows_[port];
+    RowRef refs[STANDARD_VECTOR_SIZE];
+    bool is_new[STANDARD_VECTOR_SIZE];
+    input.rows.FindOrAdd(rows, refs, is_new);
+    BeforeChange([&](StateWriter& writer) {
+      for (duckdb::idx_t i = 0; i < rows.size(); i++) {
+        if (input.to_write.Claim(input.rows, refs[i])) SaveNow(writer, port, refs[i]);
+      }
+    });
+    for (duckdb::idx_t i = 0; i < rows.size(); i++) {
+      int64_t weight = weights ? weights[i] : 1;
+      AddWeight(input.rows.WeightOf(refs[i]), weight);
+      if (weight < 0) starts_again_ = true;
+    }
+    std::sort(refs, refs + rows.size());
+    auto* end = std::unique(refs, refs + rows.size());
+    for (auto* ref = refs; ref != end; ++ref) {
+      if (input.rows.WeightOf(*ref) == 0) input.rows.Remove(*ref);
+    }
   }
 
   static size_t KnownBytes(const std::string& row) {
@@ -137,8 +192,10 @@ class Recursion : public Operator {
 
   bool Know(std::string row) {
     auto [known, is_new] = known_.insert(std::move(row));
-    if (is_new) bytes_ += KnownBytes(*known);
-    return is_new;
+    if (!is_new) return false;
+    known_bytes_ += KnownBytes(*known);
+    known_in_order_.push_back(&*known);
+    return true;
   }
 
   // Feeds rows to a source, whose hidden columns nobody reads.
@@ -155,14 +212,14 @@ class Recursion : public Operator {
     wide.SetCardinality(rows.size());
     source.Receive(0, wide, weights);
   }
-  void FeedRows(SourceOperator& source, const RowCodec& codec, const RowTypes& types,
-                const Rows& rows) {
-    RowBuffer buffer(types);
+  // To the recursion itself.
+  void FeedRows(const Rows& rows) {
+    RowBuffer buffer(types());
     auto feed = [&](duckdb::DataChunk& chunk, const int64_t* weights) {
-      Feed(source, chunk, weights);
+      Feed(*term_.recursion, chunk, weights);
     };
     for (auto& [row, weight] : rows) {
-      codec.Decode(row, buffer.chunk(), buffer.next());
+      codec_.Decode(row, buffer.chunk(), buffer.next());
       buffer.Added(weight, feed);
     }
     buffer.Flush(feed);
@@ -201,7 +258,7 @@ class Recursion : public Operator {
       if (!is_silent_) {
         for (auto& [row, weight] : fresh) Show(row, weight);
       }
-      FeedRows(*term_.recursion, codec_, types(), fresh);
+      FeedRows(fresh);
     }
   }
 
@@ -210,14 +267,30 @@ class Recursion : public Operator {
       throw Error(ErrorCode::kInternal, "a recursion over growing inputs lost a row");
     }
     if (failed_rows()) failed_rows()->WithdrawAll();
+    BeforeChange([&](StateWriter& writer) {  // as much as is computed below
+      auto never = [] { return false; };
+      SaveKnown(writer, never);
+      for (auto& op : term_.circuit->operators()) op->ContinueSnapshot(never);
+    });
     term_ = spec_.make_term();
     come_.clear();
     auto before = std::move(known_);
     known_.clear();
-    for (auto& row : before) bytes_ -= KnownBytes(row);
-    for (auto& [row, weight] : rows_[0]) come_[row] = weight;
-    for (size_t i = 1; i < rows_.size(); i++) {
-      FeedRows(*term_.inputs[i - 1], *codecs_[i], spec_.inputs[i], rows_[i]);
+    known_in_order_.clear();
+    known_bytes_ = 0;
+    rows_[0]->rows.ForEachChunk([&](duckdb::DataChunk& rows, const RowRef* refs) {
+      auto& encoded = codec_.Encode(rows);
+      for (duckdb::idx_t i = 0; i < rows.size(); i++) {
+        come_[std::string(encoded[i])] = rows_[0]->rows.WeightOf(refs[i]);
+      }
+    });
+    for (size_t port = 1; port < rows_.size(); port++) {
+      auto& input = rows_[port]->rows;
+      input.ForEachChunk([&](duckdb::DataChunk& rows, const RowRef* refs) {
+        int64_t weights[STANDARD_VECTOR_SIZE];
+        for (duckdb::idx_t i = 0; i < rows.size(); i++) weights[i] = input.WeightOf(refs[i]);
+        Feed(*term_.inputs[port - 1], rows, weights);
+      });
     }
     is_silent_ = true;
     bool grew = GoOn();
@@ -252,12 +325,12 @@ class Recursion : public Operator {
   RecursionTerm term_;
   RowCodec codec_;
   RowBuffer out_;
-  Rows come_;                              // of this round
-  std::unordered_set<std::string> known_;  // of a UNION
-  // Of inputs whose rows can go, by port.
-  std::vector<std::unique_ptr<RowCodec>> codecs_;
-  std::vector<Rows> rows_;
-  size_t bytes_ = 0;
+  Rows come_;                                       // of this round
+  std::unordered_set<std::string> known_;           // of a UNION
+  std::vector<const std::string*> known_in_order_;  // its rows, as they came
+  size_t known_bytes_ = 0;
+  size_t known_written_ = 0, known_to_write_ = 0;  // of a snapshot
+  std::vector<std::unique_ptr<InputOf>> rows_;     // by port; none where no row goes
   bool is_touched_ = false, has_begun_ = false, starts_again_ = false, is_silent_ = false;
 };
 

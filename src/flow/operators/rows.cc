@@ -34,7 +34,7 @@ void InputRows::Push(size_t, duckdb::DataChunk& rows, const int64_t* weights) {
   BeforeChange([&](StateWriter& writer) {
     for (duckdb::idx_t i = 0; i < rows.size(); i++) {
       // A row that comes is none of the snapshot, also where one stood that is.
-      if (to_write_.Claim(store_.NumberOf(refs_[i])) && !is_new_[i]) SaveNow(writer, refs_[i]);
+      if (to_write_.Claim(store_, refs_[i]) && !is_new_[i]) SaveNow(writer, refs_[i]);
     }
   });
   if (end_) NoteEnds(rows, refs_);
@@ -108,30 +108,19 @@ void InputRows::SaveNow(StateWriter& writer, RowRef ref) const {
 
 void InputRows::SaveBefore(RowRef ref) {
   BeforeChange([&](StateWriter& writer) {
-    if (to_write_.Claim(store_.NumberOf(ref))) SaveNow(writer, ref);
+    if (to_write_.Claim(store_, ref)) SaveNow(writer, ref);
   });
 }
 
-void InputRows::Save(StateWriter& writer) const {
-  store_.ForEach([&](RowRef ref) { SaveNow(writer, ref); });
-  RowStore::SaveEnd(writer);
-}
-
 bool InputRows::BeginPieces(StateWriter&) {
-  to_write_.Begin(store_.Numbers());
-  written_to_ = RowStore::kFirst;
-  write_to_ = store_.End();
+  to_write_.Begin(store_);
   return true;
 }
 
 bool InputRows::SavePieces(StateWriter& writer, const Stop& stop) {
-  constexpr size_t kAtOnce = 64;
-  size_t looked = 0;
-  written_to_ = store_.ForEachFrom(written_to_, write_to_, [&](RowRef ref) {
-    if (to_write_.Claim(store_.NumberOf(ref))) SaveNow(writer, ref);
-    return ++looked % kAtOnce != 0 || !stop();
-  });
-  if (written_to_ < write_to_) return false;
+  if (!to_write_.Continue(
+          store_, [&](RowRef ref) { SaveNow(writer, ref); }, stop))
+    return false;
   RowStore::SaveEnd(writer);
   return true;
 }

@@ -25,6 +25,7 @@
 #include "flow/operator.h"
 #include "flow/operators/operators.h"
 #include "flow/row_store.h"
+#include "flow/rows_to_write.h"
 
 namespace weir {
 
@@ -42,7 +43,6 @@ class InputRows : public Operator {
   bool HasState() const override { return true; }
   std::vector<RowStore*> RowStores() override { return {&store_}; }
   size_t StateBytes() const override;
-  void Save(StateWriter& writer) const override;
   void Load(StateReader& reader) override;
   void Loaded() override { std::vector<RowRef>().swap(loaded_); }
   std::string TextOf(duckdb::DataChunk& rows, duckdb::idx_t row) const override;
@@ -91,8 +91,7 @@ class InputRows : public Operator {
   std::vector<End> ends_;            // a heap, the first to end on top
   std::optional<Micros> watermark_;  // as the last step left it: nothing of it is under way
 
-  UnitsToWrite to_write_;                 // by number, while a snapshot is taken
-  RowRef written_to_ = 0, write_to_ = 0;  // where it stands, and where it ends
+  RowsToWrite to_write_;
   std::vector<RowRef> loaded_;
 
   RowRef refs_[STANDARD_VECTOR_SIZE];

@@ -58,19 +58,19 @@ class RunningWindow : public OrderedWindow {
       in_order = last.key < first.key;
       if (last.key == first.key) {
         // New peers of the last: all of them may show something else now.
-        in_order = peers_share_ || last.row < first.row;
+        in_order = peers_share_ || last.tie < first.tie;
         goes_on = peers_share_;
       }
     }
     std::vector<Place> added;
-    for (auto& change : changes) Apply(partition(slot), change, &added);
+    for (auto& change : changes) Apply(slot, change, &added);
     if (items.empty()) return;
     if (!in_order) {
       ClearSlot(slot);
       Advance(slot, items.begin(), false);
     } else if (goes_on) {
-      // Peers stand in the order of their references: a new one may be the first of them.
-      Advance(slot, items.lower_bound({changes.front().key, 0, 0, {}}), true);
+      // A row of which there are more now may be the first of its peers.
+      Advance(slot, items.lower_bound(Item::First(changes.front().key)), true);
     } else {
       Advance(slot, added.front(), false);
     }
@@ -90,16 +90,16 @@ class RunningWindow : public OrderedWindow {
       if (column.state) column.state->Clear(slot);
     }
   }
-  void SaveSlots(StateWriter& writer) const override {
-    writer.PutVector(counts_);
+  void SaveSlot(uint32_t slot, StateWriter& writer) const override {
+    writer.Put(counts_[slot]);
     for (auto& column : columns_) {
-      if (column.state) column.state->Save(writer);
+      if (column.state) column.state->SaveSlot(slot, writer);
     }
   }
-  void LoadSlots(StateReader& reader) override {
-    counts_ = reader.GetVector<Counts>();
+  void LoadSlot(uint32_t slot, StateReader& reader) override {
+    counts_[slot] = reader.Get<Counts>();
     for (auto& column : columns_) {
-      if (column.state) column.state->Load(reader);
+      if (column.state) column.state->LoadSlot(slot, reader);
     }
   }
   size_t StateBytes() const override {
@@ -147,7 +147,7 @@ class RunningWindow : public OrderedWindow {
         if (begins) BuildResult(slot);
       }
     }
-    ShowResults();
+    ShowResults(slot);
   }
 
   duckdb::DataChunk* Arguments(const std::vector<Place>& page) {
@@ -200,13 +200,13 @@ class RunningWindow : public OrderedWindow {
     built_.SetCardinality(row + 1);
     for (auto& item : waiting_) assigned_.emplace_back(item, row);
     waiting_.clear();
-    if (built_.size() == STANDARD_VECTOR_SIZE) ShowResults();
+    if (built_.size() == STANDARD_VECTOR_SIZE) ShowResults(slot);
   }
 
-  void ShowResults() {
+  void ShowResults(uint32_t slot) {
     if (built_.size() == 0) return;
     auto& encoded = results().Encode(built_);
-    for (auto& [item, row] : assigned_) SetResult(*item, encoded[row]);
+    for (auto& [item, row] : assigned_) SetResult(slot, *item, encoded[row]);
     assigned_.clear();
     built_.Reset();
   }

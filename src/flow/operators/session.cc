@@ -20,6 +20,7 @@
 #include "flow/key_table.h"
 #include "flow/operators/operators.h"
 #include "flow/row_store.h"
+#include "flow/rows_to_write.h"
 #include "flow/weights.h"
 
 namespace weir {
@@ -59,6 +60,7 @@ class Sessions : public Operator {
       key.is_used = true;
       if (key.last_change == kNoChange) touched_.push_back(slots_[i]);
       RowRef ref = rows_.FindOrAdd(encoded[i], key.head);
+      SaveBefore(ref);
       step_changes_.push_back({{times_[i], ref, weights ? weights[i] : 1}, key.last_change});
       key.last_change = static_cast<uint32_t>(step_changes_.size() - 1);
     }
@@ -103,41 +105,24 @@ class Sessions : public Operator {
            by_end_.size() * TreeNodeBytes<std::pair<Micros, std::vector<uint32_t>>>() +
            noted_ * 2 * sizeof(uint32_t);
   }
-  void Save(StateWriter& writer) const override {
-    if (table_) table_->Save(writer);
-    std::vector<RowRef> heads;
-    heads.reserve(keys_of_.size());
-    for (auto& key : keys_of_) heads.push_back(key.head);
-    rows_.Save(writer, heads);
-  }
-  // Sessions follow from the rows and their times.
+  // Keys and sessions follow from the rows.
   void Load(StateReader& reader) override {
-    if (table_) table_->Load(reader);
-    std::vector<RowRef> heads;
-    rows_.Load(reader, heads);
-    keys_of_.resize(heads.size());
-    duckdb::DataChunk chunk;
-    chunk.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(rows_.types()));
-    std::vector<RowRef> refs;
-    std::vector<Row> rows;
-    for (uint32_t slot = 0; slot < heads.size(); slot++) {
-      if (heads[slot] == kNoRow) continue;
-      refs.clear();
-      rows.clear();
-      for (RowRef ref = heads[slot]; ref != kNoRow; ref = rows_.At(ref).next) refs.push_back(ref);
-      for (size_t done = 0; done < refs.size(); done += STANDARD_VECTOR_SIZE) {
-        size_t some = std::min<size_t>(STANDARD_VECTOR_SIZE, refs.size() - done);
-        chunk.Reset();
-        rows_.Gather(&refs[done], some, chunk, 0);
-        chunk.SetCardinality(some);
-        ReadTimes(evaluator_->Run(chunk).data[group_count_], some);
-        for (size_t i = 0; i < some; i++) rows.push_back({times_[i], refs[done + i]});
+    rows_.LoadRows(reader, [](RowRef, uint32_t) {});
+    std::vector<std::vector<Row>> rows_of;  // by slot
+    rows_.ForEachChunk([&](duckdb::DataChunk& rows, const RowRef* refs) {
+      ResolveTimes(rows);
+      rows_of.resize(keys_of_.size());
+      for (duckdb::idx_t i = 0; i < rows.size(); i++) {
+        rows_.PutInFront(refs[i], keys_of_[slots_[i]].head);
+        rows_of[slots_[i]].push_back({times_[i], refs[i]});
       }
-      std::sort(rows.begin(), rows.end());
+    });
+    for (uint32_t slot = 0; slot < rows_of.size(); slot++) {
       auto& key = keys_of_[slot];
-      key.head = heads[slot];
+      std::sort(rows_of[slot].begin(), rows_of[slot].end());
       key.is_used = true;
-      key.sessions = Split(rows);
+      key.sessions = Split(rows_of[slot]);
+      std::vector<Row>().swap(rows_of[slot]);
       for (auto& session : key.sessions) {
         sessions_bytes_ += BytesOf(session);
         NoteEnd(slot, session);
@@ -175,6 +160,29 @@ class Sessions : public Operator {
     std::vector<Session> sessions;     // by time
     bool is_used = false;
   };
+
+  // ---- saved: the rows, in any order.  All that a step changes has come in it or ends with it.
+
+  void SaveNow(StateWriter& writer, RowRef ref) const {
+    if (rows_.At(ref).weight != 0) rows_.SaveRow(writer, ref);  // otherwise it comes just now
+  }
+  void SaveBefore(RowRef ref) {
+    BeforeChange([&](StateWriter& writer) {
+      if (to_write_.Claim(rows_, ref)) SaveNow(writer, ref);
+    });
+  }
+  bool BeginPieces(StateWriter&) override {
+    to_write_.Begin(rows_);
+    return true;
+  }
+  bool SavePieces(StateWriter& writer, const Stop& stop) override {
+    if (!to_write_.Continue(
+            rows_, [&](RowRef ref) { SaveNow(writer, ref); }, stop))
+      return false;
+    RowStore::SaveEnd(writer);
+    return true;
+  }
+  void EndPieces() override { to_write_.End(); }
 
   void ResolveTimes(duckdb::DataChunk& rows) {
     auto& values = evaluator_->Run(rows);
@@ -381,7 +389,10 @@ class Sessions : public Operator {
       auto& session = key.sessions[over];
       if (!HasPassed(OverAt(EndOf(session), *lateness_))) break;
       sessions_bytes_ -= BytesOf(session);
-      for (auto& row : session.rows) rows_.Remove(row.ref, key.head);
+      for (auto& row : session.rows) {
+        SaveBefore(row.ref);
+        rows_.Remove(row.ref, key.head);
+      }
     }
     if (over == 0) return;
     key.sessions.erase(key.sessions.begin(), key.sessions.begin() + static_cast<int64_t>(over));
@@ -425,6 +436,7 @@ class Sessions : public Operator {
   std::vector<Change> changes_;  // of the key at hand
   std::vector<std::pair<uint32_t, RowRef>> gone_;
   size_t sessions_bytes_ = 0;
+  RowsToWrite to_write_;
 
   uint32_t slots_[STANDARD_VECTOR_SIZE];
   Micros times_[STANDARD_VECTOR_SIZE];

@@ -22,6 +22,11 @@ class SetOperation : public Operator {
   void Push(size_t port, duckdb::DataChunk& rows, const int64_t* weights) override {
     table_->Resolve(rows, slots_);
     if (counts_.size() < table_->Slots()) counts_.resize(table_->Slots());
+    BeforeChange([&](StateWriter& writer) {
+      for (duckdb::idx_t i = 0; i < rows.size(); i++) {
+        if (to_write_.Claim(slots_[i])) SaveNow(writer, slots_[i]);
+      }
+    });
     for (duckdb::idx_t i = 0; i < rows.size(); i++) {
       auto& count = counts_[slots_[i]];
       if (!count.touched) {
@@ -55,13 +60,15 @@ class SetOperation : public Operator {
     return table_->Bytes() + counts_.capacity() * sizeof(Count) +
            touched_.capacity() * sizeof(touched_[0]);
   }
-  void Save(StateWriter& writer) const override {
-    table_->Save(writer);
-    writer.PutVector(counts_);
-  }
   void Load(StateReader& reader) override {
-    table_->Load(reader);
-    counts_ = reader.GetVector<Count>();
+    counts_.resize(reader.Get<uint64_t>());
+    table_->BeginLoad(counts_.size());
+    for (auto slot = reader.Get<uint32_t>(); slot != kNoSlot; slot = reader.Get<uint32_t>()) {
+      if (slot >= counts_.size()) StateReader::Bad();
+      table_->LoadKey(slot, reader);
+      for (auto& rows : counts_[slot].rows) rows = reader.Get<int64_t>();
+    }
+    table_->EndLoad();
   }
 
  private:
@@ -69,6 +76,28 @@ class SetOperation : public Operator {
     int64_t rows[2] = {0, 0};
     bool touched = false;
   };
+
+  static constexpr uint32_t kNoSlot = UINT32_MAX;
+
+  void SaveNow(StateWriter& writer, uint32_t slot) const {
+    auto& count = counts_[slot];
+    if (count.rows[0] == 0 && count.rows[1] == 0) return;
+    writer.Put(slot);
+    table_->SaveKey(slot, writer);
+    for (int64_t rows : count.rows) writer.Put(rows);
+  }
+  bool BeginPieces(StateWriter& writer) override {
+    writer.Put<uint64_t>(counts_.size());
+    to_write_.Begin(counts_.size());
+    return true;
+  }
+  bool SavePieces(StateWriter& writer, const Stop& stop) override {
+    auto write = [&](size_t slot) { SaveNow(writer, static_cast<uint32_t>(slot)); };
+    if (!to_write_.Continue(write, stop)) return false;
+    writer.Put(kNoSlot);
+    return true;
+  }
+  void EndPieces() override { to_write_.End(); }
 
   int64_t Copies(const Count& count) const {
     int64_t left = count.rows[0], right = count.rows[1];
@@ -82,6 +111,7 @@ class SetOperation : public Operator {
   std::unique_ptr<KeyTable> table_;
   std::vector<Count> counts_;
   std::vector<std::pair<uint32_t, int64_t>> touched_;  // slot, copies before the step
+  UnitsToWrite to_write_;                              // slots
   uint32_t slots_[STANDARD_VECTOR_SIZE];
   RowBuffer out_;
 };

@@ -68,19 +68,17 @@ class Threshold : public Operator {
     return (table_ ? table_->Bytes() : 0) + thresholds_.capacity() * sizeof(std::vector<Kept>) +
            kept_ * AllocatedBytes(sizeof(Kept)) + changes_.capacity() * sizeof(Change);
   }
-  void Save(StateWriter& writer) const override {
-    if (table_) table_->Save(writer);
-    writer.Put<uint64_t>(thresholds_.size());
-    for (auto& kept : thresholds_) writer.PutVector(kept);
-  }
   void Load(StateReader& reader) override {
-    if (table_) table_->Load(reader);
-    thresholds_.resize(reader.GetCount(sizeof(uint64_t)));
+    thresholds_.resize(reader.Get<uint64_t>());
+    if (table_) table_->BeginLoad(thresholds_.size());
     kept_ = 0;
-    for (auto& kept : thresholds_) {
-      reader.GetVector(kept);
-      kept_ += kept.size();
+    for (auto key = reader.Get<uint32_t>(); key != kNoSlot; key = reader.Get<uint32_t>()) {
+      if (key >= thresholds_.size()) StateReader::Bad();
+      if (table_) table_->LoadKey(key, reader);
+      reader.GetVector(thresholds_[key]);
+      kept_ += thresholds_[key].size();
     }
+    if (table_) table_->EndLoad();
   }
 
  private:
@@ -101,6 +99,25 @@ class Threshold : public Operator {
     size_t first, last;
     uint32_t slot = kNoSlot;
   };
+
+  void SaveNow(StateWriter& writer, uint32_t key) const {
+    if (thresholds_[key].empty()) return;
+    writer.Put(key);
+    if (table_) table_->SaveKey(key, writer);
+    writer.PutVector(thresholds_[key]);
+  }
+  bool BeginPieces(StateWriter& writer) override {
+    writer.Put<uint64_t>(thresholds_.size());
+    to_write_.Begin(thresholds_.size());
+    return true;
+  }
+  bool SavePieces(StateWriter& writer, const Stop& stop) override {
+    auto write = [&](size_t key) { SaveNow(writer, static_cast<uint32_t>(key)); };
+    if (!to_write_.Continue(write, stop)) return false;
+    writer.Put(kNoSlot);
+    return true;
+  }
+  void EndPieces() override { to_write_.End(); }
 
   OrderedIndex& index() const { return static_cast<OrderedIndex&>(*inputs[0]); }
 
@@ -225,6 +242,9 @@ class Threshold : public Operator {
 
   void Apply(const Range& range) {
     uint32_t key = changes_[range.first].key;
+    BeforeChange([&](StateWriter& writer) {
+      if (to_write_.Claim(key)) SaveNow(writer, key);
+    });
     auto& kept = thresholds_[key];
     kept_ -= kept.size();
     for (size_t i = range.first; i < range.last; i++) {
@@ -252,6 +272,7 @@ class Threshold : public Operator {
   std::vector<std::vector<Kept>> thresholds_;  // by slot, in order
   size_t kept_ = 0;
   std::vector<Change> changes_;  // of thresholds, in this step
+  UnitsToWrite to_write_;        // keys
 
   duckdb::DataChunk keys_, some_keys_, key_chunk_, out_;
   std::vector<uint8_t> without_;

@@ -3,6 +3,7 @@
 // never be among the first m + k are not kept.  Ties are broken by the whole row, so the answer is
 // determined.
 #include <map>
+#include <optional>
 
 #include "duck/evaluator.h"
 #include "duck/row_codec.h"
@@ -56,18 +57,7 @@ class Top : public Operator {
   void Flush() override {
     if (!changed_) return;
     changed_ = false;
-    std::map<std::string, int64_t> now;
-    uint64_t skip = offset_;
-    uint64_t room = limit_.value_or(UINT64_MAX);
-    for (auto& [position, weight] : rows_) {
-      if (room == 0) break;
-      uint64_t copies = weight > 0 ? static_cast<uint64_t>(weight) : 0;
-      uint64_t skipped = std::min(skip, copies);
-      skip -= skipped;
-      uint64_t taken = std::min(room, copies - skipped);
-      room -= taken;
-      if (taken) now[position.row] += static_cast<int64_t>(taken);
-    }
+    auto now = Shown();
     auto emit = [&](duckdb::DataChunk& rows, const int64_t* weights) { Emit(rows, weights); };
     for (auto& [row, weight] : shown_) {
       auto found = now.find(row);
@@ -87,29 +77,19 @@ class Top : public Operator {
   bool HasState() const override { return true; }
   size_t StateBytes() const override { return bytes_ + shown_bytes_; }
 
-  void Save(StateWriter& writer) const override {
-    writer.Put<uint64_t>(rows_.size());
-    for (auto& [position, weight] : rows_) {
-      writer.PutString(position.key);
-      writer.PutString(position.row);
-      writer.Put(weight);
-    }
-    writer.Put<uint64_t>(shown_.size());
-    for (auto& [row, weight] : shown_) {
-      writer.PutString(row);
-      writer.Put(weight);
-    }
-  }
   void Load(StateReader& reader) override {
-    for (uint64_t left = reader.Get<uint64_t>(); left; left--) {
+    std::vector<Position> absent;
+    while (reader.Get<bool>()) {
       std::string key(reader.GetString());
-      std::string row(reader.GetString());
-      Add({std::move(key), std::move(row)}, reader.Get<int64_t>());
+      Position position{std::move(key), std::string(reader.GetString())};
+      auto weight = reader.Get<int64_t>();
+      auto [entry, is_first] = rows_.try_emplace(std::move(position), weight);
+      if (!is_first) continue;  // the first record counts
+      bytes_ += Size(entry->first);
+      if (weight == 0) absent.push_back(entry->first);
     }
-    for (uint64_t left = reader.Get<uint64_t>(); left; left--) {
-      std::string row(reader.GetString());
-      shown_[std::move(row)] = reader.Get<int64_t>();
-    }
+    for (auto& position : absent) Add(position, 0);
+    shown_ = Shown();
     CountShown();
   }
 
@@ -118,9 +98,61 @@ class Top : public Operator {
     std::string key, row;
     auto operator<=>(const Position&) const = default;
   };
+
+  // ---- saved: rows in order, and before that those that change, each time they do; of the records
+  // of a row the first counts.  What is shown follows from them.
+
+  bool BeginPieces(StateWriter&) override {
+    last_written_.reset();
+    return true;
+  }
+  bool SavePieces(StateWriter& writer, const Stop& stop) override {
+    constexpr size_t kAtOnce = 64;
+    size_t looked = 0;
+    auto row = last_written_ ? rows_.upper_bound(*last_written_) : rows_.begin();
+    for (; row != rows_.end(); ++row) {
+      SaveNow(writer, row->first, row->second);
+      if (++looked % kAtOnce != 0 || !stop()) continue;
+      last_written_ = row->first;
+      return false;
+    }
+    writer.Put(false);
+    return true;
+  }
+  static void SaveNow(StateWriter& writer, const Position& position, int64_t weight) {
+    writer.Put(true);
+    writer.PutString(position.key);
+    writer.PutString(position.row);
+    writer.Put(weight);
+  }
+  // `weight`: 0 of one that was not there.
+  void SaveBefore(const Position& position, int64_t weight) {
+    BeforeChange([&](StateWriter& writer) {
+      if (!last_written_ || *last_written_ < position) SaveNow(writer, position, weight);
+    });
+  }
+
+  // The rows of the window, and how often each is there.
+  std::map<std::string, int64_t> Shown() const {
+    std::map<std::string, int64_t> now;
+    uint64_t skip = offset_;
+    uint64_t room = limit_.value_or(UINT64_MAX);
+    for (auto& [position, weight] : rows_) {
+      if (room == 0) break;
+      uint64_t copies = weight > 0 ? static_cast<uint64_t>(weight) : 0;
+      uint64_t skipped = std::min(skip, copies);
+      skip -= skipped;
+      uint64_t taken = std::min(room, copies - skipped);
+      room -= taken;
+      if (taken) now[position.row] += static_cast<int64_t>(taken);
+    }
+    return now;
+  }
+
   void Add(Position position, int64_t weight) {
     auto [entry, added] = rows_.try_emplace(std::move(position), 0);
     if (added) bytes_ += Size(entry->first);
+    SaveBefore(entry->first, entry->second);
     AddWeight(entry->second, weight);
     if (entry->second == 0) {
       bytes_ -= Size(entry->first);
@@ -142,6 +174,7 @@ class Top : public Operator {
   void Prune() {
     while (rows_.size() > offset_ + *limit_) {
       auto last = std::prev(rows_.end());
+      SaveBefore(last->first, last->second);
       bytes_ -= Size(last->first);
       rows_.erase(last);
     }
@@ -168,6 +201,7 @@ class Top : public Operator {
   std::map<Position, int64_t> rows_;
   std::map<std::string, int64_t> shown_;
   size_t bytes_ = 0, shown_bytes_ = 0;
+  std::optional<Position> last_written_;  // of a snapshot
   duckdb::DataChunk decoded_;
   RowBuffer out_;
 };

@@ -3,16 +3,16 @@
 // what comes or goes afterwards is handed on.
 //
 // Cost: a look-up a row, and its copy when it comes.  State: the rows of open windows.
+#include <algorithm>
 #include <map>
-#include <unordered_map>
+#include <optional>
 
 #include "duck/evaluator.h"
-#include "duck/row_codec.h"
 #include "duckdb/common/types/timestamp.hpp"
-#include "duckdb/common/vector_operations/vector_operations.hpp"
 #include "flow/allocated.h"
 #include "flow/operators/operators.h"
-#include "flow/row_buffer.h"
+#include "flow/row_store.h"
+#include "flow/rows_to_write.h"
 #include "flow/weights.h"
 
 namespace weir {
@@ -24,36 +24,33 @@ class WindowClose : public Operator {
       : Operator("window close", types, settled),
         lateness_(expiry.lateness),
         end_(std::move(session), {expiry.end}),
-        codec_(types),
-        out_(types) {
-    decoded_.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(types), 1);
+        rows_(types, true) {
+    out_.Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(types));
   }
 
   void Push(size_t port, duckdb::DataChunk& rows, const int64_t* weights) override {
     if (port != 0) return;
-    duckdb::UnifiedVectorFormat format;
-    end_.Run(rows).data[0].ToUnifiedFormat(rows.size(), format);
-    auto* ends = duckdb::UnifiedVectorFormat::GetDataUnsafe<int64_t>(format);
-    auto& encoded = codec_.Encode(rows);
+    ReadEnds(rows);
+    auto& encoded = rows_.Encode(rows);
+    rows_.Prefetch(encoded);
     for (duckdb::idx_t i = 0; i < rows.size(); i++) {
-      auto at = format.sel->get_index(i);
-      if (!format.validity.RowIsValid(at)) continue;                              // in no window
-      if (!duckdb::Timestamp::IsFinite(duckdb::timestamp_t(ends[at]))) continue;  // never over
-      Keep(ends[at], std::string(encoded[i]), weights ? weights[i] : 1);
+      if (ends_[i]) Keep(*ends_[i], encoded[i], weights ? weights[i] : 1);
     }
   }
 
   void Flush() override {
-    auto emit = [&](duckdb::DataChunk& rows, const int64_t* weights) { Emit(rows, weights); };
     while (IsDue()) {
-      bytes_ -= kEndBytes;
-      for (auto& [row, weight] : waiting_.begin()->second) {
-        bytes_ -= RowBytes(row);
-        EmitRow(row, weight, emit);
+      RowRef& head = waiting_.begin()->second;
+      std::vector<RowRef> rows;
+      for (RowRef ref = head; ref != kNoRow; ref = rows_.At(ref).next) rows.push_back(ref);
+      for (auto ref = rows.rbegin(); ref != rows.rend(); ++ref) Show(*ref);  // as they came
+      FlushOut();
+      for (RowRef ref : rows) {
+        SaveBefore(ref);
+        rows_.Remove(ref, head);
       }
       waiting_.erase(waiting_.begin());
     }
-    out_.Flush(emit);
   }
 
   std::optional<Micros> WaitsForWatermark() const override {
@@ -64,70 +61,95 @@ class WindowClose : public Operator {
     return static_cast<const WatermarkOperator&>(*inputs[1]).HasPassed(WaitsForWatermark());
   }
   bool HasState() const override { return true; }
-  size_t StateBytes() const override { return bytes_; }
-
-  void Save(StateWriter& writer) const override {
-    writer.Put<uint64_t>(waiting_.size());
-    for (auto& [end, rows] : waiting_) {
-      writer.Put(end);
-      writer.Put<uint64_t>(rows.size());
-      for (auto& [row, weight] : rows) {
-        writer.PutString(row);
-        writer.Put(weight);
-      }
-    }
+  std::vector<RowStore*> RowStores() override { return {&rows_}; }
+  size_t StateBytes() const override {
+    return rows_.Bytes() + waiting_.size() * TreeNodeBytes<std::pair<const Micros, RowRef>>();
   }
+
+  // Ends follow from the rows.
   void Load(StateReader& reader) override {
-    for (auto ends = reader.Get<uint64_t>(); ends > 0; ends--) {
-      auto end = reader.Get<Micros>();
-      for (auto rows = reader.Get<uint64_t>(); rows > 0; rows--) {
-        std::string row(reader.GetString());
-        Keep(end, std::move(row), reader.Get<int64_t>());
+    rows_.LoadRows(reader, [](RowRef, uint32_t) {});
+    rows_.ForEachChunk([&](duckdb::DataChunk& rows, const RowRef* refs) {
+      ReadEnds(rows);
+      for (duckdb::idx_t i = 0; i < rows.size(); i++) {
+        if (!ends_[i]) StateReader::Bad();
+        rows_.PutInFront(refs[i], waiting_.try_emplace(*ends_[i], kNoRow).first->second);
       }
-    }
+    });
   }
 
  private:
-  using Rows = std::unordered_map<std::string, int64_t>;
-  static constexpr size_t kEndBytes = TreeNodeBytes<std::pair<Micros, Rows>>();
-  static size_t RowBytes(const std::string& row) {
-    return TextBytes(row.capacity()) + HashNodeBytes<std::pair<std::string, int64_t>>() +
-           sizeof(size_t);  // its hash
-  }
-
-  void Keep(Micros end, std::string row, int64_t weight) {
-    auto [rows, is_new] = waiting_.try_emplace(end);
-    if (is_new) bytes_ += kEndBytes;
-    auto [entry, added] = rows->second.try_emplace(std::move(row), 0);
-    if (added) bytes_ += RowBytes(entry->first);
-    AddWeight(entry->second, weight);
-    if (entry->second != 0) return;
-    bytes_ -= RowBytes(entry->first);
-    rows->second.erase(entry);
-    if (!rows->second.empty()) return;
-    bytes_ -= kEndBytes;
-    waiting_.erase(rows);
-  }
-
-  template <class EmitRows>
-  void EmitRow(const std::string& row, int64_t weight, EmitRows emit) {
-    decoded_.Reset();
-    codec_.Decode(row, decoded_, 0);
-    decoded_.SetCardinality(1);
-    for (duckdb::idx_t column = 0; column < decoded_.ColumnCount(); column++) {
-      duckdb::VectorOperations::Copy(decoded_.data[column], out_.chunk().data[column], 1, 0,
-                                     out_.next());
+  // Nothing for rows that are in no window, or in one that is never over.
+  void ReadEnds(duckdb::DataChunk& rows) {
+    duckdb::UnifiedVectorFormat format;
+    end_.Run(rows).data[0].ToUnifiedFormat(rows.size(), format);
+    auto* ends = duckdb::UnifiedVectorFormat::GetDataUnsafe<int64_t>(format);
+    for (duckdb::idx_t i = 0; i < rows.size(); i++) {
+      auto at = format.sel->get_index(i);
+      bool is_over_once = format.validity.RowIsValid(at) &&
+                          duckdb::Timestamp::IsFinite(duckdb::timestamp_t(ends[at]));
+      ends_[i] = is_over_once ? std::optional(ends[at]) : std::nullopt;
     }
-    out_.Added(weight, emit);
+  }
+
+  void Keep(Micros end, std::string_view row, int64_t weight) {
+    auto waits = waiting_.try_emplace(end, kNoRow).first;
+    RowRef ref = rows_.FindOrAdd(row, waits->second);
+    SaveBefore(ref);
+    AddWeight(rows_.At(ref).weight, weight);
+    if (rows_.At(ref).weight != 0) return;
+    rows_.Remove(ref, waits->second);
+    if (waits->second == kNoRow) waiting_.erase(waits);
+  }
+
+  void SaveNow(StateWriter& writer, RowRef ref) const {
+    if (rows_.At(ref).weight != 0) rows_.SaveRow(writer, ref);  // otherwise it comes just now
+  }
+  void SaveBefore(RowRef ref) {
+    BeforeChange([&](StateWriter& writer) {
+      if (to_write_.Claim(rows_, ref)) SaveNow(writer, ref);
+    });
+  }
+  bool BeginPieces(StateWriter&) override {
+    to_write_.Begin(rows_);
+    return true;
+  }
+  bool SavePieces(StateWriter& writer, const Stop& stop) override {
+    if (!to_write_.Continue(
+            rows_, [&](RowRef ref) { SaveNow(writer, ref); }, stop))
+      return false;
+    RowStore::SaveEnd(writer);
+    return true;
+  }
+  void EndPieces() override { to_write_.End(); }
+
+  void Show(RowRef ref) {
+    shown_[shown_count_] = ref;
+    shown_weights_[shown_count_++] = rows_.At(ref).weight;
+    if (shown_count_ == STANDARD_VECTOR_SIZE) FlushOut();
+  }
+  void FlushOut() {
+    if (shown_count_ == 0) return;
+    out_.Reset();
+    rows_.Gather(shown_, shown_count_, out_, 0);
+    out_.SetCardinality(shown_count_);
+    bool only_additions = std::all_of(shown_weights_, shown_weights_ + shown_count_,
+                                      [](int64_t weight) { return weight == 1; });
+    shown_count_ = 0;
+    Emit(out_, only_additions ? nullptr : shown_weights_);
   }
 
   Micros lateness_;
   Evaluator end_;
-  RowCodec codec_;
-  std::map<Micros, Rows> waiting_;  // by end
-  size_t bytes_ = 0;
-  duckdb::DataChunk decoded_;
-  RowBuffer out_;
+  RowStore rows_;
+  std::map<Micros, RowRef> waiting_;  // by end, a list of rows
+  RowsToWrite to_write_;
+
+  std::optional<Micros> ends_[STANDARD_VECTOR_SIZE];  // of the chunk at hand
+  RowRef shown_[STANDARD_VECTOR_SIZE];
+  int64_t shown_weights_[STANDARD_VECTOR_SIZE];
+  duckdb::idx_t shown_count_ = 0;
+  duckdb::DataChunk out_;
 };
 
 }  // namespace
