@@ -3,9 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <future>
 #include <thread>
-#include <functional>
 
 #include "base/error.h"
 #include "catalog/memory_store.h"
