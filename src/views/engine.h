@@ -20,7 +20,8 @@ struct EngineOptions {
   OnUnknownOutcome on_unknown;  // of a file that was to be replaced
   std::string parked_path;  // why views and pumps are parked, for the next start; "" for nowhere
   Micros checkpoint_interval = 30'000'000;
-  // For how long a step may wait for pieces of a checkpoint; 0: each is as small as can be (tests).
+  // For how long a step may wait for pieces of a checkpoint; 0: each is as small as can be, and the
+  // next checkpoint does not wait for what the last one cost (tests).
   Micros checkpoint_slice = 2'000;
   Micros tick = 100'000;                   // a step this often when a view looks at the clock
   Micros recompute_interval = 1'000'000;   // at most this often for a view that is recomputed

@@ -147,7 +147,9 @@ void EngineImpl::EndCheckpoint() {
   for (auto& op : circuit_.operators()) op->GiveUpSnapshot();
   checkpoint_.reset();
   Micros now = parts_.clock.Monotonic();
-  Micros pause = std::max(options_.checkpoint_interval, checkpoint_cost_ * kShareInAll);
+  Micros pause = options_.checkpoint_interval;
+  bool smallest = options_.checkpoint_slice == 0;
+  if (!smallest) pause = std::max(pause, checkpoint_cost_ * kShareInAll);
   std::lock_guard lock(info_mutex_);
   auto& info = info_.checkpoint;
   info.is_under_way = false;
