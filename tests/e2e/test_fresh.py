@@ -106,7 +106,7 @@ class Fresh(ServerTest):
 class Burst(ServerTest):
     """Much at once is many steps: who looks sees it come."""
 
-    EVENTS, BODIES, PRODUCERS = 50_000, 60, 4
+    EVENTS, PRODUCERS = 50_000, 4
 
     def watch(self, stop, shown):
         """What GET says, each time it is something else."""
@@ -116,10 +116,10 @@ class Burst(ServerTest):
                 shown.append((time.monotonic(), now))
             time.sleep(0.005)
 
-    def burst(self):
+    def burst(self, bodies):
         """How often the feed and GET moved in a second while a burst was taken in, and for how long."""
         before = self.total()
-        wanted = before + self.EVENTS * self.BODIES
+        wanted = before + self.EVENTS * bodies
         body = ('{"event_id": "some event", "event_time": "2026-01-01T12:00:00Z", "event_name": "burst", "n": 1}\n'
                 * self.EVENTS)
         stream = self.server.events("/v1/views/total/changes", timeout=60)
@@ -129,7 +129,7 @@ class Burst(ServerTest):
         watcher = threading.Thread(target=self.watch, args=(stop, shown))
         watcher.start()
         with concurrent.futures.ThreadPoolExecutor(self.PRODUCERS) as producers:
-            answers = [producers.submit(self.server.post, "events", body) for _ in range(self.BODIES)]
+            answers = [producers.submit(self.server.post, "events", body) for _ in range(bodies)]
             while not moved or moved[-1][1] < wanted:
                 change = stream.next("change")[2]
                 moved.append((time.monotonic(), change["added"][0][0]))
@@ -142,11 +142,14 @@ class Burst(ServerTest):
         return len(moved) / took, len(seen) / took, took
 
     def test_a_burst_moves_views_ten_times_a_second(self):
-        found = []
-        for _ in range(3):  # the machine may have had something else to do
-            changes, reads, took = self.burst()
+        found, bodies = [], 60
+        while len(found) < 3:  # the machine may have had something else to do
+            changes, reads, took = self.burst(bodies)
+            if took < 0.5:  # too short to count in
+                self.assertLess(bodies, 2_000)
+                bodies *= 2
+                continue
             found.append((changes, reads, took))
-            self.assertGreater(took, 0.3)
             if changes >= 10 and reads >= 10:
                 return
         self.fail(f"changes a second, different answers a second, seconds: {found}")
