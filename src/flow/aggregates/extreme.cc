@@ -217,8 +217,9 @@ class Extreme : public AggregateState {
               const int64_t* weights) override {
     values_.Of(arguments, [&](duckdb::idx_t i, const auto& value) {
       auto& kept = of_slot_[slots[i]];
-      auto [entry, added] = kept.try_emplace(typename Values::Kept(value), 0);
-      if (added) bytes_ += BytesOf(entry->first);
+      auto emplaced = kept.try_emplace(typename Values::Kept(value), 0);
+      auto entry = emplaced.first;
+      if (emplaced.second) bytes_ += BytesOf(entry->first);
       BeforeChange([&](StateWriter& writer) {
         if (IsAhead(slots[i], entry->first)) Save(writer, slots[i], *entry);
       });
