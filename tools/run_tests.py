@@ -20,9 +20,9 @@ KILL_CYCLES = 8
 SHUT_IN = "SandboxTest.*:QueriesTest.*"
 # How much of the randomised tests runs under a sanitizer, which makes them ten times slower.
 LESS = {"WEIR_CRASH_STATES": "20", "WEIR_STEPS": "60", "WEIR_TPCH_STEPS": "6", "WEIR_QUERIES": "80",
-        "WEIR_RULE_ROUNDS": "3", "WEIR_LAKE_TRIES": "3"}
+        "WEIR_RULE_ROUNDS": "3", "WEIR_LAKE_TRIES": "1"}
 # Test binaries that take much longer than the others, and in how many parts they run.
-LONG_TESTS = {"slt_test": 4}
+LONG_TESTS = {"slt_test": 4, "lake_test": 2}
 SANITIZER_OPTIONS = {"UBSAN_OPTIONS": "print_stacktrace=1", "ASAN_OPTIONS": "detect_leaks=1"}
 
 
