@@ -161,6 +161,12 @@ class EngineCheckpoint : public testing::Test {
   TestEngine world_;
 };
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr int kLives = 1;  // each takes a minute
+#else
+constexpr int kLives = 4;
+#endif
+
 // The smallest pieces, so that most of what is written has been about to change: each checkpoint is
 // the state as of one step though a hundred have gone by when it is whole.
 TEST_F(EngineCheckpoint, IsTheStateOfOneStepThoughOthersGoOn) {
@@ -169,7 +175,7 @@ TEST_F(EngineCheckpoint, IsTheStateOfOneStepThoughOthersGoOn) {
   world_.Execute(kViews);
   AppendSome(2000);
   world_.Settle();
-  for (int life = 0; life < 4; life++) {
+  for (int life = 0; life < kLives; life++) {
     uint64_t written = Written();
     for (int i = 0; Written() < written + 2 && i < 5000; i++) {
       AppendSome(1 + random_.Below(30));
