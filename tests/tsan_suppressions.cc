@@ -16,7 +16,8 @@
 extern "C" const char* __tsan_default_suppressions();
 extern "C" const char* __tsan_default_suppressions() {
   return "deadlock:libduckdb.so\n"
-         "race_top:std::_Sp_counted_base*_M_release\n"
+         "race_top:std::_Sp_counted_base*\n"
+         "race_top:__gnu_cxx::__exchange_and_add*\n"
          "race:std::__exception_ptr::exception_ptr::_M_release\n"
          "race:OnBusError\n"
          "race:weir::PageFile::MoveToFile\n";
