@@ -286,15 +286,18 @@ std::string LakeFiles::TemporaryPath(const std::string& path) {
   return path.substr(0, name) + "." + path.substr(name) + ".tmp";
 }
 
+// A file that is gone already may be so for programs only: who removed it may not have come as far
+// as to sync its folder.
 void LakeFiles::RemoveDurably(const std::vector<std::string>& paths) {
   std::set<std::string> folders;
   for (auto& path : paths) {
     std::string full = FullPath(path);
-    if (!disk_.Exists(full)) continue;
-    disk_.Remove(full);
+    if (disk_.Exists(full)) disk_.Remove(full);
     folders.insert(FolderOf(full));
   }
-  for (auto& folder : folders) disk_.SyncDirectory(folder);
+  for (auto& folder : folders) {
+    if (disk_.Exists(folder)) disk_.SyncDirectory(folder);
+  }
 }
 
 void LakeFiles::Settle() {
