@@ -77,8 +77,11 @@ void BusyFile::Read() {
 }
 
 bool BusyFile::WasThereTwice(const Found& found) const {
+  // The engine and the filler do the same work: who of the two met it may be another after a start.
+  auto planned = [](const Found& work) { return work.slot == kPlanner; };
   return std::any_of(before_.begin(), before_.end(), [&](const Found& other) {
-    return other.slot == found.slot && other.work == found.work && other.position == found.position;
+    return planned(other) == planned(found) && other.work == found.work &&
+           other.position == found.position;
   });
 }
 

@@ -15,9 +15,9 @@ class BusyFileTest : public testing::Test {
   void TearDown() override { std::filesystem::remove(path_); }
 
   // Leaves the file as a process that ended in the middle of two pieces of work.
-  void End(int32_t by, uint64_t stalled_ms) {
+  void End(int32_t by, uint64_t stalled_ms, BusyFile::Slot number = BusyFile::kEngine) {
     BusyFile file(path_);
-    auto& slot = file[BusyFile::kEngine];
+    auto& slot = file[number];
     slot.position = 7;
     BusyThread thread(slot);
     alignas(BusyWork) char outer[sizeof(BusyWork)], inner[sizeof(BusyWork)];
@@ -68,6 +68,19 @@ TEST_F(BusyFileTest, OnlyTheSecondKillAtTheSamePlaceIsOne) {
   End(0, 5'000);
   BusyFile file(path_);
   EXPECT_TRUE(file.WasThereTwice(file.found()[0]));
+}
+
+TEST_F(BusyFileTest, AKillInTheFillerIsAtTheSamePlaceAsOneInTheEngine) {
+  End(0, 5'000, BusyFile::kEngine);
+  End(0, 5'000, BusyFile::kFiller);
+  {
+    BusyFile file(path_);
+    EXPECT_TRUE(file.WasThereTwice(file.found().at(0)));
+  }
+  End(0, 5'000, BusyFile::kEngine);
+  End(0, 5'000, BusyFile::kPlanner);
+  BusyFile file(path_);
+  EXPECT_FALSE(file.WasThereTwice(file.found().at(0)));
 }
 
 TEST_F(BusyFileTest, ADamagedFileIsNone) {

@@ -287,7 +287,7 @@ void EngineImpl::Step(uint64_t rows_max) {
   Micros started = parts_.clock.Monotonic();
   KeepWithinMemory();
   if (!sources_are_current_) IndexSources();  // there was no memory for it when they changed
-  if (busy_) (*busy_)[BusyFile::kEngine].position = position_.value;
+  NotePosition(BusyFile::kEngine, position_);
   circuit_.SetClock(Advance());
   bool moved = !pending_.empty() && rows_max > 0;
   uint64_t rows = 0;

@@ -11,7 +11,13 @@ namespace weir {
 // just now: the filler tries again, for the engine waits for nothing.
 bool EngineImpl::Attach(Filling& filling) {
   OnFillTrouble no_waiting = [](const FillTrouble& trouble) -> bool { throw Error(trouble.error); };
-  auto all = [](Offset) { return true; };
+  // Where the filling stands, and not the engine: that has come to another place when the same row
+  // is met again after a restart.
+  NotePosition(BusyFile::kEngine, filling.position);
+  auto all = [&](Offset reached) {
+    NotePosition(BusyFile::kEngine, reached);
+    return true;
+  };
   try {
     if (filling.pumps.empty()) {
       FillUpTo(filling, parts_.history, position_, all, no_waiting);

@@ -229,8 +229,9 @@ void EngineImpl::CatchUp(Filling& filling) {
     Offset target = version.offset;
     // What reading has failed on is read here, and not by the engine, which waits for nothing.
     if (filling.ahead.empty() && target.value < filling.position.value + kCloseEnough) break;
+    NotePosition(BusyFile::kFiller, filling.position);
     auto progress = [&](Offset reached) {
-      if (busy_) (*busy_)[BusyFile::kFiller].position = reached.value;
+      NotePosition(BusyFile::kFiller, reached);
       double part = static_cast<double>(reached.value) / static_cast<double>(target.value);
       auto show = [&](Kept& kept) {
         std::lock_guard lock(kept.mutex);

@@ -205,6 +205,10 @@ class EngineImpl : public Engine {
 
   // engine_watch.cc
   void ReadWhatEndedTheLast();
+  // For the start after this one: how far the input of a slot's work has come.
+  void NotePosition(BusyFile::Slot slot, Offset reached) {
+    if (busy_) (*busy_)[slot].position.store(reached.value, std::memory_order_relaxed);
+  }
   std::optional<Error> DiedOf(const std::vector<Operator*>& operators) const;
   bool ParkIfPlanningEnded(Kept& kept, uint32_t id, const std::string& query);
   void Watch();

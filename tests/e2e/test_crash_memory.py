@@ -89,6 +89,7 @@ class CrashMemory(unittest.TestCase):
             self.server.stop(signal.SIGKILL)
             self.server.start_without_views()
             if kills == 1:
+                self.server.post("events", [{"n": 2}])  # the place is the same, whatever comes behind it
                 time.sleep(3)
                 self.assertNotEqual(self.view("slow")["status"], "parked")
         self.check_parked("killed twice")
