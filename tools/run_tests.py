@@ -31,13 +31,20 @@ def build(preset, *targets):
     subprocess.run(["tools/build", preset, *targets], cwd=ROOT, check=True)
 
 
+# What a line of a log that says what failed looks like; and how much of it the end shows again.
+TELLING = re.compile(r"\[  FAILED  \]|: Failure$|^(FAIL|ERROR): |^\w*Error\b|^(SUMMARY|WARNING): |differ|^not ok|seed|"
+                     r"^stopped")
+TELLING_LINES = 12
+
+
 class Outcome:
-    def __init__(self, passed=0, failed=0):
-        self.passed, self.failed = passed, failed
+    def __init__(self, passed=0, failed=0, failures=()):
+        self.passed, self.failed, self.failures = passed, failed, list(failures)
 
     def __iadd__(self, other):
         self.passed += other.passed
         self.failed += other.failed
+        self.failures += other.failures
         return self
 
 
@@ -93,7 +100,13 @@ def run(name, command, counts=counts_of_one, env=None, timeout=1500, cwd=ROOT):
           flush=True)
     if failed:
         print("".join(f"  | {line}\n" for line in text.splitlines()[-80:]), end="", flush=True)
+        return Outcome(passed, failed, [(name, telling(text))])
     return Outcome(passed, failed)
+
+
+def telling(text):
+    lines = text.splitlines()
+    return [line[:400] for line in lines if TELLING.search(line)][:TELLING_LINES] or lines[-TELLING_LINES:]
 
 
 def gtests(folder, env=None, but=""):
@@ -213,6 +226,9 @@ def main():
         except subprocess.CalledProcessError as error:
             print(f"FAIL {name}: {' '.join(error.cmd)} ended with {error.returncode}", flush=True)
             total.failed += 1
+    for name, lines in total.failures:
+        print(f"== failed: {name} (all of it in {LOGS.name})")
+        print("".join(f"  | {line}\n" for line in lines), end="")
     print(f"{total.passed} passed, {total.failed} failed")
     return 0 if total.failed == 0 and total.passed > 0 else 1
 
