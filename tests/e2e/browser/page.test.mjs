@@ -128,8 +128,12 @@ test('tiles are moved with the keyboard, and stay where they were put', () =>
     await page.keyboard.press('Shift+ArrowLeft');
     for (let i = 0; i < 7; ++i) await page.keyboard.press('ArrowRight');
     assert.match(await page.locator('[aria-live=polite]').first().textContent(), /New sign-ups this month: column \d/);
-    await page.waitForTimeout(900);
-    assert.ok(server.layout.places?.length > 0, 'the server keeps the layout');
+    const placed = (name) => server.layout.places?.find((place) => place.name === name);
+    await until(
+      async () => placed('signups_this_month').x > placed('users_so_far').x,
+      10_000,
+      'the server keeps the layout',
+    );
     await page.reload();
     await page.locator('.value').first().waitFor();
     assert.ok((await left('signups_this_month')) > (await left('users_so_far')));
@@ -144,17 +148,15 @@ test('tiles are moved and resized by dragging', () =>
     await page.mouse.move(box.x - 300, box.y + 30, { steps: 6 });
     await page.mouse.move(120, box.y + 24, { steps: 6 });
     await page.mouse.up();
-    await page.waitForTimeout(900);
-    const placed = server.layout.places.find(({ name }) => name === 'users_so_far');
-    assert.deepEqual([placed.x, placed.y], [0, 0]);
+    const place = () => server.layout.places?.find(({ name }) => name === 'users_so_far');
+    await until(async () => place().x === 0 && place().y === 0, 10_000, 'the tile stands at the left, on top');
+    const { h } = place();
     const corner = await tile(page, 'users_so_far').boundingBox();
     await page.mouse.move(corner.x + corner.width - 8, corner.y + corner.height - 8);
     await page.mouse.down();
     await page.mouse.move(corner.x + corner.width - 8, corner.y + corner.height + 180, { steps: 6 });
     await page.mouse.up();
-    await page.waitForTimeout(900);
-    const resized = server.layout.places.find(({ name }) => name === 'users_so_far');
-    assert.equal(resized.h, placed.h + 2);
+    await until(async () => place().h === h + 2, 10_000, 'the tile is two rows higher');
   }));
 
 test('a tile can be a table, fill the screen, and be hidden and shown again', () =>
