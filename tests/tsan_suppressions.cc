@@ -1,10 +1,8 @@
 // What the thread sanitizer must not tell, in any test.
 #if defined(__SANITIZE_THREAD__)
 
-// DuckDB's library is not instrumented: the sanitizer sees neither its barriers nor its tasks, which
-// hand memory from thread to thread.  It sees the locks that DuckDB takes and the memory that it
-// asks for: locks count as before, but that they are in memory another thread has asked for is no
-// access of its own.  DuckDB's window operator takes the locks of two partitions in either order, in one thread.  What it calls
+// DuckDB's library is not instrumented: the sanitizer sees neither its barriers nor its tasks.  Its
+// window operator takes the locks of two partitions in either order, in one thread.  What it calls
 // of the C++ library's inline functions is the test's own, instrumented copy: of a count of
 // references the sanitizer sees some decrements and none of the increments.  Only the count itself
 // is left out: a destructor that runs at zero is another frame.
@@ -17,8 +15,7 @@
 // bytes that are lost, on which who read them waits.
 extern "C" const char* __tsan_default_suppressions();
 extern "C" const char* __tsan_default_suppressions() {
-  return "called_from_lib:libduckdb.so\n"
-         "deadlock:libduckdb.so\n"
+  return "deadlock:libduckdb.so\n"
          "race_top:std::_Sp_counted_base*\n"
          "race_top:__gnu_cxx::__exchange_and_add*\n"
          "race:std::__exception_ptr::exception_ptr::_M_release\n"

@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include "duck/test_connection.h"
 #include "duckdb.hpp"
 
 namespace weir {
@@ -242,7 +243,10 @@ constexpr DecimalCast kDecimalCasts[] = {
 
 class DecimalCasts : public testing::Test {
  protected:
-  DecimalCasts() : connection_(database_) { InstallDecimalCasts(database_); }
+  DecimalCasts() : connection_(database_) {
+    InstallDecimalCasts(database_);
+    UseOneThreadUnderTsan(connection_);
+  }
 
   duckdb::unique_ptr<duckdb::MaterializedQueryResult> Ask(const std::string& sql) {
     return connection_.Query(sql);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "duck/exact_sums.h"
+#include "duck/test_connection.h"
 #include "duckdb.hpp"
 
 namespace weir {
@@ -104,10 +105,7 @@ class ExactSums : public testing::Test {
  protected:
   ExactSums() {
     InstallExactSums(database_);
-#if defined(__SANITIZE_THREAD__)
-    // DuckDB is not instrumented: what its threads hand over to each other looks like races.
-    connection_.Query("SET threads = 1");
-#endif
+    UseOneThreadUnderTsan(connection_);
   }
   std::string Ask(const std::string& query) {
     auto result = connection_.Query(query);

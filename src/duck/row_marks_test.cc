@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "duck/row_subqueries.h"
+#include "duck/test_connection.h"
 #include "duckdb.hpp"
 #include "duckdb/parser/parser.hpp"
 #include "duckdb/parser/statement/select_statement.hpp"
@@ -78,6 +79,7 @@ class RowMarks : public testing::Test {
   RowMarks() : connection_(database_) {
     InstallRowMarks(database_);
     InstallRowSubqueries(database_);
+    UseOneThreadUnderTsan(connection_);
   }
 
   // A table of the rows, numbered; types even of none.

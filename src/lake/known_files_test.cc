@@ -1,6 +1,8 @@
 // What a query asks of when rows came, and where they stand, decides which files are opened at all.
 #include "lake/known_files.h"
 
+#include <mutex>
+
 #include "duckdb/main/connection.hpp"
 #include "duckdb/main/database.hpp"
 #include "duckdb/main/materialized_query_result.hpp"
@@ -11,14 +13,24 @@
 namespace weir {
 namespace {
 
-// Remembers what was opened.
+// Remembers what was opened, by any of DuckDB's threads.
 class WatchedDisk : public SimulatedDisk {
  public:
   std::unique_ptr<File> Open(const std::string& path, OpenMode mode) override {
-    opened.insert(path);
+    {
+      std::lock_guard lock(mutex_);
+      opened_.insert(path);
+    }
     return SimulatedDisk::Open(path, mode);
   }
-  std::set<std::string> opened;
+  std::set<std::string> Take() {
+    std::lock_guard lock(mutex_);
+    return std::exchange(opened_, {});
+  }
+
+ private:
+  std::mutex mutex_;
+  std::set<std::string> opened_;
 };
 
 // Ten files of 10 rows, one an hour from 2023-11-15 00:13:20 on.
@@ -49,9 +61,7 @@ class KnownFilesTest : public testing::Test {
   }
 
   // How many files were opened since it was called last.
-  size_t Opened() {
-    return std::exchange(static_cast<WatchedDisk&>(*world_.disk).opened, {}).size();
-  }
+  size_t Opened() { return static_cast<WatchedDisk&>(*world_.disk).Take().size(); }
 
   std::string Run(const std::string& sql) {
     auto result = connection_->Query(sql);
