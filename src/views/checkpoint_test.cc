@@ -1,6 +1,9 @@
 #include "views/checkpoint.h"
 
 #include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
 
 #include "io/random.h"
 #include "views/checkpoint_writer.h"
@@ -269,6 +272,97 @@ TEST_F(EngineCheckpoint, ThatFailsIsSeen) {
   EXPECT_FALSE(world_.engine->Info().checkpoint.failure.empty());
   world_.Settle();
   EXPECT_EQ(world_.Info("groups").status, ViewStatus::kLive);
+}
+
+// ---- rows in the file for what does not fit in memory
+// ------------------------------------------------------------------------------------
+
+class SpilledCheckpoint : public EngineCheckpoint {
+ protected:
+  static constexpr uint64_t kLimit = 100 << 20, kInFile = 4 << 20;
+  SpilledCheckpoint() {
+    folder_ = mkdtemp(name_);
+    auto& memory = world_.options.memory;
+    memory.limit = kLimit;
+    memory.spill_directory = folder_;
+    memory.in_use = [this] { return in_use_.load(); };
+  }
+  ~SpilledCheckpoint() override {
+    world_.Close();
+    std::filesystem::remove_all(folder_);
+  }
+  void AppendLong(size_t rows) {
+    std::vector<std::vector<std::string>> a, b;
+    for (size_t i = 0; i < rows; i++) {
+      std::string key = std::to_string(random_.Below(300));
+      a.push_back({key, std::to_string(random_.Below(400)) + ".25",
+                   std::string(300, 'x') + std::to_string(random_.Below(5000))});
+      if (i % 8 == 0) b.push_back({key, std::to_string(random_.Below(12))});
+    }
+    world_.Append("a", a);
+    if (!b.empty()) world_.Append("b", b);
+    world_.Settle();
+    appended_ += rows;
+  }
+  uint64_t InFile() { return EngineForTests::BytesInFile(*world_.engine); }
+
+  char name_[32] = "/tmp/weir-spilled-XXXXXX";
+  std::string folder_;
+  std::atomic<uint64_t> in_use_{0};
+  uint64_t appended_ = 0;
+};
+
+// Most of what is kept stands in the file when the checkpoint is written, and again when it is
+// restored.
+TEST_F(SpilledCheckpoint, HasTheRowsInTheFileAsWell) {
+  world_.Open();
+  world_.Execute(kViews);
+  AppendLong(4000);
+  in_use_ = kLimit / 100 * 85;
+  world_.Until([&] {
+    AppendLong(1);
+    return InFile() > kInFile;
+  });
+  uint64_t written = Written();
+  world_.Until([&] {  // the second was begun since
+    AppendLong(1 + random_.Below(5));
+    return Written() >= written + 2;
+  });
+  ASSERT_GT(InFile(), kInFile);
+  auto saved = *world_.engine->Info().checkpoint.offset;
+  AppendLong(20);
+  auto right = All();
+
+  auto found = world_.disk->CrashState(random_);
+  world_.Close();
+  world_.disk = std::move(found);
+  auto first = std::make_shared<std::atomic<uint64_t>>(UINT64_MAX);
+  world_.before_scan = [first](const Stream&, Offset after) {
+    *first = std::min<uint64_t>(*first, after.value);
+  };
+  world_.Open();
+  world_.Settle();
+  EXPECT_GE(*first, saved.value) << "history was read although a checkpoint is there";
+  auto restored = All();
+  for (auto* name : kNames) EXPECT_EQ(restored[name], right[name]) << name;
+  world_.Until([&] {
+    AppendLong(1);
+    return InFile() > kInFile;
+  });
+  AppendLong(100);
+  EXPECT_EQ(world_.Read("everything").at(0).substr(0, 5), std::to_string(appended_) + "|");
+  auto gone_on = All();
+
+  // The same of all events anew, in memory.
+  world_.Close();
+  world_.before_scan = nullptr;
+  in_use_ = 0;
+  world_.disk->Remove("/checkpoint/views");
+  world_.Open();
+  world_.Settle();
+  EXPECT_EQ(InFile(), 0u);
+  auto filled = All();
+  for (auto* name : kNames) EXPECT_EQ(gone_on[name], filled[name]) << name;
 }
 
 }  // namespace
