@@ -200,6 +200,11 @@ void EngineImpl::Run() {
       std::this_thread::sleep_for(kPause);
     }
   }
+  EndTasks();
+}
+
+// From now on nobody comes to a task: whoever waits for one that is left is told.
+void EngineImpl::EndTasks() {
   std::vector<Task> dropped;
   {
     std::lock_guard lock(mutex_);

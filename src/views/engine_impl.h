@@ -112,6 +112,7 @@ class EngineImpl : public Engine {
   using Task = std::function<void()>;
   // Engine thread.
   void Run();
+  void EndTasks();
   bool Turn();
   void RunTasks(const std::vector<Task>& tasks);
   void Step(uint64_t rows_max);

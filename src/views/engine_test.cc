@@ -1,6 +1,11 @@
 // The engine's promises to those who read, wait and watch.
 #include <gtest/gtest.h>
 
+#include "duckdb/catalog/catalog.hpp"
+#include "duckdb/function/scalar_function.hpp"
+#include "duckdb/main/connection.hpp"
+#include "duckdb/main/database.hpp"
+#include "duckdb/parser/parsed_data/create_scalar_function_info.hpp"
 #include "io/thread_pool.h"
 #include "views/test_engine.h"
 
@@ -239,6 +244,79 @@ TEST_F(EngineTest, ChangesOfATableComeWhole) {
   });
   seen.erase(0);
   EXPECT_EQ(seen.size(), 1u);
+}
+
+// Whoever plans a query with wait_for_gate() in it waits until it is opened: DuckDB works such a
+// constant out while it plans.
+class Gate {
+ public:
+  explicit Gate(Kernel& kernel) {
+    duckdb::ScalarFunction function(
+        "wait_for_gate", {}, duckdb::LogicalType::INTEGER,
+        [this](duckdb::DataChunk&, duckdb::ExpressionState&, duckdb::Vector& result) {
+          inside = true;
+          while (!open) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+          result.Reference(duckdb::Value::INTEGER(0));
+        });
+    duckdb::CreateScalarFunctionInfo info(function);
+    duckdb::Connection connection(kernel.database());
+    connection.BeginTransaction();
+    auto& catalog = duckdb::Catalog::GetSystemCatalog(*connection.context);
+    catalog.CreateFunction(*connection.context, info);
+    connection.Commit();
+  }
+  std::atomic<bool> inside{false}, open{false};
+};
+
+// A view that takes long to plan holds up nobody: others move, are read, followed and left.
+TEST_F(EngineTest, OthersAreReadAndMoveWhileAViewIsBeingPlanned) {
+  Gate gate(world.kernel);
+  Open();
+  world.Execute("CREATE MATERIALIZED VIEW v AS SELECT sum(n) AS s FROM s");
+  world.Append("s", {{"1"}});
+  world.Settle();
+  auto followed = world.engine->Subscribe("SELECT max(n) AS m FROM s");
+  auto planner = std::async(std::launch::async, [&] {
+    world.Execute("CREATE MATERIALIZED VIEW slow AS SELECT n + wait_for_gate() AS m FROM s");
+  });
+  world.Until([&] { return gate.inside.load(); });
+  auto others = std::async(std::launch::async, [&] {
+    Lines seen = world.Read("v");
+    for (int n : {10, 100}) {
+      Offset end = world.Append("s", {{std::to_string(n)}});
+      if (!Wait("v", end, 60'000'000).get()) seen.push_back("did not move");
+      seen.push_back(world.Read("v").at(0));
+    }
+    followed.hold.reset();
+    seen.push_back(std::to_string(world.engine->ViewInfos().size()) + " views");
+    return seen;
+  });
+  bool held_up = others.wait_for(std::chrono::seconds(60)) != std::future_status::ready;
+  bool was_planning = planner.wait_for(std::chrono::seconds(0)) != std::future_status::ready;
+  gate.open = true;
+  planner.get();
+  EXPECT_FALSE(held_up);
+  EXPECT_TRUE(was_planning);
+  EXPECT_EQ(others.get(), (Lines{"1", "11", "111", "1 views"}));
+  world.Settle();
+  EXPECT_EQ(world.Read("slow"), (Lines{"1", "10", "100"}));
+}
+
+// A filling hands itself to the engine, which may end before it comes to that.
+TEST_F(EngineTest, WhoWaitsForATaskIsToldWhenTheEngineEndsBeforeIt) {
+  world.Open(false);
+  bool ran = false;
+  auto task = [&] { ran = true; };
+  EXPECT_EQ(EngineForTests::RunOnOneThatEnds(*world.engine, task), std::optional<bool>(false));
+  EXPECT_FALSE(ran);
+  world.Close();
+  world.Open();
+  EXPECT_TRUE(EngineForTests::Run(*world.engine, task));
+  EXPECT_TRUE(ran);
+  world.engine->Stop();
+  ran = false;
+  EXPECT_FALSE(EngineForTests::Run(*world.engine, task));
+  EXPECT_FALSE(ran);
 }
 
 // A read that would not fit is refused before it takes the memory.

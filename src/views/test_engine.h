@@ -52,8 +52,32 @@ struct EngineForTests {
       }
     });
   }
-  static void Run(Engine& engine, std::function<void()> task) {
-    Of(engine).RunOnEngine(std::move(task));
+  // False when the engine ended before it came to it.
+  static bool Run(Engine& engine, std::function<void()> task) {
+    return Of(engine).RunOnEngine(std::move(task));
+  }
+  // Of an engine without threads: hands in a task, ends when it waits, and says what came of it;
+  // nothing when whoever handed it in still waits.
+  static std::optional<bool> RunOnOneThatEnds(Engine& engine, std::function<void()> task) {
+    auto& impl = Of(engine);
+    auto waiting = [&] {
+      std::lock_guard lock(impl.mutex_);
+      return !impl.tasks_.empty();
+    };
+    {
+      std::lock_guard lock(impl.mutex_);
+      impl.started_ = true;
+    }
+    auto told = std::async(std::launch::async, [&] { return impl.RunOnEngine(task); });
+    while (!waiting()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    impl.EndTasks();
+    std::optional<bool> answer;
+    if (told.wait_for(std::chrono::seconds(30)) == std::future_status::ready) answer = told.get();
+    std::vector<std::function<void()>> left;
+    std::lock_guard lock(impl.mutex_);
+    impl.started_ = false;  // there is nothing to stop
+    left.swap(impl.tasks_);
+    return answer;
   }
 };
 
