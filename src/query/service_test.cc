@@ -313,6 +313,27 @@ TEST_F(QueriesTest, AnswersAreRightWhereTheBatchEngineIsNot) {
             "a,b,c\n0.00,,1234.57\n");
 }
 
+// DuckDB by itself lets it wrap around.  The middle of a sum may be beyond its type.
+TEST_F(QueriesTest, ASumOfWideDecimalsFitsItsTypeOrFails) {
+  std::string wide = "999999999999999999999999999999999999.99";
+  std::string rows = " FROM (VALUES (1, " + wide + "::DECIMAL(38, 2)), (1, " + wide + "), (2, -" +
+                     wide + "), (2, -0.05)) t(g, v)";
+  for (auto& sql : {"SELECT sum(v)" + rows + " WHERE g = 1",
+                    "SELECT g, sum(v) AS s" + rows + " GROUP BY g ORDER BY g",
+                    "SELECT sum(v) OVER (ORDER BY v DESC) AS s" + rows + " WHERE g = 1"}) {
+    Answer answer = Ask(sql);
+    ASSERT_TRUE(answer.error) << sql << "\n" << answer.body;
+    EXPECT_EQ(answer.error->code, ErrorCode::kQueryFailed);
+    EXPECT_NE(answer.error->message.find("a sum does not fit its type"), std::string::npos)
+        << answer.error->message;
+  }
+  EXPECT_EQ(Body("SELECT sum(v) AS s" + rows), "s\n999999999999999999999999999999999999.94\n");
+  AppendEvents(3);
+  lake_->LandNow();
+  EXPECT_EQ(Code("SELECT sum(id * 0 + " + wide + "::DECIMAL(38, 2)) FROM events"),
+            ErrorCode::kQueryFailed);
+}
+
 TEST_F(QueriesTest, TheClockIsTheEnginesInTheProjectsTimeZone) {
   EXPECT_EQ(Body("SELECT now() AS t, current_date AS d"),
             "t,d\n2023-11-14 22:13:20+00,2023-11-14\n");
