@@ -40,12 +40,19 @@ class QuerySink {
   virtual void Done(const std::optional<Error>& error) = 0;
 };
 
+// Questions, and the runs of views and statements that the workers do as well.
+struct QueryCounts {
+  uint64_t queries = 0, failed = 0, workers_started = 0, workers_lost = 0;
+  size_t workers = 0, waiting = 0;
+};
+
 class QueryService {
  public:
   virtual ~QueryService() = default;
   // Returns at once.  Throws kTooManyRequests when too many wait.  The returned handle cancels
   // the query when it is destroyed before Done.
   virtual std::shared_ptr<void> Run(QueryRequest request, std::shared_ptr<QuerySink> sink) = 0;
+  virtual QueryCounts Info() const = 0;
 };
 
 }  // namespace weir

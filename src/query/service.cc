@@ -268,8 +268,8 @@ void Queries::Run(BatchRequest request, std::function<void(BatchResult)> done) {
   }
 }
 
-Queries::Counts Queries::Info() const {
-  Counts counts;
+QueryCounts Queries::Info() const {
+  QueryCounts counts;
   counts.queries = queries_;
   counts.failed = failed_;
   counts.workers_started = workers_started_;

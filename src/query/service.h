@@ -64,12 +64,7 @@ class Queries : public QueryService, public BatchEngine {
 
   std::shared_ptr<void> Run(QueryRequest request, std::shared_ptr<QuerySink> sink) override;
   void Run(BatchRequest request, std::function<void(BatchResult)> done) override;
-
-  struct Counts {
-    uint64_t queries = 0, failed = 0, workers_started = 0, workers_lost = 0;
-    size_t workers = 0, waiting = 0;
-  };
-  Counts Info() const;
+  QueryCounts Info() const override;
 
  private:
   friend class QueryRunner;

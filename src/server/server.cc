@@ -380,6 +380,16 @@ std::string Server::Metrics() const {
   out += fmt::format("weir_memory_limit_bytes {}\n", engine.memory_limit);
   add("weir_memory_full", "gauge", "1 while events and new views are refused for want of memory.");
   out += fmt::format("weir_memory_full {}\n", engine.memory_full ? 1 : 0);
+  auto queries = parts_.query.Info();
+  add("weir_queries_total", "counter",
+      "Runs of the query workers: one-off queries, views asked again, statements.");
+  out += fmt::format("weir_queries_total {}\n", queries.queries);
+  add("weir_queries_failed_total", "counter", "Of them, those that ended with an error.");
+  out += fmt::format("weir_queries_failed_total {}\n", queries.failed);
+  add("weir_queries_waiting", "gauge", "Runs that wait for a worker.");
+  out += fmt::format("weir_queries_waiting {}\n", queries.waiting);
+  add("weir_query_workers", "gauge", "Processes of query workers.");
+  out += fmt::format("weir_query_workers {}\n", queries.workers);
   add("weir_http_connections", "gauge", "Open connections.");
   out += fmt::format("weir_http_connections {}\n", http_ ? http_->Connections() : 0);
   add("weir_live_readers", "gauge", "Clients of the live feed.");

@@ -1,6 +1,7 @@
 """The main road: events in, views out, questions, statements, restarts."""
 
 import gzip
+import http.client
 import json
 import re
 import signal
@@ -302,6 +303,34 @@ class HttpApi(ServerTest):
         self.assertTrue(answer.headers["Content-Type"].startswith("text/plain"))
         for line in answer.body.decode().splitlines():
             self.assertRegex(line, r"^(# (HELP|TYPE) \w+ .+|\w+(\{[^}]*\})? [-+0-9.eInfNa]+)$")
+
+    def test_queries_and_their_workers_are_counted(self):
+        def figures():
+            text = self.server.get("/metrics").body.decode()
+            return {name: int(value) for name, value in re.findall(r"^weir_(quer\w+) (\d+)$", text, re.M)}
+
+        def await_figures(holds):
+            deadline = time.monotonic() + 60
+            while not holds(now := figures()):
+                self.assertLess(time.monotonic(), deadline, now)
+                time.sleep(0.02)
+
+        before = figures()
+        self.assertEqual(set(before), {"queries_total", "queries_failed_total", "queries_waiting", "query_workers"})
+        self.assertEqual(self.server.sql("SELECT 1").status, 200)
+        self.assertGreaterEqual(self.server.sql("SELECT error('no')").status, 400)
+        await_figures(lambda now: now["queries_total"] == before["queries_total"] + 2
+                      and now["queries_failed_total"] == before["queries_failed_total"] + 1)
+        # More at once than there are workers for, until whoever asked goes away.
+        asked = [http.client.HTTPConnection(self.server.host, self.server.port) for _ in range(8)]
+        for connection in asked:
+            connection.request("POST", "/v1/sql", "SELECT sum(hash(a, b)) FROM range(1000000) t(a), range(1000000) u(b)",
+                               {"Content-Type": "text/plain"})
+        await_figures(lambda now: now["queries_waiting"] > 0 and now["query_workers"] >= 1)
+        for connection in asked:
+            connection.close()
+        await_figures(lambda now: now["queries_waiting"] == 0)
+        self.assertEqual(self.server.sql("SELECT 1").status, 200)
 
     def test_the_catalog(self):
         self.server.post("events", [{"event_name": "x"}])
