@@ -145,5 +145,76 @@ TEST_F(MemoryTest, AnAllocationThatFailsAnywhereParksWhatItConcerns) {
   EXPECT_GT(parked, 0);
 }
 
+// What a pump says is in its stream once, whichever allocation fails on the way; what an operator
+// fails on parks the pump, and one made in its place goes on from there.
+TEST_F(MemoryTest, AnAllocationThatFailsAnywhereLosesNoRowOfAPumpAndDoublesNone) {
+  constexpr int kRounds = 60;
+  world.options.checkpoint_directory = "";
+  world.Open();
+  world.Execute("CREATE STREAM s (n INTEGER); CREATE STREAM derived (m INTEGER);");
+  auto derived = world.catalog.Current()->GetStream("derived");
+  auto make_pump = [&] {
+    InputMark now = world.engine->Now();
+    world.catalog.Change([&](CatalogState& state) {
+      auto pump = std::make_shared<Pump>();
+      pump->id = state.next_id++;
+      pump->name = "doubled";
+      pump->stream = derived->id;
+      pump->query = "SELECT 2 * n AS m FROM s";
+      pump->start = {now.offset, now.clock, now.log_time};
+      state.pumps[pump->name] = pump;
+    });
+    world.engine->Reconcile();
+    world.Until([&] { return world.engine->PumpInfos().at(0).status == ViewStatus::kLive; });
+  };
+  auto info = [&] { return world.engine->PumpInfos().at(0); };
+  auto is_through = [&](Offset end) {
+    auto now = info();
+    return now.status == ViewStatus::kLive && now.emitted.offset >= end;
+  };
+  auto in_stream = [&] {
+    std::vector<int> rows;
+    auto reader = world.log->Read(Offset{}, {}, derived->id);
+    while (auto record = reader->Next()) {
+      for (auto& chunk : DecodeBlock(record->record.payload, derived->Types(), {0}).chunks) {
+        for (size_t row = 0; row < chunk->size(); row++) {
+          rows.push_back(chunk->GetValue(0, row).GetValue<int>());
+        }
+      }
+    }
+    return rows;
+  };
+  make_pump();
+  std::vector<int> right;
+  int parked = 0, sent_again = 0;
+  for (int round = 0; round < kRounds; round++) {
+    int64_t good = round * 2, bad = 1 + round % 2;  // DuckDB's own destructors need some memory
+    EngineForTests::Run(*world.engine, [good, bad] {
+      fail = bad;
+      succeed = good;
+    });
+    Offset end = world.Append("s", {{std::to_string(round)}});
+    right.push_back(2 * round);
+    bool troubled = false;
+    world.Until([&] {
+      auto now = info();
+      bool is_parked = now.status == ViewStatus::kParked;
+      troubled |= !is_parked && now.error;
+      return is_parked ? now.waiting_bytes == 0 : is_through(end);
+    });
+    EngineForTests::Run(*world.engine, [] { succeed = -1; });
+    if (info().status == ViewStatus::kParked) {
+      parked++;
+      if (in_stream().size() < right.size()) right.pop_back();
+      make_pump();
+    } else {
+      sent_again += troubled;
+    }
+    ASSERT_EQ(in_stream(), right) << "after " << good << " allocations";
+  }
+  EXPECT_GT(parked, 0);
+  EXPECT_GT(sent_again, 0);
+}
+
 }  // namespace
 }  // namespace weir
