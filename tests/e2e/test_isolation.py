@@ -81,6 +81,15 @@ QUERIES = [
     chain(30), chain(20),
     "SELECT sleep_ms(3600000) FROM quiet", "SELECT current_query() FROM quiet",
 ]
+LONG = [query for query in QUERIES if len(query) > 1_000]  # those that are deep, wide or long as texts
+# What has no end as soon as there is a row, and what is said of it then.
+EDGES = "WITH RECURSIVE r(a) AS (SELECT k FROM big UNION ALL SELECT e.n FROM r JOIN big e ON e.k = r.a) "
+RECURSIONS = [
+    (EDGES + "SELECT count(*) AS c FROM r", [{"k": 1, "n": 2}, {"k": 2, "n": 1}], "does not end after 1000000 rounds"),
+    (EDGES + "SELECT * FROM r", [{"k": 1, "n": 1}, {"k": 1, "n": 1}], "more copies of one row than can be counted"),
+    ("WITH RECURSIVE r(a) AS (SELECT k FROM big UNION ALL SELECT x.a FROM r x JOIN r y ON x.a = y.a) "
+     "SELECT count(*) AS c FROM r", [{"k": 1}, {"k": 1}], "could not allocate"),
+]
 # What honest queries look like: these are taken.
 HONEST = [
     "SELECT n FROM quiet WHERE n IN (" + ",".join(map(str, range(1_000))) + ")",
@@ -244,6 +253,89 @@ class Isolation(unittest.TestCase):
                 self.ask(query)
         self.check_others()
         self.check_restart()
+
+    def test_long_texts_as_questions(self):
+        for query in LONG:
+            with self.subTest(query[:60]):
+                answer = self.server.sql(query, "?timeout_ms=1000", timeout=60)
+                self.assertIn(answer.status, (200, 400, 403, 408, 422), answer.body[:300])
+                self.check(query[:100])
+                self.assertEqual(self.server.sql("SELECT 1").json["rows"], [[1]])
+        self.check_others()
+
+    def test_recursions_that_do_not_end(self):
+        for query, rows, reason in RECURSIONS:
+            with self.subTest(query):
+                answer = self.server.sql("CREATE MATERIALIZED VIEW endless AS " + query, timeout=60)
+                self.assertEqual(answer.status, 200, answer.body)
+                self.server.wait_live("endless")
+                self.until_settled("endless", self.server.post("big", rows).json["offset"])
+                answer = self.server.get("/v1/views/endless")
+                self.assertEqual((answer.status, answer.code), (422, "query_failed"), answer.body)
+                self.assertIn(reason, answer.json["error"]["message"])
+                # As a question: no more than its time.
+                answer = self.server.sql(query, "?timeout_ms=500", timeout=60)
+                self.assertIn(answer.status, (408, 422), answer.body)
+                self.check(query)
+                # The other views go on.
+                offset = self.server.post("quiet", [{"n": 1}]).json["offset"]
+                self.assertGreater(self.server.rows("quiet_total", wait_for=offset)[0][0], 0)
+                self.server.sql("DROP VIEW endless")
+                self.server.sql("DROP STREAM big")
+                self.server.sql("CREATE STREAM big (k INTEGER, n BIGINT, s VARCHAR, doc JSON)")
+        self.check_others()
+        # What is met again at each start: rows that are there, filled into a view that has no end.
+        query, rows, reason = RECURSIONS[0]
+        self.server.post("big", rows)
+        self.assertEqual(self.server.sql("CREATE MATERIALIZED VIEW endless AS " + query, timeout=60).status, 200)
+        self.check_restart()
+        self.until_settled("endless", 0)
+        answer = self.server.get("/v1/views/endless")
+        self.assertEqual(answer.status, 422, answer.body)
+        self.assertIn(reason, answer.json["error"]["message"])
+
+    def test_plain_views_of_which_each_reads_the_last_one_twice(self):
+        self.server.sql("CREATE VIEW double_0 AS SELECT n FROM quiet")
+        for level in range(1, 31):
+            answer = self.server.sql(f"CREATE VIEW double_{level} AS SELECT a.n FROM double_{level - 1} a "
+                                     f"JOIN double_{level - 1} b USING (n)", timeout=60)
+            self.check(f"level {level}")
+            if answer.status != 200:
+                break
+        self.assertEqual((answer.status, answer.code), (422, "limit_exceeded"), "all thirty are taken")
+        self.assertGreater(level, 4, "honest views are refused")
+        # So are statements that read the last one several times.
+        last = f"double_{level - 1}"
+        top = f"SELECT a.n FROM {last} a JOIN {last} b USING (n) JOIN {last} c USING (n)"
+        for what, statuses in (("EXPLAIN ", (422,)), ("CREATE MATERIALIZED VIEW m AS ", (422,)),
+                               ("", (200, 408, 422))):
+            answer = self.server.sql(what + top, "" if what else "?timeout_ms=1000", timeout=60)
+            self.assertIn(answer.status, statuses, (what, answer.body[:300]))
+            self.check(what + top)
+        self.check_others()
+        self.check_restart()
+        self.assertEqual(self.server.sql("SELECT n > 0 FROM double_2 LIMIT 1").json["rows"], [[True]])
+
+    def test_followed_queries_that_take_long_to_plan_at_once(self):
+        heavy = ["SELECT levenshtein(repeat('a', 200000), repeat('b', 200000)) AS d FROM quiet",
+                 "SELECT damerau_levenshtein(repeat('a', 60000), repeat('b', 60000)) AS d FROM quiet",
+                 "SELECT " + "+".join(["n"] * 900) + " AS s FROM quiet"] * 2
+        refused = []
+
+        def follow(query):
+            answer = self.server.request("GET", "/v1/subscribe?query=" + urllib.parse.quote(query), timeout=60)
+            refused.append((answer.status, answer.code))
+
+        threads = [threading.Thread(target=follow, args=(query,)) for query in heavy]
+        before = len(self.others.took)
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertGreater(len(self.others.took), before + 3, "others were asked meanwhile")
+        self.assertEqual(refused, [(422, "limit_exceeded")] * len(heavy))
+        self.check("followed queries")
+        self.check_others()
 
     def test_what_is_dropped_in_the_middle_of_a_long_step_is_given_up(self):
         for query in ("SELECT count(*) AS c FROM big a, big b, big c WHERE a.n * b.n + c.n = -1",
