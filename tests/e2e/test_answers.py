@@ -2,6 +2,7 @@
 
 import http.client
 import io
+import itertools
 import json
 import os
 import signal
@@ -18,9 +19,10 @@ FORMATS = ["json", "ndjson", "csv", "arrow", "parquet"]
 LATE = "SELECT CASE WHEN i = 900000 THEN ('x' || i)::BIGINT ELSE i END AS n FROM range(1000000) t(i)"
 
 
-def resident_kb(pid):
+def resident_kb(pid, line="VmRSS"):
+    """Of memory; VmHWM: the most there was of it."""
     with open(f"/proc/{pid}/status") as status:
-        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
+        return next(int(found.split()[1]) for found in status if found.startswith(line))
 
 
 class AnswersThatFail(ServerTest):
@@ -78,6 +80,42 @@ class AnswersThatFail(ServerTest):
         for timeout in ["9999999999999999999", "9223372036854775807", "9223372036854776"]:
             answer = self.server.sql("SELECT 1", f"?timeout_ms={timeout}")
             self.assertEqual(answer.status, 200, answer.body)
+
+
+class Sums(ServerTest):
+    """The same in a view, as a question and in what is verified."""
+
+    ROUNDED = ("SELECT g, round(avg(p), 2) AS a, sum(p)::DECIMAL(18, 1) AS d, floor(sum(p) * 100) AS f FROM prices "
+               "GROUP BY g")
+    PROJECT = f"""
+CREATE STREAM prices (g INTEGER, p DOUBLE);
+CREATE MATERIALIZED VIEW rounded AS {ROUNDED};
+CREATE TABLE wide (id INTEGER PRIMARY KEY, v DECIMAL(38, 2));
+"""
+
+    def test_of_floats_that_are_rounded(self):
+        # Added up one after the other they come to a little more or less than 494.86, as the order is.
+        orders = list(itertools.permutations([129.1, 144.69, 135.7, 85.37]))
+        rows = [{"g": g, "p": p} for g, order in enumerate(orders) for p in order]
+        offset = self.server.post("prices", rows).json["offset"]
+        kept = sorted(self.server.rows("rounded", wait_for=offset))
+        self.assertEqual(kept, [[g, 123.72, 494.9, 49486] for g in range(len(orders))])
+        self.assertEqual(self.server.sql(self.ROUNDED + " ORDER BY g").json["rows"], kept)
+        verified = self.server.run("verify", "--url", self.server.url)
+        self.assertEqual(verified.returncode, 0, verified.stdout)
+        self.assertIn("rounded: equal", verified.stdout)
+
+    def test_of_wide_decimals_fit_or_fail(self):
+        nines = "9" * 36 + ".99"
+        for query in ("SELECT sum(v) AS s FROM wide",
+                      f"SELECT sum(v::DECIMAL(38, 2)) AS s FROM (VALUES ({nines}), ({nines})) AS t(v)"):
+            self.server.sql(f"INSERT INTO wide VALUES (1, {nines}), (2, {nines})")
+            answer = self.server.sql(query)
+            self.assertEqual((answer.status, answer.code), (422, "query_failed"), answer.body)
+            self.assertIn("does not fit", answer.json["error"]["message"])
+        self.server.sql("DELETE FROM wide WHERE id = 2")
+        answer = self.server.sql("SELECT sum(v) AS s, sum(-v) AS t FROM wide", "?exact=true")
+        self.assertEqual(answer.json["rows"], [[nines, "-" + nines]])
 
 
 class BrokenAnswers(unittest.TestCase):
@@ -177,6 +215,42 @@ class SlowClients(unittest.TestCase):
             sock.close()
         self.assertGreater(refused, 40)
         self.assertLess(grown, 900_000)  # 120 answers are a gigabyte
+        self.assertEqual(self.server.get("/healthz").status, 200)
+
+    def test_followers_who_do_not_read_do_not_fill_the_memory(self):
+        rows = [{"event_name": f"{i:06}" + "x" * 200, "n": i} for i in range(40_000)]
+        for start in range(0, len(rows), 10_000):
+            self.server.post("events", rows[start:start + 10_000])
+        self.total_is_there()
+        size = len(self.server.get("/v1/views/by_name").body)
+        self.assertGreater(size, 8_000_000)
+        before = resident_kb(self.server.process.pid)
+        socks = []
+        self.addCleanup(lambda: [sock.close() for sock in socks])
+        reader = self.server.events("/v1/views/total/changes", timeout=30)
+        self.addCleanup(reader.close)
+        reader.next("snapshot")
+        for i in range(200):  # from some addresses: one may not have so many
+            sock = socket.socket()
+            socks.append(sock)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sock.settimeout(30)
+            sock.bind((f"127.0.1.{1 + i % 10}", 0))
+            sock.connect((self.server.host, self.server.port))
+            sock.sendall(b"GET /v1/views/by_name/changes HTTP/1.1\r\nHost: x\r\n\r\n")
+            # Each is being told the view when the next one comes, and takes no more than its first bytes.
+            taken = b""
+            while b"event: snapshot" not in taken:
+                self.assertTrue(part := sock.recv(300), taken)
+                taken += part
+        for i in range(100):  # a thousand rows of the view change each time
+            answer = self.server.post("events", rows[i * 390:i * 390 + 1_000])
+            self.assertEqual(answer.status, 200, answer.body)
+        added = self.server.rows("total", wait_for=answer.json["offset"])[0][0]
+        while reader.next("change")[2]["added"][0][0] != added:
+            pass
+        grown = resident_kb(self.server.process.pid, "VmHWM") - before
+        self.assertLess(grown, 600_000)  # 200 copies of the view are 1.8 gigabytes, those of the changes more
         self.assertEqual(self.server.get("/healthz").status, 200)
 
     def total_is_there(self):
@@ -282,6 +356,29 @@ class Turns(unittest.TestCase):
         self.quickly(lambda: self.server.sql("SELECT count(*) FROM events"))
         self.quickly(lambda: self.server.sql("INSERT INTO prices VALUES (1, 10)"))
         self.quickly(lambda: self.server.sql("DROP VIEW heavy_1"))
+
+    def test_heavy_recomputed_views_hold_up_neither_after_a_restart(self):
+        for name in ["heavy_1", "heavy_2"]:
+            self.server.sql(f"CREATE MATERIALIZED VIEW {name} AS SELECT count(*) AS c, random() AS r "
+                            f"FROM events e, range(100000000) a, range(1000) b WHERE a.range * b.range % 7 = e.n")
+        self.server.sql("CREATE MATERIALIZED VIEW light AS SELECT count(*) AS c FROM events")
+        self.server.post("events", [{"name": "x", "n": 3}])
+        self.server.stop(signal.SIGKILL)
+        started = time.monotonic()
+        self.server.start_without_views()
+        self.assertLess(time.monotonic() - started, 15)
+        time.sleep(1)  # until they are at it
+        for _ in range(3):
+            self.quickly(lambda: self.server.post("events", [{"name": "x", "n": 4}]))
+            self.quickly(lambda: self.server.sql("SELECT count(*) FROM events"))
+            self.quickly(lambda: self.server.sql("INSERT INTO prices VALUES (1, 10)"))
+            self.quickly(lambda: self.server.sql("DELETE FROM prices"))
+        offset = self.server.post("events", [{"name": "x", "n": 4}]).json["offset"]
+        self.quickly(lambda: self.server.get(f"/v1/views/light?wait_for={offset}"))
+        self.assertEqual(self.server.rows("light"), [[5]])
+        self.assertEqual(self.server.get("/v1/views/heavy_1").status, 503, "they were not heavy enough")
+        self.quickly(lambda: self.server.sql("DROP VIEW heavy_1"))
+        self.quickly(lambda: self.server.sql("SELECT count(*) FROM events"))
 
     def test_what_a_statement_read_is_still_true_when_it_writes(self):
         """Statements read before they hold the table: those that change it meanwhile are seen."""
