@@ -1,6 +1,7 @@
 """What HTTP itself is held to: who may ask, what is refused, what every answer carries."""
 
 import http.client
+import json
 import socket
 import subprocess
 import time
@@ -127,6 +128,46 @@ class FewFiles(unittest.TestCase):
         self.assertEqual(connection.getresponse().status, 200)
         connection.close()
         self.assertIsNone(server.process.poll())
+
+    def test_connections_leave_files_for_the_next_segments(self):
+        server = WeirServer(prefix=["bash", "-c", 'ulimit -n 128; exec "$@"', "-"])
+        self.addCleanup(server.close)
+        (server.project / "weir.toml").write_text('segment_size = "64KB"\n')
+        server.restart()
+        segments = lambda: max((server.folder / "data" / "log").glob("segment-*")).name
+        producer = http.client.HTTPConnection(server.host, server.port, timeout=30, source_address=("127.0.0.2", 0))
+        self.addCleanup(producer.close)
+        producer.connect()
+        socks = []
+        self.addCleanup(lambda: [sock.close() for sock in socks])
+        for i in range(300):  # from many addresses: no share of one of them keeps them off
+            sock = socket.socket()
+            sock.settimeout(0.2)
+            sock.bind((f"127.0.2.{1 + i % 30}", 0))
+            try:
+                sock.connect((server.host, server.port))
+            except OSError:
+                break
+            socks.append(sock)
+        self.assertGreater(len(socks), 128)
+        seen, sent = {segments()}, 0
+        for _ in range(40):
+            body = "\n".join('{"event_name": "%s"}' % ("x" * 1000) for _ in range(40))
+            producer.request("POST", "/v1/streams/events/events", body)
+            answer = producer.getresponse()
+            self.assertEqual(answer.status, 200, answer.read())
+            answer.read()
+            sent += 40
+            seen.add(segments())
+        self.assertGreater(len(seen), 10)
+        self.assertIsNone(server.process.poll())
+        for sock in socks:
+            sock.close()
+        producer.request("POST", "/v1/sql", "SELECT count(*) FROM events")
+        answer = producer.getresponse()
+        self.assertEqual(json.loads(answer.read())["rows"], [[sent]])
+        server.restart()
+        self.assertEqual(server.sql("SELECT count(*) FROM events").json["rows"], [[sent]])
 
 
 class Shares(unittest.TestCase):
