@@ -95,6 +95,34 @@ class Streams(DerivedTest):
         self.assertEqual(checked.returncode, 0, checked.stderr)
         self.assertIn("pump small_names into all_names", checked.stdout)
 
+    def test_a_changed_time_zone(self):
+        """Free to set beside pumps that do not go by it; beside others it would change what is emitted already."""
+        zone = lambda name: (self.server.project / "weir.toml").write_text(f'time_zone = "{name}"\n')
+        project = self.server.project / "project.sql"
+        self.server.post("events", [{"n": 10, "name": "a"}])
+        self.wait_for_rows("SELECT name FROM big", [["A"]])
+        zone("America/New_York")
+        self.server.restart()
+        self.assertIn("time zone is now America/New_York", "\n".join(self.server.lines))
+        self.assertEqual(self.server.get("/v1/catalog").json["time_zone"], "America/New_York")
+        project.write_text(project.read_text() + "CREATE STREAM times (t TIMESTAMPTZ);\nCREATE STREAM days (d DATE);\n"
+                           "CREATE PUMP dated AS INSERT INTO days SELECT t::DATE FROM times;\n")
+        self.server.restart()
+        self.server.post("times", [{"t": "2026-01-02T03:00:00Z"}])
+        self.wait_for_rows("SELECT d FROM days", [["2026-01-01"]])
+        zone("Asia/Tokyo")
+        self.server.stop()
+        refused = self.server.run("serve", str(self.server.project), "--data", str(self.server.folder / "data"),
+                                  "--listen", "127.0.0.1:0", timeout=30)
+        self.assertEqual(refused.returncode, 1, refused.stdout)
+        self.assertRegex(refused.stderr, r'time zone .* pump "dated" emitted rows by it')
+        self.assertIn("DROP the pumps", refused.stderr)
+        zone("America/New_York")
+        self.server.start()
+        self.server.post("times", [{"t": "2026-01-03T03:00:00Z"}])
+        self.wait_for_rows("SELECT d FROM days ORDER BY d", [["2026-01-01"], ["2026-01-02"]])
+        self.verify()
+
     def test_statements(self):
         sql = self.server.sql
         self.assertIn("goes on as events come", sql("INSERT INTO all_names SELECT 'x' || n FROM events").json["notice"])
