@@ -3,13 +3,15 @@
 import gzip
 import http.client
 import json
+import random
 import re
 import signal
 import time
 import unittest
+import urllib.parse
 import uuid
 
-from weir_server import ServerTest, WeirServer, ROOT
+from weir_server import PROJECT_SQL, ROOT, ServerTest, WeirServer
 
 
 class Ingest(ServerTest):
@@ -384,6 +386,168 @@ class HttpApi(ServerTest):
         sources = "".join(file.read_text() for file in (ROOT / "src" / "server" / "rest").glob("*.cc"))
         for path in set(re.findall(r'"(/(?:v1/[\w{}/.]+|healthz|readyz|metrics))"', sources)):
             self.assertIn(re.sub(r"\{\w+\}", "total", path), {path for _, path in described})
+
+
+class Described(ServerTest):
+    """What /v1/openapi.json says, asked of the server: nothing that it allows is a fault of the server."""
+
+    PROJECT = PROJECT_SQL + "CREATE TABLE prices (id INTEGER PRIMARY KEY, price INTEGER);"
+    TEXTS = ["", "x", "events", "total", "SELECT 1 AS x", "SELECT count(*) FROM events", "SELECT $1", "events,total",
+             '{"event_name": "x", "id": 1}', "[1, {", "id,n\r\n1,2\r\n", "na\u00efve \u2603", "'; \"%\\", "y" * 2_000]
+    NAMES = {"streams": ["events", "keyed", "strict"], "tables": ["prices"], "views": ["total", "by_name"]}
+    SQL = ("/v1/sql", "/v1/subscribe")
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.description = cls.server.get("/v1/openapi.json").json
+        cls.operations = [(method.upper(), path, operation) for path, methods in cls.description["paths"].items()
+                          for method, operation in methods.items()]
+        reference = (ROOT / "docs" / "reference" / "http-api.md").read_text()
+        cls.codes = {status: set(re.findall(r"`([a-z_]+)`", told))  # of errors, by their status
+                     for found, told in re.findall(r"^\| ([45]\d\d(?:, \d+)*) \|(.*)$", reference, re.M)
+                     for status in map(int, found.split(", "))}
+
+    def setUp(self):
+        self.dice = random.Random(11)
+
+    def schema(self, schema):
+        return self.description["components"]["schemas"][schema["$ref"].split("/")[-1]] if "$ref" in schema else schema
+
+    def value(self, schema, depth=0):
+        """One that the schema allows."""
+        schema, dice = self.schema(schema), self.dice
+        if "oneOf" in schema:
+            return self.value(dice.choice(schema["oneOf"]), depth)
+        if "enum" in schema:
+            return dice.choice(schema["enum"])
+        kind = schema.get("type") or dice.choice(["null", "boolean", "integer", "number", "string"] +
+                                                 ["array", "object"] * (depth < 3))
+        if kind == "array":
+            return [self.value(schema.get("items", {}), depth + 1) for _ in range(dice.randrange(4))]
+        if kind == "object":
+            known = {name: part for name, part in schema.get("properties", {}).items()
+                     if name in schema.get("required", ()) or dice.random() < 0.5}
+            free = {name: {} for name in ("event_name", "id", "n", "price") if not known and dice.random() < 0.5}
+            return {name: self.value(part, depth + 1) for name, part in {**known, **free}.items()}
+        if kind == "integer":
+            return dice.choice([0, 1, 7, 1_000, schema.get("minimum", -1), schema.get("maximum", 1 << 31)])
+        return {"null": None, "boolean": dice.random() < 0.5, "number": dice.choice([0.5, -1e300]),
+                "string": dice.choice(self.TEXTS)}[kind]
+
+    def fits(self, value, schema, where="the answer"):
+        schema = self.schema(schema)
+        kinds = {"object": dict, "array": list, "string": str, "integer": int, "number": (int, float), "boolean": bool}
+        self.assertIsInstance(value, kinds.get(schema.get("type"), object), where)
+        for name in schema.get("required", ()):
+            self.assertIn(name, value, where)
+        if isinstance(value, dict):
+            for name, part in schema.get("properties", {}).items():
+                if name in value:
+                    self.fits(value[name], part, f"{where}.{name}")
+        elif isinstance(value, list):
+            for part in value:
+                self.fits(part, schema.get("items", {}), f"{where}[]")
+
+    def make(self, path, operation, fitting):
+        """What such a request may have; `fitting`: names and statements that there are."""
+        taken = [part for part in operation["parameters"] if part["required"] or self.dice.random() < 0.4]
+        given = {(part["in"], part["name"]): self.value(part["schema"]) for part in taken}
+        for where, name in given:
+            if where == "path":
+                there = self.NAMES[path.split("/")[2]]
+                others = ["nobody", "na\u00efve \u2603", "a/b", "\0", "z" * 300, *sum(self.NAMES.values(), [])]
+                given[where, name] = self.dice.choice(there if fitting else others)
+            elif fitting and name == "query":
+                given[where, name] = "SELECT count(*) FROM events"
+            elif fitting and name in ("view", "views"):
+                given[where, name] = "total"
+        if ("query", "wait_for") in given:  # nobody waits long for what does not come
+            given["query", "timeout_ms"] = self.dice.choice([0, 1, 50])
+        elif fitting and ("query", "timeout_ms") in given:
+            given["query", "timeout_ms"] = 10_000
+        kind, body = None, None
+        if content := operation.get("requestBody", {}).get("content"):
+            kind = self.dice.choice(sorted(content))
+            body = self.value(content[kind].get("schema", {}))
+            if fitting and path in self.SQL:
+                question = {"sql": "SELECT $1 AS x", "params": [self.value({})]}
+                body = "SELECT 1 AS x" if kind == "text/plain" else question
+            body = json.dumps(body) if kind == "application/json" else body
+        return given, kind, body
+
+    def send(self, method, path, given, kind=None, body=None):
+        """Status, type and body of the answer; what goes on without an end is not read."""
+        for (where, name), value in given.items():
+            if where == "path":
+                path = path.replace("{%s}" % name, urllib.parse.quote(value, safe=""))
+        query = urllib.parse.urlencode([(name, value) for (where, name), value in given.items() if where == "query"])
+        headers = {name: value.replace("\r\n", " ").encode() for (where, name), value in given.items()
+                   if where == "header"}
+        headers.update({"Content-Type": kind} if kind else {})
+        body = body.encode() if isinstance(body, str) else body
+        if b"gzip" in headers.get("Content-Encoding", b""):
+            body = gzip.compress(body or b"")
+        connection = http.client.HTTPConnection(self.server.host, self.server.port, timeout=60)
+        try:
+            connection.request(method, path + ("?" + query if query else ""), body, headers)
+            response = connection.getresponse()
+            kind = response.headers.get_content_type()
+            return response.status, kind, b"" if kind == "text/event-stream" else response.read()
+        finally:
+            connection.close()
+
+    def check_error(self, status, kind, body):
+        self.assertTrue(400 <= status < 500, (status, body[:300]))
+        self.assertEqual(kind, "application/json")
+        self.fits(json.loads(body), {"$ref": "Error"})
+        self.assertIn(json.loads(body)["error"]["code"], self.codes.get(status, ()), (status, body[:300]))
+
+    def test_what_is_allowed_is_answered_as_it_says(self):
+        answered = set()
+        for method, path, operation in self.operations:
+            content = operation["responses"]["200"]["content"]
+            for i in range(24):
+                given, kind, body = self.make(path, operation, fitting=i % 2 == 0)
+                asked = f"{method} {path} {given} {kind} {body}"[:1000]
+                with self.subTest(asked):
+                    status, answer_kind, answer = self.send(method, path, given, kind, body)
+                    if status != 200:
+                        self.check_error(status, answer_kind, answer)
+                        continue
+                    answered.add((method, path))
+                    self.assertIn(answer_kind, content)
+                    if answer_kind == "application/json":
+                        self.fits(json.loads(answer), content[answer_kind].get("schema", {}))
+        self.assertEqual({(method, path) for method, path, _ in self.operations} - answered, set(), "never answered")
+        self.assertIsNone(self.server.process.poll())
+
+    def test_what_is_not_allowed_is_told_so(self):
+        for method, path, operation in self.operations:
+            fine = lambda: self.make(path, operation, fitting=True)
+            for part in operation["parameters"]:
+                where, wrong, schema = (part["in"], part["name"]), [], part["schema"]
+                if schema.get("type") == "integer":
+                    wrong = ["", "-1", "1.5", "x", "1" + "0" * 30]
+                elif "enum" in schema:
+                    wrong = ["none of them", ",".join(schema["enum"])]
+                for value in wrong:
+                    given, kind, body = fine()
+                    if part["name"] == "timeout_ms" and path != "/v1/sql":  # of what is waited for
+                        given["query", "wait_for"] = 0
+                    self.refused(method, path, {**given, where: value}, kind, body)
+                if part["required"] and part["in"] == "query":
+                    given, kind, body = fine()
+                    del given[where]
+                    self.refused(method, path, given, kind, body)
+            schema = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema")
+            if schema and self.schema(schema).get("type") == "object":
+                for body in ("", "7", "[1]", '{"sql"', "\xff\xfe"):
+                    self.refused(method, path, {}, "application/json", body)
+
+    def refused(self, method, path, given, kind, body):
+        with self.subTest(f"{method} {path} {given} {kind} {body}"[:1000]):
+            self.check_error(*self.send(method, path, given, kind, body))
 
 
 class CommandLine(ServerTest):
