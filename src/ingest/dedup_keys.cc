@@ -2,6 +2,8 @@
 
 #include <chrono>
 #include <new>
+#include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "duck/errors.h"
@@ -26,13 +28,15 @@ void TellWhy(KeyClaims& claims) noexcept {
 DedupKeys::DedupKeys(Catalog& catalog, Clock& clock, KeyHistory& history, TaskThread& resumed)
     : catalog_(catalog), clock_(clock), history_(history), resumed_(resumed) {
   auto state = catalog.Current();
+  std::vector<std::pair<std::shared_ptr<const Stream>, KeyClaims*>> unread;
   for (auto& [name, stream] : state->streams) {
     if (stream->dedup_key.empty()) continue;
     auto& claims = claims_[stream->id.value];
     claims = std::make_unique<KeyClaims>(stream->dedup_window, false, resumed_);
-    recovering_++;
-    RecoverLater(stream, *claims);
+    unread.emplace_back(stream, claims.get());
   }
+  recovering_ = unread.size();  // before the first is read: its reader counts down
+  for (auto& [stream, claims] : unread) RecoverLater(stream, *claims);
 }
 
 KeyClaims& DedupKeys::Of(const Stream& stream) {

@@ -334,6 +334,22 @@ TEST_F(IngestTest, OfManyKeysOnlyTheLastAreReadBack) {
   ingest.reset();
 }
 
+TEST_F(IngestTest, KeysOfManyStreamsAreReadBackWhileOthersAreYetCounted) {
+  catalog.Change([&](CatalogState& state) {
+    for (uint32_t i = 0; i < 300; i++) {
+      auto stream = std::make_shared<Stream>(*keyed);
+      stream->id = {10 + i};
+      stream->name = "keyed" + std::to_string(i);
+      state.streams[stream->name] = stream;
+    }
+  });
+  NoHistory nothing;
+  Open(nothing);
+  EXPECT_TRUE(ingest->AwaitKeys(10'000'000));
+  EXPECT_EQ(ingest->Info().streams_recovering, 0u);
+  ingest.reset();
+}
+
 TEST_F(IngestTest, KeysThatCannotBeReadBackAreToldAndTriedAgain) {
   SlowHistory slow;
   slow.rows = {{"old", clock.Now() - 1'000'000}};
