@@ -261,6 +261,32 @@ class SlowClients(unittest.TestCase):
             time.sleep(0.05)
         self.fail("the rows are not in the view")
 
+    def test_followers_who_come_while_a_view_changes_have_no_copy_each(self):
+        server = WeirServer(options=["--memory-limit", "500MB"])
+        self.addCleanup(server.close)
+        rows = [{"event_name": f"{i:06}" + "x" * 200, "n": i} for i in range(40_000)]
+        for start in range(0, len(rows), 10_000):
+            offset = server.post("events", rows[start:start + 10_000]).json["offset"]
+        server.rows("total", wait_for=offset)
+        before = resident_kb(server.process.pid)
+        for i in range(150):
+            reader = socket.socket()
+            self.addCleanup(reader.close)
+            reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            reader.settimeout(60)
+            reader.bind((f"127.0.1.{1 + i % 10}", 0))
+            reader.connect((server.host, server.port))
+            reader.sendall(b"GET /v1/views/by_name/changes HTTP/1.1\r\nHost: x\r\n\r\n")
+            taken = b""
+            while b"event: snapshot" not in taken:  # and no more of it
+                part = reader.recv(300)
+                self.assertNotEqual(part, b"")
+                taken += part
+            if i % 2:
+                at = i * 200 % 39_000
+                self.assertEqual(server.post("events", rows[at:at + 1_000]).status, 200)
+        self.assertLess(resident_kb(server.process.pid, "VmHWM") - before, 400_000)
+
 
 class Stopping(unittest.TestCase):
     def test_under_steady_statements_it_ends_within_a_bound(self):

@@ -276,8 +276,10 @@ Feed::Served Feed::ServeView(Reader& reader, const std::string& view,
       Head(view, offset, same ? info.as_of : kept->as_of, reader.options.multiplexed)));
   reader.stream->Write(kept->body);
   sequence = kept->sequence;
+  // Others have the snapshot's text; that of all changes since would be this reader's own, so one
+  // who has yet to take the snapshot gets them once he has.
   bool known = false;
-  ServeChanges(reader, view, *sequence, known);
+  if (reader.stream->Pending() < kPendingMax) ServeChanges(reader, view, *sequence, known);
   return Served::kSomething;
 }
 
