@@ -548,19 +548,61 @@ Error InItsFile(const Project& project, const View& view, Error error) {
   return error;
 }
 
-// Of each view that is wrong by itself; one that only reads a wrong one is left out.
+// The views with what each reads before it, but for those that read each other in a circle, and
+// what reads these.
+std::vector<std::shared_ptr<const View>> InOrderOfReading(const CatalogState& state) {
+  std::map<std::string, std::set<std::string>> waiting;  // for the views it reads
+  for (auto& [name, view] : state.views) {
+    auto& reads = waiting[name];
+    for (auto& read : NamesIn(view->query)) {
+      if (state.views.contains(read)) reads.insert(read);
+    }
+  }
+  std::vector<std::shared_ptr<const View>> ordered;
+  while (!waiting.empty()) {
+    std::vector<std::string> ready;
+    for (auto& [name, reads] : waiting) {
+      if (reads.empty()) ready.push_back(name);
+    }
+    if (ready.empty()) break;
+    for (auto& name : ready) {
+      waiting.erase(name);
+      ordered.push_back(state.views.at(name));
+    }
+    for (auto& [name, reads] : waiting) {
+      for (auto& done : ready) reads.erase(done);
+    }
+  }
+  return ordered;
+}
+
+// Of each view that is wrong by itself.  One that reads a wrong one is not looked at: what takes
+// too much to plan takes it again in each view above.
 std::vector<Error> BindingErrors(const Project& project, const CatalogState& state, Views& views) {
   std::set<std::string> wrong;
   for (auto& statement : project.wrong)
     wrong.insert(statement.names.begin(), statement.names.end());
   std::vector<std::pair<std::shared_ptr<const View>, Error>> failed;
-  for (auto& [name, view] : state.views) {
+  auto binds = [&](const std::shared_ptr<const View>& view) {
     try {
       CheckShutIn(view->query);
       views.Bind(state, view->Planned());
+      return true;
     } catch (const Error& error) {
       failed.emplace_back(view, InItsFile(project, *view, error));
+      return false;
     }
+  };
+  std::set<std::string> ordered;
+  for (auto& view : InOrderOfReading(state)) {
+    ordered.insert(Lower(view->name));
+    auto reads = NamesIn(view->query);
+    bool follows =
+        std::any_of(reads.begin(), reads.end(), [&](auto& name) { return wrong.contains(name); });
+    if (follows || !binds(view)) wrong.insert(Lower(view->name));
+  }
+  for (auto& [name, view] : state.views) {
+    if (!ordered.contains(name)) binds(view);
   }
   for (auto& [view, error] : failed) wrong.insert(Lower(view->name));
   std::vector<Error> errors;

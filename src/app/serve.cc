@@ -388,7 +388,8 @@ int RunCheck(const std::string& folder) {
   log_options.directory = scratch.path();
   auto log = Log::Open(*disk, clock, log_options);
   Kernel kernel;
-  auto engine = Engine::Make({kernel, catalog, *log, history, nullptr, clock, *disk}, {});
+  Trials trials({});
+  auto engine = Engine::Make({kernel, catalog, *log, history, nullptr, clock, *disk, &trials}, {});
   ApplyProject(project, catalog, *engine);
   auto state = catalog.Current();
   for (auto& [name, stream] : state->streams) {

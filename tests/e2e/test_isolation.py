@@ -7,12 +7,14 @@ import os
 import pathlib
 import signal
 import statistics
+import subprocess
+import tempfile
 import threading
 import time
 import unittest
 import urllib.parse
 
-from weir_server import WeirServer
+from weir_server import WEIR, WeirServer
 
 LIMIT = 1_000_000_000
 LINE = LIMIT + LIMIT // 4 + 150_000_000  # the margin; code, stacks and threads beside
@@ -500,6 +502,21 @@ class Isolation(unittest.TestCase):
         while self.server.post("quiet", [{"n": 1}]).status != 200:
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.2)
+
+    def test_a_project_of_plain_views_of_which_each_reads_the_last_one_twice(self):
+        with tempfile.TemporaryDirectory() as folder:
+            project = pathlib.Path(folder) / "project"
+            project.mkdir()
+            (project / "a.sql").write_text(
+                "CREATE STREAM quiet (n INTEGER);\nCREATE VIEW double_0 AS SELECT n FROM quiet;\n" +
+                "".join(f"CREATE VIEW double_{i} AS SELECT a.n FROM double_{i - 1} a JOIN double_{i - 1} b USING (n);\n"
+                        for i in range(1, 31)))
+            for command in (["check", str(project)],
+                            ["serve", str(project), "--data", folder + "/data", "--listen", "127.0.0.1:0"]):
+                with self.subTest(command[0]):
+                    run = subprocess.run([WEIR, *command], capture_output=True, text=True, timeout=120)
+                    self.assertEqual(run.returncode, 1)
+                    self.assertRegex(run.stderr, "planning|too much|deep")
 
 
 if __name__ == "__main__":
