@@ -96,6 +96,9 @@ Error CurrentError() {
       return Error(ErrorCode::kInternal, Tidy(data.RawMessage()));
     }
     if (data.Type() == duckdb::ExceptionType::OUT_OF_MEMORY) return OutOfMemory(data.RawMessage());
+    if (data.Type() == duckdb::ExceptionType::INTERRUPT) {
+      return Error(ErrorCode::kTimeout, "it was given up, as it took too long");
+    }
     return Error(CodeOf(data.Type()), Tidy(data.RawMessage()));
   } catch (...) {
     return Error(ErrorCode::kInternal, "an unknown exception");

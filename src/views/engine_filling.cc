@@ -235,7 +235,7 @@ void EngineImpl::CatchUp(Filling& filling) {
       double part = static_cast<double>(reached.value) / static_cast<double>(target.value);
       auto show = [&](Kept& kept) {
         std::lock_guard lock(kept.mutex);
-        kept.progress = part;
+        kept.progress = std::max(kept.progress, part);  // the log goes on, and with it the end
       };
       LeaveUnwanted(filling);
       for (auto& view : filling.views) show(*view);

@@ -296,6 +296,15 @@ class Sql(ServerTest):
 
 
 class HttpApi(ServerTest):
+    def test_a_time_out_is_a_number_also_where_nothing_is_waited_for(self):
+        for path in ("/v1/views/total", "/v1/views/total/errors", "/v1/views/total/changes", "/v1/live?views=total",
+                     "/v1/subscribe?query=SELECT+1"):
+            for value in ("", "x", "-1", "1.5", "1" + "0" * 30):
+                with self.subTest(path + value):
+                    stream = self.server.events(path + ("&" if "?" in path else "?") + "timeout_ms=" + value)
+                    self.addCleanup(stream.close)
+                    self.assertEqual(stream.response.status, 400)
+
     def test_health_and_readiness(self):
         self.assertEqual(self.server.get("/healthz").status, 200)
         self.assertEqual(self.server.get("/readyz").status, 200)

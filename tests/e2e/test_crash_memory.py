@@ -146,6 +146,18 @@ class CrashMemory(unittest.TestCase):
         time.sleep(8)
         self.assertIn("slow", self.server.get("/healthz").json.get("stalled_on", ""))
 
+    def test_a_batch_that_is_given_up_says_why(self):
+        self.begin("2")
+        made = self.server.sql("CREATE MATERIALIZED VIEW slow AS WITH RECURSIVE r(a) AS (SELECT n FROM events UNION ALL "
+                               "SELECT x.a FROM r x JOIN r y ON x.a = y.a) SELECT count(*) AS c FROM r", timeout=60)
+        self.assertEqual(made.status, 200)
+        self.server.wait_live("slow")
+        self.server.post("events", [{"n": 1}])
+        deadline = time.monotonic() + 60
+        while (answer := self.server.get("/v1/views/slow")).status != 422 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        self.assertIn("given up", answer.json["error"]["message"])
+
     def test_a_definition_that_cannot_be_planned_is_left_alone(self):
         self.begin("2")
         self.server.sql("CREATE MATERIALIZED VIEW slow AS SELECT n FROM events")

@@ -44,9 +44,9 @@ void WhenReached(Server& server, const ExchangePtr& exchange, const std::string&
       exchange->Respond(ErrorResponse(CurrentError()));
     }
   };
+  uint64_t timeout_ms = NumberParameter(exchange->request, "timeout_ms", 10'000);
   if (!exchange->request.Parameter("wait_for")) return guarded();
   Offset offset{NumberParameter(exchange->request, "wait_for", 0)};
-  uint64_t timeout_ms = NumberParameter(exchange->request, "timeout_ms", 10'000);
   Micros deadline = server.parts().clock.Monotonic() +
                     static_cast<Micros>(std::min<uint64_t>(timeout_ms, 60'000)) * 1000;
   server.parts().views.WaitForView(
