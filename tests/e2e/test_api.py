@@ -313,7 +313,7 @@ class HttpApi(ServerTest):
         answer = self.server.get("/metrics")
         self.assertTrue(answer.headers["Content-Type"].startswith("text/plain"))
         for line in answer.body.decode().splitlines():
-            self.assertRegex(line, r"^(# (HELP|TYPE) \w+ .+|\w+(\{[^}]*\})? [-+0-9.eInfNa]+)$")
+            self.assertRegex(line, r'^(# (HELP|TYPE) \w+ .+|\w+(\{(\w+="[^"]*",?)+\})? [-+0-9.eInfNa]+)$')
 
     def test_queries_and_their_workers_are_counted(self):
         def figures():
