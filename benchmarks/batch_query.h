@@ -9,10 +9,10 @@
 #include "duckdb.hpp"
 #include "duckdb/main/appender.hpp"
 #include "formats/columns.h"
-#include "query/row_difference.h"
 #include "report.h"
 #include "sql/total_order.h"
 #include "sql/window_functions.h"
+#include "verify/row_difference.h"
 
 namespace weir {
 

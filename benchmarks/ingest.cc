@@ -8,7 +8,7 @@
 
 #include "app/api_client.h"
 #include "base/error.h"
-#include "io/http_client.h"
+#include "io/net/http_client.h"
 #include "report.h"
 #include "sample_events.h"
 

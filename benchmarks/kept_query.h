@@ -17,9 +17,9 @@
 
 #include "duck/constant.h"
 #include "duck/row_codec.h"
-#include "flow/page_memory.h"
+#include "flow/state/page_memory.h"
 #include "formats/columns.h"
-#include "io/large_pages.h"
+#include "io/memory/large_pages.h"
 #include "sql/statement.h"
 #include "views/content.h"
 #include "views/relations.h"

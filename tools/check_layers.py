@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Checks that every #include in src/ points down, as the table in ARCHITECTURE.md says."""
+"""Checks that every #include in src/ points where the tables of ARCHITECTURE.md let it: down from
+folder to folder, and between the rooms of a folder as they say."""
 
 import pathlib
 import re
@@ -7,6 +8,7 @@ import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 ROW = re.compile(r"^\| (\d) \| `(\w+)` \|[^|]*\|([^|]*)\|$")
+ROOM = re.compile(r"^\| `(\w+(?:/\w+)?)` \|[^|]*\|([^|]*)\|$")
 INCLUDE = re.compile(r'^\s*#include "([\w/]+)/[^/"]+"')
 
 
@@ -26,22 +28,48 @@ def read_table(path):
     return allowed
 
 
+def read_rooms(path):
+    """Room -> the rooms of its folder that it may include; the folder itself is one of them."""
+    rooms = {}
+    for line in path.read_text().splitlines():
+        if match := ROOM.match(line):
+            folder = match[1].split("/")[0]
+            rooms[match[1]] = {name if name == folder else f"{folder}/{name}" for name in match[2].split()}
+    for room, may in rooms.items():
+        if missing := may - set(rooms):
+            sys.exit(f"{path.name}: {room} may include {', '.join(sorted(missing))}, which is no room")
+    return rooms
+
+
+def rooms_of(sources):
+    """Of folders that have folders in them: those, and the folder itself."""
+    inner = {str(path.relative_to(sources)) for path in sources.glob("*/*") if path.is_dir()}
+    return inner | {room.split("/")[0] for room in inner}
+
+
 def main():
     allowed = read_table(ROOT / "ARCHITECTURE.md")
+    rooms = read_rooms(ROOT / "ARCHITECTURE.md")
     folders = {path.name for path in (ROOT / "src").iterdir() if path.is_dir()}
-    wrong = [f"src/{name}: not in the table of ARCHITECTURE.md" for name in sorted(folders ^ set(allowed))]
+    wrong = [f"src/{name}: not in the table of ARCHITECTURE.md"
+             for name in sorted(folders ^ set(allowed) | rooms_of(ROOT / "src") ^ set(rooms))]
     for path in sorted((ROOT / "src").rglob("*")):
         if path.suffix not in (".cc", ".h"):
             continue
-        folder = path.relative_to(ROOT / "src").parts[0]
+        room = path.relative_to(ROOT / "src").parent.as_posix()
+        folder = room.split("/")[0]
+        is_test = path.stem.endswith(("_test", "_fuzz"))  # stands beside what it tests, and uses all of it
         for number, line in enumerate(path.read_text().splitlines(), 1):
             match = INCLUDE.match(line)
             if not match:
                 continue
             target = match[1].split("/")[0]
+            if target == folder and match[1] != room and not is_test and match[1] not in rooms.get(room, ()):
+                wrong.append(f"{path.relative_to(ROOT)}:{number}: {room} must not include {match[1]}")
             if target in allowed and target != folder and target not in allowed[folder]:
                 wrong.append(f"{path.relative_to(ROOT)}:{number}: {folder} must not include {target}")
-    print("\n".join(wrong) if wrong else f"layers: {len(allowed)} folders, every include points down")
+    print("\n".join(wrong) if wrong
+          else f"layers: {len(allowed)} folders, {len(rooms)} rooms, every include points down")
     return 1 if wrong else 0
 
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "io/http_client.h"
+#include "io/net/http_client.h"
 #include "yyjson.hpp"
 
 namespace weir {

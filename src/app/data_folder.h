@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "catalog/catalog.h"
-#include "io/disk.h"
+#include "io/disk/disk.h"
 #include "lake/lake.h"
 #include "log/log.h"
 

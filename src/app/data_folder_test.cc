@@ -11,8 +11,8 @@
 
 #include "app/stores.h"
 #include "app/wiring.h"
+#include "io/disk/simulated_disk.h"
 #include "io/manual_clock.h"
-#include "io/simulated_disk.h"
 #include "log/frame.h"
 #include "views/marks_file.h"
 

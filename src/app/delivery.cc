@@ -5,7 +5,7 @@
 
 #include "app/api_client.h"
 #include "base/error.h"
-#include "io/url.h"
+#include "io/net/url.h"
 
 namespace weir {
 

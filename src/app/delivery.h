@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "io/http_client.h"
+#include "io/net/http_client.h"
 
 namespace weir {
 

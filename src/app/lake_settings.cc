@@ -4,7 +4,7 @@
 #include <charconv>
 
 #include "duckdb/common/types/interval.hpp"
-#include "io/memory.h"
+#include "io/memory/memory.h"
 
 namespace weir {
 namespace {

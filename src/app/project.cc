@@ -13,11 +13,11 @@
 #include "base/text.h"
 #include "duck/errors.h"
 #include "duckdb/common/string_util.hpp"
-#include "query/dependencies.h"
-#include "query/late_views.h"
 #include "query/shut_in.h"
-#include "query/statements.h"
 #include "sql/event_time.h"
+#include "statements/dependencies.h"
+#include "statements/late_views.h"
+#include "statements/statements.h"
 
 namespace weir {
 namespace {

@@ -19,7 +19,7 @@
 #include "app/follow.h"
 #include "base/error.h"
 #include "duckdb/common/string_util.hpp"
-#include "io/url.h"
+#include "io/net/url.h"
 #include "sql/statement.h"
 #include "sql/tokens.h"
 

@@ -6,8 +6,8 @@
 #include <string>
 
 #include "catalog/catalog.h"
-#include "io/disk.h"
-#include "io/small_file.h"
+#include "io/disk/disk.h"
+#include "io/disk/small_file.h"
 #include "server/server.h"
 
 namespace weir {

@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "duck/plan_node.h"
+#include "duck/plan/plan_node.h"
 #include "duckdb/common/types/data_chunk.hpp"
 
 namespace weir {

@@ -5,7 +5,7 @@
 #include <map>
 #include <string>
 
-#include "duck/clock_functions.h"
+#include "duck/functions/clock_functions.h"
 #include "duckdb/common/string_util.hpp"
 #include "duckdb/execution/expression_executor.hpp"
 #include "duckdb/planner/expression/bound_constant_expression.hpp"

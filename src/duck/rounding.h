@@ -10,7 +10,7 @@
 #include <array>
 #include <memory>
 
-#include "duck/plan_node.h"
+#include "duck/plan/plan_node.h"
 #include "duck/session.h"
 #include "duckdb/common/types/vector.hpp"
 

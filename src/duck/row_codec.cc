@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <optional>
 
-#include "duck/interval_forms.h"
-#include "duck/plain_sort_keys.h"
+#include "duck/functions/interval_forms.h"
+#include "duck/functions/plain_sort_keys.h"
 #include "duckdb/function/create_sort_key.hpp"
 
 namespace weir {

@@ -4,8 +4,8 @@
 #include <numeric>
 
 #include "duck/batch_plan.h"
-#include "duck/event_time_functions.h"
-#include "duck/plan_node.h"
+#include "duck/plan/event_time_functions.h"
+#include "duck/plan/plan_node.h"
 #include "duck/row_function.h"
 #include "flow/aggregates/aggregate_state.h"
 #include "flow/operators/table.h"

@@ -7,7 +7,7 @@
 #include <set>
 #include <string>
 
-#include "duck/plan.h"
+#include "duck/plan/plan.h"
 #include "flow/circuit.h"
 
 namespace weir {

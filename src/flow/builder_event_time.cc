@@ -6,8 +6,8 @@
 // drop it.
 #include <algorithm>
 
-#include "duck/event_time_functions.h"
-#include "duck/time_order.h"
+#include "duck/plan/event_time_functions.h"
+#include "duck/plan/time_order.h"
 #include "flow/builder.h"
 
 namespace weir {

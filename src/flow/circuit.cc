@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "flow/row_store.h"
+#include "flow/state/row_store.h"
 
 namespace weir {
 

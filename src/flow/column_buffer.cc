@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "flow/value_width.h"
+#include "flow/state/value_width.h"
 
 namespace weir {
 

@@ -13,7 +13,7 @@
 
 #include "flow/column_buffer.h"
 #include "flow/operator.h"
-#include "flow/slot_index.h"
+#include "flow/state/slot_index.h"
 
 namespace weir {
 

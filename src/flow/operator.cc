@@ -6,9 +6,9 @@
 #include "base/memory_budget.h"
 #include "duck/errors.h"
 #include "flow/filter_router.h"
-#include "flow/halves.h"
-#include "flow/row_store.h"
-#include "io/busy_file.h"
+#include "flow/state/halves.h"
+#include "flow/state/row_store.h"
+#include "io/process/busy_file.h"
 
 namespace weir {
 namespace {

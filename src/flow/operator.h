@@ -22,8 +22,9 @@
 #include "base/ids.h"
 #include "duck/column_equals.h"
 #include "duckdb/common/types/data_chunk.hpp"
-#include "flow/failed_rows.h"
-#include "flow/state_snapshot.h"
+#include "flow/state/failed_rows.h"
+#include "flow/state/row_types.h"
+#include "flow/state/state_snapshot.h"
 #include "flow/upkeep.h"
 
 namespace weir {
@@ -32,8 +33,6 @@ class ExpressionFailed;
 class PageMemory;
 class FilterRouter;
 class RowStore;
-
-using RowTypes = std::vector<duckdb::LogicalType>;
 
 class Operator {
  public:

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "duck/decimal_text.h"
+#include "duck/functions/decimal_text.h"
 #include "duckdb/common/types/value.hpp"
 #include "fast_float/fast_float.h"
 #include "formats/json_text.h"

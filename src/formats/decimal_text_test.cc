@@ -1,5 +1,5 @@
 // DECIMAL values from text, against those of Python's decimal module (ROUND_HALF_UP).
-#include "duck/decimal_text.h"
+#include "duck/functions/decimal_text.h"
 
 #include <gtest/gtest.h>
 

@@ -16,7 +16,7 @@
 
 #include "base/ids.h"
 #include "duckdb/common/types/vector.hpp"
-#include "io/huge_memory.h"
+#include "io/memory/huge_memory.h"
 
 namespace weir {
 

@@ -15,7 +15,7 @@
 #include "catalog/catalog.h"
 #include "formats/rows.h"
 #include "ingest/keys_file.h"
-#include "io/disk.h"
+#include "io/disk/disk.h"
 #include "log/log.h"
 
 namespace weir {

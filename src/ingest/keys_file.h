@@ -11,7 +11,7 @@
 #include <string_view>
 
 #include "base/ids.h"
-#include "io/small_file.h"
+#include "io/disk/small_file.h"
 
 namespace weir {
 

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "io/simulated_disk.h"
+#include "io/disk/simulated_disk.h"
 
 namespace weir {
 namespace {

@@ -11,8 +11,8 @@
 #include "formats/block.h"
 #include "ingest/ingest.h"
 #include "ingest/test_log.h"
+#include "io/disk/simulated_disk.h"
 #include "io/manual_clock.h"
-#include "io/simulated_disk.h"
 #include "log/log.h"
 
 namespace weir {

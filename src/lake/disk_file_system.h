@@ -13,7 +13,7 @@
 #include <string>
 
 #include "duckdb/common/file_system.hpp"
-#include "io/disk.h"
+#include "io/disk/disk.h"
 #include "lake/sealed_file.h"
 
 namespace weir {

@@ -22,7 +22,7 @@
 #include <vector>
 
 #include "catalog/catalog.h"
-#include "io/disk.h"
+#include "io/disk/disk.h"
 #include "lake/disk_file_system.h"
 #include "lake/manifest_store.h"
 

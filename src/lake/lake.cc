@@ -14,7 +14,7 @@
 #include <utility>
 
 #include "duck/errors.h"
-#include "io/thread_priority.h"
+#include "io/process/thread_priority.h"
 #include "lake/compaction.h"
 #include "lake/files.h"
 #include "lake/landing.h"

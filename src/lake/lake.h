@@ -16,7 +16,7 @@
 #include "catalog/catalog.h"
 #include "formats/columns.h"
 #include "io/clock.h"
-#include "io/disk.h"
+#include "io/disk/disk.h"
 #include "log/log.h"
 
 namespace weir {

@@ -5,7 +5,7 @@
 #include "duckdb/main/connection.hpp"
 #include "duckdb/main/database.hpp"
 #include "duckdb/main/materialized_query_result.hpp"
-#include "io/small_file.h"
+#include "io/disk/small_file.h"
 #include "lake/compaction.h"
 #include "lake/disk_file_system.h"
 #include "lake/storage.h"

@@ -10,8 +10,8 @@
 #include <memory>
 #include <string>
 
-#include "io/disk.h"
-#include "io/small_file.h"
+#include "io/disk/disk.h"
+#include "io/disk/small_file.h"
 #include "lake/manifest.h"
 
 namespace weir {

@@ -7,7 +7,7 @@
 
 #include "base/crc32c.h"
 #include "base/error.h"
-#include "io/simulated_disk.h"
+#include "io/disk/simulated_disk.h"
 #include "lake/manifest_store.h"
 
 namespace weir {

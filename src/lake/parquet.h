@@ -11,7 +11,7 @@
 
 #include "catalog/catalog.h"
 #include "duck/row_source.h"
-#include "io/disk.h"
+#include "io/disk/disk.h"
 #include "lake/disk_file_system.h"
 
 namespace duckdb {

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
-#include "io/thread_priority.h"
+#include "io/process/thread_priority.h"
 
 namespace weir {
 namespace {

@@ -14,7 +14,7 @@
 #include <string>
 
 #include "base/error.h"
-#include "io/disk.h"
+#include "io/disk/disk.h"
 
 namespace weir {
 

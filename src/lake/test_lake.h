@@ -15,7 +15,7 @@
 #include "catalog/memory_store.h"
 #include "duckdb/common/types/vector.hpp"
 #include "formats/block.h"
-#include "io/simulated_disk.h"
+#include "io/disk/simulated_disk.h"
 #include "lake/files.h"
 #include "lake/lake.h"
 #include "log/test_log.h"

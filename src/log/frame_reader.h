@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "io/disk.h"
+#include "io/disk/disk.h"
 #include "log/frame.h"
 
 namespace weir {

@@ -21,7 +21,7 @@
 
 #include "base/ids.h"
 #include "io/clock.h"
-#include "io/disk.h"
+#include "io/disk/disk.h"
 
 namespace weir {
 

@@ -6,7 +6,7 @@
 #include <map>
 #include <set>
 
-#include "io/simulated_disk.h"
+#include "io/disk/simulated_disk.h"
 #include "log/frame.h"
 #include "log/test_log.h"
 

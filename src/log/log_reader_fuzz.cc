@@ -3,8 +3,8 @@
 #include <cstring>
 
 #include "base/crc32c.h"
+#include "io/disk/simulated_disk.h"
 #include "io/manual_clock.h"
-#include "io/simulated_disk.h"
 #include "log/frame.h"
 #include "log/test_log.h"
 

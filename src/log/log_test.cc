@@ -5,7 +5,7 @@
 #include <latch>
 #include <thread>
 
-#include "io/simulated_disk.h"
+#include "io/disk/simulated_disk.h"
 #include "log/test_log.h"
 
 namespace weir {

@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "base/crc32c.h"
-#include "io/simulated_disk.h"
+#include "io/disk/simulated_disk.h"
 #include "log/frame.h"
 #include "log/test_log.h"
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "io/disk.h"
+#include "io/disk/disk.h"
 #include "io/random.h"
 #include "log/segment_writer.h"
 

@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 #include "base/ids.h"
-#include "io/child_process.h"
+#include "io/process/child_process.h"
 #include "query/messages.h"
 
 namespace weir {

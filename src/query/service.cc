@@ -4,7 +4,7 @@
 #include <numeric>
 
 #include "formats/block.h"
-#include "io/child_process.h"
+#include "io/process/child_process.h"
 #include "query/runner.h"
 #include "query/view_rows.h"
 

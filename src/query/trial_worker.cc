@@ -4,8 +4,8 @@
 
 #include "base/memory_budget.h"
 #include "duck/errors.h"
-#include "io/deep_thread.h"
-#include "io/sandbox.h"
+#include "io/process/deep_thread.h"
+#include "io/process/sandbox.h"
 #include "views/relations.h"
 
 namespace weir {

@@ -1,7 +1,7 @@
 // In a process of its own: plans what it is asked to, and says whether that went well.
 #pragma once
 
-#include "io/child_process.h"
+#include "io/process/child_process.h"
 #include "query/messages.h"
 
 namespace weir {

@@ -18,7 +18,7 @@
 
 #include "base/error.h"
 #include "base/ids.h"
-#include "io/child_process.h"
+#include "io/process/child_process.h"
 #include "query/messages.h"
 #include "views/plan_trial.h"
 

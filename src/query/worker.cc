@@ -4,8 +4,8 @@
 #include <optional>
 
 #include "duck/errors.h"
-#include "io/child_process.h"
-#include "io/sandbox.h"
+#include "io/process/child_process.h"
+#include "io/process/sandbox.h"
 #include "query/messages.h"
 #include "query/trial_worker.h"
 #include "query/worker_query.h"

@@ -9,7 +9,7 @@
 
 #include "catalog/catalog.h"
 #include "duck/row_source.h"
-#include "io/disk.h"
+#include "io/disk/disk.h"
 #include "lake/disk_file_system.h"
 #include "lake/known_files.h"
 #include "query/answer.h"

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/error.h"
-#include "io/http_server.h"
+#include "io/net/http_server.h"
 
 namespace weir {
 

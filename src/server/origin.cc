@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "io/http_head.h"
+#include "io/net/http_head.h"
 
 namespace weir {
 namespace {

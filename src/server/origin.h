@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "io/http_server.h"
+#include "io/net/http_server.h"
 
 namespace weir {
 

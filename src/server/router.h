@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "io/http_server.h"
+#include "io/net/http_server.h"
 
 namespace weir {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/crc32c.h"
-#include "flow/state_io.h"
+#include "flow/state/state_io.h"
 
 namespace weir {
 namespace {

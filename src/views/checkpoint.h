@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "flow/circuit.h"
-#include "io/disk.h"
+#include "io/disk/disk.h"
 #include "views/live_pump.h"
 #include "views/live_view.h"
 

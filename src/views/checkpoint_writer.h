@@ -12,7 +12,7 @@
 #include <mutex>
 #include <thread>
 
-#include "flow/state_snapshot.h"
+#include "flow/state/state_snapshot.h"
 #include "views/checkpoint.h"
 #include "views/outbox.h"
 

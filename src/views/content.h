@@ -15,9 +15,9 @@
 #include <string_view>
 #include <vector>
 
-#include "flow/row_store.h"
-#include "flow/slot_index.h"
-#include "io/lost_pages.h"
+#include "flow/state/row_store.h"
+#include "flow/state/slot_index.h"
+#include "io/disk/lost_pages.h"
 
 namespace weir {
 

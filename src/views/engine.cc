@@ -7,7 +7,7 @@
 
 #include "base/memory_budget.h"
 #include "duck/errors.h"
-#include "flow/row_store.h"
+#include "flow/state/row_store.h"
 #include "formats/block.h"
 #include "log/known_offsets.h"
 #include "views/explain.h"

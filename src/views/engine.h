@@ -6,8 +6,8 @@
 #include <memory>
 
 #include "duck/session.h"
-#include "io/disk.h"
-#include "io/small_file.h"
+#include "io/disk/disk.h"
+#include "io/disk/small_file.h"
 #include "views/plan_trial.h"
 #include "views/state_memory.h"
 #include "views/views.h"

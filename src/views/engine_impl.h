@@ -15,8 +15,8 @@
 #include <unordered_map>
 
 #include "base/ranked_mutex.h"
-#include "io/busy_file.h"
-#include "io/deep_thread.h"
+#include "io/process/busy_file.h"
+#include "io/process/deep_thread.h"
 #include "views/checkpoint.h"
 #include "views/checkpoint_writer.h"
 #include "views/engine.h"

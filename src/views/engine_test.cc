@@ -6,7 +6,7 @@
 #include "duckdb/main/connection.hpp"
 #include "duckdb/main/database.hpp"
 #include "duckdb/parser/parsed_data/create_scalar_function_info.hpp"
-#include "io/thread_pool.h"
+#include "io/process/thread_pool.h"
 #include "views/test_engine.h"
 
 namespace weir {

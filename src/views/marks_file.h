@@ -11,7 +11,7 @@
 #include <string>
 
 #include "formats/pump_mark.h"
-#include "io/small_file.h"
+#include "io/disk/small_file.h"
 
 namespace weir {
 

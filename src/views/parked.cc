@@ -1,7 +1,7 @@
 #include "views/parked.h"
 
 #include "duckdb/common/checksum.hpp"
-#include "flow/state_io.h"
+#include "flow/state/state_io.h"
 
 namespace weir {
 namespace {

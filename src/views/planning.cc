@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "base/memory_budget.h"
-#include "io/deep_thread.h"
+#include "io/process/deep_thread.h"
 
 namespace weir {
 namespace {

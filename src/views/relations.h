@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "catalog/catalog.h"
-#include "duck/plan.h"
+#include "duck/plan/plan.h"
 #include "flow/builder.h"
 
 namespace weir {

@@ -18,9 +18,9 @@
 #include <string>
 
 #include "base/error.h"
-#include "flow/page_memory.h"
+#include "flow/state/page_memory.h"
 #include "io/clock.h"
-#include "io/page_file.h"
+#include "io/disk/page_file.h"
 
 namespace weir {
 

@@ -5,7 +5,7 @@
 
 #include <filesystem>
 
-#include "flow/row_store.h"
+#include "flow/state/row_store.h"
 #include "io/manual_clock.h"
 
 namespace weir {

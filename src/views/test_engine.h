@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "formats/block.h"
+#include "io/disk/simulated_disk.h"
 #include "io/manual_clock.h"
-#include "io/simulated_disk.h"
 #include "sql/statement.h"
 #include "views/engine_impl.h"
 

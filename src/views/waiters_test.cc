@@ -4,7 +4,7 @@
 
 #include <future>
 
-#include "io/thread_pool.h"
+#include "io/process/thread_pool.h"
 
 namespace weir {
 namespace {

@@ -2,24 +2,24 @@
 
 #include <set>
 
-#include "duck/asof_joins.h"
-#include "duck/calendar_functions.h"
-#include "duck/decimal_casts.h"
 #include "duck/errors.h"
-#include "duck/exact_sums.h"
-#include "duck/interval_forms.h"
-#include "duck/row_marks.h"
-#include "duck/row_subqueries.h"
-#include "duck/subquery_joins.h"
-#include "duck/transaction_time.h"
+#include "duck/functions/calendar_functions.h"
+#include "duck/functions/decimal_casts.h"
+#include "duck/functions/exact_sums.h"
+#include "duck/functions/interval_forms.h"
+#include "duck/functions/transaction_time.h"
+#include "duck/plan/asof_joins.h"
+#include "duck/plan/row_marks.h"
+#include "duck/plan/row_subqueries.h"
+#include "duck/plan/subquery_joins.h"
 #include "duckdb.hpp"
 #include "duckdb/common/string_util.hpp"
 #include "duckdb/main/appender.hpp"
 #include "duckdb/parser/parser.hpp"
 #include "duckdb/parser/statement/select_statement.hpp"
 #include "query/batch_event_time.h"
-#include "query/statements.h"
 #include "sql/window_functions.h"
+#include "statements/statements.h"
 
 namespace weir {
 namespace {

@@ -206,8 +206,8 @@ std::string QueryGenerator::Subquery(const std::vector<Column>& columns, int dep
     case 2:
       if (inner_column) {
         return Integer(columns) + Pick(" < ", " >= ", " > ", " <= ") + "(SELECT " +
-               Pick("max", "min", "count", "avg") +
-               "(" + Qualified(alias, inner_column->name) + ")" + from + correlated + ")";
+               Pick("max", "min", "count", "avg") + "(" + Qualified(alias, inner_column->name) +
+               ")" + from + correlated + ")";
       }
       [[fallthrough]];
     default: return Integer(columns) + " <> (SELECT count(*) % 5" + from + correlated + ")";
@@ -444,8 +444,8 @@ QueryGenerator::Relation QueryGenerator::Star(int depth) {
     list += (list.empty() ? "" : ", ") + column.name + " AS " + name;
     relation.columns.push_back({name, column.type});
   }
-  relation.sql = "SELECT " + list + " FROM " + from[0] + ", " + from[1] + ", " + from[2] +
-                 " WHERE " + where;
+  relation.sql =
+      "SELECT " + list + " FROM " + from[0] + ", " + from[1] + ", " + from[2] + " WHERE " + where;
   return relation;
 }
 
@@ -480,14 +480,15 @@ QueryGenerator::Relation QueryGenerator::Group(int depth) {
         break;
       case 18: {
         auto column = of(random_.OneIn(2) ? Type::kInterval : Type::kLengths, "INTERVAL 1 DAY");
-        call = random_.OneIn(2) ? "count(DISTINCT " + column + ")"
-                                : "hash(" + Pick("arg_min(", "arg_max(") + column + ", " + column +
-                                      ")) % 1000";
+        call = random_.OneIn(2)
+                   ? "count(DISTINCT " + column + ")"
+                   : "hash(" + Pick("arg_min(", "arg_max(") + column + ", " + column + ")) % 1000";
         break;
       }
       case 19:
         call = "hash(CAST(" + Pick("sum(", "avg(", "fsum(") +
-               of(random_.OneIn(2) ? Type::kHuge : Type::kDouble, "1e308") + ") AS VARCHAR)) % 1000";
+               of(random_.OneIn(2) ? Type::kHuge : Type::kDouble, "1e308") +
+               ") AS VARCHAR)) % 1000";
         break;
       case 9: call = "len(string_agg(" + all_of(0) + "))"; break;
       case 10:
@@ -547,7 +548,7 @@ QueryGenerator::Relation QueryGenerator::Set(int depth) {
                           : type == Type::kText  ? "'k'"
                           : type == Type::kInterval ? "INTERVAL 1 MONTH"
                           : type == Type::kLengths  ? "[INTERVAL 30 DAYS]"
-                                                 : "(" + Comparison(part.columns) + ")";
+                                                    : "(" + Comparison(part.columns) + ")";
       list += (list.empty() ? "" : ", ") + value + " AS " + name;
       columns.push_back({name, type});
     }

@@ -37,9 +37,9 @@ std::string RandomWrite(Random& random) {
     case 2: return "UPDATE " + table + " SET g = 'b', i = i + 1 WHERE id < " + number;
     case 3:
       // A key that a row has moved to before is taken.
-      return "UPDATE " + table + " SET id = id + " + std::to_string(kKeys) + " WHERE id = " +
-             number + " AND id + " + std::to_string(kKeys) + " NOT IN (SELECT id FROM " + table +
-             ")";
+      return "UPDATE " + table + " SET id = id + " + std::to_string(kKeys) +
+             " WHERE id = " + number + " AND id + " + std::to_string(kKeys) +
+             " NOT IN (SELECT id FROM " + table + ")";
     case 4:
       return "INSERT INTO " + table + " SELECT * FROM " + other +
              " ON CONFLICT DO UPDATE SET h = excluded.h, d = d / 2 WHERE excluded.f";
@@ -123,7 +123,8 @@ TEST_P(RandomViews, EveryViewIsItsBatchQueryAfterEveryKindOfStep) {
 }
 
 INSTANTIATE_TEST_SUITE_P(From, RandomViews,
-                         testing::Combine(testing::Values("views", "joins", "intervals", "windows", "thresholds"),
+                         testing::Combine(testing::Values("views", "joins", "intervals", "windows",
+                                                          "thresholds"),
                                           testing::Bool()),
                          [](auto& info) {
                            return std::string(std::get<0>(info.param)) +

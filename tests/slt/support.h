@@ -7,7 +7,7 @@
 #include <string>
 
 #include "base/ids.h"
-#include "query/verify.h"
+#include "verify/verify.h"
 
 namespace weir {
 

@@ -12,12 +12,12 @@
 #include "duck/session.h"
 #include "ingest/ingest.h"
 #include "io/clock.h"
+#include "io/disk/simulated_disk.h"
 #include "io/random.h"
-#include "io/simulated_disk.h"
 #include "lake/lake.h"
 #include "log/log.h"
-#include "query/statements.h"
-#include "query/verify.h"
+#include "statements/statements.h"
+#include "verify/verify.h"
 #include "views/engine.h"
 
 namespace weir {

@@ -1,7 +1,8 @@
-// The clocks of some zones from 2005 to 2030 as Python's zoneinfo has them (tzdata 2025): when they were set, in
-// seconds since 1970, and how far they were ahead of UTC from then on.  Made by
+// The clocks of some zones from 2005 to 2030 as Python's zoneinfo has them (tzdata 2025): when they
+// were set, in seconds since 1970, and how far they were ahead of UTC from then on.  Made by
 //
-//   for t in range(start, end, 3600): offset = datetime.fromtimestamp(t, ZoneInfo(zone)).utcoffset()
+//   for t in range(start, end, 3600): offset = datetime.fromtimestamp(t,
+//   ZoneInfo(zone)).utcoffset()
 //
 // with each change found to the second by halving.
 #pragma once

@@ -8,11 +8,11 @@
 
 #include <memory>
 
-#include "duck/plan_node.h"
+#include "duck/plan/plan_node.h"
 #include "flow/operator.h"
-#include "flow/state_io.h"
+#include "flow/state/state_io.h"
 #include "flow/upkeep.h"
-#include "io/large_pages.h"
+#include "io/memory/large_pages.h"
 
 namespace weir {
 

@@ -1,7 +1,7 @@
 #include "flow/aggregates/aggregate_state.h"
-#include "flow/large_array.h"
-#include "flow/slot_runs.h"
-#include "flow/weights.h"
+#include "flow/state/large_array.h"
+#include "flow/state/slot_runs.h"
+#include "flow/state/weights.h"
 
 namespace weir {
 namespace {

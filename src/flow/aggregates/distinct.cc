@@ -1,6 +1,6 @@
 #include "flow/aggregates/distinct.h"
 
-#include "flow/key_table.h"
+#include "flow/state/key_table.h"
 
 namespace weir {
 

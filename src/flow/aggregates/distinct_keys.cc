@@ -2,9 +2,9 @@
 #include <algorithm>
 
 #include "flow/aggregates/distinct.h"
-#include "flow/key_table.h"
-#include "flow/weights.h"
-#include "io/large_pages.h"
+#include "flow/state/key_table.h"
+#include "flow/state/weights.h"
+#include "io/memory/large_pages.h"
 
 namespace weir {
 namespace {

@@ -8,13 +8,13 @@
 #include <string>
 #include <type_traits>
 
-#include "duck/interval_forms.h"
+#include "duck/functions/interval_forms.h"
 #include "duck/row_codec.h"
 #include "duckdb/common/radix.hpp"
 #include "flow/aggregates/aggregate_state.h"
-#include "flow/allocated.h"
-#include "flow/large_array.h"
-#include "flow/weights.h"
+#include "flow/state/allocated.h"
+#include "flow/state/large_array.h"
+#include "flow/state/weights.h"
 
 namespace weir {
 namespace {

@@ -8,7 +8,7 @@
 #include "duck/native_aggregate.h"
 #include "duck/row_codec.h"
 #include "flow/aggregates/aggregate_state.h"
-#include "flow/allocated.h"
+#include "flow/state/allocated.h"
 
 namespace weir {
 namespace {

@@ -11,7 +11,7 @@
 #include <cstdint>
 
 #include "base/hash_seed.h"
-#include "io/large_pages.h"
+#include "io/memory/large_pages.h"
 
 namespace weir {
 

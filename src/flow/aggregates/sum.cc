@@ -3,13 +3,13 @@
 #include <cmath>
 #include <map>
 
-#include "duck/exact_sums.h"
-#include "duck/float_sum.h"
+#include "duck/functions/exact_sums.h"
+#include "duck/functions/float_sum.h"
 #include "duckdb/common/types/decimal.hpp"
 #include "duckdb/common/types/hugeint.hpp"
 #include "flow/aggregates/aggregate_state.h"
-#include "flow/allocated.h"
-#include "flow/large_array.h"
+#include "flow/state/allocated.h"
+#include "flow/state/large_array.h"
 
 namespace weir {
 namespace {

@@ -15,12 +15,12 @@
 #include "duckdb/common/types/timestamp.hpp"
 #include "duckdb/common/vector_operations/vector_operations.hpp"
 #include "flow/aggregates/distinct.h"
-#include "flow/allocated.h"
-#include "flow/key_table.h"
-#include "flow/large_array.h"
 #include "flow/operators/operators.h"
-#include "flow/slot_runs.h"
-#include "flow/weights.h"
+#include "flow/state/allocated.h"
+#include "flow/state/key_table.h"
+#include "flow/state/large_array.h"
+#include "flow/state/slot_runs.h"
+#include "flow/state/weights.h"
 
 namespace weir {
 namespace {

@@ -14,10 +14,10 @@
 #include <algorithm>
 #include <optional>
 
-#include "flow/key_table.h"
 #include "flow/operators/row_values.h"
 #include "flow/operators/rows.h"
-#include "flow/paged_array.h"
+#include "flow/state/key_table.h"
+#include "flow/state/paged_array.h"
 
 namespace weir {
 

@@ -1,6 +1,6 @@
-#include "duck/clock_functions.h"
 #include "duck/constant.h"
 #include "duck/evaluator.h"
+#include "duck/functions/clock_functions.h"
 #include "flow/operators/operators.h"
 
 namespace weir {

@@ -11,10 +11,10 @@
 #include "duck/evaluator.h"
 #include "duck/row_codec.h"
 #include "duckdb/common/vector_operations/vector_operations.hpp"
-#include "flow/allocated.h"
 #include "flow/operators/operators.h"
 #include "flow/row_buffer.h"
-#include "flow/weights.h"
+#include "flow/state/allocated.h"
+#include "flow/state/weights.h"
 
 namespace weir {
 namespace {

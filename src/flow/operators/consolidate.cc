@@ -4,9 +4,9 @@
 //
 // Cost: a look-up a row.  State: the distinct rows of the step at hand; between steps none,
 // and the room of some.
-#include "flow/key_table.h"
 #include "flow/operators/operators.h"
-#include "flow/weights.h"
+#include "flow/state/key_table.h"
+#include "flow/state/weights.h"
 
 namespace weir {
 namespace {

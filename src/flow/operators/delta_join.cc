@@ -21,8 +21,8 @@
 
 #include "duck/constant.h"
 #include "duckdb/common/vector_operations/vector_operations.hpp"
-#include "flow/weights.h"
-#include "io/busy_file.h"
+#include "flow/state/weights.h"
+#include "io/process/busy_file.h"
 
 namespace weir {
 namespace {

@@ -7,13 +7,13 @@
 
 #include "duck/evaluator.h"
 #include "duck/row_codec.h"
-#include "flow/allocated.h"
-#include "flow/items_to_write.h"
-#include "flow/key_table.h"
 #include "flow/operators/operators.h"
 #include "flow/operators/sort_order.h"
-#include "flow/row_store.h"
-#include "flow/weights.h"
+#include "flow/state/allocated.h"
+#include "flow/state/items_to_write.h"
+#include "flow/state/key_table.h"
+#include "flow/state/row_store.h"
+#include "flow/state/weights.h"
 
 namespace weir {
 namespace {

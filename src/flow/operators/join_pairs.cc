@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include "flow/halves.h"
-#include "flow/weights.h"
-#include "io/busy_file.h"
+#include "flow/state/halves.h"
+#include "flow/state/weights.h"
+#include "io/process/busy_file.h"
 
 namespace weir {
 

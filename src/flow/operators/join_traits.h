@@ -1,7 +1,7 @@
 // What the kinds of joins show.
 #pragma once
 
-#include "duck/plan_node.h"
+#include "duck/plan/plan_node.h"
 
 namespace weir {
 

@@ -18,7 +18,7 @@
 #include "flow/operators/joins.h"
 #include "flow/operators/partner_keys.h"
 #include "flow/operators/row_display.h"
-#include "flow/weights.h"
+#include "flow/state/weights.h"
 
 namespace weir {
 namespace {

@@ -12,7 +12,7 @@
 #include "flow/operators/join_traits.h"
 #include "flow/operators/joins.h"
 #include "flow/operators/row_display.h"
-#include "flow/weights.h"
+#include "flow/state/weights.h"
 
 namespace weir {
 namespace {

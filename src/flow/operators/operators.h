@@ -6,7 +6,7 @@
 #include <memory>
 #include <vector>
 
-#include "duck/plan_node.h"
+#include "duck/plan/plan_node.h"
 #include "duck/session.h"
 #include "flow/operator.h"
 #include "formats/columns.h"

@@ -11,11 +11,11 @@
 #include <optional>
 
 #include "duck/row_codec.h"
-#include "flow/key_table.h"
 #include "flow/operators/arrange.h"
 #include "flow/operators/row_values.h"
 #include "flow/operators/rows.h"
-#include "flow/sorted_list.h"
+#include "flow/state/key_table.h"
+#include "flow/state/sorted_list.h"
 
 namespace weir {
 

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include "flow/allocated.h"
 #include "flow/operators/sort_order.h"
-#include "flow/weights.h"
+#include "flow/state/allocated.h"
+#include "flow/state/weights.h"
 
 namespace weir {
 namespace {

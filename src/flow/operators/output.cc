@@ -1,9 +1,9 @@
 #include <unordered_map>
 
 #include "duck/row_codec.h"
-#include "flow/allocated.h"
 #include "flow/operators/operators.h"
-#include "flow/weights.h"
+#include "flow/state/allocated.h"
+#include "flow/state/weights.h"
 
 namespace weir {
 

@@ -1,5 +1,5 @@
 #include "flow/operators/partner_keys.h"
-#include "flow/weights.h"
+#include "flow/state/weights.h"
 
 #include <algorithm>
 

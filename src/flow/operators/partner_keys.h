@@ -7,9 +7,9 @@
 #include <memory>
 #include <vector>
 
-#include "flow/key_table.h"
 #include "flow/operators/arrange.h"
-#include "flow/paged_array.h"
+#include "flow/state/key_table.h"
+#include "flow/state/paged_array.h"
 
 namespace weir {
 

@@ -20,13 +20,13 @@
 #include "duck/constant.h"
 #include "duck/errors.h"
 #include "duck/row_codec.h"
-#include "flow/allocated.h"
 #include "flow/circuit.h"
 #include "flow/row_buffer.h"
-#include "flow/row_store.h"
-#include "flow/rows_to_write.h"
-#include "flow/weights.h"
-#include "io/busy_file.h"
+#include "flow/state/allocated.h"
+#include "flow/state/row_store.h"
+#include "flow/state/rows_to_write.h"
+#include "flow/state/weights.h"
+#include "io/process/busy_file.h"
 
 namespace weir {
 namespace {

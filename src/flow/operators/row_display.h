@@ -2,7 +2,7 @@
 #pragma once
 
 #include "flow/operators/join_output.h"
-#include "flow/row_store.h"
+#include "flow/state/row_store.h"
 
 namespace weir {
 

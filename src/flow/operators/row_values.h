@@ -8,8 +8,8 @@
 #include "duck/errors.h"
 #include "duck/evaluator.h"
 #include "duckdb/common/vector_operations/vector_operations.hpp"
-#include "flow/halves.h"
 #include "flow/operator.h"
+#include "flow/state/halves.h"
 
 namespace weir {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "duckdb/common/types/timestamp.hpp"
-#include "flow/weights.h"
+#include "flow/state/weights.h"
 
 namespace weir {
 

@@ -24,8 +24,8 @@
 #include "duck/evaluator.h"
 #include "flow/operator.h"
 #include "flow/operators/operators.h"
-#include "flow/row_store.h"
-#include "flow/rows_to_write.h"
+#include "flow/state/row_store.h"
+#include "flow/state/rows_to_write.h"
 
 namespace weir {
 

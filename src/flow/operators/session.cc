@@ -16,12 +16,12 @@
 #include <map>
 
 #include "duck/evaluator.h"
-#include "flow/allocated.h"
-#include "flow/key_table.h"
 #include "flow/operators/operators.h"
-#include "flow/row_store.h"
-#include "flow/rows_to_write.h"
-#include "flow/weights.h"
+#include "flow/state/allocated.h"
+#include "flow/state/key_table.h"
+#include "flow/state/row_store.h"
+#include "flow/state/rows_to_write.h"
+#include "flow/state/weights.h"
 
 namespace weir {
 namespace {

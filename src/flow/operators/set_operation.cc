@@ -2,10 +2,10 @@
 // emits how the number of its copies in the answer changed.  State: the distinct rows of both sides
 // and two counts.
 #include "duckdb/common/vector_operations/vector_operations.hpp"
-#include "flow/key_table.h"
 #include "flow/operators/operators.h"
 #include "flow/row_buffer.h"
-#include "flow/weights.h"
+#include "flow/state/key_table.h"
+#include "flow/state/weights.h"
 
 namespace weir {
 namespace {

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "duck/plan_node.h"
+#include "duck/plan/plan_node.h"
 #include "duck/row_codec.h"
 #include "flow/operator.h"
 

@@ -4,9 +4,9 @@
 // row out and a row in for each key whose row is another one at the end of the step.
 #include "flow/operators/table.h"
 
-#include "flow/key_table.h"
 #include "flow/row_buffer.h"
-#include "flow/row_store.h"
+#include "flow/state/key_table.h"
+#include "flow/state/row_store.h"
 
 namespace weir {
 namespace {

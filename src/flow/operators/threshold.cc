@@ -22,7 +22,7 @@
 
 #include "flow/operators/joins.h"
 #include "flow/operators/ordered_index.h"
-#include "flow/weights.h"
+#include "flow/state/weights.h"
 
 namespace weir {
 namespace {

@@ -9,11 +9,11 @@
 
 #include "duck/evaluator.h"
 #include "duckdb/common/types/timestamp.hpp"
-#include "flow/allocated.h"
 #include "flow/operators/operators.h"
-#include "flow/row_store.h"
-#include "flow/rows_to_write.h"
-#include "flow/weights.h"
+#include "flow/state/allocated.h"
+#include "flow/state/row_store.h"
+#include "flow/state/rows_to_write.h"
+#include "flow/state/weights.h"
 
 namespace weir {
 namespace {

@@ -21,7 +21,7 @@
 
 #include "base/ranked_mutex.h"
 #include "io/clock.h"
-#include "io/http_server.h"
+#include "io/net/http_server.h"
 #include "views/views.h"
 
 namespace weir {

@@ -9,7 +9,7 @@
 #include "duckdb/common/string_util.hpp"
 #include "formats/json_value.h"
 #include "formats/results.h"
-#include "io/spool.h"
+#include "io/disk/spool.h"
 #include "query/view_rows.h"
 #include "server/http_errors.h"
 #include "server/rest/wait.h"

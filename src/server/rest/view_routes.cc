@@ -6,7 +6,7 @@
 #include "duck/errors.h"
 #include "formats/json_value.h"
 #include "formats/results.h"
-#include "io/url.h"
+#include "io/net/url.h"
 #include "query/shut_in.h"
 #include "server/http_errors.h"
 #include "server/rest/wait.h"
