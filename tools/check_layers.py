@@ -7,7 +7,7 @@ import re
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-ROW = re.compile(r"^\| (\d) \| `(\w+)` \|[^|]*\|([^|]*)\|$")
+ROW = re.compile(r"^\| (\d+) \| `(\w+)` \|[^|]*\|([^|]*)\|$")
 ROOM = re.compile(r"^\| `(\w+(?:/\w+)?)` \|[^|]*\|([^|]*)\|$")
 INCLUDE = re.compile(r'^\s*#include "([\w/]+)/[^/"]+"')
 

@@ -31,6 +31,7 @@
 #include "query/service.h"
 #include "query/trials.h"
 #include "server/server.h"
+#include "session/sql_frontend.h"
 #include "statements/references.h"
 #include "statements/statements.h"
 #include "statements/table_writes.h"
@@ -306,8 +307,9 @@ int RunServe(const ServeOptions& options) {
   size_t files = RaiseOpenFiles();
   size_t for_connections = files > 2 * kOtherFiles ? files - kOtherFiles : files / 2;
   server_options.limits.connections = std::min(server_options.limits.connections, for_connections);
-  Server server({catalog, *log, *ingest, *engine, *lake, queries, statements, references, verify,
-                 clock, layout, web},
+  SqlFrontend sql({catalog, *log, *engine, queries, statements, clock});  // the door for SQL
+  Server server({catalog, *log, *ingest, *engine, *lake, sql, queries, references, verify, clock,
+                 layout, web},
                 server_options);  // protocols
   server.Connect();
 
@@ -323,6 +325,7 @@ int RunServe(const ServeOptions& options) {
       log->Close();
       std::_Exit(0);
     }
+    sql.Stop();
     bool ended = engine->Stop();
     signals.CloseAtTheLatest(nullptr);
     log->Close();

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/caller.h"
 #include "base/error.h"
 #include "base/ids.h"
 #include "views/views.h"
@@ -26,7 +27,7 @@ struct QueryRequest {
   Micros timeout = 0;           // 0: the default
   uint64_t rows_max = 0;        // more rows are an error; 0: the default
   uint64_t limit = 0;           // further rows are left out, and More is called; 0: none
-  std::string client;           // clients take turns
+  Caller caller;                // callers take turns
 };
 
 // Receives an answer piece by piece, on some thread, one call at a time.  Done is the last call.

@@ -214,7 +214,7 @@ std::shared_ptr<void> Queries::Run(QueryRequest request, std::shared_ptr<QuerySi
   job->message.rows_max = request.rows_max == 0 ? options_.rows_max : request.rows_max;
   job->message.limit = request.limit;
   job->message.bytes_max = options_.bytes_max;
-  job->client = std::move(request.client);
+  job->client = std::move(request.caller.address);
   job->at = request.at;
   job->as_of = request.as_of;
   job->timeout =

@@ -778,13 +778,13 @@ TEST_F(QueriesTest, ClientsTakeTurns) {
   options_.waiting_max = 8;
   QueryRequest endless;
   endless.sql = kEndless;
-  endless.client = "busy";
+  endless.caller.address = "busy";
   std::vector<std::shared_ptr<void>> handles;
   handles.push_back(Service().Run(endless, std::make_shared<CollectingSink>()));
   std::this_thread::sleep_for(std::chrono::milliseconds(100));
   QueryRequest quick;
   quick.sql = "SELECT 1";
-  quick.client = "busy";
+  quick.caller.address = "busy";
   auto last = std::make_shared<CollectingSink>();
   for (int i = 0; i < 6; i++) {
     handles.push_back(
@@ -793,7 +793,7 @@ TEST_F(QueriesTest, ClientsTakeTurns) {
   EXPECT_THROW(Service().Run(quick, last), Error);  // the rest of the queue is for others
   QueryRequest other;
   other.sql = "SELECT 2 AS x";
-  other.client = "other";
+  other.caller.address = "other";
   other.format = ResultFormat::kCsv;
   auto sink = std::make_shared<CollectingSink>();
   handles.push_back(Service().Run(other, sink));

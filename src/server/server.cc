@@ -101,14 +101,9 @@ void Server::Start() {
   http_->Start(options_.threads);
 }
 
-bool Server::WaitForStatements(std::chrono::milliseconds wait_max) {
-  std::unique_lock lock(mutex_);
-  return idle_.wait_for(lock, wait_max, [&] { return aside_.empty(); });
-}
-
 void Server::StopTaking() {
   if (http_) http_->StopAccepting();
-  WaitForStatements(kStatementsWait);
+  parts_.sql.calls().AwaitIdle(kCallsWait);
 }
 
 bool Server::Stop() {
@@ -120,7 +115,8 @@ bool Server::Stop() {
   stop_.notify_all();
   if (http_) http_->StopAccepting();
   feed_->Stop();
-  bool done = WaitForStatements(kStatementsWait);
+  parts_.sql.calls().Stop();
+  bool done = parts_.sql.calls().AwaitIdle(kCallsWait);
   if (http_) http_->Stop();
   if (meter_.joinable()) meter_.join();
   return done;
@@ -143,35 +139,14 @@ void Server::RunAside(ExchangePtr exchange, std::function<HttpResponse()> work) 
 }
 
 void Server::HandleAside(ExchangePtr exchange, std::function<void()> work) {
-  constexpr size_t kAsideMax = 16, kOfOneClient = 12;
-  auto& client = exchange->request.client;
-  {
-    std::lock_guard lock(mutex_);
-    if (stopping_) throw Error(ErrorCode::kUnavailable, "Weir is stopping");
-    if (aside_.size() >= kAsideMax || aside_.count(client) >= kOfOneClient) {
-      throw Error(ErrorCode::kTooManyRequests, "too many statements at once",
-                  "Try again in a moment.");
-    }
-    aside_.insert(client);
-  }
-  auto run = [this, exchange, client, work = std::move(work)] {
-    try {
-      work();
-    } catch (...) {
-      RespondError(*exchange);
-    }
-    // Nothing of the server is touched after the lock is free: it may be gone then.
-    std::lock_guard lock(mutex_);
-    aside_.erase(aside_.find(client));
-    if (aside_.empty()) idle_.notify_all();
-  };
-  try {
-    std::thread(std::move(run)).detach();
-  } catch (const std::system_error&) {
-    std::lock_guard lock(mutex_);
-    aside_.erase(aside_.find(client));
-    throw Error(ErrorCode::kUnavailable, "the machine has no threads left");
-  }
+  parts_.sql.calls().Start({.address = exchange->request.client},
+                           [exchange, work = std::move(work)] {
+                             try {
+                               work();
+                             } catch (...) {
+                               RespondError(*exchange);
+                             }
+                           });
 }
 
 // ---- figures ------------------------------------------------------------------------------------
@@ -380,7 +355,7 @@ std::string Server::Metrics() const {
   out += fmt::format("weir_memory_limit_bytes {}\n", engine.memory_limit);
   add("weir_memory_full", "gauge", "1 while events and new views are refused for want of memory.");
   out += fmt::format("weir_memory_full {}\n", engine.memory_full ? 1 : 0);
-  auto queries = parts_.query.Info();
+  auto queries = parts_.queries.Info();
   add("weir_queries_total", "counter",
       "Runs of the query workers: one-off queries, views asked again, statements.");
   out += fmt::format("weir_queries_total {}\n", queries.queries);

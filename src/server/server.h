@@ -19,14 +19,13 @@
 #include "io/process/thread_pool.h"
 #include "lake/lake.h"
 #include "log/log.h"
-#include "query/query.h"
 #include "server/live/feed.h"
 #include "server/live/followed.h"
 #include "server/origin.h"
 #include "server/router.h"
 #include "server/web_assets.h"
+#include "session/sql_frontend.h"
 #include "statements/references.h"
-#include "statements/statements.h"
 #include "verify/verify.h"
 #include "views/views.h"
 
@@ -62,8 +61,8 @@ class Server : public CommitListener {
     Ingest& ingest;
     Views& views;
     Lake& lake;
-    QueryService& query;
-    Statements& statements;
+    SqlFrontend& sql;
+    const QueryService& queries;  // its figures
     References& references;
     Verify& verify;
     Clock& clock;
@@ -95,9 +94,7 @@ class Server : public CommitListener {
   const Parts& parts() const { return parts_; }
   const ServerOptions& options() const { return options_; }
   Feed& feed() { return *feed_; }
-  // Reads views, and makes the answers, for those who waited for the engine.
-  Executor& answers() { return answers_; }
-  // Tells producers what the log has taken: short work, beside the above.
+  // Tells producers what the log has taken: short work, beside what waited for the engine.
   Executor& receipts() { return receipts_; }
   SpoolRoom& spool() { return spool_; }
   Followed& followed() { return followed_; }
@@ -112,8 +109,7 @@ class Server : public CommitListener {
   uint64_t Rows(StreamId stream) const;  // of all time
 
  private:
-  static constexpr std::chrono::seconds kStatementsWait{3};
-  bool WaitForStatements(std::chrono::milliseconds wait_max);
+  static constexpr std::chrono::seconds kCallsWait{3};
   void Handle(ExchangePtr exchange);
   void Measure();
   void CountRowsBefore();
@@ -126,7 +122,7 @@ class Server : public CommitListener {
   Followed followed_;
   std::unique_ptr<Feed> feed_;
   std::unique_ptr<HttpServer> http_;
-  ThreadPool answers_{2}, receipts_{1};
+  ThreadPool receipts_{1};
 
   struct Meter {
     uint64_t total = 0, last = 0;
@@ -142,8 +138,6 @@ class Server : public CommitListener {
   bool stopping_ = false;
   Micros measured_ = 0;
   std::thread meter_;
-  std::condition_variable idle_;      // no statement runs
-  std::multiset<std::string> aside_;  // clients of those that do
 };
 
 // Each adds the routes of one part of the API.

@@ -125,7 +125,7 @@ struct MarkUses {
   size_t all = 0, as_filter = 0;
 };
 
-const duckdb::BoundColumnRefExpression* AsColumn(const Expression& expression) {
+const duckdb::BoundColumnRefExpression* ColumnRefOf(const Expression& expression) {
   if (expression.type != ExpressionType::BOUND_COLUMN_REF) return nullptr;
   return &expression.Cast<duckdb::BoundColumnRefExpression>();
 }
@@ -137,7 +137,7 @@ class UsesOfMarks : public duckdb::LogicalOperatorVisitor {
   void VisitOperator(LogicalOperator& op) override {
     if (op.type == LogicalOperatorType::LOGICAL_FILTER) {
       for (auto& condition : op.expressions) {
-        if (auto* column = AsColumn(*condition)) uses[column->binding.table_index].as_filter++;
+        if (auto* column = ColumnRefOf(*condition)) uses[column->binding.table_index].as_filter++;
       }
     }
     LogicalOperatorVisitor::VisitOperator(op);
@@ -192,7 +192,7 @@ class MarkReplacement : public duckdb::LogicalOperatorVisitor {
   void AddCondition(ExpressionOwner condition, duckdb::vector<ExpressionOwner>& conditions) {
     if (condition->type == ExpressionType::OPERATOR_NOT) {
       auto& child = *condition->Cast<duckdb::BoundOperatorExpression>().children[0];
-      auto* column = AsColumn(child);
+      auto* column = ColumnRefOf(child);
       auto found = column ? marks_.find(column->binding.table_index) : marks_.end();
       if (found != marks_.end()) {
         for (idx_t mark : found->second) {

@@ -1,16 +1,12 @@
-// POST /v1/sql: our own statements run in the engine, a plain read of one view is served from its
-// content, everything else goes to a query worker.
+// POST /v1/sql: a request as the SQL frontend takes it, and its answers as HTTP.
 #include <algorithm>
 #include <mutex>
-#include <regex>
 #include <utility>
 
 #include "duck/errors.h"
-#include "duckdb/common/string_util.hpp"
 #include "formats/json_value.h"
 #include "formats/results.h"
 #include "io/disk/spool.h"
-#include "query/view_rows.h"
 #include "server/http_errors.h"
 #include "server/rest/wait.h"
 #include "server/server.h"
@@ -21,19 +17,12 @@ namespace {
 
 using namespace duckdb_yyjson;  // NOLINT: a C library in a namespace
 
-struct SqlRequest {
-  std::string sql;
-  std::string params_json;
-};
-
-SqlRequest ReadRequest(const HttpRequest& request) {
-  constexpr size_t kSqlBytesMax = 4 << 20;  // to parse a text takes many times its size
-  if (request.body.size() > kSqlBytesMax) {
-    throw Error(ErrorCode::kTooLarge, "a statement has at most 4 MiB",
-                "Send many rows to /v1/streams/NAME/events or /v1/tables/NAME/rows.");
+// The text and its parameters: a body of SQL, or of JSON.
+void ReadBody(const HttpRequest& request, SqlRequest& read) {
+  if (!request.Header("content-type").starts_with("application/json")) {
+    read.text = request.body;
+    return;
   }
-  std::string type = request.Header("content-type");
-  if (!type.starts_with("application/json")) return {request.body, ""};
   std::unique_ptr<yyjson_doc, decltype(&yyjson_doc_free)> document(
       yyjson_read(request.body.data(), request.body.size(), 0), yyjson_doc_free);
   auto* root = document ? yyjson_doc_get_root(document.get()) : nullptr;
@@ -42,7 +31,7 @@ SqlRequest ReadRequest(const HttpRequest& request) {
     throw Error(ErrorCode::kInvalidRequest, "the body is not {\"sql\": \"...\", \"params\": [...]}",
                 "Or send the SQL itself as text/plain.");
   }
-  SqlRequest read{std::string(yyjson_get_str(sql), yyjson_get_len(sql)), ""};
+  read.text.assign(yyjson_get_str(sql), yyjson_get_len(sql));
   if (auto* params = yyjson_obj_get(root, "params")) {
     if (!yyjson_is_arr(params)) {
       throw Error(ErrorCode::kInvalidRequest, "params is an array of values for $1, $2, ...");
@@ -52,7 +41,6 @@ SqlRequest ReadRequest(const HttpRequest& request) {
         yyjson_val_write(params, YYJSON_WRITE_NOFLAG, &size), free);
     read.params_json.assign(text.get(), size);
   }
-  return read;
 }
 
 ResultFormat FormatOf(const HttpRequest& request, std::string& media_type) {
@@ -78,12 +66,19 @@ ResultFormat FormatOf(const HttpRequest& request, std::string& media_type) {
   return ResultFormat::kJson;
 }
 
+HttpResponse TableResponse(Server& server, ResultTable table, ResultFormat format,
+                           const std::string& media_type);
+
 // Keeps an answer until it is whole: whatever goes wrong has a status of its own, the query's
 // process never waits for its client, and the client sees by the length whether it got everything.
-class ResponseSink : public QuerySink {
+class ResponseSink : public SqlSink {
  public:
-  ResponseSink(Server& server, ExchangePtr exchange, std::string media_type)
-      : exchange_(std::move(exchange)),
+  ResponseSink(Server& server, ExchangePtr exchange, const SqlRequest& request,
+               std::string media_type)
+      : server_(server),
+        exchange_(std::move(exchange)),
+        format_(request.format),
+        limit_(request.limit),
         media_type_(std::move(media_type)),
         answer_(std::make_shared<SpooledBody>(server.spool(), exchange_->request.client)) {}
 
@@ -101,7 +96,17 @@ class ResponseSink : public QuerySink {
     Hold(nullptr);
   }
 
-  // The query is cancelled when nobody holds it.
+  void Ran(ResultTable table) override {
+    if (!table.written) server_.feed().CatalogChanged();
+    exchange_->Respond(TableResponse(server_, std::move(table), format_, media_type_));
+    Hold(nullptr);
+  }
+  void Kept(Snapshot snapshot) override {
+    exchange_->Respond(SnapshotResponse(snapshot, exchange_->request, limit_));
+    Hold(nullptr);
+  }
+
+  // What is asked is cancelled when nobody holds it.
   void Hold(std::shared_ptr<void> query) {
     std::lock_guard lock(mutex_);
     if (!std::exchange(over_, query == nullptr)) query_.swap(query);
@@ -127,7 +132,10 @@ class ResponseSink : public QuerySink {
     return response;
   }
 
+  Server& server_;
   ExchangePtr exchange_;
+  const ResultFormat format_;
+  const uint64_t limit_;
   std::string media_type_;
   std::shared_ptr<SpooledBody> answer_;
   bool more_ = false;
@@ -204,126 +212,33 @@ HttpResponse TableResponse(Server& server, ResultTable table, ResultFormat forma
   return response;
 }
 
-// `SELECT * FROM view [WHERE column = literal] [LIMIT n]`, which needs no worker.
-struct PlainRead {
-  std::string view;
-  ReadOptions options;
-  bool quoted = false;  // the literal
-};
-std::optional<PlainRead> AsPlainRead(const std::string& sql, const CatalogState& catalog) {
-  static const std::regex kShape(
-      R"(^\s*(?:select\s+\*\s+)?from\s+([A-Za-z_]\w*)(?:\s+where\s+([A-Za-z_]\w*)\s*=\s*(?:'([^']*)'|(-?\d{1,18})))?(?:\s+limit\s+(\d{1,9}))?\s*;?\s*$)",
-      std::regex::icase);
-  if (sql.size() > 500) return std::nullopt;
-  std::smatch match;
-  if (!std::regex_match(sql, match, kShape)) return std::nullopt;
-  auto view = catalog.FindView(match[1].str());
-  if (!view || !view->materialized) return std::nullopt;
-  PlainRead read{view->name, {}};
-  read.options.rows_max = kViewRowsMax;
-  if (match[2].matched) {
-    read.quoted = match[3].matched;
-    read.options.equals.emplace_back(match[2].str(), read.quoted ? match[3].str() : match[4].str());
-  }
-  if (match[5].matched) read.options.limit = std::stoull(match[5].str());
-  return read;
-}
-
-// Whether the view's content says exactly what the batch engine would say: the view is not behind,
-// and the literal means the same without its rules of comparison.
-bool IsServedFromContent(Views& views, const PlainRead& read) {
-  for (auto& info : views.ViewInfos()) {
-    if (!duckdb::StringUtil::CIEquals(info.name, read.view)) continue;
-    if (info.rung == Rung::kRecompute) return false;
-    if (read.options.equals.empty()) return true;
-    for (auto& column : info.columns) {
-      if (!duckdb::StringUtil::CIEquals(column.name, read.options.equals[0].first)) continue;
-      return IsEqualityExact(column.type, read.options.equals[0].second, read.quoted);
-    }
-  }
-  return false;
-}
-
-bool IsQuery(const Statement& statement) { return std::holds_alternative<Query>(statement.body); }
-
-void RunSql(Server& server, const ExchangePtr& exchange) {
-  auto request = ReadRequest(exchange->request);
-  auto statements = ParseStatements(request.sql);
-  if (statements.empty()) throw Error(ErrorCode::kInvalidSql, "there is no statement");
-  if (statements.size() > 1) {
-    throw Error(ErrorCode::kInvalidSql, "one statement at a time",
-                "Send each in a request of its own; `weir sql` does that with a script.");
-  }
-  bool ours = !IsQuery(statements[0]);
-  std::string media_type;
-  ResultFormat format = FormatOf(exchange->request, media_type);
-  bool text = format == ResultFormat::kJson || format == ResultFormat::kCsv ||
-              format == ResultFormat::kNdjson;
-  if (ours) {
-    if (!text) {
-      throw Error(ErrorCode::kInvalidRequest, "a statement is answered as json, ndjson or csv",
-                  "Arrow and Parquet are for queries.");
-    }
-    server.RunAside(exchange, [&server, statement = statements[0], format, media_type,
-                               params = request.params_json] {
-      ResultTable table = server.parts().statements.Run(statement, params);
-      if (!table.written) server.feed().CatalogChanged();
-      return TableResponse(server, std::move(table), format, media_type);
-    });
-    return;
-  }
-  QueryRequest query;
-  query.format = format;
-  query.sql = request.sql;
-  query.params_json = request.params_json;
-  query.exact = IsTrue(exchange->request, "exact");
+SqlRequest ReadRequest(const HttpRequest& request, std::string& media_type) {
+  SqlRequest read;
+  read.caller = CallerOf(request);
+  ReadBody(request, read);
+  read.format = FormatOf(request, media_type);
+  read.exact = IsTrue(request, "exact");
   constexpr uint64_t kDayMs = 86'400'000;
-  uint64_t timeout_ms = NumberParameter(exchange->request, "timeout_ms", 0);
-  query.timeout = static_cast<Micros>(std::min(timeout_ms, kDayMs)) * 1000;
-  query.rows_max = NumberParameter(exchange->request, "rows_max", 0);
-  query.limit = NumberParameter(exchange->request, "limit", 0);
-  query.client = exchange->request.client;
-  if (query.limit && format == ResultFormat::kParquet) {
+  uint64_t timeout_ms = NumberParameter(request, "timeout_ms", 0);
+  read.timeout = static_cast<Micros>(std::min(timeout_ms, kDayMs)) * 1000;
+  read.rows_max = NumberParameter(request, "rows_max", 0);
+  read.limit = NumberParameter(request, "limit", 0);
+  read.wait_for = WaitFor(request);
+  read.wait_max = WaitMax(request);
+  if (read.limit && read.format == ResultFormat::kParquet) {
     throw Error(ErrorCode::kInvalidRequest, "limit is not for Parquet",
                 "Say LIMIT in the query, or ask for another format.");
   }
+  return read;
+}
 
-  auto plain = text && request.params_json.empty() && query.rows_max == 0
-                   ? AsPlainRead(request.sql, *server.parts().catalog.Current())
-                   : std::nullopt;
-  if (plain && query.limit) {  // one row more tells whether there are more
-    auto own = plain->options.limit.value_or(UINT64_MAX);
-    plain->options.limit = std::min(own, query.limit + 1);
-  }
-  if (plain && !IsServedFromContent(server.parts().views, *plain)) plain.reset();
-  auto run = [&server, exchange, query, media_type] {
-    auto sink = std::make_shared<ResponseSink>(server, exchange, media_type);
-    sink->Hold(server.parts().query.Run(query, sink));
-    exchange->OnGone([weak = std::weak_ptr<ResponseSink>(sink)] {
-      if (auto sink = weak.lock()) sink->Hold(nullptr);
-    });
-  };
-  if (!plain) return WhenReached(server, exchange, "", run);
-  auto read = [&server, exchange, plain, run, limit = query.limit] {
-    try {
-      auto snapshots = server.parts().views.Read({plain->view}, plain->options);
-      exchange->Respond(SnapshotResponse(snapshots[0], exchange->request, limit));
-    } catch (const Error& error) {
-      if (error.code != ErrorCode::kInvalidRequest) throw;
-      run();  // not so plain after all
-    }
-  };
-  WhenReached(server, exchange, plain->view, [&server, exchange, read] {
-    // What was acknowledged before is in the answer, as for every query.
-    Offset durable = server.parts().log.End();
-    Micros deadline = server.parts().clock.Monotonic() + 10'000'000;
-    server.parts().views.WaitFor(durable, deadline, server.answers(), [exchange, read](bool) {
-      try {
-        read();
-      } catch (...) {
-        exchange->Respond(ErrorResponse(CurrentError()));
-      }
-    });
+void RunSql(Server& server, const ExchangePtr& exchange) {
+  std::string media_type;
+  SqlRequest request = ReadRequest(exchange->request, media_type);
+  auto sink = std::make_shared<ResponseSink>(server, exchange, request, media_type);
+  sink->Hold(server.parts().sql.Execute(std::move(request), sink));
+  exchange->OnGone([weak = std::weak_ptr<ResponseSink>(sink)] {
+    if (auto sink = weak.lock()) sink->Hold(nullptr);
   });
 }
 
@@ -344,11 +259,7 @@ void AddSqlRoutes(Router& router, Server& server) {
        "offset, as_of, columns and rows",
        "application/json,application/x-ndjson,text/csv,"
        "application/vnd.apache.arrow.stream,application/vnd.apache.parquet",
-       [&server](ExchangePtr exchange, const PathParts&) {
-         constexpr size_t kParsedAtOnce = 32 << 10;  // within some milliseconds
-         if (exchange->request.body.size() <= kParsedAtOnce) return RunSql(server, exchange);
-         server.HandleAside(exchange, [&server, exchange] { RunSql(server, exchange); });
-       },
+       [&server](ExchangePtr exchange, const PathParts&) { RunSql(server, exchange); },
        "Result",
        {},
        false,

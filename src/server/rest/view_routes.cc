@@ -35,6 +35,18 @@ uint64_t NumberParameter(const HttpRequest& request, const char* name, uint64_t 
   return std::stoull(*text);
 }
 
+Caller CallerOf(const HttpRequest& request) { return {.address = request.client}; }
+
+std::optional<Offset> WaitFor(const HttpRequest& request) {
+  if (!request.Parameter("wait_for")) return std::nullopt;
+  return Offset{NumberParameter(request, "wait_for", 0)};
+}
+
+Micros WaitMax(const HttpRequest& request) {
+  uint64_t timeout_ms = NumberParameter(request, "timeout_ms", 10'000);
+  return static_cast<Micros>(std::min<uint64_t>(timeout_ms, 60'000)) * 1000;
+}
+
 void WhenReached(Server& server, const ExchangePtr& exchange, const std::string& view,
                  std::function<void()> then) {
   auto guarded = [exchange, then = std::move(then)] {
@@ -44,13 +56,13 @@ void WhenReached(Server& server, const ExchangePtr& exchange, const std::string&
       exchange->Respond(ErrorResponse(CurrentError()));
     }
   };
-  uint64_t timeout_ms = NumberParameter(exchange->request, "timeout_ms", 10'000);
-  if (!exchange->request.Parameter("wait_for")) return guarded();
-  Offset offset{NumberParameter(exchange->request, "wait_for", 0)};
-  Micros deadline = server.parts().clock.Monotonic() +
-                    static_cast<Micros>(std::min<uint64_t>(timeout_ms, 60'000)) * 1000;
+  auto wanted = WaitFor(exchange->request);
+  Micros wait_max = WaitMax(exchange->request);  // looked at also where nothing is waited for
+  if (!wanted) return guarded();
+  Micros deadline = server.parts().clock.Monotonic() + wait_max;
   server.parts().views.WaitForView(
-      view, offset, deadline, server.answers(), [exchange, guarded, offset](bool reached) {
+      view, *wanted, deadline, server.parts().sql.answers(),
+      [exchange, guarded, offset = *wanted](bool reached) {
         if (reached) return guarded();
         exchange->Respond(ErrorResponse(Error(
             ErrorCode::kTimeout,
