@@ -10,7 +10,6 @@
 namespace weir {
 namespace {
 
-constexpr size_t kTextBytesMax = 4 << 20;      // to parse a text takes many times its size
 constexpr size_t kParsedAtOnceMax = 32 << 10;  // within some milliseconds
 constexpr Micros kReadWait = 10'000'000;
 
@@ -29,7 +28,7 @@ Statement OneStatement(const std::string& text) {
   return std::move(statements[0]);
 }
 
-// More rows tell an error there, a limit or another format something else than a view's content.
+// Formats of bytes, parameters and a limit of rows of its own are the query workers'.
 bool MayBePlain(const SqlRequest& request) {
   return IsText(request.format) && request.params_json.empty() && request.rows_max == 0;
 }
@@ -73,13 +72,17 @@ class SqlFrontend::Call {
   std::shared_ptr<void> query_;
 };
 
+void SqlFrontend::CheckSize(size_t bytes) {
+  constexpr size_t kBytesMax = 4 << 20;  // to parse a text takes many times its size
+  if (bytes <= kBytesMax) return;
+  throw Error(ErrorCode::kTooLarge, "a statement has at most 4 MiB",
+              "Send many rows to /v1/streams/NAME/events or /v1/tables/NAME/rows.");
+}
+
 std::shared_ptr<void> SqlFrontend::Execute(SqlRequest request, std::shared_ptr<SqlSink> sink) {
   auto call = std::make_shared<Call>(std::move(request), std::move(sink));
   call->Guard([&] {
-    if (call->request.text.size() > kTextBytesMax) {
-      throw Error(ErrorCode::kTooLarge, "a statement has at most 4 MiB",
-                  "Send many rows to /v1/streams/NAME/events or /v1/tables/NAME/rows.");
-    }
+    CheckSize(call->request.text.size() + call->request.params_json.size());
     if (call->request.text.size() <= kParsedAtOnceMax) return Run(call);
     calls_.Start(call->request.caller, [this, call] { call->Guard([&] { Run(call); }); });
   });

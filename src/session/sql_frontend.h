@@ -69,11 +69,16 @@ class SqlFrontend {
   // to the sink; a statement goes on.
   std::shared_ptr<void> Execute(SqlRequest request, std::shared_ptr<SqlSink> sink);
 
+  // Throws kTooLarge for more than a statement and its parameters may have; for protocols, before
+  // they take a body apart.
+  static void CheckSize(size_t bytes);
+
   // For what protocols have to do that blocks, or that waited for the engine.
   BlockingCalls& calls() { return calls_; }
   Executor& answers() { return answers_; }
 
-  // Reads that wait are told so, and nothing more is begun.  REQUIRES: no call of calls() runs.
+  // Does what answers() has been given, and begins nothing more.  REQUIRES: no call of calls()
+  // runs.
   void Stop();
 
  private:

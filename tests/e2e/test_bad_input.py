@@ -69,6 +69,12 @@ class BadInput(ServerTest):
         answer = self.server.post("events", body, {"Content-Encoding": "gzip"})
         self.assertEqual((answer.status, answer.code), (413, "too_large"))
 
+    def test_parameters_count_for_the_size_of_a_statement(self):
+        for size, status in ((1 << 20, 200), (5 << 20, 413)):
+            body = json.dumps({"sql": "SELECT length($1)", "params": ["x" * size]})
+            answer = self.server.request("POST", "/v1/sql", body.encode(), {"Content-Type": "application/json"})
+            self.assertEqual(answer.status, status, answer.body[:200])
+
     def refused(self, body, headers=None, kept=0, stream="events"):
         """A body with one bad row; returns how it was refused."""
         answer = self.server.post(stream, body, headers)

@@ -19,6 +19,7 @@ using namespace duckdb_yyjson;  // NOLINT: a C library in a namespace
 
 // The text and its parameters: a body of SQL, or of JSON.
 void ReadBody(const HttpRequest& request, SqlRequest& read) {
+  SqlFrontend::CheckSize(request.body.size());
   if (!request.Header("content-type").starts_with("application/json")) {
     read.text = request.body;
     return;
