@@ -352,7 +352,8 @@ TEST_F(SpilledCheckpoint, HasTheRowsInTheFileAsWell) {
     return InFile() > kInFile;
   });
   AppendLong(100);
-  EXPECT_EQ(world_.Read("everything").at(0).substr(0, 5), std::to_string(appended_) + "|");
+  std::string count = std::to_string(appended_) + "|";
+  EXPECT_EQ(world_.Read("everything").at(0).substr(0, count.size()), count);
   auto gone_on = All();
 
   // The same of all events anew, in memory.

@@ -104,9 +104,15 @@ class Place {
   int64_t HourStart(int64_t instant) const {
     return Floor(Local(instant), kHourSeconds) * kHourSeconds - Ahead(instant);
   }
-  // Some months and days before, at the same time of day; nothing where that comes twice.
+  // Some months and days before, at the same time of day; nothing where that comes twice.  A day
+  // that never came is not among the days counted.
   std::optional<int64_t> Before(int64_t instant, int64_t months, int64_t days) const {
     int64_t local = MonthsBefore(Local(instant), months) - days * kDaySeconds;
+    for (size_t i = clocks_.set.size() - 1; i > 0 && days > 0; i--) {
+      auto &set = clocks_.set[i], &before = clocks_.set[i - 1];
+      int64_t skipped = (set.ahead - before.ahead) / kDaySeconds * kDaySeconds;
+      if (set.at <= instant && local < set.at + set.ahead) local -= std::max<int64_t>(skipped, 0);
+    }
     auto showing = Showing(local);
     if (showing.size() == 2) return std::nullopt;
     if (showing.size() == 1) return showing[0];
