@@ -136,6 +136,7 @@ void DedupWindow::MakeRoom(size_t keys, Micros now) {
 // Leaves only keys that count.  They keep their order, so that both tables are gone through from
 // front to back.
 void DedupWindow::Rebuild(size_t slots) {
+  if (slots == slots_count_) return Sweep();
   HugeMemory memory(slots * sizeof(Slot));
   std::swap(memory, memory_);
   const Slot* old = std::exchange(slots_, static_cast<Slot*>(memory_.data()));
@@ -146,6 +147,29 @@ void DedupWindow::Rebuild(size_t slots) {
     if (slot.high == 0 || !IsLive(slot)) continue;
     *Find({slot.low, slot.high}) = slot;
     used_++;
+  }
+  swept_ = newest_;
+  swept_at_ = At(newest_).began;
+}
+
+// The same within the table.  A key stands in the line of its hash or, when that and those behind
+// it are full, in the next: so behind a line with room, each key that is taken out and put back in
+// turn stays where it is or moves up to where a key was that no longer counts.
+void DedupWindow::Sweep() {
+  auto has_room = [](const Slot* line) {
+    return std::any_of(line, line + kLine, [](auto& slot) { return slot.high == 0; });
+  };
+  size_t first = 0;
+  while (!has_room(slots_ + first)) first += kLine;  // a quarter of all slots is empty
+  used_ = 0;
+  for (size_t passed = kLine; passed <= slots_count_; passed += kLine) {
+    Slot* line = slots_ + ((first + passed) & (slots_count_ - 1));
+    for (size_t i = 0; i < kLine; i++) {
+      Slot slot = std::exchange(line[i], Slot{0, 0});
+      if (slot.high == 0 || !IsLive(slot)) continue;
+      *Find({slot.low, slot.high}) = slot;
+      used_++;
+    }
   }
   swept_ = newest_;
   swept_at_ = At(newest_).began;

@@ -82,6 +82,7 @@ class DedupWindow {
   void Open(Micros now);
   void MakeRoom(size_t keys, Micros now);
   void Rebuild(size_t slots);
+  void Sweep();
   void Clear();
   size_t LiveKeys();
 

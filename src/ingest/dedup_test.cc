@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "catalog/catalog.h"
 #include "duckdb/common/types/value.hpp"
+#include "io/random.h"
 
 namespace weir {
 namespace {
@@ -154,6 +157,34 @@ TEST(DedupWindow, ManyBurstsOverManyWindowsKeepTheirKeysForAWindow) {
     }
   }
   EXPECT_EQ(window.Shortened(), 0u);
+}
+
+// A small table that is swept again and again, against a map.
+TEST(DedupWindow, ASweptTableKnowsItsKeysAndNoOthers) {
+  constexpr Micros kWindow = 64 * kSecond;
+  constexpr int64_t kAtOnce = 40;  // twenty times that in a window: the table never grows
+  SeededRandom random(7);
+  DedupWindow window(kWindow, 4096);
+  std::map<int64_t, Micros> seen;
+  Micros now = kStart;
+  int64_t next = 0;
+  for (int step = 0; step < 20'000; step++, now += 3 * kSecond) {
+    for (int64_t i = 0; i < kAtOnce; i++) {
+      // A new one, or one of some time ago; near the window's end either answer is right.
+      int64_t key = random.OneIn(3) ? next - static_cast<int64_t>(random.Below(1500)) : next++;
+      auto before = seen.find(key);
+      Micros age = before == seen.end() ? INT64_MAX : now - before->second;
+      bool is_new = window.Claim(Keys(key, 1), now)[0];
+      if (age <= kWindow) {
+        ASSERT_FALSE(is_new) << "step " << step << ", key " << key << " of " << age / kSecond;
+      } else if (age > kWindow + 2 * kSecond) {
+        ASSERT_TRUE(is_new) << "step " << step << ", key " << key;
+      }
+      if (is_new) seen[key] = now;
+    }
+  }
+  EXPECT_EQ(window.Shortened(), 0u);
+  EXPECT_EQ(window.Bytes(), 4096u * 16);
 }
 
 TEST(DedupWindow, MemoryIsGivenBackWhenNothingComes) {
