@@ -61,6 +61,14 @@ class Clocks {
   duckdb::DataChunk instants_, locals_;
 };
 
+// Days between two looks at a zone's clocks, in which they are never set twice: in the database of
+// zones the shortest time between two settings is four days (Freetown in September 1939), and a
+// week after that.
+Micros ApartAt(Micros instant) {
+  constexpr Micros kIn1940 = -946'771'200 * kSecond;  // 1940-01-01
+  return (instant < kIn1940 ? 3 : 6) * kDay;
+}
+
 }  // namespace
 
 std::shared_ptr<const Zone> Zone::Of(duckdb::ClientContext& context) {
@@ -81,7 +89,7 @@ std::shared_ptr<const Zone> Zone::Named(duckdb::ClientContext& context, const st
   return zones.emplace(name, std::move(zone)).first->second;
 }
 
-// Clocks are set on whole seconds, and never twice within a day.
+// Clocks are set on whole seconds.
 std::shared_ptr<const Zone> Zone::Learn(duckdb::ClientContext& context, const std::string& name) {
   std::shared_ptr<Zone> zone(new Zone);
   if (name == "UTC" || name == "Etc/UTC") {
@@ -90,7 +98,8 @@ std::shared_ptr<const Zone> Zone::Learn(duckdb::ClientContext& context, const st
   }
   Clocks clocks(context, name);
   std::vector<Micros> days;
-  for (Micros day = kFirst; day <= kEnd; day += kDay) days.push_back(day);
+  for (Micros day = kFirst; day < kEnd; day += ApartAt(day)) days.push_back(day);
+  days.push_back(kEnd);
   auto offsets = clocks.OffsetsAt(days);
   // Each is set after `low` and not after `high`.
   std::vector<Micros> low, high, before;
@@ -100,7 +109,7 @@ std::shared_ptr<const Zone> Zone::Learn(duckdb::ClientContext& context, const st
     high.push_back(days[i]);
     before.push_back(offsets[i - 1]);
   }
-  for (Micros width = kDay; width > kSecond; width = (width / kSecond + 1) / 2 * kSecond) {
+  for (Micros width = ApartAt(kEnd); width > kSecond; width = (width / kSecond + 1) / 2 * kSecond) {
     std::vector<Micros> middle(low.size());
     for (size_t i = 0; i < low.size(); i++) {
       middle[i] = low[i] + (high[i] - low[i]) / kSecond / 2 * kSecond;
