@@ -1,30 +1,11 @@
 // What can go wrong with rows on their way, at every point and for every kind of sender; afterwards
 // they are sent again, and must be in the log once.
 #include <atomic>
-#include <cstdlib>
-#include <new>
 #include <set>
 #include <thread>
 
+#include "base/test_allocations.h"
 #include "ingest/test_ingest.h"
-
-namespace {
-// How many allocations of this thread may still succeed; negative: all.
-thread_local int64_t allocations_left = -1;
-thread_local bool allocation_failed = false;
-}  // namespace
-
-[[gnu::noinline]] void* operator new(size_t size) {
-  if (allocations_left >= 0 && allocations_left-- == 0) {
-    allocation_failed = true;
-    throw std::bad_alloc();
-  }
-  void* memory = std::malloc(size ? size : 1);
-  if (!memory) throw std::bad_alloc();
-  return memory;
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 
 namespace weir {
 namespace {
@@ -141,8 +122,7 @@ TEST_F(IngestFaultTest, NoMemoryAtAnyPointOfASenderLosesNothingAndLeavesNothingT
       SCOPED_TRACE(std::to_string(static_cast<int>(sender)) + ", allocation " +
                    std::to_string(point));
       size_t before = RowsInTheLog();
-      allocation_failed = false;
-      allocations_left = point;
+      FailingAllocations::After(point);
       bool refused = false;
       try {
         Send(sender, n);
@@ -151,8 +131,8 @@ TEST_F(IngestFaultTest, NoMemoryAtAnyPointOfASenderLosesNothingAndLeavesNothingT
       } catch (const std::bad_alloc&) {  // of the test's own
         refused = true;
       }
-      allocations_left = -1;
-      bool failed = allocation_failed;
+      FailingAllocations::Never();
+      bool failed = FailingAllocations::Happened();
       size_t after = RowsInTheLog();
       ASSERT_LE(after, before + 1);
       if (!refused) {
@@ -181,9 +161,9 @@ TEST_F(IngestFaultTest, NoMemoryWhileRowsAreAnsweredLosesNothing) {
                    std::to_string(point));
       size_t before = RowsInTheLog();
       log->around = [point](const AppendDone& done, const AppendResult& result) {
-        allocations_left = point;
+        FailingAllocations::After(point);
         done(result);
-        allocations_left = -1;
+        FailingAllocations::Never();
       };
       EXPECT_EQ(Send(sender, n).accepted, 1u);
       log->around = nullptr;
@@ -205,9 +185,9 @@ TEST_F(IngestFaultTest, NoMemoryWhileAWaitingBodyIsAnsweredLosesNothing) {
     std::string key = "waits" + std::to_string(point);
     log->paused = true;
     log->around = [point](const AppendDone& done, const AppendResult& result) {
-      allocations_left = point;
+      FailingAllocations::After(point);
       done(result);
-      allocations_left = -1;
+      FailingAllocations::Never();
     };
     auto first = Begin(Request("events", body, key));
     auto second = Begin(Request("events", body, key));

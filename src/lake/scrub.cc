@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "io/process/loop_thread.h"
 #include "io/process/thread_priority.h"
 
 namespace weir {
@@ -39,7 +40,7 @@ Scrub::~Scrub() { Stop(); }
 void Scrub::Start() {
   if (options_.bytes_per_second == 0) return;
   std::lock_guard lock(mutex_);
-  if (!thread_.joinable()) thread_ = std::thread([this] { Run(); });
+  if (!thread_.joinable()) thread_ = StartLoop("scrub", [this] { Run(); });
 }
 
 void Scrub::Stop() {

@@ -16,7 +16,6 @@
 #include "io/clock.h"
 #include "io/disk/spool.h"
 #include "io/net/http_server.h"
-#include "io/process/thread_pool.h"
 #include "lake/lake.h"
 #include "log/log.h"
 #include "server/live/feed.h"
@@ -94,8 +93,6 @@ class Server : public CommitListener {
   const Parts& parts() const { return parts_; }
   const ServerOptions& options() const { return options_; }
   Feed& feed() { return *feed_; }
-  // Tells producers what the log has taken: short work, beside what waited for the engine.
-  Executor& receipts() { return receipts_; }
   SpoolRoom& spool() { return spool_; }
   Followed& followed() { return followed_; }
 
@@ -122,7 +119,6 @@ class Server : public CommitListener {
   Followed followed_;
   std::unique_ptr<Feed> feed_;
   std::unique_ptr<HttpServer> http_;
-  ThreadPool receipts_{1};
 
   struct Meter {
     uint64_t total = 0, last = 0;

@@ -1,5 +1,7 @@
 #include "session/blocking_calls.h"
 
+#include <spdlog/spdlog.h>
+
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -19,7 +21,11 @@ void BlockingCalls::Start(const Caller& caller, std::function<void()> work) {
     running_.insert(caller.address);
   }
   auto run = [this, address = caller.address, work = std::move(work)]() mutable {
-    work();
+    try {
+      work();
+    } catch (const std::exception& error) {  // its client is told by the connection's end
+      spdlog::error("a call ended without an answer: {}", error.what());
+    }
     work = nullptr;  // what it holds goes before others are told that nothing runs
     End(address);
   };

@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "duck/errors.h"
+#include "io/process/loop_thread.h"
 
 namespace weir {
 namespace {
@@ -15,7 +16,7 @@ constexpr Micros kAgainAfterError = 5'000'000;
 }  // namespace
 
 void References::Start() {
-  thread_ = std::thread([this] {
+  thread_ = StartLoop("references", [this] {
     std::unique_lock lock(mutex_);
     while (!stopping_) {
       lock.unlock();

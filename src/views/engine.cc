@@ -9,6 +9,7 @@
 #include "duck/errors.h"
 #include "flow/state/row_store.h"
 #include "formats/block.h"
+#include "io/process/loop_thread.h"
 #include "log/known_offsets.h"
 #include "views/explain.h"
 
@@ -46,7 +47,7 @@ void EngineImpl::Start() {
     std::lock_guard lock(mutex_);
     started_ = true;
   }
-  watch_ = std::thread([this] { Watch(); });
+  watch_ = StartLoop("engine watch", [this] { Watch(); });
   waiters_.Start();
   engine_ = DeepThread([this] {
     BusyThread busy((*busy_)[BusyFile::kEngine]);

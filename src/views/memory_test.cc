@@ -2,50 +2,8 @@
 // done parks the views it concerns, and what the others show is right.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <new>
-
+#include "base/test_allocations.h"
 #include "views/test_engine.h"
-
-namespace {
-
-// Of one thread: how many allocations still succeed, and how many fail then.
-thread_local int64_t succeed = -1, fail = 0;
-
-bool MayAllocate() {
-  if (succeed < 0) return true;
-  if (succeed-- > 0) return true;
-  if (--fail > 0) {
-    succeed = 0;
-    return false;
-  }
-  succeed = -1;
-  return false;
-}
-
-void* Allocate(size_t bytes, size_t alignment = 0) {
-  if (!MayAllocate()) throw std::bad_alloc();
-  size_t size = bytes ? bytes : 1;
-  void* place = alignment
-                    ? std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment)
-                    : std::malloc(size);
-  if (!place) throw std::bad_alloc();
-  return place;
-}
-
-}  // namespace
-
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-void* operator new(size_t bytes) { return Allocate(bytes); }
-void* operator new[](size_t bytes) { return Allocate(bytes); }
-void* operator new(size_t bytes, std::align_val_t at) { return Allocate(bytes, size_t(at)); }
-void operator delete(void* place) noexcept { std::free(place); }
-void operator delete[](void* place) noexcept { std::free(place); }
-void operator delete(void* place, size_t) noexcept { std::free(place); }
-void operator delete[](void* place, size_t) noexcept { std::free(place); }
-void operator delete(void* place, std::align_val_t) noexcept { std::free(place); }
-void operator delete(void* place, size_t, std::align_val_t) noexcept { std::free(place); }
-#endif
 
 namespace weir {
 namespace {
@@ -116,13 +74,10 @@ TEST_F(MemoryTest, AnAllocationThatFailsAnywhereParksWhatItConcerns) {
   for (int round = 0; round < kRounds; round++) {
     // One alone, or some in a row: then what is done about the first fails, too.
     int64_t good = round * 6, bad = round % 3 == 2 ? 40 : 1;
-    EngineForTests::Run(*world.engine, [good, bad] {
-      fail = bad;
-      succeed = good;
-    });
+    EngineForTests::Run(*world.engine, [good, bad] { FailingAllocations::After(good, bad); });
     Append();
     world.Settle();
-    EngineForTests::Run(*world.engine, [] { succeed = -1; });
+    EngineForTests::Run(*world.engine, [] { FailingAllocations::Never(); });
     Append();
     world.Settle();
     auto right = Right();
@@ -161,6 +116,7 @@ TEST_F(MemoryTest, AnAllocationThatFailsAnywhereLosesNoRowOfAPumpAndDoublesNone)
       pump->name = "doubled";
       pump->stream = derived->id;
       pump->query = "SELECT 2 * n AS m FROM s";
+      pump->kernel_sql = KernelSql(pump->query);
       pump->start = {now.offset, now.clock, now.log_time};
       state.pumps[pump->name] = pump;
     });
@@ -189,10 +145,7 @@ TEST_F(MemoryTest, AnAllocationThatFailsAnywhereLosesNoRowOfAPumpAndDoublesNone)
   int parked = 0, sent_again = 0;
   for (int round = 0; round < kRounds; round++) {
     int64_t good = round * 2, bad = 1 + round % 2;  // DuckDB's own destructors need some memory
-    EngineForTests::Run(*world.engine, [good, bad] {
-      fail = bad;
-      succeed = good;
-    });
+    EngineForTests::Run(*world.engine, [good, bad] { FailingAllocations::After(good, bad); });
     Offset end = world.Append("s", {{std::to_string(round)}});
     right.push_back(2 * round);
     bool troubled = false;
@@ -202,7 +155,7 @@ TEST_F(MemoryTest, AnAllocationThatFailsAnywhereLosesNoRowOfAPumpAndDoublesNone)
       troubled |= !is_parked && now.error;
       return is_parked ? now.waiting_bytes == 0 : is_through(end);
     });
-    EngineForTests::Run(*world.engine, [] { succeed = -1; });
+    EngineForTests::Run(*world.engine, [] { FailingAllocations::Never(); });
     if (info().status == ViewStatus::kParked) {
       parked++;
       if (in_stream().size() < right.size()) right.pop_back();

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 
 #include "base/ids.h"
@@ -32,15 +33,14 @@ class Versions {
 
   // The current version, which stays readable while the pointer lives.
   std::shared_ptr<const Version> Pin() {
-    std::lock_guard lock(mutex_);
-    auto place = pinned_.insert(current_.step);
-    return std::shared_ptr<const Version>(new Version(current_), [this, place](const Version* v) {
-      {
-        std::lock_guard lock(mutex_);
-        pinned_.erase(place);
-      }
-      delete v;
-    });
+    // Before the lock, which its end takes as well: also when there is no memory for the place.
+    auto pinned = std::make_shared<Pinned>(*this);
+    {
+      std::lock_guard lock(mutex_);
+      pinned->place = pinned_.insert(current_.step);
+      pinned->version = current_;
+    }
+    return {pinned, &pinned->version};
   }
 
   // No reader looks at a step before this one.
@@ -50,6 +50,20 @@ class Versions {
   }
 
  private:
+  struct Pinned {
+    explicit Pinned(Versions& versions) : of(versions) {}
+    ~Pinned() {
+      if (!place) return;
+      std::lock_guard lock(of.mutex_);
+      of.pinned_.erase(*place);
+    }
+    Pinned(const Pinned&) = delete;
+
+    Versions& of;
+    std::optional<std::multiset<uint64_t>::iterator> place;
+    Version version;
+  };
+
   mutable Ranked<std::mutex> mutex_{LockRank::kLeaf};
   Version current_;
   std::multiset<uint64_t> pinned_;

@@ -3,7 +3,8 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <iterator>
+
+#include "io/process/loop_thread.h"
 
 namespace weir {
 
@@ -12,11 +13,11 @@ void Waiters::Start() {
     std::lock_guard lock(mutex_);
     running_ = true;
   }
-  thread_ = std::thread([this] { Run(); });
+  thread_ = StartLoop("waiters", [this] { Run(); });
 }
 
 void Waiters::Stop() {
-  std::vector<Waiter> left;
+  std::list<Waiter> left;
   {
     std::lock_guard lock(mutex_);
     stopped_ = true;
@@ -29,11 +30,18 @@ void Waiters::Stop() {
     left.swap(waiting_);
     count_ = 0;
   }
-  for (auto& waiter : left) Answer(waiter, false);
+  for (auto& waiter : left) {
+    try {
+      Answer(waiter, false);
+    } catch (const std::exception& error) {
+      spdlog::error("waiters: one is not told of the stop: {}", error.what());
+    }
+  }
 }
 
-void Waiters::Answer(Waiter& waiter, bool held) {
-  waiter.executor->Post([done = std::move(waiter.done), held] { done(held); });
+// What it throws leaves the waiter as it was.
+void Waiters::Answer(const Waiter& waiter, bool held) {
+  waiter.executor->Post([done = waiter.done, held] { done(held); });
 }
 
 void Waiters::Add(std::function<bool()> holds, Micros deadline, Executor& executor,
@@ -69,40 +77,51 @@ void Waiters::Look() {
   }
 }
 
+// What cannot be asked does not hold yet.
+bool Waiters::Holds(const Waiter& waiter) {
+  try {
+    return waiter.holds();
+  } catch (const std::exception& error) {
+    spdlog::error("waiters: {}", error.what());
+    return false;
+  }
+}
+
 Micros Waiters::AnswerSome() {
-  std::vector<Waiter> all, left;
+  std::list<Waiter> all;
   {
     std::lock_guard lock(mutex_);
     look_ = false;
     all.swap(waiting_);
   }
+  std::exception_ptr failure;
   Micros now = clock_.Monotonic(), next = INT64_MAX;
-  for (auto& waiter : all) {
-    bool held = waiter.holds();
-    if (held || now >= waiter.deadline) {
-      count_--;
-      Answer(waiter, held);
-    } else {
-      next = std::min(next, waiter.deadline);
-      left.push_back(std::move(waiter));
+  for (auto waiter = all.begin(); waiter != all.end();) {
+    bool held = Holds(*waiter), is_due = held || now >= waiter->deadline;
+    if (is_due) count_--;
+    try {
+      if (is_due) Answer(*waiter, held);
+    } catch (...) {  // he waits on, and others do not wait for him
+      failure = std::current_exception();
+      is_due = false;
+      count_++;
     }
+    if (!is_due) next = std::min(next, waiter->deadline);
+    waiter = is_due ? all.erase(waiter) : std::next(waiter);
   }
-  std::lock_guard lock(mutex_);
-  for (auto& waiter : waiting_) next = std::min(next, waiter.deadline);
-  waiting_.insert(waiting_.end(), std::make_move_iterator(left.begin()),
-                  std::make_move_iterator(left.end()));
+  {
+    std::lock_guard lock(mutex_);
+    for (auto& waiter : waiting_) next = std::min(next, waiter.deadline);
+    waiting_.splice(waiting_.begin(), all);
+  }
+  if (failure) std::rethrow_exception(failure);
   return next;
 }
 
 void Waiters::Run() {
   constexpr Micros kPauseMax = 1'000'000;
   for (;;) {
-    Micros next = INT64_MAX;
-    try {
-      next = AnswerSome();
-    } catch (const std::exception& error) {
-      spdlog::error("waiters: {}", error.what());
-    }
+    Micros next = AnswerSome();
     std::unique_lock lock(mutex_);
     auto ready = [&] { return stopped_ || look_; };
     if (waiting_.empty()) {

@@ -9,9 +9,9 @@
 #include <atomic>
 #include <condition_variable>
 #include <functional>
+#include <list>
 #include <mutex>
 #include <thread>
-#include <vector>
 
 #include "base/executor.h"
 #include "base/ids.h"
@@ -45,13 +45,14 @@ class Waiters {
   void Run();
   // Answers whose time has come; returns the next deadline.
   Micros AnswerSome();
-  static void Answer(Waiter& waiter, bool held);
+  static bool Holds(const Waiter& waiter);
+  static void Answer(const Waiter& waiter, bool held);
 
   Clock& clock_;
   std::atomic<size_t> count_{0};
   std::mutex mutex_;  // guards what follows
   std::condition_variable wake_;
-  std::vector<Waiter> waiting_;
+  std::list<Waiter> waiting_;
   bool look_ = false, running_ = false, stopped_ = false;
   std::thread thread_;
 };

@@ -66,6 +66,47 @@ TEST_F(WaitersTest, WithoutItsThreadALookAnswers) {
 }
 
 // Each is answered once, whoever looks meanwhile.
+// For want of memory, say: he is answered a moment later, and nobody else waits for that.
+TEST_F(WaitersTest, AnAnswerThatCannotBeHandedOverIsGivenLater) {
+  struct Failing : Executor {
+    std::atomic<int> fails{2};
+    void Post(std::function<void()> work) override {
+      if (fails-- > 0) throw std::bad_alloc();
+      work();
+    }
+  } failing;
+  waiters.Start();
+  std::promise<bool> promise;
+  waiters.Add([this] { return holds.load(); }, SystemClock().Monotonic() + 60'000'000, failing,
+              [&](bool held) { promise.set_value(held); });
+  auto other = Wait(60'000'000);
+  holds = true;
+  waiters.Look();
+  EXPECT_TRUE(other.get());
+  EXPECT_TRUE(promise.get_future().get());
+  EXPECT_EQ(waiters.count(), 0u);
+}
+
+// What cannot be asked does not hold yet.
+TEST_F(WaitersTest, AQuestionThatFailsCostsItsOwnWaiterTimeAndNobodyElse) {
+  waiters.Start();
+  std::atomic<int> asked{0};
+  std::promise<bool> promise;
+  waiters.Add(
+      [&] {
+        if (++asked == 2) throw std::bad_alloc();
+        return holds.load();
+      },
+      SystemClock().Monotonic() + 60'000'000, pool, [&](bool held) { promise.set_value(held); });
+  waiters.Look();
+  while (asked < 2) std::this_thread::yield();
+  auto other = Wait(60'000'000);
+  holds = true;
+  waiters.Look();
+  EXPECT_TRUE(other.get());
+  EXPECT_TRUE(promise.get_future().get());
+}
+
 TEST_F(WaitersTest, ManyAtOnce) {
   waiters.Start();
   std::vector<std::future<bool>> answers;

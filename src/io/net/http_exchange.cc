@@ -1,5 +1,7 @@
 #include "io/net/http_exchange.h"
 
+#include <spdlog/spdlog.h>
+
 namespace weir {
 
 namespace asio = boost::asio;
@@ -11,8 +13,8 @@ void HttpSession::Stream::Write(std::shared_ptr<const std::string> bytes) {
     std::lock_guard lock(mutex_);
     if (closed_) return;
     wake = queue_.empty() && !writing_;
+    queue_.push_back(bytes);
     pending_ += bytes->size();
-    queue_.push_back(std::move(bytes));
   }
   if (wake) WakeSession();
 }
@@ -136,6 +138,21 @@ void HttpSession::Exchange::OnGone(std::function<void()> callback) {
     }
   }
   callback();
+}
+
+void HttpSession::Exchange::Post(std::function<void()> work) {
+  auto session = session_.lock();
+  if (!session) return;
+  asio::post(session->socket_.get_executor(), [session, work = std::move(work)] {
+    try {
+      work();
+    } catch (const std::exception& error) {
+      spdlog::error("http: an answer cannot be made: {}", error.what());
+      session->gone_ = true;
+      session->Reset();
+      session->Wake();
+    }
+  });
 }
 
 bool HttpSession::Exchange::Settled() const {

@@ -51,6 +51,7 @@ class HttpSession::Exchange : public HttpExchange {
   std::shared_ptr<HttpStream> Stream(
       int status, std::vector<std::pair<std::string, std::string>> headers) override;
   void OnGone(std::function<void()> callback) override;
+  void Post(std::function<void()> work) override;
 
   // The session's side.
   bool Settled() const;

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "io/net/http_session.h"
+#include "io/process/loop_thread.h"
 
 namespace weir {
 namespace {
@@ -40,7 +41,7 @@ class Server : public HttpServer {
   void Start(size_t threads) override {
     Accept();
     for (size_t i = 0; i < threads; i++) {
-      threads_.emplace_back([this] { context_.run(); });
+      threads_.push_back(StartLoop("http", [this] { context_.run(); }));
     }
   }
 

@@ -99,6 +99,10 @@ class HttpExchange {
       int status, std::vector<std::pair<std::string, std::string>> headers) = 0;
   // Called once, on a server thread, when the client goes before it is answered.
   virtual void OnGone(std::function<void()>) {}
+  // Runs `work` on a server thread, from where it may answer: for who must not make answers where
+  // he stands.  What it throws breaks the connection off.  Nothing is run for a client who has
+  // gone.
+  virtual void Post(std::function<void()> work) { work(); }
 };
 using HttpHandler = std::function<void(std::shared_ptr<HttpExchange>)>;
 

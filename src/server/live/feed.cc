@@ -1,7 +1,5 @@
 #include "server/live/feed.h"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <chrono>
 #include <unordered_map>
@@ -10,6 +8,7 @@
 #include "duck/row_codec.h"
 #include "formats/json_value.h"
 #include "formats/results.h"
+#include "io/process/loop_thread.h"
 #include "server/http_errors.h"
 
 namespace weir {
@@ -49,13 +48,24 @@ int Flavour(const Feed::Options& options) {
 
 }  // namespace
 
+// What one round has to do.
+struct Feed::Round {
+  std::set<std::string> changed;
+  std::vector<std::shared_ptr<Reader>> readers, woken;
+  bool catalog = false;  // it has changed
+  bool tick = false;     // the time of a status has come
+  std::chrono::steady_clock::time_point now;
+  std::set<Reader*> gone;
+};
+
 struct Feed::Reader {
   std::shared_ptr<HttpStream> stream;
   Options options;
   std::vector<std::optional<uint64_t>> sequences;  // where he stands, by view; nothing: nowhere
   std::vector<bool> told_error;
+  bool woken = true;   // under the feed's mutex: has room for what is left to be served
   bool later = false;  // something is left to be served in the next round
-  std::chrono::steady_clock::time_point last_sent{}, last_status{};
+  std::chrono::steady_clock::time_point last_sent{};
 };
 
 Feed::Feed(Views& views, std::function<std::string()> status)
@@ -75,17 +85,7 @@ void Feed::Connect() {
 }
 
 void Feed::Start() {
-  thread_ = std::thread([this] {
-    for (bool ended = false; !ended;) {
-      try {
-        Run();
-        ended = true;
-      } catch (const std::exception& error) {
-        spdlog::error("feed: {}; going on",
-                      error.what());  // who missed something gets it by and by
-      }
-    }
-  });
+  thread_ = StartLoop("feed", [this] { Run(); });
 }
 
 void Feed::Stop() {
@@ -131,9 +131,11 @@ void Feed::Add(std::shared_ptr<HttpStream> stream, Options options) {
   }
   std::weak_ptr<Reader> weak = reader;
   reader->stream->OnDrained([this, weak] {
+    auto drained = weak.lock();
+    if (!drained) return;
     {
       std::lock_guard lock(mutex_);
-      drained_.push_back(weak);
+      drained->woken = any_woken_ = true;
     }
     wake_.notify_one();
   });
@@ -141,78 +143,91 @@ void Feed::Add(std::shared_ptr<HttpStream> stream, Options options) {
     std::lock_guard lock(mutex_);
     if (stopping_) return reader->stream->Close();
     readers_.push_back(reader);
-    drained_.push_back(reader);
+    any_woken_ = true;
   }
   wake_.notify_one();
 }
 
+// A round that fails costs time: once a second all readers are looked at.
 void Feed::Run() {
-  auto next_status = std::chrono::steady_clock::now();
-  while (true) {
-    std::set<std::string> changed;
-    std::vector<std::shared_ptr<Reader>> readers, woken;
-    bool catalog = false;
-    {
-      std::unique_lock lock(mutex_);
-      auto ready = [&] {
-        return stopping_ || !changed_.empty() || !drained_.empty() || catalog_changed_;
-      };
-      if (readers_.empty()) {
-        wake_.wait(lock, ready);
-      } else {
-        wake_.wait_until(lock, next_status, ready);
-      }
-      if (stopping_) return;
-      changed.swap(changed_);
-      catalog = std::exchange(catalog_changed_, false);
-      readers = readers_;
-      for (auto& weak : drained_) {
-        if (auto reader = weak.lock()) woken.push_back(std::move(reader));
-      }
-      drained_.clear();
-    }
-    auto now = std::chrono::steady_clock::now();
-    bool tick = now >= next_status;
-    if (tick) next_status = now + kStatusInterval;
-    Text status =
-        tick ? std::make_shared<const std::string>(Event("status", status_(), {})) : nullptr;
-    static const Text kBeat = std::make_shared<const std::string>(": still here\n\n");
-    static const Text kCatalog = std::make_shared<const std::string>(Event("catalog", "{}", {}));
-    if (catalog) snapshots_.clear();  // a view may be another one now
-    rendered_one_ = false;
-    std::set<Reader*> gone;
-    auto concerns = [&](const Reader& reader) {
-      return std::any_of(reader.options.views.begin(), reader.options.views.end(),
-                         [&](auto& view) { return changed.contains(view); });
-    };
-    if (!changed.empty() || tick || catalog) {
-      for (auto& reader : readers) {
-        // Once a second all are looked at: a view that was filling may be there now.
-        if ((tick || catalog || concerns(*reader)) && !Serve(*reader)) gone.insert(reader.get());
-        if (reader->options.multiplexed && reader->stream->Pending() < kPendingMax) {
-          if (catalog) reader->stream->Write(kCatalog);
-          if (status) {
-            reader->stream->Write(status);
-            reader->last_sent = now;
-          }
-        }
-        if (tick && now - reader->last_sent >= kHeartbeat) {
-          reader->stream->Write(kBeat);
-          reader->last_sent = now;
-        }
-      }
-    }
-    for (auto& reader : woken) {
-      if (!Serve(*reader)) gone.insert(reader.get());
-    }
-    rendered_.clear();
-    std::erase_if(snapshots_, [&](auto& kept) { return now - kept.second.made > kSnapshotAge; });
-    std::lock_guard lock(mutex_);
-    for (auto& reader : woken) {
-      if (reader->later && !gone.contains(reader.get())) drained_.push_back(reader);
-    }
-    std::erase_if(readers_, [&](auto& reader) { return gone.contains(reader.get()); });
+  for (;;) {
+    Round round;
+    if (!WaitForWork(round)) return;
+    ServeAll(round);
   }
+}
+
+bool Feed::WaitForWork(Round& round) {
+  std::unique_lock lock(mutex_);
+  auto ready = [&] { return stopping_ || !changed_.empty() || any_woken_ || catalog_changed_; };
+  if (readers_.empty()) {
+    wake_.wait(lock, ready);
+  } else {
+    wake_.wait_until(lock, next_status_, ready);
+  }
+  if (stopping_) return false;
+  round.readers = readers_;
+  round.woken.reserve(readers_.size());
+  // Nothing throws from here: what is taken is in the round.
+  round.changed.swap(changed_);
+  round.catalog = std::exchange(catalog_changed_, false);
+  for (auto& reader : readers_) {
+    if (std::exchange(reader->woken, false)) round.woken.push_back(reader);
+  }
+  any_woken_ = false;
+  round.now = std::chrono::steady_clock::now();
+  round.tick = round.now >= next_status_;
+  if (round.tick) next_status_ = round.now + kStatusInterval;
+  return true;
+}
+
+void Feed::ServeAll(Round& round) {
+  if (round.catalog) snapshots_.clear();  // a view may be another one now
+  rendered_one_ = false;
+  if (!round.changed.empty() || round.tick || round.catalog) ServeFollowers(round);
+  for (auto& reader : round.woken) {
+    if (!Serve(*reader)) round.gone.insert(reader.get());
+  }
+  rendered_.clear();
+  std::erase_if(snapshots_,
+                [&](auto& kept) { return round.now - kept.second.made > kSnapshotAge; });
+  std::lock_guard lock(mutex_);
+  for (auto& reader : round.woken) {
+    if (reader->later) reader->woken = any_woken_ = true;
+  }
+  std::erase_if(readers_, [&](auto& reader) { return round.gone.contains(reader.get()); });
+}
+
+void Feed::ServeFollowers(Round& round) {
+  static const Text kBeat = std::make_shared<const std::string>(": still here\n\n");
+  static const Text kCatalog = std::make_shared<const std::string>(Event("catalog", "{}", {}));
+  Text status =
+      round.tick ? std::make_shared<const std::string>(Event("status", status_(), {})) : nullptr;
+  // Once a second all are looked at: a view that was filling may be there now.
+  bool all = round.tick || round.catalog;
+  auto concerns = [&](const Reader& reader) {
+    return all || std::any_of(reader.options.views.begin(), reader.options.views.end(),
+                              [&](auto& view) { return round.changed.contains(view); });
+  };
+  for (auto& reader : round.readers) {
+    if (concerns(*reader) && !Serve(*reader)) round.gone.insert(reader.get());
+    if (reader->options.multiplexed && reader->stream->Pending() < kPendingMax) {
+      if (round.catalog) Send(*reader, {kCatalog});
+      if (status) Send(*reader, {status});
+    }
+    if (round.tick && round.now - reader->last_sent >= kHeartbeat) Send(*reader, {kBeat});
+  }
+}
+
+// An event that was written in part cannot be taken back: its reader has to come again.
+void Feed::Send(Reader& reader, std::initializer_list<Text> pieces) {
+  try {
+    for (auto& piece : pieces) reader.stream->Write(piece);
+  } catch (...) {
+    reader.stream->Abort();
+    throw;
+  }
+  reader.last_sent = std::chrono::steady_clock::now();
 }
 
 bool Feed::Serve(Reader& reader) {
@@ -222,65 +237,67 @@ bool Feed::Serve(Reader& reader) {
     if (reader.stream->Pending() >= kPendingMax) return true;  // later, when he has taken that
     auto& view = reader.options.views[i];
     try {
-      auto served = ServeView(reader, view, reader.sequences[i]);
-      if (served == Served::kSomething) reader.last_sent = std::chrono::steady_clock::now();
-      reader.later |= served == Served::kLater;
+      reader.later |= !ServeView(reader, view, reader.sequences[i]);
       reader.told_error[i] = false;
     } catch (...) {
-      Error error = CurrentError();
-      if (error.code == ErrorCode::kUnavailable || reader.told_error[i]) continue;
-      reader.told_error[i] = true;
-      reader.sequences[i].reset();
-      auto data = ErrorJson(error);
-      if (reader.options.multiplexed) data.insert(1, "\"view\":" + QuoteJson(view) + ",");
-      reader.stream->Write(std::make_shared<const std::string>(Event("error", data, {})));
-      if (reader.options.hold) {
-        reader.stream->Close();
-        return false;
-      }
+      if (!SayError(reader, i)) return false;
     }
   }
   return true;
 }
 
-// False when nothing changed; not `known` when that is too long ago.
-bool Feed::ServeChanges(Reader& reader, const std::string& view, uint64_t& sequence, bool& known) {
+// In a catch block.  False: the reader is served no more.
+bool Feed::SayError(Reader& reader, size_t view) {
+  try {
+    Error error = CurrentError();
+    if (error.code == ErrorCode::kUnavailable || reader.told_error[view]) return true;
+    reader.sequences[view].reset();
+    auto data = ErrorJson(error);
+    if (reader.options.multiplexed) {
+      data.insert(1, "\"view\":" + QuoteJson(reader.options.views[view]) + ",");
+    }
+    Send(reader, {std::make_shared<const std::string>(Event("error", data, {}))});
+    reader.told_error[view] = true;
+    if (reader.options.hold) reader.stream->Close();
+    return !reader.options.hold;
+  } catch (...) {
+    reader.stream->Abort();
+    return false;
+  }
+}
+
+// False when what changed is not known: it is too long ago.
+bool Feed::ServeChanges(Reader& reader, const std::string& view, uint64_t& sequence) {
   auto changes = views_.ChangesSince(view, sequence);
-  known = changes.has_value();
-  if (!known || changes->empty()) return false;
-  sequence = changes->back()->sequence;
+  if (!changes) return false;
+  if (changes->empty()) return true;
   if (changes->size() > kMergeAbove) {
-    reader.stream->Write(RenderMerged(view, *changes, reader.options));
+    Send(reader, {RenderMerged(view, *changes, reader.options)});
   } else {
-    for (auto& change : *changes) {
-      reader.stream->Write(RenderChange(view, change, reader.options));
-    }
+    std::vector<Text> texts;  // all of them, before one is sent
+    for (auto& change : *changes) texts.push_back(RenderChange(view, change, reader.options));
+    for (auto& text : texts) Send(reader, {text});
   }
+  sequence = changes->back()->sequence;
   return true;
 }
 
-Feed::Served Feed::ServeView(Reader& reader, const std::string& view,
-                             std::optional<uint64_t>& sequence) {
-  if (sequence) {
-    bool known = false, any = ServeChanges(reader, view, *sequence, known);
-    if (known) return any ? Served::kSomething : Served::kNothing;
-  }
+bool Feed::ServeView(Reader& reader, const std::string& view, std::optional<uint64_t>& sequence) {
+  if (sequence && ServeChanges(reader, view, *sequence)) return true;
   auto info = views_.Info();  // before the changes are asked for
   auto kept = SnapshotOf(view, reader.options);
-  if (!kept) return rendered_one_ ? Served::kLater : Served::kNothing;
+  if (!kept) return !rendered_one_;
   auto changes = views_.ChangesSince(view, kept->sequence);
   bool same = kept->moves_on && changes && changes->empty() && info.offset > kept->offset;
   Offset offset = same ? info.offset : kept->offset;
-  reader.stream->Write(std::make_shared<const std::string>(
-      EventHead("snapshot", offset) +
-      Head(view, offset, same ? info.as_of : kept->as_of, reader.options.multiplexed)));
-  reader.stream->Write(kept->body);
+  Micros as_of = same ? info.as_of : kept->as_of;
+  auto head = EventHead("snapshot", offset) + Head(view, offset, as_of, reader.options.multiplexed);
+  Send(reader, {std::make_shared<const std::string>(std::move(head)), kept->body});
   sequence = kept->sequence;
   // Others have the snapshot's text; that of all changes since would be this reader's own, so one
   // who has yet to take the snapshot gets them once he has.
-  bool known = false;
-  if (reader.stream->Pending() < kPendingMax) ServeChanges(reader, view, *sequence, known);
-  return Served::kSomething;
+  if (reader.stream->Pending() < kPendingMax) ServeChanges(reader, view, *sequence);
+  return true;
 }
 
 bool Feed::IsIncremental(const std::string& view) const {
@@ -306,7 +323,7 @@ const Feed::Kept* Feed::SnapshotOf(const std::string& view, const Options& optio
   read.rows_max = kSnapshotRowsMax;
   auto snapshot = std::move(views_.Read({view}, read)[0]);
   rendered_one_ = snapshot.rows.rows > kSmallSnapshotRows;
-  auto& kept = snapshots_[key];
+  Kept kept;
   kept.body = std::make_shared<const std::string>(
       "\"columns\":[" + JsonColumns(snapshot.columns) +
       "],\"rows\":" + JsonRowsOf(snapshot.rows, options.exact) + "}\n\n");
@@ -316,7 +333,7 @@ const Feed::Kept* Feed::SnapshotOf(const std::string& view, const Options& optio
   kept.moves_on = IsIncremental(view);
   kept.made = std::chrono::steady_clock::now();
   held_.push_back(kept.body);
-  return &kept;
+  return &snapshots_.insert_or_assign(key, std::move(kept)).first->second;
 }
 
 Feed::Text Feed::RenderChange(const std::string& view, const ViewChangePtr& change,

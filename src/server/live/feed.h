@@ -11,6 +11,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <functional>
+#include <initializer_list>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -50,6 +51,7 @@ class Feed {
 
  private:
   struct Reader;
+  struct Round;
   using Text = std::shared_ptr<const std::string>;
   struct Kept {  // a snapshot for those who come next
     Text body;   // without what says where it stands
@@ -59,13 +61,20 @@ class Feed {
     bool moves_on = false;  // without a change it stands where the engine does
     std::chrono::steady_clock::time_point made;
   };
-  enum class Served { kNothing, kSomething, kLater };
 
   void Run();
+  // False when the feed stops.
+  bool WaitForWork(Round& round);
+  void ServeAll(Round& round);
+  // Those whose views changed, and from time to time all.
+  void ServeFollowers(Round& round);
   // Sends what is new to a reader; false when he has gone.
   bool Serve(Reader& reader);
-  Served ServeView(Reader& reader, const std::string& view, std::optional<uint64_t>& sequence);
-  bool ServeChanges(Reader& reader, const std::string& view, uint64_t& sequence, bool& known);
+  bool SayError(Reader& reader, size_t view);
+  void Send(Reader& reader, std::initializer_list<Text> pieces);
+  // False when something is left for the next round.
+  bool ServeView(Reader& reader, const std::string& view, std::optional<uint64_t>& sequence);
+  bool ServeChanges(Reader& reader, const std::string& view, uint64_t& sequence);
   // Null: not in this round, or not before slow readers have taken theirs.
   const Kept* SnapshotOf(const std::string& view, const Options& options);
   bool IsIncremental(const std::string& view) const;
@@ -80,8 +89,7 @@ class Feed {
   std::condition_variable_any wake_;
   std::vector<std::shared_ptr<Reader>> readers_;
   std::set<std::string> changed_;
-  bool catalog_changed_ = false, stopping_ = false;
-  std::vector<std::weak_ptr<Reader>> drained_;
+  bool catalog_changed_ = false, any_woken_ = false, stopping_ = false;
   // Rendered changes of the present round, by view, sequence and flavour.
   std::map<std::tuple<std::string, uint64_t, int>, Text> rendered_;
   // Of the feed's thread: snapshots by view and flavour, all that somebody still holds, and whether
@@ -89,6 +97,7 @@ class Feed {
   std::map<std::pair<std::string, int>, Kept> snapshots_;
   std::vector<std::weak_ptr<const std::string>> held_;
   bool rendered_one_ = false;
+  std::chrono::steady_clock::time_point next_status_ = std::chrono::steady_clock::now();
   std::thread thread_;
 };
 

@@ -98,9 +98,9 @@ void Post(Server& server, const ExchangePtr& exchange, const std::shared_ptr<con
                 "Send the body plain, or with Content-Encoding gzip or zstd.");
   }
   // Told on the log's thread, which has others to tell: the answer is made elsewhere.
-  server.parts().ingest.Post(post, [&server, exchange, stream](IngestAnswer answer) {
+  server.parts().ingest.Post(post, [exchange, stream](IngestAnswer answer) {
     auto shared = std::make_shared<IngestAnswer>(std::move(answer));
-    server.receipts().Post([exchange, stream, shared] {
+    exchange->Post([exchange, stream, shared] {
       Respond(*exchange, std::move(*shared), !stream->dedup_key.empty());
     });
   });
