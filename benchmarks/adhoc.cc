@@ -119,7 +119,7 @@ double AskWeir(Queries& queries, const std::string& sql) {
   auto start = Steady::now();
   auto sink = std::make_shared<WaitingSink>();
   QueryRequest request;
-  request.sql = sql;
+  request.sql = KernelSql(sql);
   auto handle = queries.Run(request, sink);
   sink->Wait();
   return MillisecondsSince(start);

@@ -69,7 +69,7 @@ double Maintain(const Columns& events, const CatalogState& catalog, Kernel& kern
   Circuit circuit;
   std::vector<Kept> views;
   for (auto& [name, query] : kViews) {
-    auto built = BuildView(circuit, catalog, session, name, query);
+    auto built = BuildView(circuit, catalog, session, name, KernelSql(query));
     if (!built.output) {
       std::fprintf(stderr, "%s: %s\n", name, built.unsupported.c_str());
       std::exit(1);

@@ -156,8 +156,8 @@ double Percentile(std::vector<double>& values, double share) {
 void Latency(Kernel& kernel, const CatalogState& catalog, const Sizes& sizes) {
   Rows rows(catalog, sizes);
   BatchDatabase batch;
-  KeptQuery kept(kernel, catalog, "six_ways", kSixWays, {.rows_go = true, .keep_answer = true},
-                 kNow);
+  KeptQuery kept(kernel, catalog, "six_ways", KernelSql(kSixWays),
+                 {.rows_go = true, .keep_answer = true}, kNow);
   double loading = Seconds([&] { Load(kept, catalog, rows, sizes, &batch); });
   std::mt19937_64 random(7);
   std::vector<double> all;
@@ -204,8 +204,8 @@ void Latency(Kernel& kernel, const CatalogState& catalog, const Sizes& sizes) {
     std::exit(1);
   }
   if (std::getenv("WEIR_EXPLAIN")) kept.Explain();
-  batch.MustEqual("six_ways", kSixWays, kept.types(), kept.Answer());
-  double again = batch.Seconds(kSixWays, 1) * 1e3;
+  batch.MustEqual("six_ways", KernelSql(kSixWays), kept.types(), kept.Answer());
+  double again = batch.Seconds(KernelSql(kSixWays), 1) * 1e3;
   Report({"join",
           "one change through six tables, p99",
           Percentile(all, 0.99),
@@ -225,7 +225,7 @@ void Latency(Kernel& kernel, const CatalogState& catalog, const Sizes& sizes) {
 void BytesOfState(Kernel& kernel, const CatalogState& catalog, const Sizes& sizes) {
   Rows rows(catalog, sizes);
   for (bool rows_go : {false, true}) {
-    KeptQuery kept(kernel, catalog, "two_ways", kTwoWays, {.rows_go = rows_go}, kNow);
+    KeptQuery kept(kernel, catalog, "two_ways", KernelSql(kTwoWays), {.rows_go = rows_go}, kNow);
     size_t columns = Load(kept, catalog, rows, sizes, nullptr);
     auto count = static_cast<double>(sizes.sales + sizes.orders);
     auto state = static_cast<double>(kept.StateBytes());

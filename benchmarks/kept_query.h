@@ -64,7 +64,7 @@ class KeptPages : public PageMemory {
 // The streams and materialized views of SQL files, as a catalog has them.
 struct Project {
   CatalogState catalog;
-  std::vector<std::pair<std::string, std::string>> queries;  // name and SELECT, in their order
+  std::vector<std::pair<std::string, KernelSql>> queries;  // name and SELECT, in their order
 
   void Read(const std::string& path) {
     std::ifstream file(path);
@@ -78,7 +78,7 @@ struct Project {
         create->stream.id = StreamId{static_cast<uint32_t>(catalog.streams.size() + 1)};
         catalog.streams[create->stream.name] = std::make_shared<Stream>(create->stream);
       } else if (auto* view = std::get_if<CreateView>(&statement.body)) {
-        queries.emplace_back(view->view.name, view->view.query);
+        queries.emplace_back(view->view.name, view->view.kernel_sql);
       }
     }
   }
@@ -93,7 +93,7 @@ class KeptQuery {
   };
 
   KeptQuery(Kernel& kernel, const CatalogState& catalog, const std::string& name,
-            const std::string& query, Options options, Micros now)
+            const KernelSql& query, Options options, Micros now)
       : options_(options), session_(std::make_shared<Session>(kernel, catalog.time_zone)) {
     session_->SetClock(now);
     static KeptPages pages;
@@ -215,7 +215,7 @@ class KeptQuery {
   void MakeSourcesThatRetract(const CatalogState& catalog) {
     for (auto& [key, stream] : catalog.streams) {
       BuildView(circuit_, catalog, session_, "source " + stream->name,
-                "SELECT * FROM " + stream->name);
+                KernelSql("SELECT * FROM " + stream->name));
     }
     for (auto& op : circuit_.operators()) op->SetAppendOnly(false);
   }

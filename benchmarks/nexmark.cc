@@ -151,7 +151,7 @@ void CheckAnswers(Kernel& kernel, const Project& project, uint64_t events) {
   for (auto& [name, query] : project.queries) {
     KeptQuery kept(kernel, project.catalog, name, query, {.keep_answer = true}, kBase);
     Maintain(world, kept);
-    UseSchemaOf(batch, query);
+    UseSchemaOf(batch, query.text);
     auto answer = kept.Answer();
     if (answer.rows == 0) {
       std::fprintf(stderr, "%s: no rows, which proves nothing\n", name.c_str());
@@ -199,7 +199,7 @@ int Main(const std::string& folder, uint64_t events, const std::string& only) {
       figure.beside.emplace_back("Flink, published", flink->second / 1000);
     }
     if (only.empty()) {
-      UseSchemaOf(batch, query);
+      UseSchemaOf(batch, query.text);
       double seconds = batch.Seconds(query, 1);
       figure.beside.emplace_back("DuckDB once", static_cast<double>(events) / 1e6 / seconds);
     }

@@ -34,7 +34,7 @@ double Append(const CatalogState& catalog, Kernel& kernel, const char* query, si
   auto session = std::make_shared<Session>(kernel, catalog.time_zone);
   session->SetClock(kNow);
   Circuit circuit;
-  auto built = BuildView(circuit, catalog, session, "view", query);
+  auto built = BuildView(circuit, catalog, session, "view", KernelSql(query));
   if (!built.output) {
     std::fprintf(stderr, "%s: %s\n", query, built.unsupported.c_str());
     std::exit(1);

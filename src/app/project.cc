@@ -281,24 +281,24 @@ class Applier {
     if (auto* create = std::get_if<CreateView>(&statement.body)) return create->view.name;
     return std::get<CreateStream>(statement.body).stream.name;
   }
-  static std::string QueryOf(const Statement& statement) {
-    if (auto* create = std::get_if<CreateView>(&statement.body)) return create->view.query;
-    return std::get<CreateStream>(statement.body).query;
+  static const KernelSql& QueryOf(const Statement& statement) {
+    if (auto* create = std::get_if<CreateView>(&statement.body)) return create->view.kernel_sql;
+    return std::get<CreateStream>(statement.body).kernel_sql;
   }
 
   // Whether a query reads an object or its late rows, itself or through views.
-  bool ReadsThrough(const std::string& query, const std::string& name, int depth = 0) const {
+  bool ReadsThrough(const KernelSql& query, const std::string& name, int depth = 0) const {
     for (auto& read : NamesIn(query)) {
       if (read == Lower(name) || read.starts_with(Lower(name) + "_late")) return true;
       auto view = depth < 64 ? state_.FindView(read) : nullptr;
-      if (view && ReadsThrough(view->query, name, depth + 1)) return true;
+      if (view && ReadsThrough(view->kernel_sql, name, depth + 1)) return true;
     }
     return false;
   }
 
   void ApplyDerived(const CreateStream& create) {
     Stream wanted = create.stream;
-    if (wanted.columns.empty()) NameColumns(state_, views_, create.query, wanted);
+    if (wanted.columns.empty()) NameColumns(state_, views_, create.kernel_sql, wanted);
     std::string name = Lower(wanted.name);
     bool is_new = !state_.streams.contains(name);
     bool derived = is_new || state_.streams.at(name)->derived;
@@ -306,11 +306,12 @@ class Applier {
     auto stream = std::make_shared<Stream>(*state_.streams.at(name));
     stream->derived = derived;
     state_.streams[name] = stream;
-    CheckShutIn(create.query);
+    CheckShutIn(create.kernel_sql);
     Pump pump;
     pump.name = wanted.name;
     pump.stream = stream->id;
     pump.query = create.query;
+    pump.kernel_sql = create.kernel_sql;
     pump.sql = wanted.sql;
     Apply(std::move(pump), create.from_now);
   }
@@ -554,7 +555,7 @@ std::vector<std::shared_ptr<const View>> InOrderOfReading(const CatalogState& st
   std::map<std::string, std::set<std::string>> waiting;  // for the views it reads
   for (auto& [name, view] : state.views) {
     auto& reads = waiting[name];
-    for (auto& read : NamesIn(view->query)) {
+    for (auto& read : NamesIn(view->kernel_sql)) {
       if (state.views.contains(read)) reads.insert(read);
     }
   }
@@ -585,7 +586,7 @@ std::vector<Error> BindingErrors(const Project& project, const CatalogState& sta
   std::vector<std::pair<std::shared_ptr<const View>, Error>> failed;
   auto binds = [&](const std::shared_ptr<const View>& view) {
     try {
-      CheckShutIn(view->query);
+      CheckShutIn(view->kernel_sql);
       views.Bind(state, view->Planned());
       return true;
     } catch (const Error& error) {
@@ -596,7 +597,7 @@ std::vector<Error> BindingErrors(const Project& project, const CatalogState& sta
   std::set<std::string> ordered;
   for (auto& view : InOrderOfReading(state)) {
     ordered.insert(Lower(view->name));
-    auto reads = NamesIn(view->query);
+    auto reads = NamesIn(view->kernel_sql);
     bool follows =
         std::any_of(reads.begin(), reads.end(), [&](auto& name) { return wrong.contains(name); });
     if (follows || !binds(view)) wrong.insert(Lower(view->name));
@@ -607,7 +608,7 @@ std::vector<Error> BindingErrors(const Project& project, const CatalogState& sta
   for (auto& [view, error] : failed) wrong.insert(Lower(view->name));
   std::vector<Error> errors;
   for (auto& [view, error] : failed) {
-    auto reads = NamesIn(view->query);
+    auto reads = NamesIn(view->kernel_sql);
     bool follows = std::any_of(reads.begin(), reads.end(), [&, view = view](auto& name) {
       return name != Lower(view->name) && wrong.contains(name);
     });

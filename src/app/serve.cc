@@ -32,6 +32,7 @@
 #include "query/trials.h"
 #include "server/server.h"
 #include "session/sql_frontend.h"
+#include "sql/kernel_sql.h"
 #include "statements/references.h"
 #include "statements/statements.h"
 #include "statements/table_writes.h"
@@ -215,7 +216,7 @@ int RunServe(const ServeOptions& options) {
   SetAside(*disk, folder, options.without);
 
   CatalogFile catalog_file(*disk, folder.Catalog(), EndByDisk);
-  Catalog catalog(catalog_file);                          // what exists
+  Catalog catalog(catalog_file, TranslateStored);         // what exists
   if (catalog.Current()->version == 0) trials.StandBy();  // all of the project is to be planned
 
   LogOptions log_options;

@@ -117,7 +117,7 @@ std::vector<std::shared_ptr<const Pump>> CatalogState::PumpsInto(StreamId stream
   return into;
 }
 
-std::string PumpQuery(const Pump& pump, const Stream& stream) {
+KernelSql PumpQuery(const Pump& pump, const Stream& stream) {
   auto quoted = [](const std::string& name) {
     return duckdb::KeywordHelper::WriteQuoted(name, '"');
   };
@@ -135,7 +135,8 @@ std::string PumpQuery(const Pump& pump, const Stream& stream) {
     list += (i ? ", CAST(" : "CAST(") + value + " AS " + column.type.ToString() + ") AS " +
             quoted(column.name);
   }
-  return "SELECT " + list + " FROM (" + pump.query + "\n) AS inserted(" + names + ")";
+  return KernelSql("SELECT " + list + " FROM (" + pump.kernel_sql.text + "\n) AS inserted(" +
+                   names + ")");
 }
 
 namespace {
@@ -160,10 +161,12 @@ void SettleIds(const CatalogState& before, CatalogState& after) {
 
 }  // namespace
 
-Catalog::Catalog(CatalogStore& store) : store_(store) {
+Catalog::Catalog(CatalogStore& store, void (*complete)(CatalogState&)) : store_(store) {
   auto text = store_.Load();
   try {
-    current_ = std::make_shared<CatalogState>(text.empty() ? CatalogState() : LoadCatalog(text));
+    auto loaded = std::make_shared<CatalogState>(text.empty() ? CatalogState() : LoadCatalog(text));
+    if (complete) complete(*loaded);
+    current_ = std::move(loaded);
   } catch (const Error& error) {
     throw Error(ErrorCode::kCorruption, store_.Name() + " is damaged: " + error.message,
                 "Restore it from a backup of the data folder; nothing was changed.");

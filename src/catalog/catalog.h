@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "base/kernel_sql.h"
 #include "catalog/retired_ids.h"
 #include "duckdb/common/types.hpp"
 
@@ -83,9 +84,11 @@ struct Stream {
 struct View {
   uint32_t id = 0;  // for life, never reused; 0 in no catalog
   std::string name;
-  std::string query;  // the SELECT
-  // The same with its event time spelled out (sql/event_time.h), when it says something about it.
-  std::string spelled_out;
+  std::string query;     // the SELECT, as written
+  KernelSql kernel_sql;  // of the same
+  // Of the same with its event time spelled out (sql/event_time.h), when it says something about
+  // it.
+  KernelSql spelled_out;
   bool on_window_close = false;            // EMIT ON WINDOW CLOSE
   std::optional<Micros> allowed_lateness;  // WITH (allowed_lateness = ...)
   std::string late_of;                     // the view whose late rows these are, or empty
@@ -95,7 +98,9 @@ struct View {
   bool from_project = false;
 
   // What is planned, kept and asked.
-  const std::string& Planned() const { return spelled_out.empty() ? query : spelled_out; }
+  const KernelSql& Planned() const { return spelled_out.empty() ? kernel_sql : spelled_out; }
+  // What tells whether a view is still the one of which something was stored.
+  const std::string& Definition() const { return spelled_out.empty() ? query : spelled_out.text; }
   bool HasEventTime() const { return on_window_close || allowed_lateness.has_value(); }
 };
 
@@ -106,7 +111,8 @@ struct Pump {
   std::string name;
   StreamId stream;                   // what it feeds
   std::vector<std::string> columns;  // of the stream, in the query's order; none: all
-  std::string query;                 // the SELECT
+  std::string query;                 // the SELECT, as written
+  KernelSql kernel_sql;              // of the same
   // What the query said up to here is not emitted.
   struct Start {
     Offset offset;
@@ -119,7 +125,7 @@ struct Pump {
 };
 
 // The pump's query with the columns and types of its stream.
-std::string PumpQuery(const Pump& pump, const Stream& stream);
+KernelSql PumpQuery(const Pump& pump, const Stream& stream);
 
 struct CatalogState {
   uint64_t version = 0;
@@ -171,8 +177,9 @@ class CatalogStore {
 
 class Catalog {
  public:
-  // Throws Error(kCorruption), naming the store, when what it holds is no catalog.
-  explicit Catalog(CatalogStore& store);
+  // Throws Error(kCorruption), naming the store, when what it holds is no catalog.  `complete` adds
+  // to what was loaded what is not stored.
+  explicit Catalog(CatalogStore& store, void (*complete)(CatalogState&) = nullptr);
 
   CatalogPtr Current() const;
 

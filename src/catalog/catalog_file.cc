@@ -101,12 +101,17 @@ class Writer {
     return object;
   }
 
+  void Query(yyjson_mut_val* object, const std::string& written, const KernelSql& kernel_sql) {
+    Text(object, "query", written);
+    if (kernel_sql.text != written) Text(object, "kernel_sql", kernel_sql.text);
+  }
+
   yyjson_mut_val* Object(const View& view) {
     auto* object = yyjson_mut_obj(document_);
     Number(object, "id", view.id);
     Text(object, "name", view.name);
-    Text(object, "query", view.query);
-    if (!view.spelled_out.empty()) Text(object, "spelled_out", view.spelled_out);
+    Query(object, view.query, view.kernel_sql);
+    if (!view.spelled_out.empty()) Text(object, "spelled_out", view.spelled_out.text);
     if (view.on_window_close) Bool(object, "on_window_close", true);
     if (view.allowed_lateness) {
       Number(object, "allowed_lateness", static_cast<uint64_t>(*view.allowed_lateness));
@@ -128,7 +133,7 @@ class Writer {
     for (auto& column : pump.columns) {
       yyjson_mut_arr_add_strncpy(document_, columns, column.data(), column.size());
     }
-    Text(object, "query", pump.query);
+    Query(object, pump.query, pump.kernel_sql);
     if (pump.start) {
       Number(object, "start_offset", pump.start->offset.value);
       Number(object, "start_clock", static_cast<uint64_t>(pump.start->clock));
@@ -246,12 +251,19 @@ std::shared_ptr<const Stream> ReadStream(yyjson_val* object) {
   return stream;
 }
 
+KernelSql ReadKernelSql(yyjson_val* object, const std::string& written) {
+  return KernelSql(yyjson_obj_get(object, "kernel_sql") ? Text(object, "kernel_sql") : written);
+}
+
 std::shared_ptr<const View> ReadView(yyjson_val* object) {
   auto view = std::make_shared<View>();
   view->id = Id(object, "id");
   view->name = Text(object, "name");
   view->query = Text(object, "query");
-  if (yyjson_obj_get(object, "spelled_out")) view->spelled_out = Text(object, "spelled_out");
+  view->kernel_sql = ReadKernelSql(object, view->query);
+  if (yyjson_obj_get(object, "spelled_out")) {
+    view->spelled_out = KernelSql(Text(object, "spelled_out"));
+  }
   view->on_window_close = yyjson_obj_get(object, "on_window_close") != nullptr;
   view->allowed_lateness = MaybeMicros(object, "allowed_lateness");
   if (yyjson_obj_get(object, "late_of")) view->late_of = Text(object, "late_of");
@@ -274,6 +286,7 @@ std::shared_ptr<const Pump> ReadPump(yyjson_val* object) {
     pump->columns.emplace_back(yyjson_get_str(entry), yyjson_get_len(entry));
   }
   pump->query = Text(object, "query");
+  pump->kernel_sql = ReadKernelSql(object, pump->query);
   if (yyjson_obj_get(object, "start_offset")) {
     pump->start = Pump::Start{Offset{Number(object, "start_offset")},
                               static_cast<Micros>(Number(object, "start_clock")),

@@ -208,7 +208,8 @@ TEST(Catalog, EverythingThatIsSaidOfAThingComesBackFromItsFile) {
   view.id = 3;
   view.name = "Late";
   view.query = "SELECT 1";
-  view.spelled_out = "SELECT 2";
+  view.kernel_sql = KernelSql("SELECT 4");
+  view.spelled_out = KernelSql("SELECT 2");
   view.on_window_close = true;
   view.allowed_lateness = 13;
   view.late_of = "Clicks_by_hour";
@@ -222,6 +223,7 @@ TEST(Catalog, EverythingThatIsSaidOfAThingComesBackFromItsFile) {
   pump.stream = {1};
   pump.columns = {"k", "at"};
   pump.query = "SELECT 3";
+  pump.kernel_sql = KernelSql(pump.query);
   pump.start = Pump::Start{Offset{17}, 18, 19};
   pump.comment = "p";
   pump.sql = "INSERT";
@@ -270,8 +272,8 @@ TEST(Catalog, EverythingThatIsSaidOfAThingComesBackFromItsFile) {
   EXPECT_FALSE(rows.from_project || rows.derived);
   const View& late = *read.views.at("late");
   EXPECT_EQ(late.id, 3u);
-  EXPECT_EQ(late.name + late.query + late.spelled_out + late.late_of,
-            "LateSELECT 1SELECT 2Clicks_by_hour");
+  EXPECT_EQ(late.name + late.query + late.kernel_sql.text + late.spelled_out.text + late.late_of,
+            "LateSELECT 1SELECT 4SELECT 2Clicks_by_hour");
   EXPECT_EQ(late.allowed_lateness, 13);
   EXPECT_EQ(late.comment + late.sql, "cCREATE VIEW");
   EXPECT_TRUE(late.on_window_close && !late.materialized && late.from_project);
@@ -373,12 +375,13 @@ TEST(Catalog, APumpsQueryHasTheColumnsOfItsStream) {
   stream.columns = {{"a", duckdb::LogicalType::INTEGER}, {"b \"c\"", duckdb::LogicalType::VARCHAR}};
   Pump pump;
   pump.stream = {7};
-  pump.query = "SELECT 1, 2";
-  EXPECT_EQ(PumpQuery(pump, stream),
+  pump.query = "TUMBLE";
+  pump.kernel_sql = KernelSql("SELECT 1, 2");
+  EXPECT_EQ(PumpQuery(pump, stream).text,
             "SELECT CAST(c0 AS INTEGER) AS \"a\", CAST(c1 AS VARCHAR) AS \"b \"\"c\"\"\" FROM "
             "(SELECT 1, 2\n) AS inserted(c0, c1)");
   pump.columns = {"B \"C\""};
-  EXPECT_EQ(PumpQuery(pump, stream),
+  EXPECT_EQ(PumpQuery(pump, stream).text,
             "SELECT CAST(NULL AS INTEGER) AS \"a\", CAST(c0 AS VARCHAR) AS \"b \"\"c\"\"\" FROM "
             "(SELECT 1, 2\n) AS inserted(c0)");
   CatalogState state;

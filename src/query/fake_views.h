@@ -39,16 +39,16 @@ class FakeViews : public Views {
   }
   std::optional<uint64_t> SequenceAt(const std::string&, Offset) override { return std::nullopt; }
   void OnStep(StepCallback) override {}
-  std::vector<Column> Bind(const CatalogState&, const std::string&) override { return {}; }
+  std::vector<Column> Bind(const CatalogState&, const KernelSql&) override { return {}; }
   void Reconcile() override {}
   std::vector<ViewInfo> ViewInfos() const override { return infos; }
   std::string ExplainView(const std::string&, bool) override { return ""; }
-  std::string ExplainQuery(const std::string&) override { return ""; }
+  std::string ExplainQuery(const KernelSql&) override { return ""; }
   void CheckPump(const CatalogState&, const Pump&) override {}
   bool GoesByZone(const CatalogState&, const Pump&) override { return true; }
   std::vector<PumpInfo> PumpInfos() const override { return {}; }
   EmittedMarks Emitted() override { return {}; }
-  Subscription Subscribe(const std::string&) override { return {}; }
+  Subscription Subscribe(const KernelSql&) override { return {}; }
   InputMark Now() const override { return {}; }
   std::string ExplainPump(const Pump&, bool) override { return ""; }
   void OnCommit(const CommittedRecords&) override {}

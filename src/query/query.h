@@ -11,6 +11,7 @@
 #include "base/caller.h"
 #include "base/error.h"
 #include "base/ids.h"
+#include "base/kernel_sql.h"
 #include "views/views.h"
 
 namespace weir {
@@ -18,7 +19,7 @@ namespace weir {
 enum class ResultFormat { kJson, kNdjson, kCsv, kArrow, kParquet };
 
 struct QueryRequest {
-  std::string sql;
+  KernelSql sql;
   std::string params_json;  // a JSON array of values for $1, $2, ..., or ""
   ResultFormat format = ResultFormat::kJson;
   bool exact = false;           // numbers a double cannot hold as strings

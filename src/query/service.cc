@@ -205,7 +205,7 @@ void Queries::Finished(const QueryJob& job) {
 
 std::shared_ptr<void> Queries::Run(QueryRequest request, std::shared_ptr<QuerySink> sink) {
   auto job = std::make_shared<QueryJob>();
-  job->message.sql = std::move(request.sql);
+  job->message.sql = std::move(request.sql.text);
   job->message.params_json = std::move(request.params_json);
   job->message.format = FormatOf(request.format);
   job->message.exact = request.exact;
@@ -234,7 +234,7 @@ std::shared_ptr<void> Queries::Run(QueryRequest request, std::shared_ptr<QuerySi
 void Queries::Run(BatchRequest request, std::function<void(BatchResult)> done) {
   auto job = std::make_shared<QueryJob>();
   auto result = std::make_shared<BatchResult>();
-  job->message.sql = std::move(request.sql);
+  job->message.sql = std::move(request.sql.text);
   job->message.params_json = std::move(request.params_json);
   job->message.files = std::move(request.files);
   job->message.format = AnswerFormat::kBlocks;

@@ -19,6 +19,7 @@
 #include "log/test_log.h"
 #include "query/fake_views.h"
 #include "query/worker.h"
+#include "sql/kernel_sql.h"
 
 namespace weir {
 namespace {
@@ -123,7 +124,7 @@ class QueriesTest : public testing::Test {
 
   Answer Ask(const std::string& sql, ResultFormat format = ResultFormat::kCsv) {
     QueryRequest request;
-    request.sql = sql;
+    request.sql = ToKernelSql(sql);
     request.format = format;
     return Ask(request);
   }
@@ -146,6 +147,7 @@ class QueriesTest : public testing::Test {
     view->id = static_cast<uint32_t>(10 + catalog_.Current()->views.size());
     view->name = name;
     view->query = query;
+    view->kernel_sql = KernelSql(query);
     view->materialized = materialized;
     catalog_.Change([&](CatalogState& state) { state.views[name] = view; });
   }
@@ -193,7 +195,7 @@ TEST_F(QueriesTest, APositionInThePastSeesNothingAfterIt) {
   AppendEvents(1000);
   for (uint64_t at : {1, 700, 1000, 1500}) {
     QueryRequest request;
-    request.sql = "SELECT count(*) AS n, max(id) AS m FROM events";
+    request.sql = KernelSql("SELECT count(*) AS n, max(id) AS m FROM events");
     request.format = ResultFormat::kCsv;
     request.at = Offset{at};
     EXPECT_EQ(Ask(request).body, "n,m\n" + std::to_string(at) + "," + std::to_string(at) + "\n");
@@ -221,7 +223,8 @@ TEST_F(QueriesTest, ABoundOnArrivalReadsNoFilesBeyondIt) {
   EXPECT_EQ(Body("SELECT count(*) AS n FROM today WHERE came >= '2023-11-15 00:00:00+00'"),
             "n\n21\n");
   QueryRequest request;
-  request.sql = "SELECT count(*) AS n FROM events WHERE _arrival_time >= $1::TIMESTAMPTZ";
+  request.sql =
+      KernelSql("SELECT count(*) AS n FROM events WHERE _arrival_time >= $1::TIMESTAMPTZ");
   request.params_json = R"(["2023-11-15 00:00:00+00"])";
   request.format = ResultFormat::kCsv;
   EXPECT_EQ(Ask(request).body, "n\n21\n");
@@ -358,7 +361,7 @@ TEST_F(QueriesTest, TheSecondOfTwoEqualHoursIsOneOfItsOwn) {
 TEST_F(QueriesTest, ParametersArriveWithTheirTypes) {
   AppendEvents(10);
   QueryRequest request;
-  request.sql = "SELECT count(*) AS n FROM events WHERE id > $1 AND name = $2";
+  request.sql = KernelSql("SELECT count(*) AS n FROM events WHERE id > $1 AND name = $2");
   request.params_json = R"([4, "odd"])";
   request.format = ResultFormat::kCsv;
   EXPECT_EQ(Ask(request).body, "n\n3\n");
@@ -472,7 +475,7 @@ TEST_F(QueriesTest, WhoReadsAViewThatIsBeingReplacedIsTold) {
   content.columns = {{"id", LogicalType::BIGINT}};
   Service().Connect(views);
   QueryRequest request;
-  request.sql = "SELECT count(*) FROM v";
+  request.sql = KernelSql("SELECT count(*) FROM v");
   EXPECT_EQ(Ask(request).replaced, "");
   content.replaced_by = Replacement{12, 0.5};
   EXPECT_EQ(Ask(request).replaced, "v by 12 ");
@@ -507,7 +510,7 @@ TEST_F(QueriesTest, ALargeKeptViewArrivesWhole) {
 
 TEST_F(QueriesTest, ALimitLeavesRowsOutAndSaysSo) {
   QueryRequest request;
-  request.sql = "SELECT * FROM range(10000)";
+  request.sql = KernelSql("SELECT * FROM range(10000)");
   request.format = ResultFormat::kCsv;
   auto ask = [&](uint64_t limit) {
     request.limit = limit;
@@ -526,7 +529,7 @@ TEST_F(QueriesTest, EveryFormatObeysTheLimitOfRows) {
   for (auto format : {ResultFormat::kJson, ResultFormat::kNdjson, ResultFormat::kCsv,
                       ResultFormat::kArrow, ResultFormat::kParquet}) {
     QueryRequest request;
-    request.sql = "SELECT * FROM range(10000)";
+    request.sql = KernelSql("SELECT * FROM range(10000)");
     request.format = format;
     request.rows_max = 9999;
     Answer answer = Ask(request);
@@ -562,8 +565,9 @@ TEST_F(QueriesTest, ABatchRunExpandsKeptViewsAtItsPosition) {
   AppendEvents(10);
   DefineView("totals", "SELECT name, count(*) AS n FROM events GROUP BY name", true);
   std::promise<BatchResult> promise;
-  Service().Run(BatchRequest{"SELECT sum(n) AS s, now() AS t FROM totals", Offset{7}, 123'000'000},
-                [&](BatchResult result) { promise.set_value(std::move(result)); });
+  Service().Run(
+      BatchRequest{KernelSql("SELECT sum(n) AS s, now() AS t FROM totals"), Offset{7}, 123'000'000},
+      [&](BatchResult result) { promise.set_value(std::move(result)); });
   BatchResult result = promise.get_future().get();
   ASSERT_FALSE(result.error);
   ASSERT_EQ(result.rows.rows, 1u);
@@ -673,7 +677,7 @@ TEST_F(QueriesTest, AttacksAreRefusedAndTheNextQueryWorks) {
 
 TEST_F(QueriesTest, AQueryThatTakesTooLongEndsAndTheNextOneWorks) {
   QueryRequest request;
-  request.sql = "SELECT count(*) FROM range(1000000) a, range(1000000) b, range(1000) c";
+  request.sql = KernelSql("SELECT count(*) FROM range(1000000) a, range(1000000) b, range(1000) c");
   request.timeout = 300'000;
   Answer answer = Ask(request);
   ASSERT_TRUE(answer.error);
@@ -686,7 +690,7 @@ TEST_F(QueriesTest, MemoryAndRowsAndBytesHaveLimits) {
   options_.rows_max = 1000;
   options_.bytes_max = 1 << 20;
   QueryRequest request;
-  request.sql = "SELECT list(i) FROM range(100000000) t(i)";
+  request.sql = KernelSql("SELECT list(i) FROM range(100000000) t(i)");
   Answer answer = Ask(request);
   ASSERT_TRUE(answer.error);
   EXPECT_EQ(answer.error->code, ErrorCode::kLimitExceeded);
@@ -701,7 +705,7 @@ TEST_F(QueriesTest, MemoryAndRowsAndBytesHaveLimits) {
 TEST_F(QueriesTest, ADeepTextCostsAtMostItsOwnWorker) {
   std::string deep(100'000, '[');
   QueryRequest request;
-  request.sql = "SELECT json_structure($1)";
+  request.sql = KernelSql("SELECT json_structure($1)");
   request.params_json = "[\"" + deep + std::string(100'000, ']') + "\"]";
   Answer answer = Ask(request);
   ASSERT_TRUE(answer.error);
@@ -710,7 +714,7 @@ TEST_F(QueriesTest, ADeepTextCostsAtMostItsOwnWorker) {
 
 TEST_F(QueriesTest, ACancelledQueryStops) {
   QueryRequest request;
-  request.sql = "SELECT count(*) FROM range(1000000) a, range(1000000) b, range(1000) c";
+  request.sql = KernelSql("SELECT count(*) FROM range(1000000) a, range(1000000) b, range(1000) c");
   auto sink = std::make_shared<CollectingSink>();
   auto handle = Service().Run(request, sink);
   std::this_thread::sleep_for(std::chrono::milliseconds(200));
@@ -727,7 +731,7 @@ TEST_F(QueriesTest, ManyQueriesAtOnceAreAllAnsweredAndTooManyRefused) {
   size_t refused = 0;
   for (int i = 0; i < 40; i++) {
     QueryRequest request;
-    request.sql = "SELECT sum(id) AS s FROM events";
+    request.sql = KernelSql("SELECT sum(id) AS s FROM events");
     request.format = ResultFormat::kCsv;
     auto sink = std::make_shared<CollectingSink>();
     try {
@@ -748,14 +752,14 @@ constexpr const char* kEndless =
 TEST_F(QueriesTest, WorkOfOneKindDoesNotWaitForAnother) {
   std::vector<std::shared_ptr<void>> handles;
   QueryRequest endless;
-  endless.sql = kEndless;
+  endless.sql = KernelSql(kEndless);
   for (int i = 0; i < 4; i++) {
     handles.push_back(Service().Run(endless, std::make_shared<CollectingSink>()));
   }
   auto run = [&](const char* sql, BatchRequest::Work work) {
     auto promise = std::make_shared<std::promise<bool>>();
     BatchRequest request;
-    request.sql = sql;
+    request.sql = KernelSql(sql);
     request.work = work;
     Service().Run(std::move(request),
                   [promise](BatchResult result) { promise->set_value(!result.error); });
@@ -777,13 +781,13 @@ TEST_F(QueriesTest, ClientsTakeTurns) {
   options_.workers = 1;
   options_.waiting_max = 8;
   QueryRequest endless;
-  endless.sql = kEndless;
+  endless.sql = KernelSql(kEndless);
   endless.caller.address = "busy";
   std::vector<std::shared_ptr<void>> handles;
   handles.push_back(Service().Run(endless, std::make_shared<CollectingSink>()));
   std::this_thread::sleep_for(std::chrono::milliseconds(100));
   QueryRequest quick;
-  quick.sql = "SELECT 1";
+  quick.sql = KernelSql("SELECT 1");
   quick.caller.address = "busy";
   auto last = std::make_shared<CollectingSink>();
   for (int i = 0; i < 6; i++) {
@@ -792,7 +796,7 @@ TEST_F(QueriesTest, ClientsTakeTurns) {
   }
   EXPECT_THROW(Service().Run(quick, last), Error);  // the rest of the queue is for others
   QueryRequest other;
-  other.sql = "SELECT 2 AS x";
+  other.sql = KernelSql("SELECT 2 AS x");
   other.caller.address = "other";
   other.format = ResultFormat::kCsv;
   auto sink = std::make_shared<CollectingSink>();
@@ -806,7 +810,7 @@ TEST_F(QueriesTest, WhatIsCancelledWhileItWaitsTakesNoPlace) {
   options_.waiting_max = 4;
   options_.client_share = 1;
   QueryRequest endless;
-  endless.sql = kEndless;
+  endless.sql = KernelSql(kEndless);
   auto running = Service().Run(endless, std::make_shared<CollectingSink>());
   std::this_thread::sleep_for(std::chrono::milliseconds(100));
   std::vector<std::shared_ptr<CollectingSink>> sinks;
@@ -822,7 +826,7 @@ TEST_F(QueriesTest, WhatIsCancelledWhileItWaitsTakesNoPlace) {
 TEST_F(QueriesTest, ABatchRunThatNobodyWaitsForIsDropped) {
   std::promise<bool> failed;
   BatchRequest request;
-  request.sql = "SELECT 1";
+  request.sql = KernelSql("SELECT 1");
   request.start = [] { return false; };
   Service().Run(std::move(request),
                 [&](BatchResult result) { failed.set_value(result.error != nullptr); });
@@ -938,7 +942,7 @@ TEST_F(QueriesTest, AParquetAnswerHoldsTheValuesThemselves) {
   auto path = folder_ / "answer.parquet";
   // Not through Ask, which takes carriage returns out of a body.
   QueryRequest request;
-  request.sql = sql;
+  request.sql = KernelSql(sql);
   request.format = ResultFormat::kParquet;
   struct RawSink : QuerySink {
     void Write(std::string bytes) override { body += bytes; }

@@ -30,7 +30,6 @@
 #include "duckdb/parser/tableref/subqueryref.hpp"
 #include "duckdb/parser/tableref/table_function_ref.hpp"
 #include "lake/storage.h"
-#include "sql/window_functions.h"
 
 namespace weir {
 namespace {
@@ -269,8 +268,7 @@ std::vector<duckdb::unique_ptr<duckdb::SQLStatement>> Parse(const duckdb::Parser
   }
 }
 
-ShutInQuery ParseWith(const duckdb::ParserOptions& options, const std::string& written, bool kept) {
-  std::string sql = ExpandWindowFunctions(written);
+ShutInQuery ParseWith(const duckdb::ParserOptions& options, const std::string& sql, bool kept) {
   auto statements = Parse(options, sql);
   if (statements.empty()) throw Error(ErrorCode::kInvalidSql, "there is no statement to run");
   if (statements.size() > 1) {
@@ -314,11 +312,11 @@ ShutInQuery ParseWith(const duckdb::ParserOptions& options, const std::string& w
 
 }  // namespace
 
-ShutInQuery ParseShutIn(duckdb::Connection& connection, const std::string& written) {
-  return ParseWith(connection.context->GetParserOptions(), written, false);
+ShutInQuery ParseShutIn(duckdb::Connection& connection, const KernelSql& sql) {
+  return ParseWith(connection.context->GetParserOptions(), sql.text, false);
 }
 
-void CheckShutIn(const std::string& sql) { ParseWith(duckdb::ParserOptions(), sql, true); }
+void CheckShutIn(const KernelSql& sql) { ParseWith(duckdb::ParserOptions(), sql.text, true); }
 
 bool IsBuiltIn(const std::string& relation) {
   constexpr std::string_view kPrefixes[] = {"duckdb_", "pragma_", "sqlite_"};

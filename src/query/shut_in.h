@@ -38,11 +38,11 @@ struct ShutInQuery {
 
 // Throws Error(kInvalidSql) for what does not parse and for more than one statement,
 // Error(kForbidden) for what a query may not do.
-ShutInQuery ParseShutIn(duckdb::Connection& connection, const std::string& sql);
+ShutInQuery ParseShutIn(duckdb::Connection& connection, const KernelSql& sql);
 
 // The same, for the query of a view, a pump or a subscription, which is kept inside the process of
 // the log.
-void CheckShutIn(const std::string& sql);
+void CheckShutIn(const KernelSql& sql);
 
 // Lower-case names that are the batch engine's own where no stream or view has them: a CTE with
 // such a name may shadow it in one place of a query and not in another.

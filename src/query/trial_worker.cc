@@ -1,10 +1,9 @@
 #include "query/trial_worker.h"
 
-#include <sys/resource.h>
-
 #include "base/memory_budget.h"
 #include "duck/errors.h"
 #include "io/process/deep_thread.h"
+#include "io/process/process.h"
 #include "io/process/sandbox.h"
 #include "views/relations.h"
 
@@ -23,25 +22,16 @@ constexpr uint64_t kSlower = kSanitized ? 20 : 1;
 // Code, stacks and what an idle DuckDB has.
 constexpr uint64_t kSpaceBesideTrial = uint64_t{1} << 30;
 
-double CpuSecondsUsed() {
-  rusage used{};
-  getrusage(RUSAGE_SELF, &used);
-  auto seconds = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
-  };
-  return seconds(used.ru_utime) + seconds(used.ru_stime);
-}
-
 // As the engine does it, and its first step: constants are worked out there.
 void PlanOnce(Kernel& kernel, const CatalogState& state, const TryMessage& message) {
   auto session = std::make_shared<Session>(kernel, state.time_zone);
   session->SetClock(0);
   Circuit circuit;
   if (message.stream == 0) {
-    BuildView(circuit, state, session, "query", message.sql);
+    BuildView(circuit, state, session, "query", KernelSql(message.sql));
   } else {
     Pump pump;
-    pump.query = message.sql;
+    pump.kernel_sql = KernelSql(message.sql);
     pump.stream = StreamId{message.stream};
     pump.columns = message.columns;
     auto stream = state.FindStream(pump.stream);

@@ -89,15 +89,15 @@ void Trials::Stop() {
   for (auto& thread : threads_) thread.join();
 }
 
-void Trials::Try(const CatalogState& state, const std::string& query) {
+void Trials::Try(const CatalogState& state, const KernelSql& query) {
   TryMessage message;
-  message.sql = query;
+  message.sql = query.text;
   Ask(std::move(message), state);
 }
 
 void Trials::Try(const CatalogState& state, const Pump& pump) {
   TryMessage message;
-  message.sql = pump.query;
+  message.sql = pump.kernel_sql.text;
   message.stream = pump.stream.value;
   message.columns = pump.columns;
   Ask(std::move(message), state);

@@ -43,7 +43,7 @@ class Trials : public PlanTrial {
   // Later trials fail with kUnavailable.  Idempotent.
   void Stop();
 
-  void Try(const CatalogState& state, const std::string& query) override;
+  void Try(const CatalogState& state, const KernelSql& query) override;
   void Try(const CatalogState& state, const Pump& pump) override;
 
  private:

@@ -31,7 +31,6 @@
 #include "query/params.h"
 #include "query/table_rows.h"
 #include "query/view_rows.h"
-#include "sql/window_functions.h"
 #include "views/views.h"
 
 namespace weir {
@@ -135,7 +134,7 @@ WorkerEngine::~WorkerEngine() = default;
 WorkerQuery::WorkerQuery(WorkerEngine& engine, QueryMessage query)
     : engine_(engine), query_(std::move(query)), catalog_(LoadCatalog(query_.catalog)) {
   connection_ = std::make_unique<duckdb::Connection>(engine_.database());
-  parsed_ = ParseShutIn(*connection_, query_.sql);
+  parsed_ = ParseShutIn(*connection_, KernelSql(query_.sql));
   Resolve(parsed_, 0);
   need_.whole = whole_;
   need_.columns.assign(names_.begin(), names_.end());
@@ -336,7 +335,7 @@ void WorkerQuery::DefineView(const View& view, DataMessage& data) {
   auto parsed = ParseShutIn(*connection_, view.Planned());
   bool compared = CompareRows(*parsed.statement);
   if (!hidden_columns_ && !compared) {
-    return Define(view.name, ExpandWindowFunctions(view.Planned()));
+    return Define(view.name, view.Planned().text);
   }
   LeaveOutHidden(*parsed.statement);
   Define(view.name, parsed.statement->ToString());

@@ -7,6 +7,7 @@
 #include "formats/json_value.h"
 #include "formats/pump_mark.h"
 #include "formats/results.h"
+#include "io/process/loop_thread.h"
 #include "server/http_errors.h"
 
 namespace weir {
@@ -41,6 +42,7 @@ class CountedExchange : public HttpExchange {
     return inner_->Stream(status, std::move(headers));
   }
   void OnGone(std::function<void()> callback) override { inner_->OnGone(std::move(callback)); }
+  void Post(std::function<void()> work) override { inner_->Post(std::move(work)); }
 
   std::string pattern = "page";
 
@@ -97,7 +99,7 @@ void Server::Bind() {
 void Server::Start() {
   if (!http_) Bind();
   feed_->Start();
-  meter_ = std::thread([this] { Measure(); });
+  meter_ = StartLoop("meter", [this] { Measure(); });
   http_->Start(options_.threads);
 }
 

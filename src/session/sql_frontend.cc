@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "duck/errors.h"
+#include "sql/kernel_sql.h"
 #include "sql/statement.h"
 
 namespace weir {
@@ -131,7 +132,7 @@ void SqlFrontend::RunQuery(const CallPtr& call) {
   auto& request = call->request;
   QueryRequest query;
   query.caller = request.caller;
-  query.sql = request.text;
+  query.sql = ToKernelSql(request.text);
   query.params_json = request.params_json;
   query.format = request.format;
   query.exact = request.exact;

@@ -227,7 +227,9 @@ CreateStream ReadCreateStream(StatementReader& in) {
   }
   if (in.Take("WITH")) ReadStreamOptions(in, create);
   if (in.Take("AS")) {
-    create.query = ReadQuery(in, "a derived stream");
+    auto query = ReadQuery(in, "a derived stream");
+    create.query = std::move(query.written);
+    create.kernel_sql = std::move(query.kernel_sql);
   } else if (!columns) {
     in.Fail("expected columns in parentheses, or AS and a query");
   } else if (create.from_now) {

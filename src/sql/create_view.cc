@@ -2,8 +2,8 @@
 #include "base/error.h"
 #include "duckdb/common/error_data.hpp"
 #include "duckdb/parser/parser.hpp"
+#include "sql/kernel_sql.h"
 #include "sql/statement_parts.h"
-#include "sql/window_functions.h"
 
 namespace weir {
 namespace {
@@ -48,12 +48,12 @@ CreateView ReadCreateView(StatementReader& in, bool materialized, bool or_replac
   ReadEmit(in, create.view);
   create.view.query = in.Rest();
   create.view.sql = in.Whole();
-  CheckQuery(in, create.view.query, position, "a view");
+  create.view.kernel_sql = CheckedQuery(in, create.view.query, position, "a view");
   return create;
 }
 
-// Only the grammar; what the names mean is looked at when the view is made.
-void CheckQuery(StatementReader& in, const std::string& query, size_t position, const char* what) {
+KernelSql CheckedQuery(StatementReader& in, const std::string& query, size_t position,
+                       const char* what) {
   // Some of what the parser does costs the square of what there is.
   constexpr size_t kQueryTokensMax = 50'000;
   if (in.Left() > kQueryTokensMax) {
@@ -61,15 +61,16 @@ void CheckQuery(StatementReader& in, const std::string& query, size_t position, 
                             std::to_string(kQueryTokensMax) + " words and signs");
   }
   bool columns_of_rows = false;
+  KernelSql kernel_sql = ToKernelSql(query, {in.text(), in.file(), position});
   try {
     duckdb::Parser parser;
-    parser.ParseQuery(ExpandWindowFunctions(query, {in.text(), in.file(), position}));
+    parser.ParseQuery(kernel_sql.text);
     // A PIVOT that asks for its values first.
     columns_of_rows = parser.statements.size() == 1 &&
                       parser.statements[0]->type == duckdb::StatementType::MULTI_STATEMENT;
     bool select = parser.statements.size() == 1 &&
                   parser.statements[0]->type == duckdb::StatementType::SELECT_STATEMENT;
-    if (select) return;
+    if (select) return kernel_sql;
   } catch (const Error&) {
     throw;
   } catch (const std::exception& exception) {
@@ -86,8 +87,7 @@ void CheckQuery(StatementReader& in, const std::string& query, size_t position, 
   in.FailAt(position, std::string(what) + " is made of one SELECT, VALUES or FROM query");
 }
 
-// All that is left, as a query.
-std::string ReadQuery(StatementReader& in, const char* what) {
+ReadText ReadQuery(StatementReader& in, const char* what) {
   if (in.AtEnd()) in.Fail("expected a query");
   if (in.TakeLast({"EMIT", "ON", "WINDOW", "CLOSE"})) {
     in.Skip(in.Left());
@@ -95,8 +95,8 @@ std::string ReadQuery(StatementReader& in, const char* what) {
         "EMIT ON WINDOW CLOSE is said of a MATERIALIZED VIEW: make one, which keeps its late "
         "rows, too, and read it here");
   }
-  std::string query = in.Rest();
-  CheckQuery(in, query, in.Position(), what);
+  ReadText query{in.Rest(), {}};
+  query.kernel_sql = CheckedQuery(in, query.written, in.Position(), what);
   in.Skip(in.Left());
   return query;
 }

@@ -5,7 +5,6 @@
 #include "duckdb/parser/query_node/select_node.hpp"
 #include "duckdb/parser/statement/select_statement.hpp"
 #include "duckdb/parser/tableref.hpp"
-#include "sql/window_functions.h"
 
 namespace weir {
 
@@ -15,11 +14,11 @@ bool NamesEstimate(std::string_view sql) {
          text.find("reservoir_quantile") != std::string::npos;
 }
 
-std::vector<bool> EstimatedColumns(const std::string& query, size_t columns) {
-  if (!NamesEstimate(query)) return std::vector<bool>(columns, false);
+std::vector<bool> EstimatedColumns(const KernelSql& query, size_t columns) {
+  if (!NamesEstimate(query.text)) return std::vector<bool>(columns, false);
   std::vector<bool> all(columns, true);
   duckdb::Parser parser;
-  parser.ParseQuery(ExpandWindowFunctions(query));
+  parser.ParseQuery(query.text);
   if (parser.statements.size() != 1 ||
       parser.statements[0]->type != duckdb::StatementType::SELECT_STATEMENT) {
     return all;

@@ -6,12 +6,14 @@
 #include <string_view>
 #include <vector>
 
+#include "base/kernel_sql.h"
+
 namespace weir {
 
 bool NamesEstimate(std::string_view sql);
 
 // For each of the query's `columns` columns, whether it may be one, by the query's own text: all of
 // them where that does not say (a star, a subquery, a set operation).
-std::vector<bool> EstimatedColumns(const std::string& query, size_t columns);
+std::vector<bool> EstimatedColumns(const KernelSql& query, size_t columns);
 
 }  // namespace weir

@@ -199,7 +199,7 @@ class Speller {
       auto view = catalog_.FindView(name);
       if (view && !view->materialized) {
         duckdb::Parser parser;
-        parser.ParseQuery(ExpandWindowFunctions(view->query));
+        parser.ParseQuery(view->kernel_sql.text);
         auto& inner = parser.statements.at(0)->Cast<duckdb::SelectStatement>();
         return RowsOf(*inner.node, time, depth + 1);
       }
@@ -283,8 +283,8 @@ class Speller {
 }  // namespace
 
 void SpellOutEventTime(View& view, const CatalogState& catalog) {
-  view.spelled_out.clear();
-  if (view.HasEventTime()) view.spelled_out = Speller(view, catalog).Query();
+  view.spelled_out = {};
+  if (view.HasEventTime()) view.spelled_out = KernelSql(Speller(view, catalog).Query());
 }
 
 std::vector<View> LateViews(const View& view, const CatalogState& catalog) {
@@ -297,15 +297,12 @@ std::vector<View> LateViews(const View& view, const CatalogState& catalog) {
     rows.late_of = view.name;
     rows.from_project = view.from_project;
     for (auto& query : queries) rows.query += (rows.query.empty() ? "" : " UNION ALL ") + query;
+    rows.kernel_sql = KernelSql(rows.query);
     rows.comment = "late rows of " + view.name;
     rows.sql = "CREATE MATERIALIZED VIEW " + QuotedName(rows.name) + " AS " + rows.query;
     views.push_back(std::move(rows));
   }
   return views;
-}
-
-bool AsksForClosedWindows(const std::string& query) {
-  return query.find("weir_closed(") != std::string::npos;
 }
 
 }  // namespace weir

@@ -31,7 +31,4 @@ void SpellOutEventTime(View& view, const CatalogState& catalog);
 // streams.  None when the view says nothing about event time.
 std::vector<View> LateViews(const View& view, const CatalogState& catalog);
 
-// True when the text may ask which windows are closed.
-bool AsksForClosedWindows(const std::string& query);
-
 }  // namespace weir

@@ -12,7 +12,6 @@
 #include "duckdb/parser/statement/select_statement.hpp"
 #include "duckdb/parser/tableref/joinref.hpp"
 #include "duckdb/parser/tableref/subqueryref.hpp"
-#include "sql/window_functions.h"
 
 namespace weir {
 namespace {
@@ -123,11 +122,11 @@ class Finder {
 
 }  // namespace
 
-std::string LeftOpen(const std::string& query) {
+std::string LeftOpen(const KernelSql& query) {
   Finder finder;
   try {
     duckdb::Parser parser;
-    parser.ParseQuery(ExpandWindowFunctions(query));
+    parser.ParseQuery(query.text);
     for (auto& statement : parser.statements) {
       if (statement->type != duckdb::StatementType::SELECT_STATEMENT) continue;
       finder.Look(*statement->Cast<duckdb::SelectStatement>().node);

@@ -4,10 +4,12 @@
 
 #include <string>
 
+#include "base/kernel_sql.h"
+
 namespace weir {
 
 // One phrase, such as "which of the rows that tie in the ORDER BY of row_number comes first", or ""
 // when everything is determined.  Only by the query's own text: not by that of views it reads.
-std::string LeftOpen(const std::string& query);
+std::string LeftOpen(const KernelSql& query);
 
 }  // namespace weir

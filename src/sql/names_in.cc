@@ -8,7 +8,6 @@
 #include "duckdb/parser/parser.hpp"
 #include "duckdb/parser/statement/select_statement.hpp"
 #include "duckdb/parser/tableref/basetableref.hpp"
-#include "sql/window_functions.h"
 
 namespace weir {
 namespace {
@@ -37,11 +36,11 @@ void CollectNames(duckdb::QueryNode& node, std::vector<std::string>& names) {
 
 }  // namespace
 
-std::vector<std::string> NamesIn(const std::string& query) {
+std::vector<std::string> NamesIn(const KernelSql& query) {
   std::vector<std::string> names;
   try {
     duckdb::Parser parser;
-    parser.ParseQuery(ExpandWindowFunctions(query));
+    parser.ParseQuery(query.text);
     for (auto& statement : parser.statements) {
       if (statement->type != duckdb::StatementType::SELECT_STATEMENT) continue;
       CollectNames(*statement->Cast<duckdb::SelectStatement>().node, names);

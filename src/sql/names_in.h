@@ -4,9 +4,11 @@
 #include <string>
 #include <vector>
 
+#include "base/kernel_sql.h"
+
 namespace weir {
 
 // The tables, streams and views a query names in FROM: lower-case, sorted, each once.
-std::vector<std::string> NamesIn(const std::string& query);
+std::vector<std::string> NamesIn(const KernelSql& query);
 
 }  // namespace weir

@@ -10,7 +10,6 @@
 #include "duckdb/parser/statement/select_statement.hpp"
 #include "duckdb/parser/tableref/basetableref.hpp"
 #include "sql/tokens.h"
-#include "sql/window_functions.h"
 
 namespace weir {
 namespace {
@@ -70,9 +69,10 @@ std::string Quoted(const std::string& name) {
 
 }  // namespace
 
-std::optional<std::string> RenameIn(const std::string& query, const std::string& from,
-                                    const std::string& to, std::string& why) {
-  if (ExpandWindowFunctions(query) != query) {
+std::optional<std::string> RenameIn(const std::string& query, const KernelSql& kernel_sql,
+                                    const std::string& from, const std::string& to,
+                                    std::string& why) {
+  if (kernel_sql.text != query) {
     why = "it uses functions of windows in time";
     return std::nullopt;
   }

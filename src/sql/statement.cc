@@ -72,10 +72,10 @@ StatementBody ReadSubscribe(StatementReader& in) {
   auto kind = in.Token().kind;
   bool is_name = kind == SqlToken::Kind::kWord || kind == SqlToken::Kind::kQuotedName;
   if (is_name && in.Left() == 1) {
-    subscribe.query = "FROM " + in.Rest();
+    subscribe.query = KernelSql("FROM " + in.Rest());
     in.Skip(1);
   } else {
-    subscribe.query = ReadQuery(in, "a subscription");
+    subscribe.query = ReadQuery(in, "a subscription").kernel_sql;
   }
   return subscribe;
 }
@@ -107,8 +107,7 @@ StatementBody ReadExplain(StatementReader& in, const std::string& text) {
     explain.view = in.Name("view");
     return explain;
   }
-  explain.query = in.Rest();
-  CheckQuery(in, explain.query, in.Position(), "a view");
+  explain.query = CheckedQuery(in, in.Rest(), in.Position(), "a view");
   return explain;
 }
 

@@ -17,7 +17,8 @@ namespace weir {
 struct CreateStream {
   Stream stream;  // without columns when the query says them
   bool if_not_exists = false;
-  std::string query;      // AS ...: what feeds it; "" when producers do
+  std::string query;      // AS ...: what feeds it, as written; "" when producers do
+  KernelSql kernel_sql;   // of the same
   bool from_now = false;  // only what the query says from here on
 };
 struct CreatePump {
@@ -50,7 +51,7 @@ struct Comment {
 };
 struct Explain {
   std::string view;  // or a pump
-  std::string query;
+  KernelSql query;
   bool analyze = false;
 };  // one of the two is set
 enum class ShowWhat { kStreams, kViews, kPumps, kTables, kTimeZone, kAll };
@@ -64,11 +65,11 @@ struct SetTimeZone {
   std::string zone;
 };
 struct Subscribe {
-  std::string query;  // or FROM a view
-};                    // its answer never ends: followed elsewhere (POST /v1/subscribe)
+  KernelSql query;  // or FROM a view
+};                  // its answer never ends: followed elsewhere (POST /v1/subscribe)
 struct Query {
-  std::string sql;
-};  // for the batch engine
+  std::string sql;  // as written
+};                  // for the batch engine
 
 using StatementBody =
     std::variant<CreateStream, CreatePump, CreateView, Drop, Rename, Comment, Explain, Show,

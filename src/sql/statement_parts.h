@@ -14,10 +14,16 @@ CreateStream ReadCreateTable(StatementReader& in);
 
 // create_view.cc
 CreateView ReadCreateView(StatementReader& in, bool materialized, bool or_replace);
-// All that is left, as a query.
-std::string ReadQuery(StatementReader& in, const char* what);
-// Only the grammar; what the names mean is looked at when the view is made.
-void CheckQuery(StatementReader& in, const std::string& query, size_t position, const char* what);
+// All that is left, as a query: as written, and for the kernel.
+struct ReadText {
+  std::string written;
+  KernelSql kernel_sql;
+};
+ReadText ReadQuery(StatementReader& in, const char* what);
+// Of a query at `position` only the grammar is checked; what the names mean is looked at when it is
+// planned.
+KernelSql CheckedQuery(StatementReader& in, const std::string& query, size_t position,
+                       const char* what);
 
 // write_rows.cc
 StatementBody ReadWrite(StatementReader& in);  // at INSERT, UPDATE, DELETE or TRUNCATE

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "sql/kernel_sql.h"
 #include "sql/left_open.h"
 #include "sql/names_in.h"
 #include "sql/rename.h"
@@ -79,7 +80,7 @@ TEST(Statement, TheSmallOnes) {
   EXPECT_EQ(Only<Comment>("COMMENT ON VIEW v IS NULL").text, "");
   EXPECT_EQ(Only<Explain>("EXPLAIN v").view, "v");
   EXPECT_EQ(Only<Explain>("EXPLAIN ANALYZE VIEW v").view, "v");
-  EXPECT_EQ(Only<Explain>("EXPLAIN SELECT 1").query, "SELECT 1");
+  EXPECT_EQ(Only<Explain>("EXPLAIN SELECT 1").query.text, "SELECT 1");
   EXPECT_EQ(Only<SetTimeZone>("SET TimeZone = 'America/New_York'").zone, "America/New_York");
   EXPECT_EQ(Only<SetTimeZone>("SET TIME ZONE 'UTC'").zone, "UTC");
   EXPECT_EQ(Only<DescribeObject>("DESCRIBE s").name, "s");
@@ -189,12 +190,48 @@ TEST(Statement, PlacesAreInCharacters) {
   }
 }
 
+// What is translated once says the same from then on: below the door nobody needs to know.
+TEST(KernelSqlTest, IsMadeOnceOfWhatIsWritten) {
+  auto create = Only<CreateView>(
+      "CREATE MATERIALIZED VIEW v AS SELECT window_start, count(*) FROM TUMBLE(TABLE s, "
+      "DESCRIPTOR(t), INTERVAL '1' HOUR) GROUP BY window_start");
+  EXPECT_NE(create.view.query.find("TUMBLE"), std::string::npos);
+  EXPECT_EQ(create.view.kernel_sql.text.find("TUMBLE"), std::string::npos);
+  EXPECT_EQ(create.view.kernel_sql, ToKernelSql(create.view.query));
+  EXPECT_EQ(ToKernelSql(create.view.kernel_sql.text), create.view.kernel_sql);
+  EXPECT_EQ(NamesIn(create.view.kernel_sql), std::vector<std::string>{"s"});
+  EXPECT_EQ(ToKernelSql("SELECT 1 -- as it is").text, "SELECT 1 -- as it is");
+}
+
+// A catalog of a version that stored no translation, or another one.
+TEST(KernelSqlTest, OfAStoredCatalogIsMadeAnew) {
+  CatalogState state;
+  auto add = [&](const std::string& name, const std::string& query) {
+    View view;
+    view.name = name;
+    view.query = query;
+    view.kernel_sql = KernelSql(query);
+    state.views[name] = std::make_shared<View>(view);
+  };
+  add("plain", "SELECT 1");
+  add("windows", "SELECT * FROM TUMBLE(TABLE s, DESCRIPTOR(t), INTERVAL '1' HOUR)");
+  add("refused", "SELECT * FROM TUMBLE(TABLE s, DESCRIPTOR(t), INTERVAL '-1' HOUR)");
+  auto plain = state.views["plain"];
+  TranslateStored(state);
+  EXPECT_EQ(state.views["plain"], plain);
+  EXPECT_EQ(state.views["windows"]->kernel_sql, ToKernelSql(state.views["windows"]->query));
+  EXPECT_EQ(state.views["windows"]->kernel_sql.text.find("TUMBLE"), std::string::npos);
+  EXPECT_EQ(state.views["refused"]->kernel_sql.text, state.views["refused"]->query);
+}
+
 TEST(TotalOrder, OnlyAnOrderWithALimitNeedsOne) {
-  EXPECT_EQ(WithTotalOrder("SELECT a, b FROM s ORDER BY b", 2), "SELECT a, b FROM s ORDER BY b");
-  EXPECT_EQ(WithTotalOrder("SELECT a, b FROM s LIMIT 3", 2), "SELECT a, b FROM s LIMIT 3");
-  EXPECT_EQ(WithTotalOrder("SELECT a, b FROM s ORDER BY ALL DESC LIMIT 3", 2),
+  EXPECT_EQ(WithTotalOrder(KernelSql("SELECT a, b FROM s ORDER BY b"), 2).text,
+            "SELECT a, b FROM s ORDER BY b");
+  EXPECT_EQ(WithTotalOrder(KernelSql("SELECT a, b FROM s LIMIT 3"), 2).text,
+            "SELECT a, b FROM s LIMIT 3");
+  EXPECT_EQ(WithTotalOrder(KernelSql("SELECT a, b FROM s ORDER BY ALL DESC LIMIT 3"), 2).text,
             "SELECT a, b FROM s ORDER BY ALL DESC LIMIT 3");
-  EXPECT_EQ(WithTotalOrder("SELECT a, b FROM s ORDER BY b DESC LIMIT 3", 2),
+  EXPECT_EQ(WithTotalOrder(KernelSql("SELECT a, b FROM s ORDER BY b DESC LIMIT 3"), 2).text,
             "SELECT a, b FROM s ORDER BY b DESC, 1 ASC NULLS LAST, 2 ASC NULLS LAST LIMIT 3");
 }
 
@@ -234,8 +271,8 @@ TEST(Statement, StandingInserts) {
 }
 
 TEST(Statement, SubscriptionsAndNewNames) {
-  EXPECT_EQ(Only<Subscribe>("SUBSCRIBE (SELECT 1)").query, "(SELECT 1)");
-  EXPECT_EQ(Only<Subscribe>("SUBSCRIBE TO \"my view\"").query, "FROM \"my view\"");
+  EXPECT_EQ(Only<Subscribe>("SUBSCRIBE (SELECT 1)").query.text, "(SELECT 1)");
+  EXPECT_EQ(Only<Subscribe>("SUBSCRIBE TO \"my view\"").query.text, "FROM \"my view\"");
   auto rename = Only<Rename>("ALTER MATERIALIZED VIEW a RENAME TO b");
   EXPECT_EQ(rename.kind, ObjectKind::kView);
   EXPECT_EQ(rename.name + rename.to, "ab");
@@ -245,7 +282,7 @@ TEST(Statement, SubscriptionsAndNewNames) {
 
 std::string Renamed(const std::string& query) {
   std::string why;
-  auto renamed = RenameIn(query, "a", "b", why);
+  auto renamed = RenameIn(query, ToKernelSql(query), "a", "b", why);
   return renamed ? *renamed : "refused: " + why;
 }
 
@@ -271,29 +308,29 @@ TEST(Rename, OfWhatAStatementCreates) {
 }
 
 TEST(NamesIn, FindsWhatAQueryReads) {
-  EXPECT_EQ(NamesIn("WITH d AS (FROM A) SELECT (SELECT 1 FROM b) FROM d"),
+  EXPECT_EQ(NamesIn(KernelSql("WITH d AS (FROM A) SELECT (SELECT 1 FROM b) FROM d")),
             (std::vector<std::string>{"a", "b", "d"}));
 }
 
 TEST(LeftOpen, SaysWhatTwoRunsMayAnswerDifferently) {
-  EXPECT_EQ(LeftOpen("SELECT k, sum(v), count(*) FROM e GROUP BY k"), "");
-  EXPECT_EQ(LeftOpen("SELECT rank() OVER (ORDER BY v) FROM e"),
+  EXPECT_EQ(LeftOpen(KernelSql("SELECT k, sum(v), count(*) FROM e GROUP BY k")), "");
+  EXPECT_EQ(LeftOpen(KernelSql("SELECT rank() OVER (ORDER BY v) FROM e")),
             "which of the rows that tie in the ORDER BY of rank OVER (...) comes first");
-  EXPECT_EQ(LeftOpen("SELECT 1 WHERE EXISTS (SELECT first(v) FROM e)"),
+  EXPECT_EQ(LeftOpen(KernelSql("SELECT 1 WHERE EXISTS (SELECT first(v) FROM e)")),
             "in which order first takes rows that tie");
-  EXPECT_EQ(LeftOpen("SELECT * FROM (SELECT DISTINCT ON (k) * FROM e)"),
+  EXPECT_EQ(LeftOpen(KernelSql("SELECT * FROM (SELECT DISTINCT ON (k) * FROM e)")),
             "which of the rows that tie in its ORDER BY DISTINCT ON keeps");
-  EXPECT_EQ(LeftOpen("SELECT * FROM (SELECT * FROM e ORDER BY v LIMIT 3)"),
+  EXPECT_EQ(LeftOpen(KernelSql("SELECT * FROM (SELECT * FROM e ORDER BY v LIMIT 3)")),
             "which of the rows that tie in its ORDER BY a LIMIT keeps");
-  EXPECT_EQ(LeftOpen("SELECT random() FROM e"), "what random() says");
-  EXPECT_EQ(LeftOpen("SELECT * FROM e USING SAMPLE 10%"), "which rows a SAMPLE picks");
-  EXPECT_EQ(LeftOpen("SELECT json_group_object(k, v) FROM e"),
+  EXPECT_EQ(LeftOpen(KernelSql("SELECT random() FROM e")), "what random() says");
+  EXPECT_EQ(LeftOpen(KernelSql("SELECT * FROM e USING SAMPLE 10%")), "which rows a SAMPLE picks");
+  EXPECT_EQ(LeftOpen(KernelSql("SELECT json_group_object(k, v) FROM e")),
             "in which order json_group_object takes rows that tie");
-  EXPECT_EQ(LeftOpen("SELECT * FROM a ASOF JOIN b ON a.t >= b.t"),
+  EXPECT_EQ(LeftOpen(KernelSql("SELECT * FROM a ASOF JOIN b ON a.t >= b.t")),
             "which of the rows that tie an ASOF JOIN takes");
-  EXPECT_EQ(LeftOpen("SELECT DISTINCT v COLLATE NOCASE FROM e"),
+  EXPECT_EQ(LeftOpen(KernelSql("SELECT DISTINCT v COLLATE NOCASE FROM e")),
             "which of the texts that are equal under a COLLATE stands for them");
-  EXPECT_EQ(LeftOpen("SELECT"), "");
+  EXPECT_EQ(LeftOpen(KernelSql("SELECT")), "");
 }
 
 std::string Times(size_t n, const std::string& text) {

@@ -4,14 +4,12 @@
 #include "duckdb/parser/parser.hpp"
 #include "duckdb/parser/result_modifier.hpp"
 #include "duckdb/parser/statement/select_statement.hpp"
-#include "sql/window_functions.h"
 
 namespace weir {
 
-std::string WithTotalOrder(const std::string& written, size_t columns) {
-  std::string query = ExpandWindowFunctions(written);
+KernelSql WithTotalOrder(const KernelSql& query, size_t columns) {
   duckdb::Parser parser;
-  parser.ParseQuery(query);
+  parser.ParseQuery(query.text);
   if (parser.statements.size() != 1 ||
       parser.statements[0]->type != duckdb::StatementType::SELECT_STATEMENT) {
     return query;
@@ -35,7 +33,7 @@ std::string WithTotalOrder(const std::string& written, size_t columns) {
                                duckdb::make_uniq<duckdb::ConstantExpression>(
                                    duckdb::Value::INTEGER(static_cast<int32_t>(column))));
   }
-  return parser.statements[0]->ToString();
+  return KernelSql(parser.statements[0]->ToString());
 }
 
 }  // namespace weir

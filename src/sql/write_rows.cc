@@ -1,6 +1,7 @@
 // INSERT, UPDATE, DELETE, COPY, and the INSERT of a pump.
 #include "base/error.h"
 #include "duckdb/common/string_util.hpp"
+#include "sql/kernel_sql.h"
 #include "sql/statement_parts.h"
 
 namespace weir {
@@ -39,6 +40,11 @@ std::string QueryOf(const Insert& insert, StatementReader in) {
   return insert.query;
 }
 
+void NoteQuery(Insert& insert, const StatementReader& in) {
+  insert.query_text = QueryOf(insert, in);
+  insert.kernel_sql = ToKernelSql(insert.query_text);
+}
+
 void ReadCopyOption(StatementReader& in, CopyFrom& copy) {
   size_t position = in.Position();
   std::string option = duckdb::StringUtil::Lower(in.Name("option"));
@@ -71,7 +77,7 @@ void ReadCopyOption(StatementReader& in, CopyFrom& copy) {
 
 StatementBody ReadWrite(StatementReader& in) {
   auto body = ParsedWrite(in);
-  if (auto* insert = std::get_if<Insert>(&body)) insert->query_text = QueryOf(*insert, in);
+  if (auto* insert = std::get_if<Insert>(&body)) NoteQuery(*insert, in);
   return std::visit([](auto& write) { return StatementBody(std::move(write)); }, body);
 }
 
@@ -110,7 +116,7 @@ CreatePump ReadCreatePump(StatementReader& in) {
   in.Expect("AS");
   if (!in.Is("INSERT")) in.Fail("expected INSERT INTO stream SELECT ...");
   create.insert = std::get<Insert>(ParsedWrite(in));
-  create.insert.query_text = QueryOf(create.insert, in);
+  NoteQuery(create.insert, in);
   return create;
 }
 

@@ -14,7 +14,7 @@
 #include "duckdb/parser/statement/update_statement.hpp"
 #include "duckdb/parser/tableref/basetableref.hpp"
 #include "duckdb/parser/tableref/expressionlistref.hpp"
-#include "sql/window_functions.h"
+#include "sql/kernel_sql.h"
 
 namespace weir {
 namespace {
@@ -142,7 +142,7 @@ Delete FromDuck(duckdb::DeleteStatement& statement) {
 WriteStatement ParseWrite(const std::string& text) {
   duckdb::Parser parser;
   try {
-    parser.ParseQuery(ExpandWindowFunctions(text));
+    parser.ParseQuery(ToKernelSql(text).text);
   } catch (const Error& error) {
     throw WriteError{0, error.message};
   } catch (const std::exception& exception) {

@@ -7,6 +7,8 @@
 #include <variant>
 #include <vector>
 
+#include "base/kernel_sql.h"
+
 namespace weir {
 
 struct Assignment {
@@ -25,8 +27,9 @@ struct Insert {
   std::vector<std::string> conflict_columns;  // as named; none: the primary key
   std::vector<Assignment> set;                // kUpdate
   std::string where;                          // kUpdate: "" for always
-  // As written, for one that stands: the whole, and its query.
+  // For one that stands: the whole and its query as written, and the query for the kernel.
   std::string text, query_text;
+  KernelSql kernel_sql;
 };
 
 struct Update {

@@ -11,7 +11,7 @@
 namespace weir {
 namespace {
 
-bool Reads(const std::string& query, const std::string& lower_name) {
+bool Reads(const KernelSql& query, const std::string& lower_name) {
   auto names = NamesIn(query);
   return std::find(names.begin(), names.end(), lower_name) != names.end();
 }
@@ -21,18 +21,18 @@ void AddOnce(std::vector<std::string>& list, const std::string& name) {
 }
 
 // The way from a query's names to a stream, "" when there is none.
-std::string PathTo(const CatalogState& state, const std::string& query, StreamId target,
+std::string PathTo(const CatalogState& state, const KernelSql& query, StreamId target,
                    std::set<std::string>& seen) {
   for (auto& name : NamesIn(query)) {
     if (!seen.insert(name).second) continue;
     if (auto stream = state.FindStream(name)) {
       if (stream->id == target) return "\"" + stream->name + "\"";
       for (auto& pump : state.PumpsInto(stream->id)) {
-        auto path = PathTo(state, pump->query, target, seen);
+        auto path = PathTo(state, pump->kernel_sql, target, seen);
         if (!path.empty()) return path + " -> \"" + stream->name + "\"";
       }
     } else if (auto view = state.FindView(name)) {
-      auto path = PathTo(state, view->query, target, seen);
+      auto path = PathTo(state, view->kernel_sql, target, seen);
       if (!path.empty()) return path + " -> \"" + view->name + "\"";
     }
   }
@@ -57,10 +57,10 @@ void AddDependents(const CatalogState& state, const std::string& lower_name,
     if (seen.insert(Lower(late)).second) AddDependents(state, Lower(late), seen, dependents);
   }
   for (auto& [key, pump] : state.pumps) {
-    if (Reads(pump->query, lower_name)) AddOnce(dependents.pumps, pump->name);
+    if (Reads(pump->kernel_sql, lower_name)) AddOnce(dependents.pumps, pump->name);
   }
   for (auto& [key, view] : state.views) {
-    if (!Reads(view->query, lower_name) || !seen.insert(key).second) continue;
+    if (!Reads(view->kernel_sql, lower_name) || !seen.insert(key).second) continue;
     AddDependents(state, key, seen, dependents);
     AddOnce(dependents.views, view->name);
   }
@@ -78,7 +78,7 @@ Dependents DependentsOf(const CatalogState& state, const std::string& name) {
 void CheckNoLoop(const CatalogState& state) {
   for (auto& [key, pump] : state.pumps) {
     std::set<std::string> seen;
-    auto path = PathTo(state, pump->query, pump->stream, seen);
+    auto path = PathTo(state, pump->kernel_sql, pump->stream, seen);
     if (path.empty()) continue;
     throw Error(ErrorCode::kInvalidSql,
                 "stream " + path.substr(0, path.find(" -> ")) + " would read itself: " + path +

@@ -86,11 +86,11 @@ ResultTable Statements::Do(const CreateView& create) {
   auto current = catalog_.Current();
   ResultTable there{{}, {}, "view " + InQuotes(create.view.name) + " is there already"};
   if (create.if_not_exists && current->FindView(create.view.name)) return there;
-  for (auto& name : NamesIn(create.view.query)) {
+  for (auto& name : NamesIn(create.view.kernel_sql)) {
     if (name != Lower(create.view.name)) continue;
     throw Error(ErrorCode::kInvalidSql, "view " + InQuotes(create.view.name) + " reads itself");
   }
-  CheckShutIn(create.view.query);
+  CheckShutIn(create.view.kernel_sql);
   auto spelled_out = [&](const CatalogState& state) {
     auto view = std::make_shared<View>(create.view);
     SpellOutEventTime(*view, state);
@@ -290,7 +290,7 @@ ResultTable Statements::Do(const DescribeObject& describe) {
     return table;
   }
   auto pump = state->FindPump(describe.name);
-  auto query = pump ? pump->query : state->GetView(describe.name)->Planned();
+  auto query = pump ? pump->kernel_sql : state->GetView(describe.name)->Planned();
   for (auto& column : views_.Bind(*state, query)) {
     table.rows.push_back({column.name, column.type.ToString(), "YES"});
   }

@@ -78,6 +78,6 @@ Pump PumpOf(const CatalogState& state, Views& views, const Insert& insert, Strea
 std::string NameForPump(const CatalogState& state, const Stream& stream);
 Pump::Start StartNow(const Views& views);
 // Gives a stream the columns of the query that feeds it.
-void NameColumns(const CatalogState& state, Views& views, const std::string& query, Stream& stream);
+void NameColumns(const CatalogState& state, Views& views, const KernelSql& query, Stream& stream);
 
 }  // namespace weir

@@ -69,8 +69,7 @@ void AddPump(CatalogState& state, Views& views, Pump pump) {
   CheckNoLoop(state);
 }
 
-void NameColumns(const CatalogState& state, Views& views, const std::string& query,
-                 Stream& stream) {
+void NameColumns(const CatalogState& state, Views& views, const KernelSql& query, Stream& stream) {
   for (auto& column : views.Bind(state, query)) {
     if (stream.Find(column.name)) {
       throw Error(ErrorCode::kInvalidSql, "column " + InQuotes(column.name) + " is there twice",
@@ -91,7 +90,7 @@ void NameColumns(const CatalogState& state, Views& views, const std::string& que
 
 bool IsStanding(const CatalogState& state, const Insert& insert) {
   if (insert.query.empty() || state.GetStream(insert.table)->IsTable()) return false;
-  auto names = NamesIn(insert.query);
+  auto names = NamesIn(KernelSql(insert.query));
   return std::any_of(names.begin(), names.end(),
                      [&](auto& name) { return state.FindStream(name) || state.FindView(name); });
 }
@@ -106,14 +105,15 @@ Pump PumpOf(const CatalogState& state, Views& views, const Insert& insert, Strea
     throw Error(ErrorCode::kInvalidSql, "a pump's INSERT takes a query, not VALUES",
                 "INSERT INTO ... VALUES by itself writes events once.");
   }
-  CheckShutIn(insert.query);
+  CheckShutIn(insert.kernel_sql);
   Pump pump;
   pump.stream = stream;
   pump.columns = insert.columns;
   if (insert.by_name) {
-    for (auto& column : views.Bind(state, insert.query)) pump.columns.push_back(column.name);
+    for (auto& column : views.Bind(state, insert.kernel_sql)) pump.columns.push_back(column.name);
   }
   pump.query = insert.query_text;
+  pump.kernel_sql = insert.kernel_sql;
   pump.sql = insert.text;
   return pump;
 }
@@ -128,8 +128,8 @@ ResultTable Statements::CreateDerived(const CreateStream& create) {
   catalog_.ChangeBeside([&](CatalogState& state) {
     CheckNameIsFree(state, create.stream.name);
     auto stream = std::make_shared<Stream>(create.stream);
-    CheckShutIn(create.query);
-    if (stream->columns.empty()) NameColumns(state, views_, create.query, *stream);
+    CheckShutIn(create.kernel_sql);
+    if (stream->columns.empty()) NameColumns(state, views_, create.kernel_sql, *stream);
     stream->id = StreamId{state.next_id++};
     stream->derived = true;
     state.streams[Lower(stream->name)] = stream;
@@ -137,6 +137,7 @@ ResultTable Statements::CreateDerived(const CreateStream& create) {
     pump.name = stream->name;
     pump.stream = stream->id;
     pump.query = create.query;
+    pump.kernel_sql = create.kernel_sql;
     pump.sql = stream->sql;
     if (create.from_now) pump.start = StartNow(views_);
     AddPump(state, views_, std::move(pump));

@@ -45,22 +45,22 @@ class Renamer {
   // Rewrites every query that names it; told before and after are compared.
   void RewriteReaders() {
     for (auto& [key, view] : state_.views) {
-      if (!Names(view->query)) continue;
+      if (!Names(view->kernel_sql)) continue;
       std::string what = "view " + InQuotes(view->name);
       CheckNotOfProject(view->from_project, what + ", which reads it,");
       CheckNoEventTime(*view);
-      before_[what] = views_.Bind(state_, view->query);
+      before_[what] = views_.Bind(state_, view->kernel_sql);
       auto rewritten = std::make_shared<View>(*view);
-      Rewrite(rewritten->query, rewritten->sql, what);
+      Rewrite(*rewritten, what);
       views_after_.emplace_back(key, rewritten);
     }
     for (auto& [key, pump] : state_.pumps) {
-      if (!Names(pump->query)) continue;
+      if (!Names(pump->kernel_sql)) continue;
       std::string what = "pump " + InQuotes(pump->name);
       CheckNotOfProject(pump->from_project, what + ", which reads it,");
-      before_[what] = views_.Bind(state_, pump->query);
+      before_[what] = views_.Bind(state_, pump->kernel_sql);
       auto rewritten = std::make_shared<Pump>(*pump);
-      Rewrite(rewritten->query, rewritten->sql, what);
+      Rewrite(*rewritten, what);
       pumps_after_.emplace_back(key, rewritten);
     }
     for (auto& [key, view] : views_after_) state_.views[key] = view;
@@ -71,31 +71,33 @@ class Renamer {
   void CheckReaders() const {
     for (auto& [key, view] : views_after_) {
       std::string what = "view " + InQuotes(view->name);
-      SameColumns(before_.at(what), views_.Bind(state_, view->query), what);
+      SameColumns(before_.at(what), views_.Bind(state_, view->kernel_sql), what);
     }
     for (auto& [key, pump] : pumps_after_) {
       std::string what = "pump " + InQuotes(pump->name);
-      SameColumns(before_.at(what), views_.Bind(state_, pump->query), what);
+      SameColumns(before_.at(what), views_.Bind(state_, pump->kernel_sql), what);
     }
   }
 
  private:
-  bool Names(const std::string& query) const {
+  bool Names(const KernelSql& query) const {
     auto names = NamesIn(query);
     return std::find(names.begin(), names.end(), Lower(from_)) != names.end();
   }
 
-  void Rewrite(std::string& query, std::string& sql, const std::string& what) const {
+  template <class Object>
+  void Rewrite(Object& object, const std::string& what) const {
     std::string why;
-    auto renamed = RenameIn(query, from_, to_, why);
+    auto renamed = RenameIn(object.query, object.kernel_sql, from_, to_, why);
     if (!renamed) {
       throw Error(ErrorCode::kInUse,
                   what + " reads " + InQuotes(from_) + " and cannot be rewritten: " + why,
                   "Drop it, rename, and make it anew with the new name.");
     }
-    auto place = sql.rfind(query);
-    if (place != std::string::npos) sql.replace(place, query.size(), *renamed);
-    query = std::move(*renamed);
+    auto place = object.sql.rfind(object.query);
+    if (place != std::string::npos) object.sql.replace(place, object.query.size(), *renamed);
+    object.kernel_sql = KernelSql(*renamed);
+    object.query = std::move(*renamed);
   }
 
   CatalogState& state_;

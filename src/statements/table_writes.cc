@@ -136,7 +136,7 @@ BatchResult TableWrites::Ask(const Question& question, Offset at, Micros timeout
   auto turn = std::make_shared<Turn>();
   auto answer = turn->answer.get_future();
   BatchRequest request;
-  request.sql = question.sql;
+  request.sql = KernelSql(question.sql);
   request.at = at;
   request.as_of = parts_.clock.Now();
   request.params_json = question.params_json;

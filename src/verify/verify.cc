@@ -65,26 +65,28 @@ Error BatchFailure(uint64_t error_rows) {
 }
 
 // Whether a view that the query reads, near or far, says estimates.
-bool ReadsEstimates(const CatalogState& catalog, const std::string& query, int depth = 0) {
+bool ReadsEstimates(const CatalogState& catalog, const KernelSql& query, int depth = 0) {
   constexpr int kViewDepth = 64;
   if (depth == kViewDepth) return false;
   for (auto& name : NamesIn(query)) {
     auto view = catalog.FindView(name);
     if (!view) continue;
-    if (NamesEstimate(view->query) || ReadsEstimates(catalog, view->query, depth + 1)) return true;
+    if (NamesEstimate(view->kernel_sql.text) ||
+        ReadsEstimates(catalog, view->kernel_sql, depth + 1))
+      return true;
   }
   return false;
 }
 
 std::vector<bool> ColumnsThatEstimate(const CatalogState& catalog, const View& view,
                                       size_t columns) {
-  if (ReadsEstimates(catalog, view.query)) return std::vector<bool>(columns, true);
-  return EstimatedColumns(view.query, columns);
+  if (ReadsEstimates(catalog, view.kernel_sql)) return std::vector<bool>(columns, true);
+  return EstimatedColumns(view.kernel_sql, columns);
 }
 
 }  // namespace
 
-BatchResult Verify::Ask(std::string sql, const InputMark& at) {
+BatchResult Verify::Ask(KernelSql sql, const InputMark& at) {
   auto promise = std::make_shared<std::promise<BatchResult>>();
   auto answer = promise->get_future();
   BatchRequest request{std::move(sql), at.offset, at.clock, at.log_time};
@@ -142,11 +144,11 @@ ViewVerdict Verify::Check(const View& view) {
 namespace {
 
 // Rows as a multiset in two numbers, so that streams of any length can be compared.
-std::string Summary(const std::string& query, size_t columns) {
+KernelSql Summary(const KernelSql& query, size_t columns) {
   std::string names;
   for (size_t i = 0; i < columns; i++) names += (i ? ", c" : "c") + std::to_string(i);
-  return "SELECT count(*), coalesce(sum(hash(" + names + ")::HUGEINT), 0)::HUGEINT FROM (" + query +
-         "\n) AS q(" + names + ")";
+  return KernelSql("SELECT count(*), coalesce(sum(hash(" + names +
+                   ")::HUGEINT), 0)::HUGEINT FROM (" + query.text + "\n) AS q(" + names + ")");
 }
 
 struct Sum {
@@ -180,16 +182,16 @@ ViewVerdict Verify::Check(const CatalogState& catalog, const Stream& stream) {
       list += (list.empty() ? "" : ", ") + duckdb::KeywordHelper::WriteQuoted(column.name, '"');
     }
     auto quoted = duckdb::KeywordHelper::WriteQuoted(stream.name, '"');
-    std::string content = "SELECT " + list + " FROM " + quoted;
+    KernelSql content("SELECT " + list + " FROM " + quoted);
     struct Part {
-      std::string query;
+      KernelSql query;
       InputMark mark;
     };
     std::vector<Part> expected, actual{{content, {marks.at, 0}}};
     for (auto& pump : catalog.PumpsInto(stream.id)) {
       auto mark = marks.by_pump.find(pump->id);
       if (mark == marks.by_pump.end()) continue;  // made a moment ago
-      std::string query = PumpQuery(*pump, stream);
+      KernelSql query = PumpQuery(*pump, stream);
       expected.push_back({query, mark->second});
       if (auto& start = pump->start) {
         actual.push_back({query, {start->offset, start->clock, start->log_time}});

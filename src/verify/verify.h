@@ -51,7 +51,7 @@ class Verify {
  private:
   ViewVerdict Check(const View& view);
   ViewVerdict Check(const CatalogState& catalog, const Stream& stream);
-  BatchResult Ask(std::string sql, const InputMark& at);
+  BatchResult Ask(KernelSql sql, const InputMark& at);
 
   Catalog& catalog_;
   Views& views_;

@@ -78,12 +78,13 @@ TEST(RowDifference, EstimatesMayDifferByMoreAndNothingElse) {
 }
 
 TEST(Estimates, AreTheColumnsThatSayThem) {
-  EXPECT_EQ(EstimatedColumns("SELECT count(*), approx_quantile(x, 0.5) FROM s", 2),
+  EXPECT_EQ(EstimatedColumns(KernelSql("SELECT count(*), approx_quantile(x, 0.5) FROM s"), 2),
             (std::vector<bool>{false, true}));
-  EXPECT_EQ(EstimatedColumns("SELECT count(*), max(x) FROM s", 2),
+  EXPECT_EQ(EstimatedColumns(KernelSql("SELECT count(*), max(x) FROM s"), 2),
             (std::vector<bool>{false, false}));
   EXPECT_EQ(
-      EstimatedColumns("SELECT * FROM (SELECT g, approx_quantile(x, 0.5) FROM s GROUP BY g)", 2),
+      EstimatedColumns(
+          KernelSql("SELECT * FROM (SELECT g, approx_quantile(x, 0.5) FROM s GROUP BY g)"), 2),
       (std::vector<bool>{true, true}));
 }
 
@@ -123,6 +124,7 @@ class VerifyTest : public testing::Test {
     auto view = std::make_shared<View>();
     view->name = "v";
     view->query = "SELECT name, x FROM events";
+    view->kernel_sql = KernelSql(view->query);
     catalog_.Change([&](CatalogState& state) { state.views["v"] = view; });
     auto& content = views_.Set("v");
     content.offset = {41};
@@ -144,7 +146,7 @@ TEST_F(VerifyTest, AViewIsComparedAtItsOwnPositionAndClock) {
   EXPECT_TRUE(report.equal);
   EXPECT_EQ(batch_.asked.at, Offset{41});
   EXPECT_EQ(batch_.asked.as_of, 1'700'000'000'000'000);
-  EXPECT_EQ(batch_.asked.sql, "SELECT name, x FROM events");
+  EXPECT_EQ(batch_.asked.sql.text, "SELECT name, x FROM events");
 }
 
 TEST_F(VerifyTest, DifferingRowsAreShown) {

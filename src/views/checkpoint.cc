@@ -133,7 +133,7 @@ bool Checkpoint::Covers(const LivePump& pump) const {
 
 bool Checkpoint::Covers(const LiveView& view) const {
   auto saved = index_.views.find(view.definition->id);
-  return saved != index_.views.end() && saved->second.query == view.definition->Planned() &&
+  return saved != index_.views.end() && saved->second.query == view.definition->Definition() &&
          index_.sections[saved->second.section].is_whole && CoversOperators(view);
 }
 

@@ -131,7 +131,7 @@ void CheckpointWriter::WriteViews(File& file) {
   for (auto& view : contents_.views) {
     auto section = static_cast<uint32_t>(index_.sections.size());
     auto& saved = index_.views[view->definition->id];
-    saved.query = view->definition->Planned();
+    saved.query = view->definition->Definition();
     saved.section = section;
     index_.sections.emplace_back().is_whole = true;
     StateWriter writer([&](std::string part) {

@@ -81,7 +81,7 @@ class EngineImpl : public Engine {
                std::function<void(bool)> done) override;
   void WaitForView(const std::string& name, Offset offset, Micros deadline, Executor& executor,
                    std::function<void(bool)> done) override;
-  std::vector<Column> Bind(const CatalogState& state, const std::string& query) override;
+  std::vector<Column> Bind(const CatalogState& state, const KernelSql& query) override;
   void CheckTimeZone(const std::string& zone) override;
   void Reconcile() override;
   void CheckPump(const CatalogState& state, const Pump& pump) override;
@@ -89,15 +89,15 @@ class EngineImpl : public Engine {
   std::vector<PumpInfo> PumpInfos() const override;
   EmittedMarks Emitted() override;
   InputMark Now() const override;
-  Subscription Subscribe(const std::string& query) override;
+  Subscription Subscribe(const KernelSql& query) override;
   EngineInfo Info() const override;
   std::vector<ViewInfo> ViewInfos() const override;
   std::vector<OperatorInfo> OperatorInfos() const override;
   void CheckRoom(ErrorCode code, const std::string& what) const override;
   std::vector<StreamTime> StreamTimes() const override;
   std::string ExplainView(const std::string& name, bool analyze) override;
-  std::string ExplainQuery(const std::string& query) override;
-  std::string RungOf(const std::string& query) override;
+  std::string ExplainQuery(const KernelSql& query) override;
+  std::string RungOf(const KernelSql& query) override;
   std::string ExplainPump(const Pump& pump, bool analyze) override;
 
  private:
@@ -105,7 +105,7 @@ class EngineImpl : public Engine {
   // A view that is followed while somebody holds it.
   struct Subscribed {
     std::string name;  // among views_
-    std::string query;
+    KernelSql query;
     std::string reads;  // what its query reads
     std::weak_ptr<void> hold;
   };
@@ -217,8 +217,8 @@ class EngineImpl : public Engine {
   std::string WorkInWords(BusyFile::Slot slot, uint64_t work) const;
 
   // Any thread.
-  bool WasTried(const std::string& query) const;
-  std::vector<Column> ColumnsOfQuery(const CatalogState& state, const std::string& query);
+  bool WasTried(const KernelSql& query) const;
+  std::vector<Column> ColumnsOfQuery(const CatalogState& state, const KernelSql& query);
   void PlanLiveView(const CatalogState& catalog, LiveView& view);
   LiveViewPtr MakeLiveView(const CatalogState& catalog,
                            const std::shared_ptr<const View>& definition);
@@ -240,8 +240,8 @@ class EngineImpl : public Engine {
   void RemoveGone(const CatalogState& catalog, Turnover& turnover);
   void FollowNames(const CatalogState& catalog);
   // engine_subscriptions.cc: what a query reads, told apart from what may have the same names later
-  static std::string ReadsOf(const CatalogState& state, const std::string& query);
-  std::map<std::string, std::pair<std::string, std::string>> SubscribedNow() const;
+  static std::string ReadsOf(const CatalogState& state, const KernelSql& query);
+  std::map<std::string, std::pair<KernelSql, std::string>> SubscribedNow() const;
   std::optional<Subscription> FindSubscription(const std::string& key) const;
   LiveViewPtr Find(const std::string& name) const;
   LiveViewPtr FindReadable(const std::string& name) const;

@@ -177,7 +177,7 @@ void EngineImpl::SaveParked() {
     for (auto* map : {&views_, &next_}) {
       for (auto& [name, view] : *map) {
         auto definition = view->definition.Get();
-        add(*view, definition->id, definition->Planned());
+        add(*view, definition->id, definition->Definition());
       }
     }
     for (auto& [id, pump] : pumps_) add(*pump, id, pump->definition->query);

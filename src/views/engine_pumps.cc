@@ -234,8 +234,8 @@ void EngineImpl::WaitForRoom(const Filling& filling) {
 void EngineImpl::CheckPump(const CatalogState& state, const Pump& pump) {
   auto stream = state.FindStream(pump.stream);
   if (!stream) throw Error(ErrorCode::kUnknownStream, "the stream of the pump is not there");
-  if (parts_.trial && !WasTried(pump.query)) parts_.trial->Try(state, pump);
-  size_t given = ColumnsOfQuery(state, pump.query).size();
+  if (parts_.trial && !WasTried(pump.kernel_sql)) parts_.trial->Try(state, pump);
+  size_t given = ColumnsOfQuery(state, pump.kernel_sql).size();
   size_t wanted = pump.columns.empty() ? stream->columns.size() : pump.columns.size();
   if (given != wanted) {
     throw Error(ErrorCode::kInvalidSql,

@@ -1,5 +1,4 @@
 #include "duckdb/common/string_util.hpp"
-#include "sql/window_functions.h"
 #include "views/engine_impl.h"
 #include "views/explain.h"
 #include "views/relations.h"
@@ -129,33 +128,32 @@ bool EngineImpl::Shows(const std::string& name, Offset offset) const {
   return view->standing.offset >= offset;
 }
 
-std::vector<Column> EngineImpl::Bind(const CatalogState& state, const std::string& query) {
+std::vector<Column> EngineImpl::Bind(const CatalogState& state, const KernelSql& query) {
   if (parts_.trial && !WasTried(query)) parts_.trial->Try(state, query);
   return ColumnsOfQuery(state, query);
 }
 
 // While a project is applied, before the start, everything it says is bound; what the catalog has
 // was tried when it was made.
-bool EngineImpl::WasTried(const std::string& query) const {
+bool EngineImpl::WasTried(const KernelSql& query) const {
   {
     std::lock_guard lock(mutex_);
     if (started_) return false;
   }
   auto catalog = parts_.catalog.Current();
   auto is_view = [&](auto& entry) { return entry.second->Planned() == query; };
-  auto is_pump = [&](auto& entry) { return entry.second->query == query; };
+  auto is_pump = [&](auto& entry) { return entry.second->kernel_sql == query; };
   return std::any_of(catalog->views.begin(), catalog->views.end(), is_view) ||
          std::any_of(catalog->pumps.begin(), catalog->pumps.end(), is_pump);
 }
 
-std::vector<Column> EngineImpl::ColumnsOfQuery(const CatalogState& state,
-                                               const std::string& query) {
+std::vector<Column> EngineImpl::ColumnsOfQuery(const CatalogState& state, const KernelSql& query) {
   std::vector<Column> columns;
   OnPlanningThread([&] {
     auto session = std::make_shared<Session>(parts_.kernel, state.time_zone);
     session->SetClock(PublishedClock());
     CatalogRelations relations(state, *session);
-    columns = ColumnsOf(PlanQuery(*session, ExpandWindowFunctions(query), relations));
+    columns = ColumnsOf(PlanQuery(*session, query.text, relations));
   });
   return columns;
 }
@@ -265,7 +263,7 @@ std::string EngineImpl::ExplainView(const std::string& name, bool analyze) {
   return text->empty() ? ExplainQuery(view->definition->Planned()) : *text;
 }
 
-std::string EngineImpl::ExplainQuery(const std::string& query) {
+std::string EngineImpl::ExplainQuery(const KernelSql& query) {
   auto catalog = parts_.catalog.Current();
   if (parts_.trial) parts_.trial->Try(*catalog, query);
   std::string text;
@@ -280,7 +278,7 @@ std::string EngineImpl::ExplainQuery(const std::string& query) {
   return text;
 }
 
-std::string EngineImpl::RungOf(const std::string& query) {
+std::string EngineImpl::RungOf(const KernelSql& query) {
   auto catalog = parts_.catalog.Current();
   auto session = std::make_shared<Session>(parts_.kernel, catalog->time_zone);
   session->SetClock(PublishedClock());

@@ -2,7 +2,6 @@
 // everything that runs, and then put into its place.
 #include "duck/errors.h"
 #include "duckdb/common/string_util.hpp"
-#include "sql/window_functions.h"
 #include "views/engine_impl.h"
 #include "views/relations.h"
 
@@ -14,7 +13,7 @@ LiveViewPtr EngineImpl::MakeLiveView(const CatalogState& catalog,
   auto view = std::make_shared<LiveView>();
   view->definition = definition;
   view->content.UseMemory(&memory_);
-  if (ParkIfPlanningEnded(*view, definition->id, definition->Planned())) return view;
+  if (ParkIfPlanningEnded(*view, definition->id, definition->Definition())) return view;
   try {
     OnPlanningThread([&] {
       // Of a subscription nothing is kept that a start could meet again.
@@ -23,7 +22,7 @@ LiveViewPtr EngineImpl::MakeLiveView(const CatalogState& catalog,
       BusyWork work(definition->id);
       PlanLiveView(catalog, *view);
     });
-    ParkAsBefore(*view, definition->id, definition->Planned());
+    ParkAsBefore(*view, definition->id, definition->Definition());
   } catch (...) {
     Park(*view, CurrentError());
   }
@@ -33,7 +32,7 @@ LiveViewPtr EngineImpl::MakeLiveView(const CatalogState& catalog,
 void EngineImpl::PlanLiveView(const CatalogState& catalog, LiveView& view) {
   auto session = std::make_shared<Session>(parts_.kernel, catalog.time_zone);
   CatalogRelations relations(catalog, *session);
-  Plan plan = PlanQuery(*session, ExpandWindowFunctions(view.definition->Planned()), relations);
+  Plan plan = PlanQuery(*session, view.definition->Planned().text, relations);
   view.columns = ColumnsOf(plan);
   for (auto& key : plan.presentation) {
     auto column = AsColumn(key.by);

@@ -4,7 +4,6 @@
 #include "duckdb/common/string_util.hpp"
 #include "duckdb/parser/parser.hpp"
 #include "sql/names_in.h"
-#include "sql/window_functions.h"
 #include "views/engine_impl.h"
 
 namespace weir {
@@ -12,27 +11,27 @@ namespace weir {
 namespace {
 
 // Equal for queries that differ in spaces, case of keywords and comments only.
-std::string Normalized(const std::string& query) {
+std::string Normalized(const KernelSql& query) {
   duckdb::Parser parser;
-  parser.ParseQuery(ExpandWindowFunctions(query));
+  parser.ParseQuery(query.text);
   return parser.statements.at(0)->ToString();
 }
 
 // What a query reads, told apart from what may have the same names later.
-void AddReads(const CatalogState& state, const std::string& query, std::set<std::string>& reads) {
+void AddReads(const CatalogState& state, const KernelSql& query, std::set<std::string>& reads) {
   for (auto& name : NamesIn(query)) {
     if (auto stream = state.FindStream(name)) {
       reads.insert(name + " " + std::to_string(stream->id.value));
     } else if (auto view = state.FindView(name)) {
       bool is_new = reads.insert(name + " " + std::to_string(view->id)).second;
-      if (is_new) AddReads(state, view->query, reads);
+      if (is_new) AddReads(state, view->kernel_sql, reads);
     }
   }
 }
 
 }  // namespace
 
-std::string EngineImpl::ReadsOf(const CatalogState& state, const std::string& query) {
+std::string EngineImpl::ReadsOf(const CatalogState& state, const KernelSql& query) {
   std::set<std::string> reads;
   AddReads(state, query, reads);
   std::string text = state.time_zone;
@@ -40,8 +39,8 @@ std::string EngineImpl::ReadsOf(const CatalogState& state, const std::string& qu
   return text;
 }
 
-std::map<std::string, std::pair<std::string, std::string>> EngineImpl::SubscribedNow() const {
-  std::map<std::string, std::pair<std::string, std::string>> now;
+std::map<std::string, std::pair<KernelSql, std::string>> EngineImpl::SubscribedNow() const {
+  std::map<std::string, std::pair<KernelSql, std::string>> now;
   std::shared_lock lock(views_mutex_);
   for (auto& [key, subscribed] : subscribed_) now[key] = {subscribed.query, subscribed.reads};
   return now;
@@ -60,7 +59,7 @@ std::optional<Subscription> EngineImpl::FindSubscription(const std::string& key)
 }
 
 // Planned first, without a lock; when the catalog has changed by then, once more.
-Subscription EngineImpl::Subscribe(const std::string& query) {
+Subscription EngineImpl::Subscribe(const KernelSql& query) {
   constexpr int kTriesMax = 3;
   for (int tries = 0; tries < kTriesMax; tries++) {
     auto catalog = parts_.catalog.Current();
@@ -74,7 +73,8 @@ Subscription EngineImpl::Subscribe(const std::string& query) {
     auto definition = std::make_shared<View>();
     // No view of the catalog has such a name.
     definition->name = "subscription/" + std::to_string(++subscription_number_);
-    definition->query = query;
+    definition->query = query.text;
+    definition->kernel_sql = query;
     auto view = MakeLiveView(*catalog, definition);
     if (view->status == ViewStatus::kParked) throw *view->error;
     Subscribed subscribed;

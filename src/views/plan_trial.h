@@ -17,7 +17,7 @@ class PlanTrial {
   virtual ~PlanTrial() = default;
   // Throws Error(kLimitExceeded) when planning needs more than it may; waits for the trial.  What
   // else is wrong with the query shows when it is planned.  Any thread.
-  virtual void Try(const CatalogState& state, const std::string& query) = 0;
+  virtual void Try(const CatalogState& state, const KernelSql& query) = 0;
   virtual void Try(const CatalogState& state, const Pump& pump) = 0;
 };
 

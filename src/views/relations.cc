@@ -1,7 +1,6 @@
 #include "views/relations.h"
 
 #include "base/error.h"
-#include "sql/window_functions.h"
 
 namespace weir {
 namespace {
@@ -32,7 +31,7 @@ std::optional<Relations::Source> CatalogRelations::FindSource(const std::string&
   }
   CatalogRelations inner(state_, session_);
   inner.depth_ = depth_;
-  Plan plan = PlanQuery(session_, ExpandWindowFunctions(view->Planned()), inner);
+  Plan plan = PlanQuery(session_, view->Planned().text, inner);
   depth_--;
   for (auto& column : ColumnsOf(plan)) {
     source.names.push_back(column.name);
@@ -44,7 +43,7 @@ std::optional<Relations::Source> CatalogRelations::FindSource(const std::string&
 std::optional<std::string> CatalogRelations::FindPlainView(const std::string& name) const {
   auto view = state_.FindView(name);
   if (!view || view->materialized) return std::nullopt;
-  return ExpandWindowFunctions(view->query);
+  return view->kernel_sql.text;
 }
 
 std::vector<Column> ColumnsOf(const Plan& plan) {
@@ -78,8 +77,7 @@ CircuitBuilder::Resolve ResolveIn(const CatalogState& state, const SessionPtr& s
                                         watermark->idle_timeout};
       }
     } else {
-      named.plan =
-          PlanQuery(*session, ExpandWindowFunctions(state.GetView(source)->Planned()), relations);
+      named.plan = PlanQuery(*session, state.GetView(source)->Planned().text, relations);
     }
     return named;
   };
@@ -88,10 +86,10 @@ CircuitBuilder::Resolve ResolveIn(const CatalogState& state, const SessionPtr& s
 }  // namespace
 
 BuiltView BuildView(Circuit& circuit, const CatalogState& state, SessionPtr session,
-                    const std::string& name, const std::string& query) {
+                    const std::string& name, const KernelSql& query) {
   CatalogRelations relations(state, *session);
   BuiltView built;
-  built.plan = PlanQuery(*session, ExpandWindowFunctions(query), relations);
+  built.plan = PlanQuery(*session, query.text, relations);
   CircuitBuilder builder(circuit, session, state.time_zone, ResolveIn(state, session, relations));
   built.output = builder.Build(name, built.plan);
   built.unsupported = builder.unsupported();
@@ -109,14 +107,14 @@ static bool ReadsViews(const PlanNode& node, const CatalogState& state) {
 bool GoesByZone(const CatalogState& state, Session& session, const Pump& pump,
                 const Stream& stream) {
   CatalogRelations relations(state, session);
-  Plan plan = PlanQuery(session, ExpandWindowFunctions(PumpQuery(pump, stream)), relations);
+  Plan plan = PlanQuery(session, PumpQuery(pump, stream).text, relations);
   return plan.uses_zone || ReadsViews(*plan.root, state);
 }
 
 BuiltPump BuildPump(Circuit& circuit, const CatalogState& state, SessionPtr session,
                     const Pump& pump, const Stream& stream) {
   CatalogRelations relations(state, *session);
-  Plan plan = PlanQuery(*session, ExpandWindowFunctions(PumpQuery(pump, stream)), relations);
+  Plan plan = PlanQuery(*session, PumpQuery(pump, stream).text, relations);
   CircuitBuilder builder(circuit, session, state.time_zone, ResolveIn(state, session, relations));
   std::vector<std::string> not_null;
   for (auto& column : stream.columns) not_null.push_back(column.not_null ? column.name : "");

@@ -37,7 +37,7 @@ struct BuiltView {
   Plan plan;
 };
 BuiltView BuildView(Circuit& circuit, const CatalogState& state, SessionPtr session,
-                    const std::string& name, const std::string& query);
+                    const std::string& name, const KernelSql& query);
 
 // The same of a pump's query, as its stream takes it.
 struct BuiltPump {

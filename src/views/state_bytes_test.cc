@@ -57,7 +57,7 @@ class StateBytes : public testing::Test {
     auto session = std::make_shared<Session>(kernel_, "UTC");
     session->SetClock(1'700'000'000'000'000);
     Circuit circuit;
-    auto built = BuildView(circuit, catalog_, session, "v", query);
+    auto built = BuildView(circuit, catalog_, session, "v", KernelSql(query));
     ASSERT_TRUE(built.output) << built.unsupported;
     circuit.KeepOnly({built.output});
     circuit.SetClock(1'700'000'000'000'000);

@@ -21,6 +21,7 @@
 #include "base/error.h"
 #include "base/executor.h"
 #include "base/ids.h"
+#include "base/kernel_sql.h"
 #include "catalog/catalog.h"
 #include "flow/upkeep.h"
 #include "formats/columns.h"
@@ -57,7 +58,7 @@ struct FileRelation {
 // Runs a query from scratch at one position, for views no operator can keep (implemented by
 // query/).
 struct BatchRequest {
-  std::string sql;
+  KernelSql sql;
   Offset at;
   Micros as_of = 0;                     // what now() says
   std::optional<Micros> log_time = {};  // the time of the log there; default: as_of
@@ -277,7 +278,7 @@ class Views : public CommitListener {
 
   // Binds a query against a catalog state that may not be current yet; returns its columns.
   // Throws kInvalidSql with line, column and caret, as `weir check` shows it.
-  virtual std::vector<Column> Bind(const CatalogState& state, const std::string& query) = 0;
+  virtual std::vector<Column> Bind(const CatalogState& state, const KernelSql& query) = 0;
   // Throws kInvalidSql when there is no such time zone.
   virtual void CheckTimeZone(const std::string& zone) {}
   // The catalog changed: creates, refills and drops views so that they match it.  Returns once the
@@ -292,7 +293,7 @@ class Views : public CommitListener {
   virtual EmittedMarks Emitted() = 0;
   // A view of a query, filled from history, shared by equal queries; in no catalog.  Throws what is
   // wrong with the query, and kTooManyRequests.
-  virtual Subscription Subscribe(const std::string& query) = 0;
+  virtual Subscription Subscribe(const KernelSql& query) = 0;
   // The last durable offset, with a clock that no step was ahead of.
   virtual InputMark Now() const = 0;
 
@@ -305,10 +306,10 @@ class Views : public CommitListener {
   virtual std::vector<StreamTime> StreamTimes() const { return {}; }
   virtual std::string ExplainView(const std::string& name, bool analyze) = 0;
   // Plans a query as if it were a view.
-  virtual std::string ExplainQuery(const std::string& query) = 0;
+  virtual std::string ExplainQuery(const KernelSql& query) = 0;
   virtual std::string ExplainPump(const Pump& pump, bool analyze) = 0;
   // One line: by which rung the query would be kept, and why by no better one.
-  virtual std::string RungOf(const std::string& query) { return ""; }
+  virtual std::string RungOf(const KernelSql& query) { return ""; }
 };
 
 }  // namespace weir

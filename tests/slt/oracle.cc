@@ -73,12 +73,12 @@ void CreateViews(duckdb::Connection& connection, const CatalogState& catalog) {
     size_t before = left.size();
     for (auto entry = left.begin(); entry != left.end();) {
       bool ready = true;
-      for (auto& name : NamesIn(entry->second->query)) ready = ready && !left.contains(name);
+      for (auto& name : NamesIn(entry->second->kernel_sql)) ready = ready && !left.contains(name);
       if (!ready) {
         ++entry;
         continue;
       }
-      auto query = ExpandWindowFunctions(entry->second->Planned());
+      auto query = entry->second->Planned().text;
       connection.Query("CREATE VIEW " + Quote(entry->second->name) + " AS " +
                        WithRowsCompared(connection, query));
       entry = left.erase(entry);  // one that fails shows when it is asked for
@@ -171,13 +171,13 @@ BatchResult Oracle::Answer(const BatchRequest& request) {
     return query.find("_offset") != query.npos || query.find("_arrival_time") != query.npos ||
            query.find("_watermark") != query.npos;
   };
-  std::string all = request.sql;  // and the queries of the views it reads
+  std::string all = request.sql.text;  // and the queries of the views it reads
   std::set<std::string> seen;
   for (bool more = true; more;) {
     more = false;
     for (auto& [name, view] : catalog->views) {
       if (all.find(view->name) == std::string::npos || !seen.insert(name).second) continue;
-      all += " " + view->Planned();
+      all += " " + view->Planned().text;
       more = true;
     }
   }
@@ -198,7 +198,7 @@ BatchResult Oracle::Answer(const BatchRequest& request) {
   }
   connection.BeginTransaction();
   SetTransactionTime(*connection.context, request.as_of);
-  auto result = connection.Query(WithRowsCompared(connection, ExpandWindowFunctions(request.sql)));
+  auto result = connection.Query(WithRowsCompared(connection, request.sql.text));
   if (result->HasError()) connection.Rollback();
   Check(result);
   BatchResult answer;

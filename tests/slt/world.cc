@@ -11,6 +11,7 @@
 #include "duckdb/main/config.hpp"
 #include "duckdb/main/database.hpp"
 #include "oracle.h"
+#include "sql/kernel_sql.h"
 #include "sql/statement.h"
 
 namespace weir {
@@ -198,7 +199,7 @@ VerifyReport World::VerifyViews(const std::string& view) { return parts_->verify
 Columns World::Batch(const std::string& sql) {
   auto info = parts_->engine->Info();
   BatchResult answer;
-  parts_->oracle.Run({sql, info.offset, info.as_of},
+  parts_->oracle.Run({ToKernelSql(sql), info.offset, info.as_of},
                      [&](BatchResult result) { answer = std::move(result); });
   if (answer.error) std::rethrow_exception(answer.error);
   return std::move(answer.rows);

@@ -11,6 +11,7 @@
 #include "server/http_errors.h"
 #include "server/rest/wait.h"
 #include "server/server.h"
+#include "sql/kernel_sql.h"
 #include "sql/statement.h"
 
 namespace weir {
@@ -204,13 +205,13 @@ void Follow(Server& server, const ExchangePtr& exchange, std::vector<std::string
 }
 
 // The query of a request: SQL as the body or the parameter, with or without SUBSCRIBE in front.
-std::string SubscribedQuery(const HttpRequest& request) {
+KernelSql SubscribedQuery(const HttpRequest& request) {
   auto* parameter = request.Parameter("query");
   auto statements = ParseStatements(parameter ? *parameter : request.body);
   if (statements.size() == 1) {
     auto& body = statements[0].body;
     if (auto* subscribe = std::get_if<Subscribe>(&body)) return subscribe->query;
-    if (auto* query = std::get_if<Query>(&body)) return query->sql;
+    if (auto* query = std::get_if<Query>(&body)) return ToKernelSql(query->sql);
   }
   throw Error(ErrorCode::kInvalidRequest, "a subscription follows one query",
               "Send a SELECT as the body, or as ?query=.");
@@ -218,9 +219,9 @@ std::string SubscribedQuery(const HttpRequest& request) {
 
 // The query is planned: not on a connection's thread.
 void FollowQueryAside(Server& server, const ExchangePtr& exchange) {
-  std::string query = SubscribedQuery(exchange->request);
+  KernelSql query = SubscribedQuery(exchange->request);
   CheckShutIn(query);
-  auto share = server.followed().Take(exchange->request.client, query);
+  auto share = server.followed().Take(exchange->request.client, query.text);
   auto subscription = server.parts().views.Subscribe(query);
   Feed::Options options;
   options.views = {subscription.view};
