@@ -67,6 +67,8 @@ MemoryBudget::~MemoryBudget() {
   memory.over_budget = outer_over_ || (memory.over_budget && memory.scopes > 0);
 }
 
+void ReturnFreePages() { malloc_trim(0); }
+
 }  // namespace weir
 
 // The sanitizers bring their own; so may a test, therefore weak.

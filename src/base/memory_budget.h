@@ -77,4 +77,8 @@ class MemoryBudget {
 void SetRowBudget(uint64_t bytes);
 uint64_t RowBudget();
 
+// Gives pages back to the system that the allocator keeps and nothing stands on.  Takes
+// milliseconds where there are many, during which other threads may wait for memory.
+void ReturnFreePages();
+
 }  // namespace weir

@@ -1,7 +1,5 @@
 #include "duck/memory.h"
 
-#include <malloc.h>
-
 #include <mutex>
 
 #include "base/memory_budget.h"
@@ -48,7 +46,7 @@ void WatchDuckMemory() {
 
 void ReturnFreeMemory() {
   duckdb::Allocator::FlushAll();
-  malloc_trim(0);
+  ReturnFreePages();
 }
 
 }  // namespace weir

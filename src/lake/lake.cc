@@ -1,6 +1,5 @@
 #include "lake/lake.h"
 
-#include <malloc.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -13,7 +12,9 @@
 #include <thread>
 #include <utility>
 
+#include "base/memory_budget.h"
 #include "duck/errors.h"
+#include "io/process/loop_thread.h"
 #include "io/process/thread_priority.h"
 #include "lake/compaction.h"
 #include "lake/files.h"
@@ -180,7 +181,7 @@ ParquetLake::ParquetLake(Disk& disk, Clock& clock, Catalog& catalog, Log& log, L
 void ParquetLake::Start() {
   {
     std::lock_guard lock(mutex_);
-    if (!thread_.joinable()) thread_ = std::thread([this] { Run(); });
+    if (!thread_.joinable()) thread_ = StartLoop("lake", [this] { Run(); });
   }
   scrub_.Start();
 }
@@ -343,7 +344,7 @@ void ParquetLake::Round(bool try_held) {
   if (!MergeSmallFiles(parts)) return;
   ForgetDropped();
   parquet.reset();
-  malloc_trim(0);  // a round takes much memory for a short time
+  ReturnFreePages();  // a round takes much memory for a short time
 }
 
 // False: it is time to stop.

@@ -3,9 +3,9 @@
 // the next start leaves it alone.
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
-#include <unistd.h>
 
 #include "duck/batch_plan.h"
+#include "io/process/process.h"
 #include "views/engine_impl.h"
 
 namespace weir {
@@ -120,7 +120,7 @@ void EngineImpl::WatchSlot(BusyFile::Slot number, Micros most, Micros now) {
       "starts again",
       WorkInWords(number, slow->work), age / 1'000'000);
   spdlog::default_logger()->flush();
-  _exit(kExitStalled);
+  ExitAtOnce(kExitStalled);
 }
 
 std::string EngineImpl::WorkInWords(BusyFile::Slot slot, uint64_t work) const {
