@@ -87,6 +87,67 @@ TEST_F(EngineTest, ADeadlineIsKeptWhileTheEngineIsInAStep) {
   EXPECT_EQ(world.Read("v"), Lines{"1"});
 }
 
+// What somebody does with what he waited for takes as long as it takes: views go on.
+TEST_F(EngineTest, WhoReadsForLongAfterAStepHoldsNobodyUp) {
+  Open();
+  world.Execute("CREATE MATERIALIZED VIEW v AS SELECT n FROM s");
+  world.Settle();
+  std::promise<void> reading, read;
+  auto until_read = read.get_future().share();
+  Micros deadline = SystemClock().Monotonic() + 60'000'000;
+  auto read_on = [&reading, until_read](bool) {
+    reading.set_value();
+    until_read.wait();
+  };
+  world.engine->WaitFor({world.log->End().value + 1}, deadline, pool, read_on);
+  world.Append("s", {{"1"}});
+  reading.get_future().wait();
+  world.Append("s", {{"2"}});
+  world.Settle();
+  EXPECT_EQ(world.Read("v"), (Lines{"1", "2"}));
+  read.set_value();
+}
+
+// Who looks at views does so while they are filled, parked, replaced and dropped by others.
+TEST_F(EngineTest, ViewsAreLookedAtWhileTheyChange) {
+  Open();
+  world.Append("s", Rows(3'000, {"1"}));
+  std::atomic<bool> ends{false};
+  std::vector<std::thread> threads;
+  threads.emplace_back([&] {
+    while (!ends) {
+      for (auto& info : world.engine->ViewInfos()) EXPECT_FALSE(info.name.empty());
+      world.engine->OperatorInfos();
+      EXPECT_GE(world.engine->Info().offset.value, 0u);
+    }
+  });
+  threads.emplace_back([&] {
+    for (int i = 0; !ends; i++) {
+      try {
+        auto query = "SELECT n + " + std::to_string(i % 3) + " FROM s";
+        EXPECT_FALSE(world.engine->Subscribe(KernelSql(query)).view.empty());
+      } catch (const Error& error) {  // views came and went in between, again and again
+        EXPECT_EQ(error.code, ErrorCode::kUnavailable);
+      }
+    }
+  });
+  for (int round = 0; round < 30; round++) {
+    world.Execute(
+        "CREATE OR REPLACE MATERIALIZED VIEW v AS SELECT n, count(*) AS c FROM s GROUP BY n");
+    world.Append("s", {{"2"}});
+    if (round % 3 == 0) world.Settle();
+    EngineForTests::FailOperator(*world.engine, "v", "aggregate");
+    world.Append("s", {{"2"}});
+    if (round % 4 == 0) world.Execute("DROP VIEW v");
+  }
+  ends = true;
+  for (auto& thread : threads) thread.join();
+  world.Execute(
+      "CREATE OR REPLACE MATERIALIZED VIEW v AS SELECT n, count(*) AS c FROM s GROUP BY n");
+  world.Settle();
+  EXPECT_EQ(world.Read("v"), (Lines{"1|3000", "2|60"}));
+}
+
 TEST_F(EngineTest, WhoWaitsIsAnsweredWhenItStops) {
   Open();
   auto waiting = Wait("", Offset{1'000'000}, 600'000'000);
@@ -275,7 +336,7 @@ TEST_F(EngineTest, OthersAreReadAndMoveWhileAViewIsBeingPlanned) {
   world.Execute("CREATE MATERIALIZED VIEW v AS SELECT sum(n) AS s FROM s");
   world.Append("s", {{"1"}});
   world.Settle();
-  auto followed = world.engine->Subscribe("SELECT max(n) AS m FROM s");
+  auto followed = world.engine->Subscribe(KernelSql("SELECT max(n) AS m FROM s"));
   auto planner = std::async(std::launch::async, [&] {
     world.Execute("CREATE MATERIALIZED VIEW slow AS SELECT n + wait_for_gate() AS m FROM s");
   });

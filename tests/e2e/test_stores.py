@@ -61,6 +61,12 @@ class StoresTest(unittest.TestCase):
         code, said = self.serve()
         self.assertEqual(code, 1, said)
         self.assertIn(f"is held by process {self.server.process.pid}", said)
+        # Nothing is read before: who holds the folder may be about to change it.
+        (self.data / "catalog.json").write_bytes(b"damaged")
+        code, said = self.serve()
+        self.assertEqual(code, 1, said)
+        self.assertIn("is held by process", said)
+        (self.data / "catalog.json").write_bytes(before)
         # Who removes the file is not let in either.
         (self.data / "LOCK").unlink()
         (self.data / "log" / "LOCK").unlink()

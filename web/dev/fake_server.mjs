@@ -96,6 +96,10 @@ export class FakeServer {
         return [[this.users]];
       case 'signups_by_hour':
         return [...this.hours].map(([time, count]) => [text(time), count]);
+      case 'signups_by_zoned_hour':
+        return [...this.hours].map(([time, count]) => [text(time) + '+00', count]);
+      case 'newest_hour':
+        return this.rowsOf('signups_by_zoned_hour').slice(-1);
       case 'events_by_name':
         return [...this.totals].map(([name, count]) => [name, count, text(started)]);
       case 'sign_ins_by_day':
@@ -370,6 +374,7 @@ export class FakeServer {
       unpark: () => Object.assign(view, healthy),
       fill: () => Object.assign(view, { status: 'filling', progress: 0 }),
       add: () => this.views.set(name, { ...definitions[1], ...healthy, name, comment: null }),
+      zoned: () => zoned.forEach((view) => this.views.set(view.name, { ...view, ...healthy })),
       drop: () => this.views.delete(name),
       empty: () => this.views.clear(),
       wrong: () => {
@@ -380,7 +385,7 @@ export class FakeServer {
     const verb = verbs[url.pathname.slice('/dev/'.length)];
     if (!verb) return failure(response, 404, 'not_found', 'no such lever', '');
     verb();
-    if (/park|reject|fill|add|drop|empty/.test(url.pathname)) this.emit(null, 'catalog', {});
+    if (/park|reject|fill|add|zoned|drop|empty/.test(url.pathname)) this.emit(null, 'catalog', {});
     return json(response, {});
   }
 
@@ -473,6 +478,14 @@ const definitions = [
     columns: [{ name: 'day', type: 'DATE' }, { name: 'method', type: 'VARCHAR' }, { name: 'sign_ins', type: 'BIGINT' }],
   },
 ];
+
+// Views of times that carry a zone, when they are asked for.
+const zoned = ['signups_by_zoned_hour', 'newest_hour'].map((name) => ({
+  name,
+  comment: null,
+  query: `SELECT date_trunc('hour', event_time::TIMESTAMPTZ) AS hour, count(*) AS signups\nFROM events\nGROUP BY hour`,
+  columns: [{ name: 'hour', type: 'TIMESTAMP WITH TIME ZONE' }, { name: 'signups', type: 'BIGINT' }],
+}));
 
 const explanation = (view) => `materialized view "${view.name}"   rung: incremental
   aggregate count(*)            state 16.4 KB    rows in 1,804,221   out 43,310

@@ -181,6 +181,37 @@ test('a tile can be a table, fill the screen, and be hidden and shown again', ()
     await hourly.waitFor();
   }));
 
+test('times are told by the clocks of the views’ zone, wherever they stand', () =>
+  stage({ timezoneId: 'Asia/Tokyo' }, async ({ page, server, url, lever }) => {
+    await lever('zoned');
+    const parts = (options) =>
+      new Intl.DateTimeFormat('sv-SE', { timeZone: 'America/New_York', ...options }).format([...server.hours.keys()].at(-1));
+    const clock = parts({ hour: '2-digit', minute: '2-digit' });
+    const offset = /[+-]\d\d/.exec(parts({ timeZoneName: 'longOffset' }).replace('−', '-'))[0];
+    const whole = `${parts({ dateStyle: 'short' })} ${clock}:00${offset}`; // as "2026-11-23 11:00:00-05"
+
+    const hourly = tile(page, 'signups_by_zoned_hour');
+    await hourly.getByRole('application').focus();
+    await page.keyboard.press('End');
+    const tip = await hourly.getByRole('status').innerText();
+    assert.ok(tip.includes(clock), `the chart says ${tip}, the clock ${clock}`);
+    await hourly.getByRole('button', { name: /^Menu of/ }).press('Enter');
+    await page.getByRole('menuitem', { name: 'As table' }).press('Enter');
+    await hourly.getByRole('cell', { name: whole }).waitFor();
+    assert.ok((await tile(page, 'newest_hour').innerText()).includes(whole));
+    assert.match(await page.locator('header').first().innerText(), /America\/New_York/);
+
+    await lever('down?ms=2500');
+    await page.getByRole('alert').waitFor();
+    assert.match(await page.getByRole('alert').innerText(), /those of \d\d:\d\d:\d\d America\/New_York/);
+    await page.getByRole('alert').waitFor({ state: 'detached' });
+
+    await page.goto(url + '/sql?q=FROM%20newest_hour');
+    await page.locator('.cm-content').waitFor();
+    await page.keyboard.press('Control+Enter');
+    await page.getByRole('table', { name: 'Result' }).getByRole('cell', { name: whole }).waitFor();
+  }));
+
 test('a chart is read with the arrow keys', () =>
   stage({}, async ({ page, server }) => {
     await tile(page, 'signups_by_hour').getByRole('application').focus();
