@@ -142,6 +142,11 @@ def step_unit():
     return gtests("build")
 
 
+def step_lint():
+    build("release")  # lint reads how each file is compiled
+    return run("lint", ["tools/check", "--lint"])
+
+
 def step_web():
     total = run("web types", ["npm", "run", "--silent", "check"], cwd=ROOT / "web")
     total += run("web units", ["npm", "test", "--silent"], counts_of_vitest, cwd=ROOT / "web",
@@ -201,7 +206,7 @@ def step_fuzz():
 
 
 STEPS = {
-    "check": step_check, "unit": step_unit, "web": step_web, "e2e": step_e2e, "browser": step_browser,
+    "check": step_check, "unit": step_unit, "lint": step_lint, "web": step_web, "e2e": step_e2e, "browser": step_browser,
     "fault": step_fault, "bench": step_bench, "fuzz": step_fuzz, "asan": step_asan, "tsan": step_tsan,
 }
 

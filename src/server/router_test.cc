@@ -16,6 +16,8 @@ class FakeExchange : public HttpExchange {
                                      std::vector<std::pair<std::string, std::string>>) override {
     return nullptr;
   }
+  void OnGone(std::function<void()>) override {}
+  void Post(std::function<void()> work) override { work(); }
   HttpResponse answer;
 };
 

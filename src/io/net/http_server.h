@@ -98,11 +98,11 @@ class HttpExchange {
   virtual std::shared_ptr<HttpStream> Stream(
       int status, std::vector<std::pair<std::string, std::string>> headers) = 0;
   // Called once, on a server thread, when the client goes before it is answered.
-  virtual void OnGone(std::function<void()>) {}
+  virtual void OnGone(std::function<void()> callback) = 0;
   // Runs `work` on a server thread, from where it may answer: for who must not make answers where
   // he stands.  What it throws breaks the connection off.  Nothing is run for a client who has
   // gone.
-  virtual void Post(std::function<void()> work) { work(); }
+  virtual void Post(std::function<void()> work) = 0;
 };
 using HttpHandler = std::function<void(std::shared_ptr<HttpExchange>)>;
 
