@@ -195,7 +195,8 @@ class Catalog {
 // there is no such type.
 duckdb::LogicalType ParseColumnType(const std::string& text);
 
-// The catalog file: JSON, one object.  Types are written as DuckDB prints them.
+// The catalog file: JSON, one object.  Types are written as DuckDB prints them.  Throws
+// Error(kInvalidRequest) for texts that are no UTF-8, for these no file could be read again.
 std::string SaveCatalog(const CatalogState& state);
 CatalogState LoadCatalog(const std::string& text);  // throws Error(kCorruption)
 

@@ -98,6 +98,24 @@ TEST(Catalog, AChangeThatFailsToBeKeptIsNone) {
   catalog.Change([](CatalogState& state) { EXPECT_EQ(StreamOf(state, "b")->id.value, 1u); });
 }
 
+// A text that no JSON can have: the file would be empty, and the next start find no catalog.
+TEST(Catalog, ATextThatIsNoUtf8ChangesNothing) {
+  MemoryStore store;
+  Catalog catalog(store);
+  catalog.Change([](CatalogState& state) { StreamOf(state, "a"); });
+  std::string before = store.Load();
+  EXPECT_THROW(catalog.Change([](CatalogState& state) {
+    auto stream = std::make_shared<Stream>(*state.GetStream("a"));
+    stream->comment = "\xff";
+    state.streams["a"] = stream;
+  }),
+               Error);
+  EXPECT_EQ(store.Load(), before);
+  EXPECT_EQ(catalog.Current()->GetStream("a")->comment, "");
+  Catalog again(store);
+  EXPECT_TRUE(again.Current()->FindStream("a"));
+}
+
 // As another thread would, while an edit that takes long runs: it would wait for ever otherwise.
 TEST(Catalog, AnEditThatTakesLongRunsBesideOthersAndAgainAfterThem) {
   MemoryStore store;
