@@ -253,6 +253,12 @@ std::shared_ptr<const Stream> ReadStream(yyjson_val* object) {
       stream->primary_key.push_back(column);
     }
   }
+  if (stream->watermark && !stream->Find(stream->watermark->column)) {
+    Damaged("a watermark of no column");
+  }
+  if (!stream->dedup_key.empty() && !stream->Find(stream->dedup_key)) {
+    Damaged("a dedup key of no column");
+  }
   if (yyjson_obj_get(object, "source")) {
     stream->reference =
         ReferenceFile{Text(object, "source"), static_cast<Micros>(Number(object, "refresh"))};
@@ -334,6 +340,7 @@ CatalogState LoadCatalog(const std::string& text) {
   yyjson_arr_foreach(yyjson_obj_get(root, "pumps"), index, count, entry) {
     auto pump = ReadPump(entry);
     Take(ids, pump->id, state.next_id, pump->name);
+    if (!state.FindStream(pump->stream)) Damaged("a pump feeds no stream");
     state.pumps[duckdb::StringUtil::Lower(pump->name)] = pump;
   }
   state.retired = ReadRetired(yyjson_obj_get(root, "retired_ids"), ids, state.next_id);

@@ -50,6 +50,7 @@ TEST(RetiredIds, AreRangesThatGrowTogether) {
   ids.Add(1, 2);
   ids.Add(2, 20);
   EXPECT_EQ(ids.ranges(), (std::map<uint32_t, uint32_t>{{1, 20}}));
+  ids.CheckInvariants();
   EXPECT_TRUE(ids.Contains(1) && ids.Contains(20));
   EXPECT_FALSE(ids.Contains(0) || ids.Contains(21));
 }
@@ -343,6 +344,11 @@ TEST(Catalog, AValueOfAnyOtherKindIsRefusedWithItsName) {
       {"            3,\n            3", "            3,\n            2",
        "a range of retired ids makes no sense"},
       {"\"id\": 3", "\"id\": 1", "what was dropped is still there"},
+      {"\"stream\": 1", "\"stream\": 2", "a pump feeds no stream"},
+      {"\"dedup_key\": \"\"", "\"dedup_key\": \"m\"", "a dedup key of no column"},
+      {"\"dedup_key\": \"\"",
+       "\"watermark_column\": \"m\", \"watermark_delay\": 0, \"dedup_key\": \"\"",
+       "a watermark of no column"},
   };
   for (auto& one : wrong) {
     EXPECT_EQ(MessageOf(Replaced(good, one[0], one[1])), "the catalog is damaged: " + one[2]);
