@@ -123,6 +123,7 @@ TEST_F(MemoryTest, AnAllocationThatFailsAnywhereParksWhatItConcerns) {
     Append();
     world.Settle();
     EngineForTests::Run(*world.engine, [] { succeed = -1; });
+    EngineForTests::CheckInvariants(*world.engine);
     Append();
     world.Settle();
     auto right = Right();

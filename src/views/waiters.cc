@@ -5,11 +5,14 @@
 #include <algorithm>
 #include <iterator>
 
+#include "base/error.h"
+
 namespace weir {
 
 void Waiters::Start() {
   {
     std::lock_guard lock(mutex_);
+    CHECK(!running_ && !stopped_);
     running_ = true;
   }
   thread_ = std::thread([this] { Run(); });
