@@ -44,7 +44,8 @@ bool Stream::IsKey(size_t column) const {
 void CatalogState::DropStream(const std::string& name) {
   auto found = streams.find(name);
   ASSERT(found != streams.end());
-  dropped[found->second->id.value] = found->second;
+  bool is_new = dropped.emplace(found->second->id.value, found->second).second;
+  ASSERT(is_new);  // ids are given out once
   streams.erase(found);
 }
 
@@ -155,8 +156,40 @@ void SettleIds(const CatalogState& before, CatalogState& after) {
   ASSERT(after.next_id >= before.next_id);
   auto in_use = IdsIn(after);
   for (uint32_t id : in_use) ASSERT(!after.retired.Contains(id));
+  ASSERT(in_use.empty() || *in_use.rbegin() < UINT32_MAX);
   if (!in_use.empty()) after.next_id = std::max(after.next_id, *in_use.rbegin() + 1);
   after.retired = RetiredIds::AllBut(in_use, after.next_id);
+  for (auto& [first, last] : before.retired.ranges()) {
+    ASSERT(after.retired.Contains(first) && after.retired.Contains(last));
+  }
+}
+
+void CheckSound(const Stream& stream) {
+  for (size_t key : stream.primary_key) ASSERT(key < stream.columns.size());
+  ASSERT(!stream.watermark || stream.Find(stream.watermark->column));
+  ASSERT(stream.dedup_key.empty() || stream.Find(stream.dedup_key));
+}
+
+// What holds of every state that is kept.  LoadCatalog refuses a file of which it does not hold.
+void CheckSound(const CatalogState& state) {
+  size_t things = state.streams.size() + state.pumps.size();
+  for (auto& [name, stream] : state.streams) {
+    ASSERT(name == Lower(stream->name) && stream->id.value != 0);
+    CheckSound(*stream);
+  }
+  for (auto& [name, view] : state.views) {
+    ASSERT(name == Lower(view->name));
+    things += view->id != 0;
+  }
+  for (auto& [name, pump] : state.pumps) {
+    ASSERT(name == Lower(pump->name) && pump->id != 0);
+    ASSERT(state.FindStream(pump->stream));
+  }
+  ASSERT(IdsIn(state).size() == things);  // none has the id of another
+  for (auto& [id, stream] : state.dropped) {
+    ASSERT(stream->id.value == id && state.retired.Contains(id));
+    CheckSound(*stream);
+  }
 }
 
 }  // namespace
@@ -200,9 +233,14 @@ CatalogPtr Catalog::ChangeBeside(const std::function<void(CatalogState&)>& edit)
 
 // One change at a time.
 CatalogPtr Catalog::Make(const CatalogState& current, std::shared_ptr<CatalogState> next) {
+  ASSERT(next->version == current.version);
   SettleIds(current, *next);
+  CheckSound(*next);
   next->version++;
-  store_.Save(SaveCatalog(*next));
+  std::string text = SaveCatalog(*next);
+  ASSERT(!text.empty());  // which would be read as no catalog
+  DEBUG_ASSERT(SaveCatalog(LoadCatalog(text)) == text);
+  store_.Save(text);
   std::lock_guard lock(mutex_);
   current_ = std::move(next);
   return current_;

@@ -143,7 +143,7 @@ struct CatalogState {
   // have not landed.  An id that is neither here nor in `streams` says nothing of the kind.
   std::map<uint32_t, std::shared_ptr<const Stream>> dropped;
 
-  // Drops a stream or table that is there; by lower-case name.
+  // By lower-case name.  REQUIRES: it is there.
   void DropStream(const std::string& name);
 
   std::shared_ptr<const Stream> FindStream(std::string_view name) const;
@@ -185,6 +185,7 @@ class Catalog {
 
   // Applies `edit` to a copy of the current state, makes it durable, then current.  What edit
   // throws passes through and nothing changes.  Ids that are in use no longer are retired.
+  // REQUIRES: what edit leaves is sound (CheckSound in catalog.cc), and its version as it was.
   CatalogPtr Change(const std::function<void(CatalogState&)>& edit);
   // The same for an edit that takes long, because something is planned in it: it runs beside other
   // changes, and again when one has come meanwhile; of a few times the last holds the others up.
@@ -202,7 +203,8 @@ class Catalog {
 // there is no such type.
 duckdb::LogicalType ParseColumnType(const std::string& text);
 
-// The catalog file: JSON, one object.  Types are written as DuckDB prints them.
+// The catalog file: JSON, one object.  Types are written as DuckDB prints them.  Throws
+// Error(kInvalidRequest) for texts that are no UTF-8, for these no file could be read again.
 std::string SaveCatalog(const CatalogState& state);
 CatalogState LoadCatalog(const std::string& text);  // throws Error(kCorruption)
 

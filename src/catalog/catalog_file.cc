@@ -1,5 +1,7 @@
 // The catalog as JSON: one object, written and read with yyjson.
 #include <cstdlib>
+#include <memory>
+#include <new>
 #include <optional>
 
 #include "base/error.h"
@@ -31,35 +33,45 @@ class Writer {
     auto* retired = yyjson_mut_obj_add_arr(document_, root, "retired_ids");
     for (auto& [first, last] : state.retired.ranges()) {
       auto* range = yyjson_mut_arr_add_arr(document_, retired);
-      yyjson_mut_arr_add_uint(document_, range, first);
-      yyjson_mut_arr_add_uint(document_, range, last);
+      Must(yyjson_mut_arr_add_uint(document_, range, first));
+      Must(yyjson_mut_arr_add_uint(document_, range, last));
     }
     Text(root, "log", state.log);
     Text(root, "time_zone", state.time_zone);
     auto* streams = yyjson_mut_obj_add_arr(document_, root, "streams");
-    for (auto& [name, stream] : state.streams) yyjson_mut_arr_append(streams, Object(*stream));
+    for (auto& [name, stream] : state.streams)
+      Must(yyjson_mut_arr_append(streams, Object(*stream)));
     auto* views = yyjson_mut_obj_add_arr(document_, root, "views");
-    for (auto& [name, view] : state.views) yyjson_mut_arr_append(views, Object(*view));
+    for (auto& [name, view] : state.views) Must(yyjson_mut_arr_append(views, Object(*view)));
     auto* pumps = yyjson_mut_obj_add_arr(document_, root, "pumps");
-    for (auto& [name, pump] : state.pumps) yyjson_mut_arr_append(pumps, Object(*pump));
+    for (auto& [name, pump] : state.pumps) Must(yyjson_mut_arr_append(pumps, Object(*pump)));
     auto* dropped = yyjson_mut_obj_add_arr(document_, root, "dropped");
-    for (auto& [id, stream] : state.dropped) yyjson_mut_arr_append(dropped, Object(*stream));
+    for (auto& [id, stream] : state.dropped) Must(yyjson_mut_arr_append(dropped, Object(*stream)));
     size_t size = 0;
-    char* text = yyjson_mut_write(document_, YYJSON_WRITE_PRETTY, &size);
-    std::string result(text, size);
-    free(text);
-    return result;
+    yyjson_write_err failure{};
+    std::unique_ptr<char, decltype(&free)> text(
+        yyjson_mut_write_opts(document_, YYJSON_WRITE_PRETTY, nullptr, &size, &failure), free);
+    if (failure.code == YYJSON_WRITE_ERROR_INVALID_STRING) {
+      throw Error(ErrorCode::kInvalidRequest, "the catalog cannot have a text that is no UTF-8",
+                  "Look at names, comments and what stands between them; send it as UTF-8.");
+    }
+    if (!text) throw std::bad_alloc();
+    return std::string(text.get(), size);
   }
 
  private:
+  // What there is no memory for would be missing in the file.
+  static void Must(bool added) {
+    if (!added) throw std::bad_alloc();
+  }
   void Text(yyjson_mut_val* object, const char* key, const std::string& text) {
-    yyjson_mut_obj_add_strncpy(document_, object, key, text.data(), text.size());
+    Must(yyjson_mut_obj_add_strncpy(document_, object, key, text.data(), text.size()));
   }
   void Number(yyjson_mut_val* object, const char* key, uint64_t number) {
-    yyjson_mut_obj_add_uint(document_, object, key, number);
+    Must(yyjson_mut_obj_add_uint(document_, object, key, number));
   }
   void Bool(yyjson_mut_val* object, const char* key, bool value) {
-    yyjson_mut_obj_add_bool(document_, object, key, value);
+    Must(yyjson_mut_obj_add_bool(document_, object, key, value));
   }
 
   yyjson_mut_val* Object(const Stream& stream) {
@@ -84,7 +96,9 @@ class Writer {
     }
     if (stream.IsTable()) {
       auto* key = yyjson_mut_obj_add_arr(document_, object, "primary_key");
-      for (size_t column : stream.primary_key) yyjson_mut_arr_add_uint(document_, key, column);
+      for (size_t column : stream.primary_key) {
+        Must(yyjson_mut_arr_add_uint(document_, key, column));
+      }
     }
     if (stream.reference) {
       Text(object, "source", stream.reference->path);
@@ -131,7 +145,7 @@ class Writer {
     Number(object, "stream", pump.stream.value);
     auto* columns = yyjson_mut_obj_add_arr(document_, object, "columns");
     for (auto& column : pump.columns) {
-      yyjson_mut_arr_add_strncpy(document_, columns, column.data(), column.size());
+      Must(yyjson_mut_arr_add_strncpy(document_, columns, column.data(), column.size()));
     }
     Query(object, pump.query, pump.kernel_sql);
     if (pump.start) {
@@ -244,6 +258,12 @@ std::shared_ptr<const Stream> ReadStream(yyjson_val* object) {
       stream->primary_key.push_back(column);
     }
   }
+  if (stream->watermark && !stream->Find(stream->watermark->column)) {
+    Damaged("a watermark of no column");
+  }
+  if (!stream->dedup_key.empty() && !stream->Find(stream->dedup_key)) {
+    Damaged("a dedup key of no column");
+  }
   if (yyjson_obj_get(object, "source")) {
     stream->reference =
         ReferenceFile{Text(object, "source"), static_cast<Micros>(Number(object, "refresh"))};
@@ -333,6 +353,7 @@ CatalogState LoadCatalog(const std::string& text) {
   yyjson_arr_foreach(yyjson_obj_get(root, "pumps"), index, count, entry) {
     auto pump = ReadPump(entry);
     Take(ids, pump->id, state.next_id, pump->name);
+    if (!state.FindStream(pump->stream)) Damaged("a pump feeds no stream");
     state.pumps[duckdb::StringUtil::Lower(pump->name)] = pump;
   }
   state.retired = ReadRetired(yyjson_obj_get(root, "retired_ids"), ids, state.next_id);

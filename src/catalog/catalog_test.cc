@@ -50,6 +50,7 @@ TEST(RetiredIds, AreRangesThatGrowTogether) {
   ids.Add(1, 2);
   ids.Add(2, 20);
   EXPECT_EQ(ids.ranges(), (std::map<uint32_t, uint32_t>{{1, 20}}));
+  ids.CheckInvariants();
   EXPECT_TRUE(ids.Contains(1) && ids.Contains(20));
   EXPECT_FALSE(ids.Contains(0) || ids.Contains(21));
 }
@@ -96,6 +97,24 @@ TEST(Catalog, AChangeThatFailsToBeKeptIsNone) {
   EXPECT_FALSE(catalog.Current()->FindStream("a"));
   store.full = false;
   catalog.Change([](CatalogState& state) { EXPECT_EQ(StreamOf(state, "b")->id.value, 1u); });
+}
+
+// A text that no JSON can have: the file would be empty, and the next start find no catalog.
+TEST(Catalog, ATextThatIsNoUtf8ChangesNothing) {
+  MemoryStore store;
+  Catalog catalog(store);
+  catalog.Change([](CatalogState& state) { StreamOf(state, "a"); });
+  std::string before = store.Load();
+  EXPECT_THROW(catalog.Change([](CatalogState& state) {
+    auto stream = std::make_shared<Stream>(*state.GetStream("a"));
+    stream->comment = "\xff";
+    state.streams["a"] = stream;
+  }),
+               Error);
+  EXPECT_EQ(store.Load(), before);
+  EXPECT_EQ(catalog.Current()->GetStream("a")->comment, "");
+  Catalog again(store);
+  EXPECT_TRUE(again.Current()->FindStream("a"));
 }
 
 // As another thread would, while an edit that takes long runs: it would wait for ever otherwise.
@@ -327,6 +346,11 @@ TEST(Catalog, AValueOfAnyOtherKindIsRefusedWithItsName) {
       {"            3,\n            3", "            3,\n            2",
        "a range of retired ids makes no sense"},
       {"\"id\": 3", "\"id\": 1", "what was dropped is still there"},
+      {"\"stream\": 1", "\"stream\": 2", "a pump feeds no stream"},
+      {"\"dedup_key\": \"\"", "\"dedup_key\": \"m\"", "a dedup key of no column"},
+      {"\"dedup_key\": \"\"",
+       "\"watermark_column\": \"m\", \"watermark_delay\": 0, \"dedup_key\": \"\"",
+       "a watermark of no column"},
   };
   for (auto& one : wrong) {
     EXPECT_EQ(MessageOf(Replaced(good, one[0], one[1])), "the catalog is damaged: " + one[2]);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "base/error.h"
 #include "duck/batch_plan.h"
 #include "duck/plan/event_time_functions.h"
 #include "duck/plan/plan_node.h"
@@ -86,6 +87,7 @@ OutputOperator* CircuitBuilder::Build(const std::string& view, const Plan& plan)
     Operator* top = Dense(Visit(*plan.root), types);
     // Every view has an output of its own, so that it can be dropped by itself.
     auto* output = Add(std::make_unique<OutputOperator>(types), {top}, "output of " + view, view);
+    CHECK(output->inputs.size() == 1 && output->inputs[0] == top);
     return static_cast<OutputOperator*>(output);
   } catch (const NotIncremental& obstacle) {
     unsupported_ = obstacle.reason;
@@ -120,6 +122,9 @@ CircuitBuilder::Built CircuitBuilder::Visit(const PlanNode& node) {
     case PlanNode::Kind::kConstant: built = Constant(node); break;
     case PlanNode::Kind::kUnsupported: throw NotIncremental{node.reason, node.hint};
   }
+  CHECK(built.op && built.columns.size() == node.types.size());
+  for (size_t column : built.columns) CHECK(column < built.op->types().size());
+  for (auto& bound : built.bounds) CHECK(bound.watermark && bound.expiry.end);
   visited_[&node] = built;
   return built;
 }
@@ -134,6 +139,7 @@ Operator* CircuitBuilder::Add(std::unique_ptr<Operator> op, std::vector<Operator
 
 // Columns that are used of a source's rows, wherever filters pass them through.
 void CircuitBuilder::MarkRead(Operator* op, const std::vector<bool>& used) {
+  CHECK(used.size() >= op->types().size());
   if (auto* source = dynamic_cast<SourceOperator*>(op)) {
     auto& reads = source->reads();
     for (size_t i = 0; i < reads.size() && i < used.size(); i++) reads[i] = reads[i] || used[i];
@@ -171,6 +177,7 @@ Operator* CircuitBuilder::AddProject(Operator* input, std::vector<ExpressionPtr>
 
 // The operator itself when its rows are the node's, otherwise a projection of them.
 Operator* CircuitBuilder::Dense(const Built& built, const RowTypes& types) {
+  CHECK(built.columns.size() == types.size());
   if (built.columns == Identity(built.op->types().size())) return built.op;
   std::vector<ExpressionPtr> expressions;
   for (size_t i = 0; i < built.columns.size(); i++) {
@@ -226,6 +233,7 @@ Operator* CircuitBuilder::AddTable(Operator* changes, const Named& named, const 
   TableSpec spec;
   spec.changes = changes->types();
   spec.columns = named.stream_types.size() - 1;
+  CHECK(spec.changes.size() == spec.columns + 3);  // whether it is gone, and the hidden two
   spec.key = named.primary_key;
   spec.with_hidden = std::any_of(scan.columns.begin(), scan.columns.end(), [](size_t column) {
     return column == kScanOffset || column == kScanArrivalTime;
@@ -337,6 +345,9 @@ CircuitBuilder::Built CircuitBuilder::UnionAll(const PlanNode& node) {
 
 Operator* CircuitBuilder::AddAggregate(Operator* input, AggregateSpec spec, std::string detail,
                                        Operator* watermark) {
+  CHECK(spec.expiry.has_value() == (watermark != nullptr) && (!spec.on_close || spec.expiry));
+  CHECK(!spec.global || spec.groups.empty());
+  size_t width = spec.groups.size() + spec.aggregates.size();
   std::string identity = Fingerprint(spec.groups) + (spec.global ? "global" : "") + "/";
   for (auto& call : spec.aggregates) identity += Print(call) + "/";
   bool append_only = input->append_only();
@@ -349,8 +360,10 @@ Operator* CircuitBuilder::AddAggregate(Operator* input, AggregateSpec spec, std:
                             : "; state is freed when it closes";
     inputs.push_back(watermark);
   }
-  return Add(MakeAggregate(session_, std::move(spec), append_only), inputs, identity,
-             std::move(detail));
+  auto* op = Add(MakeAggregate(session_, std::move(spec), append_only), inputs, identity,
+                 std::move(detail));
+  CHECK(op->types().size() == width);
+  return op;
 }
 
 CircuitBuilder::Built CircuitBuilder::Aggregate(const PlanNode& node) {
@@ -688,6 +701,7 @@ CircuitBuilder::Built CircuitBuilder::Recursion(const PlanNode& node) {
   std::string unsupported, identity;
   auto term = make(unsupported, identity);
   if (!term.output) throw NotIncremental{unsupported, ""};
+  CHECK(term.recursion && term.inputs.size() + 1 == inputs.size());
   spec.term_only_grows = term.output->inputs[0]->append_only();
   spec.make_term = [make] {
     std::string unsupported, identity;

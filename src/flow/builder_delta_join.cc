@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "base/error.h"
 #include "flow/builder.h"
 #include "flow/operators/delta_join.h"
 
@@ -194,6 +195,9 @@ std::optional<CircuitBuilder::Built> CircuitBuilder::DeltaJoin(const PlanNode& n
     spec.inputs.push_back(input.op->types());
     spec.append_only &= input.op->append_only();
   }
+  CHECK(places.size() == tree.types.size() && spec.indexes.size() >= inputs.size());
+  // Rows of an input are told through the index of its number.
+  for (size_t i = 0; i < inputs.size(); i++) CHECK(spec.indexes[i].input == i);
   auto move = [&](std::vector<size_t>& columns) {
     for (size_t& column : columns) column = places[column];
   };
@@ -226,6 +230,7 @@ std::optional<CircuitBuilder::Built> CircuitBuilder::DeltaJoin(const PlanNode& n
     std::vector<ExpressionPtr> keys;
     std::string detail;
     for (size_t column : index.columns) {
+      CHECK(column >= firsts[index.input]);
       detail += (detail.empty() ? "by " : ", ") + names.at(column);
       size_t place = column - firsts[index.input];
       keys.push_back(ColumnReference(place, spec.inputs[index.input][place]));

@@ -6,6 +6,7 @@
 // drop it.
 #include <algorithm>
 
+#include "base/error.h"
 #include "duck/plan/event_time_functions.h"
 #include "duck/plan/time_order.h"
 #include "flow/builder.h"
@@ -18,6 +19,7 @@ std::string Millis(Micros micros) { return std::to_string(micros / 1000) + " ms"
 }  // namespace
 
 Operator* CircuitBuilder::Watermark(std::vector<std::string> streams) {
+  CHECK(!streams.empty());  // of none there would be no watermark, ever
   std::sort(streams.begin(), streams.end());
   streams.erase(std::unique(streams.begin(), streams.end()), streams.end());
   std::vector<Operator*> sources;
@@ -53,6 +55,7 @@ std::vector<CircuitBuilder::Bound> CircuitBuilder::BoundsOver(
 // The bounds of Dense(built).
 std::vector<CircuitBuilder::Bound> CircuitBuilder::DenseBounds(const Built& built,
                                                                const RowTypes& types) {
+  CHECK(built.columns.size() == types.size());
   std::vector<ExpressionPtr> columns;
   for (size_t i = 0; i < built.columns.size(); i++) {
     columns.push_back(ColumnReference(built.columns[i], types[i]));

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "base/error.h"
 #include "flow/builder.h"
 #include "flow/operators/joins.h"
 
@@ -62,6 +63,7 @@ std::optional<CircuitBuilder::Built> CircuitBuilder::Threshold(const PlanNode& n
   auto& call = node.join;
   if (!call.threshold) return std::nullopt;
   auto& asked = *call.threshold;
+  CHECK(asked.side <= 1 && call.kind == JoinKind::kInner);
   bool can =
       OrderedValues::CanBeOf(TypeOf(asked.rows)) && TypeOf(asked.rows) == TypeOf(asked.threshold);
   if (!can) return std::nullopt;
@@ -109,6 +111,8 @@ CircuitBuilder::Built CircuitBuilder::Join(const PlanNode& node) {
     if (auto at_once = DeltaJoin(node)) return *at_once;
   }
   auto& call = node.join;
+  CHECK(call.left_keys.size() == call.right_keys.size());
+  CHECK(call.left_keys.size() == call.null_is_value.size());
   Built left = JoinInput(*node.inputs[0]), right = JoinInput(*node.inputs[1]);
   std::vector<Operator*> inputs{left.op, right.op};
   size_t left_width = left.op->types().size(), right_width = right.op->types().size();

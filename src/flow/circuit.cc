@@ -1,15 +1,33 @@
 #include "flow/circuit.h"
 
 #include <algorithm>
+#include <typeinfo>
 
+#include "base/error.h"
 #include "flow/state/row_store.h"
 
 namespace weir {
+namespace {
+
+// What equal fingerprints must mean at the least, before one is taken for the other.
+bool IsTwin(const Operator& one, const Operator& other) {
+  return typeid(one) == typeid(other) &&
+         std::equal(one.types().begin(), one.types().end(), other.types().begin(),
+                    other.types().end(),
+                    [](auto& a, auto& b) { return a.InternalType() == b.InternalType(); });
+}
+
+}  // namespace
 
 Operator* Circuit::Add(std::unique_ptr<Operator> op, std::vector<Operator*> inputs,
                        std::string fingerprint) {
+  CHECK(op->inputs.empty() && op->outputs.empty());
+  for (Operator* input : inputs) CHECK(input && input->position < next_position_);
   auto [entry, added] = by_fingerprint_.try_emplace(fingerprint, op.get());
-  if (!added) return entry->second;
+  if (!added) {
+    CHECK(IsTwin(*entry->second, *op));
+    return entry->second;
+  }
   op->fingerprint = std::move(fingerprint);
   op->busy_as = std::hash<std::string>()(op->fingerprint) | 1;
   op->position = next_position_++;
@@ -41,6 +59,7 @@ std::optional<Micros> Circuit::NextLogTime() const {
   for (auto& op : operators_) {
     auto waits = op->WaitsForWatermark();
     if (!waits || !op->failure().empty()) continue;
+    DEBUG_ASSERT(dynamic_cast<WatermarkOperator*>(op->inputs.back()));
     auto& watermark = static_cast<WatermarkOperator&>(*op->inputs.back());
     auto at = watermark.LogTimeFor(*waits);
     if (at && (!next || *at < *next)) next = at;
@@ -75,14 +94,17 @@ std::vector<RowStore*> Circuit::RowStores() {
 }
 
 std::map<Operator*, Operator*> Circuit::Absorb(Circuit other) {
+  if (kDebugChecks) other.CheckInvariants();
   std::map<Operator*, Operator*> went;
   for (auto& op : other.operators_) {
     auto twin = by_fingerprint_.find(op->fingerprint);
     if (twin != by_fingerprint_.end()) {
+      CHECK(IsTwin(*twin->second, *op));
       went[op.get()] = twin->second;
       twin->second->TakeFailedRows(*op);  // one that feeds a stream may have begun late
       if (auto* source = dynamic_cast<SourceOperator*>(op.get())) {
         auto& reads = static_cast<SourceOperator*>(twin->second)->reads();
+        CHECK(reads.size() == source->reads().size());
         for (size_t i = 0; i < reads.size(); i++) reads[i] = reads[i] || source->reads()[i];
         static_cast<SourceOperator*>(twin->second)->LearnTime(*source);
         twin->second->OutputsChanged();  // who is above reads more of it
@@ -107,7 +129,36 @@ std::map<Operator*, Operator*> Circuit::Absorb(Circuit other) {
     if (op->WantsClock()) clocked_.push_back(op.get());
     operators_.push_back(std::move(op));
   }
+  if (kDebugChecks) CheckInvariants();
   return went;
+}
+
+void Circuit::CheckInvariants() const {
+  std::set<const Operator*> before;
+  const Operator* last = nullptr;
+  size_t edges = 0, edges_back = 0, sources = 0, clocked = 0;
+  for (auto& op : operators_) {
+    CHECK(by_fingerprint_.at(op->fingerprint) == op.get());
+    CHECK(op->position < next_position_ && (!last || last->position < op->position));
+    for (size_t port = 0; port < op->inputs.size(); port++) {
+      CHECK(before.contains(op->inputs[port]));
+      auto& back = op->inputs[port]->outputs;
+      CHECK(std::count_if(back.begin(), back.end(), [&](auto& edge) {
+              return edge.to == op.get() && edge.port == port;
+            }) == 1);
+    }
+    edges += op->inputs.size();
+    edges_back += op->outputs.size();
+    sources += dynamic_cast<const SourceOperator*>(op.get()) != nullptr;
+    clocked += op->WantsClock();
+    before.insert(op.get());
+    last = op.get();
+  }
+  CHECK(edges == edges_back);  // so every output is an input of one that is here
+  CHECK(by_fingerprint_.size() == operators_.size());
+  CHECK(sources_.size() == sources && clocked_.size() == clocked);
+  for (auto* source : sources_) CHECK(before.contains(source));
+  for (auto* op : clocked_) CHECK(before.contains(op));
 }
 
 std::vector<Operator*> Circuit::Needs(Operator* op) {
@@ -125,6 +176,7 @@ std::vector<Operator*> Circuit::Needs(Operator* op) {
 void Circuit::KeepOnly(const std::set<Operator*>& outputs) {
   std::set<Operator*> needed;
   for (Operator* output : outputs) {
+    CHECK(output && output->position < next_position_);
     for (Operator* op : Needs(output)) needed.insert(op);
   }
   for (auto& op : operators_) {
@@ -135,6 +187,7 @@ void Circuit::KeepOnly(const std::set<Operator*>& outputs) {
   std::erase_if(sources_, [&](auto* source) { return !needed.contains(source); });
   std::erase_if(clocked_, [&](auto* op) { return !needed.contains(op); });
   std::erase_if(operators_, [&](auto& op) { return !needed.contains(op.get()); });
+  CHECK(operators_.size() == needed.size());  // all that is needed was here
 }
 
 std::vector<SourceOperator*> Circuit::Sources(const std::string& stream) const {

@@ -21,7 +21,7 @@ class Circuit {
   std::vector<RowStore*> RowStores();  // of all operators
 
   // Takes the operator, connected to its inputs, unless an equal one is there already; returns the
-  // one that stays.
+  // one that stays.  REQUIRES: the inputs are of this circuit.
   Operator* Add(std::unique_ptr<Operator> op, std::vector<Operator*> inputs,
                 std::string fingerprint);
 
@@ -36,17 +36,20 @@ class Circuit {
   // fail (RowStore::HasLostRows).
   void FailWhereRowsAreLost();
 
-  // Takes over all operators of `other`, which stands at the same position; what is here already
-  // stays, and users of the twin are connected to it.  Returns where each operator of `other` went.
+  // Takes over all operators of `other`; what is here already stays, and users of the twin are
+  // connected to it.  Returns where each operator of `other` went.
+  // REQUIRES: both stand at the same position, between two steps.
   std::map<Operator*, Operator*> Absorb(Circuit other);
 
-  // Drops every operator that none of `outputs` needs.
+  // Drops every operator that none of `outputs`, which are of this circuit, needs.
   void KeepOnly(const std::set<Operator*>& outputs);
 
   std::vector<SourceOperator*> Sources(const std::string& stream) const;
   const std::vector<SourceOperator*>& Sources() const { return sources_; }
   bool WantsClock() const { return !clocked_.empty(); }
   const std::vector<std::unique_ptr<Operator>>& operators() const { return operators_; }
+  // Of how its operators are connected, between two steps.
+  void CheckInvariants() const;
 
   // `op` and all it needs, each once, inputs first.
   static std::vector<Operator*> Needs(Operator* op);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/error.h"
 #include "flow/state/value_width.h"
 
 namespace weir {
@@ -51,6 +52,8 @@ void ColumnBuffer::AppendNulls(Column& column, const duckdb::UnifiedVectorFormat
 
 void ColumnBuffer::Append(duckdb::DataChunk& rows, const duckdb::SelectionVector& chosen,
                           duckdb::idx_t count) {
+  CHECK(rows.ColumnCount() == columns_.size());
+  CHECK(count <= rows.size() && rows_ + count <= UINT32_MAX);  // places are 32 bits wide
   MakeRoom(rows_ + count);
   for (size_t c = 0; c < columns_.size(); c++) {
     auto& column = columns_[c];
@@ -90,10 +93,22 @@ void ColumnBuffer::Append(duckdb::DataChunk& rows, const duckdb::SelectionVector
     }
   }
   rows_ += count;
+  if (kDebugChecks) CheckInvariants();
+}
+
+void ColumnBuffer::CheckInvariants() const {
+  CHECK(rows_ <= room_);
+  for (auto& column : columns_) {
+    CHECK(column.values.size() == room_ * column.width);
+    CHECK(column.is_null.empty() || column.is_null.size() == rows_);
+    CHECK(column.is_text || !column.codec);
+  }
 }
 
 void ColumnBuffer::Gather(const uint32_t* places, duckdb::idx_t count,
                           duckdb::DataChunk& out) const {
+  CHECK(count <= STANDARD_VECTOR_SIZE && out.ColumnCount() == columns_.size());
+  for (duckdb::idx_t i = 0; i < count; i++) DEBUG_ASSERT(places[i] < rows_);
   if (has_nested_) out.Reset();
   for (size_t c = 0; c < columns_.size(); c++) {
     auto& column = columns_[c];

@@ -18,15 +18,17 @@ class ColumnBuffer {
   explicit ColumnBuffer(const RowTypes& types);
 
   // Adds rows chosen[0, count) of `rows`; the first row of all is in place 0.
+  // REQUIRES: `rows` has these types, and there are less than 2^32 rows in all.
   void Append(duckdb::DataChunk& rows, const duckdb::SelectionVector& chosen, duckdb::idx_t count);
-  // Makes `out`, initialized with these types, the rows in those places, at most 2,048.  Texts
-  // point into the buffer.
+  // Makes `out`, initialized with these types, the rows in those places.  Texts point into the
+  // buffer.  REQUIRES: at most 2,048 places, all below rows().
   void Gather(const uint32_t* places, duckdb::idx_t count, duckdb::DataChunk& out) const;
   // Keeps the room.
   void Clear();
 
   size_t rows() const { return rows_; }
   size_t bytes() const { return rows_ * row_bytes_ + texts_bytes_; }
+  void CheckInvariants() const;
 
  private:
   struct Column {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "base/error.h"
 #include "base/hash_bytes.h"
 #include "duck/constant.h"
 #include "flow/operators/operators.h"
@@ -73,6 +74,7 @@ std::unique_ptr<FilterRouter> FilterRouter::Make(const Operator& from) {
   }
   std::vector<bool> reads(from.types().size(), true);
   if (auto* source = dynamic_cast<const SourceOperator*>(&from)) reads = source->reads();
+  CHECK(reads.size() == from.types().size());
   std::unique_ptr<FilterRouter> router(new FilterRouter(from.types(), reads));
   for (auto& edge : from.outputs) {
     auto* equals = edge.to->passes_only();
@@ -80,8 +82,10 @@ std::unique_ptr<FilterRouter> FilterRouter::Make(const Operator& from) {
       router->others_.push_back(edge);
       continue;
     }
+    CHECK(equals->column < reads.size() && reads[equals->column]);  // or it may hold anything
     router->Add(equals->column, equals->constant, edge);
   }
+  CHECK(router->routes_.size() + router->others_.size() == from.outputs.size());
   if (router->routes_.empty()) return nullptr;
   return router;
 }
@@ -161,10 +165,25 @@ void FilterRouter::Keep(duckdb::DataChunk& rows, const int64_t* weights) {
   }
   kept_.SetCardinality(rows.size());
   rows_.Append(kept_, chosen_, chosen_count_);
+  CHECK(weights_.empty() || weights_.size() == rows_.rows());
+}
+
+void FilterRouter::CheckInvariants() const {
+  rows_.CheckInvariants();
+  CHECK(weights_.empty() || weights_.size() == rows_.rows());
+  size_t waiting = 0, touched = 0;
+  for (auto& route : routes_) {
+    CHECK(route.next == kNone || routes_.at(route.next).hash == route.hash);
+    waiting += route.count;
+    touched += route.count > 0;
+  }
+  CHECK(waiting == found_.size() && touched == touched_.size());
+  for (auto& found : found_) CHECK(found.route < routes_.size() && found.row < rows_.rows());
 }
 
 void FilterRouter::Flush() {
   if (found_.empty()) return;
+  if (kDebugChecks) CheckInvariants();
   // By counts, as they are known: a step has few rows for each of many routes.
   std::sort(touched_.begin(), touched_.end());
   uint32_t begin = 0;
@@ -172,6 +191,7 @@ void FilterRouter::Flush() {
     routes_[route].place = begin;
     begin += routes_[route].count;
   }
+  CHECK(begin == found_.size());  // each of them has its place
   sorted_.resize(found_.size());
   for (auto& found : found_) sorted_[routes_[found.route].place++] = found.row;
 
@@ -196,6 +216,7 @@ void FilterRouter::Flush() {
       rows += count;
     }
   }
+  CHECK(rows == sorted_.data() + sorted_.size());
   found_.clear();
   touched_.clear();
   rows_.Clear();

@@ -26,6 +26,8 @@ class FilterRouter {
 
   void Push(duckdb::DataChunk& rows, const int64_t* weights);
   void Flush();
+  // Of what is collected.
+  void CheckInvariants() const;
 
  private:
   static constexpr uint32_t kNone = UINT32_MAX;

@@ -1,8 +1,10 @@
 #include "flow/operator.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
+#include "base/error.h"
 #include "base/memory_budget.h"
 #include "duck/errors.h"
 #include "flow/filter_router.h"
@@ -23,6 +25,19 @@ uint64_t NowNanos() {
 // what was not its own time, without a look at the clock.
 thread_local uint64_t measured_nanos = 0;
 thread_local uint64_t snapshot_nanos = 0;
+
+// What a row takes in memory is as its types say.
+bool HasTypes(const duckdb::DataChunk& rows, const RowTypes& types) {
+  if (rows.ColumnCount() != types.size()) return false;
+  for (size_t i = 0; i < types.size(); i++) {
+    if (rows.data[i].GetType().InternalType() != types[i].InternalType()) return false;
+  }
+  return true;
+}
+
+bool AnyGoes(const int64_t* weights, duckdb::idx_t count) {
+  return weights && std::any_of(weights, weights + count, [](int64_t w) { return w < 0; });
+}
 
 }  // namespace
 
@@ -77,6 +92,12 @@ void Operator::Receive(size_t port, duckdb::DataChunk& rows, const int64_t* weig
   if (snapshot_) [[unlikely]]
     WriteBeforeNews();
   Measured([&] {
+    CHECK(rows.size() <= STANDARD_VECTOR_SIZE);
+    if (port < inputs.size()) {
+      CHECK(rows.ColumnCount() == inputs[port]->types().size());
+    } else {
+      CHECK(inputs.empty() && port == 0);  // a source's, from outside of the circuit
+    }
     try {
       Push(port, rows, weights);
     } catch (const ExpressionFailed& why) {
@@ -135,6 +156,10 @@ std::string Operator::ValuesOf(duckdb::DataChunk& rows, duckdb::idx_t row) {
   return text + ")";
 }
 
+void Operator::CheckInvariants() const {
+  if (failed_rows_) failed_rows_->CheckInvariants();
+}
+
 std::string Operator::TextOf(duckdb::DataChunk& rows, duckdb::idx_t row) const {
   return ValuesOf(rows, row);
 }
@@ -158,6 +183,7 @@ void Operator::ReceiveFlush() {
 }
 
 void Operator::BeginSnapshot(std::unique_ptr<SnapshotSection> section) {
+  CHECK(!snapshot_ && failure_.empty());
   snapshot_ = std::move(section);
   InSnapshot([&] { writes_pieces_ = BeginPieces(snapshot_->writer()); });
 }
@@ -205,6 +231,9 @@ void Operator::HandTo(const Edge& edge, duckdb::DataChunk& rows, const int64_t* 
 
 void Operator::Emit(duckdb::DataChunk& rows, const int64_t* weights) {
   if (rows.size() == 0) return;
+  CHECK(rows.size() <= STANDARD_VECTOR_SIZE && rows.ColumnCount() == types_.size());
+  DEBUG_ASSERT(HasTypes(rows, types_));
+  DEBUG_ASSERT(!append_only_ || !AnyGoes(weights, rows.size()));
   StopIfInterrupted();
   statistics_.rows_out += rows.size();
   if (!router_is_current_) {

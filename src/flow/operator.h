@@ -46,6 +46,7 @@ class Operator {
   Operator(const Operator&) = delete;
 
   // `weights` has one entry for each row; null means +1 each.  Rows are only valid in the call.
+  // REQUIRES: they have the columns of the input's rows, and there are at most 2,048.
   virtual void Push(size_t port, duckdb::DataChunk& rows, const int64_t* weights) = 0;
   virtual void SetClock(Micros now) {}
   virtual void Flush() {}
@@ -88,6 +89,10 @@ class Operator {
   void LoadFailedRows(StateReader& reader);
   // Of a twin that has seen more of the past.
   void TakeFailedRows(Operator& twin);
+  // Between two steps, of an operator that has not failed and whose rows are not lost: throws when
+  // what it keeps contradicts itself.  Looks at all of it: for tests.
+  virtual void CheckInvariants() const;
+
   // A row this operator gives, for people.
   virtual std::string TextOf(duckdb::DataChunk& rows, duckdb::idx_t row) const;
 
@@ -116,9 +121,10 @@ class Operator {
   // In a catch block; also when there is no memory for a word about it.
   void FailForWhatIsThrown() noexcept;
 
-  // Begins to write the state as the last step left it.  Between two steps.  It goes on before rows
-  // change what is not written yet, and with ContinueSnapshot, which writes more until `stop` says
-  // so, and is true once all is written.
+  // Begins to write the state as the last step left it.  It goes on before rows change what is not
+  // written yet, and with ContinueSnapshot, which writes more until `stop` says so, and is true
+  // once all is written.  REQUIRES: between two steps; it has not failed, and no snapshot is under
+  // way.
   using Stop = StopSnapshot;
   void BeginSnapshot(std::unique_ptr<SnapshotSection> section);
   bool ContinueSnapshot(const Stop& stop);
@@ -131,6 +137,7 @@ class Operator {
   void SetAppendOnly(bool append_only) { append_only_ = append_only; }
 
  protected:
+  // REQUIRES: rows of types(); none goes where append_only().
   void Emit(duckdb::DataChunk& rows, const int64_t* weights);
   // For an operator that says itself who gets what: hands rows to one, and counts what it gave.
   void HandTo(const Edge& edge, duckdb::DataChunk& rows, const int64_t* weights);

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "base/error.h"
 #include "flow/operator.h"
 
 namespace weir {
@@ -15,10 +16,11 @@ class RowBuffer {
   duckdb::DataChunk& chunk() { return chunk_; }
   int64_t* weights() { return weights_; }
 
-  // The place of the next row; fill it, then call Added.
+  // The place of the next row; fill it, then call Added.  REQUIRES of its weight: it is not 0.
   duckdb::idx_t next() const { return chunk_.size(); }
   template <class Emit>
   void Added(int64_t weight, Emit emit) {
+    DEBUG_ASSERT(weight != 0 && chunk_.size() < STANDARD_VECTOR_SIZE);
     weights_[chunk_.size()] = weight;
     only_additions_ &= weight == 1;
     chunk_.SetCardinality(chunk_.size() + 1);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/error.h"
+
 namespace weir {
 namespace {
 uint64_t RowsOf(const ViewChange& change) { return change.added.rows + change.removed.rows; }
@@ -20,6 +22,9 @@ size_t BytesOf(const Columns& columns) {
 
 void ChangeRing::Add(ViewChangePtr change, uint64_t step, bool by_events) {
   std::lock_guard lock(mutex_);
+  CHECK(change->sequence == (entries_.empty() ? dropped_ : entries_.back().change->sequence) + 1);
+  CHECK(change->offset >= (entries_.empty() ? dropped_offset_ : entries_.back().change->offset));
+  CHECK(entries_.empty() || entries_.back().step <= step);
   rows_ += RowsOf(*change);
   size_t bytes =
       sizeof(Entry) + sizeof(ViewChange) + BytesOf(change->added) + BytesOf(change->removed);
@@ -37,6 +42,7 @@ void ChangeRing::SetRoom(size_t content_bytes) {
 void ChangeRing::DropOld() {
   while (entries_.size() > 1 &&
          (rows_ > kRowsMax || bytes_ > bytes_max_ || entries_.size() > kChangesMax)) {
+    CHECK(rows_ >= RowsOf(*entries_.front().change) && bytes_ >= entries_.front().bytes);
     rows_ -= RowsOf(*entries_.front().change);
     bytes_ -= entries_.front().bytes;
     dropped_ = entries_.front().change->sequence;
@@ -48,9 +54,27 @@ void ChangeRing::DropOld() {
 
 void ChangeRing::StartAt(uint64_t sequence, Offset offset, bool by_events) {
   std::lock_guard lock(mutex_);
+  CHECK(entries_.empty() && dropped_ <= sequence && dropped_offset_ <= offset);
   dropped_ = sequence;
   dropped_offset_ = offset;
   dropped_by_events_ = by_events;
+}
+
+void ChangeRing::CheckInvariants() const {
+  std::lock_guard lock(mutex_);
+  uint64_t rows = 0, sequence = dropped_, step = 0;
+  size_t bytes = 0;
+  Offset offset = dropped_offset_;
+  for (auto& entry : entries_) {
+    CHECK(entry.change->sequence == ++sequence && entry.step >= step);
+    CHECK(entry.change->offset >= offset);
+    step = entry.step;
+    offset = entry.change->offset;
+    rows += RowsOf(*entry.change);
+    bytes += entry.bytes;
+  }
+  CHECK(rows == rows_ && bytes == bytes_);
+  CHECK(entries_.size() < 2 || (rows_ <= kRowsMax && bytes_ <= bytes_max_));
 }
 
 uint64_t ChangeRing::SequenceAtStep(uint64_t step) const {

@@ -15,9 +15,11 @@ class ChangeRing {
  public:
   // `step` is the engine's step in which the change was made; `by_events` says that the step took
   // events in.  When only time passed, the content before and after has the same offset.
+  // REQUIRES: its sequence is the one behind Last(); nothing of it lies before the last one.
   void Add(ViewChangePtr change, uint64_t step, bool by_events);
   // Before the first change: sequences count on from here, so that those of another view that had
   // this name are known to be old.  `by_events`: the content at `offset` is the same at any time.
+  // REQUIRES: there was no change yet.
   void StartAt(uint64_t sequence, Offset offset, bool by_events);
 
   // The sequence of the last change made at or before `step`.
@@ -30,6 +32,8 @@ class ChangeRing {
   // What the ring may take: about what the content takes, for whoever has missed more than that is
   // as well off with a new snapshot.
   void SetRoom(size_t content_bytes);
+
+  void CheckInvariants() const;
 
   static constexpr size_t kBytesMin = 16 << 10;
   static constexpr size_t kBytesMax = 64 << 20;

@@ -12,6 +12,7 @@ class ChangeRingTest : public testing::Test {
     change->sequence = ring.Last() + 1;
     change->offset = {offset};
     ring.Add(std::move(change), ++step, by_events);
+    ring.CheckInvariants();
   }
   ChangeRing ring;
   uint64_t step = 0;
@@ -65,6 +66,7 @@ TEST_F(ChangeRingTest, TakesNoMoreThanTheContentDoes) {
       change->added.rows++;
     }
     ring.Add(std::move(change), ++step, true);
+    ring.CheckInvariants();
   };
   for (int i = 0; i < 5'000; i++) add_rows(1);
   EXPECT_LE(ring.Bytes(), ChangeRing::kBytesMin);

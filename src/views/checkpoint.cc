@@ -171,8 +171,11 @@ void Checkpoint::Restore(Circuit& circuit, const std::vector<LiveViewPtr>& views
     auto reader = Read(index_.sections[saved.section]);
     for (uint64_t left = saved.rows; left; left--) {
       std::string_view row = reader.GetString();
-      view->content.Change(row, reader.Get<int64_t>(), 0);
+      auto copies = reader.Get<int64_t>();
+      if (copies <= 0) StateReader::Bad();
+      view->content.Change(row, copies, 0);
     }
+    if (!reader.AtEnd()) throw Error(ErrorCode::kCorruption, "a saved view has more than its rows");
   }
 }
 

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "base/crc32c.h"
+#include "base/error.h"
 #include "duck/errors.h"
 
 namespace weir {
@@ -25,8 +26,10 @@ CheckpointWriter::~CheckpointWriter() {
 
 void CheckpointWriter::Add(uint32_t section, std::string part) {
   constexpr auto kWaitMax = std::chrono::seconds(1);
+  CHECK(!part.empty());
   {
     std::unique_lock lock(mutex_);
+    CHECK(section < whole_.size() && open_sections_ > 0);
     bool has_room = drained_.wait_for(
         lock, kWaitMax, [&] { return waiting_bytes_ < kMostBytes || !given_up_.empty(); });
     if (!has_room) given_up_ = "the disk is slower than the state changes";
@@ -43,8 +46,10 @@ void CheckpointWriter::Add(uint32_t section, std::string part) {
 void CheckpointWriter::End(uint32_t section, bool whole) {
   {
     std::lock_guard lock(mutex_);
+    // Sections end in destructors, where nothing may be thrown.
+    ASSERT(section < whole_.size() && !whole_[section]);
+    ASSERT(open_sections_ > 0);
     whole_[section] = whole;
-    CHECK(open_sections_ > 0);
     open_sections_--;
   }
   wake_.notify_one();
@@ -110,6 +115,7 @@ void CheckpointWriter::Write() {
       index_.sections.emplace_back().fingerprint = fingerprint;
     WriteViews(*file);
     WriteOperators(*file);
+    CheckSections();
     WriteIndex(*file);
     file->Sync();
     if (!WaitForLog())
@@ -131,6 +137,7 @@ void CheckpointWriter::WriteViews(File& file) {
   for (auto& view : contents_.views) {
     auto section = static_cast<uint32_t>(index_.sections.size());
     auto& saved = index_.views[view->definition->id];
+    CHECK(saved.query.empty() && saved.rows == 0);  // each view is here once
     saved.query = view->definition->Definition();
     saved.section = section;
     index_.sections.emplace_back().is_whole = true;
@@ -139,6 +146,7 @@ void CheckpointWriter::WriteViews(File& file) {
       Put(file, section, part);
     });
     view->content.Scan(contents_.step->step, [&](std::string_view row, int64_t copies) {
+      CHECK(copies > 0);
       writer.PutString(row);
       writer.Put(copies);
       saved.rows++;
@@ -164,11 +172,21 @@ void CheckpointWriter::WriteOperators(File& file) {
     lock.lock();
     drained_.notify_one();
   }
+  CHECK(open_sections_ == 0 && waiting_bytes_ == 0);
   for (uint32_t i = 0; i < whole_.size(); i++) index_.sections[i].is_whole = whole_[i];
+}
+
+// What is written lies in the file without a gap, and every byte is of one section.
+void CheckpointWriter::CheckSections() const {
+  uint64_t bytes = kCheckpointMagic.size();
+  for (auto& section : index_.sections) bytes += section.Bytes();
+  CHECK(bytes == size_);
+  CHECK(index_.sections.size() == contents_.operators.size() + index_.views.size());
 }
 
 void CheckpointWriter::WriteIndex(File& file) {
   std::string index = index_.Encode();
+  CHECK(CheckpointIndex::Decode(index).Encode() == index);  // it will be read as it was meant
   StateWriter tail;
   tail.Put(Crc32c(index));
   tail.Put<uint64_t>(index.size());
@@ -191,6 +209,7 @@ bool CheckpointWriter::WaitForLog() {
 }
 
 void CheckpointWriter::Put(File& file, uint32_t section, std::string_view part) {
+  CHECK(!part.empty() && part.size() <= UINT32_MAX);
   index_.sections[section].parts.push_back(
       {size_, static_cast<uint32_t>(part.size()), Crc32c(part)});
   Append(file, part);

@@ -40,7 +40,8 @@ class CheckpointWriter : public SnapshotSink {
   CheckpointWriter(Disk& disk, std::string path, Contents contents, std::function<void()> done);
   ~CheckpointWriter() override;
 
-  // Engine thread.
+  // Engine thread.  REQUIRES: a section of an operator that has not ended; a part is never empty,
+  // for "" is what a reader gets at the end.
   void Add(uint32_t section, std::string part) override;
   void End(uint32_t section, bool whole) override;
   bool HasRoom() const { return waiting_bytes_ < kRoomBytes; }
@@ -61,6 +62,7 @@ class CheckpointWriter : public SnapshotSink {
   void WriteViews(File& file);
   void WriteOperators(File& file);
   void WriteIndex(File& file);
+  void CheckSections() const;
   bool WaitForLog();
   void Put(File& file, uint32_t section, std::string_view part);
   void Append(File& file, std::string_view bytes);

@@ -38,10 +38,12 @@ uint32_t ViewContent::Take() {
 }
 
 uint32_t ViewContent::Put(std::string_view row, int64_t copies, uint64_t step) {
+  CHECK(copies > 0 && step != kNever);
   RowRef head = kNoRow;  // every row is a list of its own
   RowRef ref = bytes_of_rows_->FindOrAdd(row, head);
   uint32_t index = Take();
   Slot& slot = At(index);
+  CHECK(slot.came.load(std::memory_order_relaxed) == kNever);  // no reader may look at it
   // A reader that finds `came` changed between two looks knows that the slot is not for it.
   slot.went.store(kNever, std::memory_order_release);
   auto kept = bytes_of_rows_->Bytes(ref);
@@ -55,12 +57,15 @@ uint32_t ViewContent::Put(std::string_view row, int64_t copies, uint64_t step) {
 
 void ViewContent::Change(std::string_view row, int64_t weight, uint64_t step) {
   if (weight == 0) return;
+  CHECK(leaving_.empty() || leaving_.back().first <= step);  // they are reclaimed in order
   slots_.MakeRoom();
   uint64_t hash = HashOf(row);
   int64_t copies = weight;
   uint32_t index = slots_.Find(hash, [&](uint32_t slot) { return At(slot).text() == row; });
   if (index != SlotIndex::kNone) {
     Slot& slot = At(index);
+    CHECK(slot.came.load(std::memory_order_relaxed) <= step);
+    CHECK(slot.went.load(std::memory_order_relaxed) == kNever);
     copies += slot.copies;
     slots_.Remove(index, hash);
     slot.went.store(step, std::memory_order_release);
@@ -78,12 +83,41 @@ void ViewContent::Change(std::string_view row, int64_t weight, uint64_t step) {
 void ViewContent::Reclaim(uint64_t oldest) {
   while (!leaving_.empty() && leaving_.front().first <= oldest) {
     Slot& slot = At(leaving_.front().second);
+    DEBUG_ASSERT(slot.went.load(std::memory_order_relaxed) == leaving_.front().first);
     slot.came.store(kNever, std::memory_order_release);
     RowRef head = slot.ref;
     bytes_of_rows_->Remove(slot.ref, head);
     free_.push_back(leaving_.front().second);
     leaving_.pop_front();
   }
+}
+
+// A slot is free, or of a row that is here, or of one that readers may still look at.
+void ViewContent::CheckInvariants() const {
+  bytes_of_rows_->CheckInvariants();
+  size_t present = 0;
+  uint64_t rows = 0;
+  for (auto& page : pages_) {
+    for (auto& slot : *page) {
+      bool is_free = slot.came.load(std::memory_order_relaxed) == kNever;
+      if (is_free || slot.went.load(std::memory_order_relaxed) != kNever) continue;
+      CHECK(slot.copies > 0 && bytes_of_rows_->Bytes(slot.ref) == slot.text());
+      present++;
+      rows += static_cast<uint64_t>(slot.copies);
+    }
+  }
+  CHECK(rows == rows_ && present == slots_.size());
+  CHECK(present + leaving_.size() + free_.size() == pages_.size() * kPageSlots);
+  CHECK(present + leaving_.size() == bytes_of_rows_->rows());
+  slots_.CheckInvariants([&](uint32_t slot, uint32_t half) {
+    CHECK(SlotIndex::Half(HashOf(At(slot).text())) == half);
+  });
+  uint64_t last = 0;
+  for (auto& [step, slot] : leaving_) {
+    CHECK(step >= last && At(slot).went.load(std::memory_order_relaxed) == step);
+    last = step;
+  }
+  for (uint32_t slot : free_) CHECK(At(slot).came.load(std::memory_order_relaxed) == kNever);
 }
 
 size_t ViewContent::Bytes() const {

@@ -25,12 +25,13 @@ class ViewContent {
  public:
   ViewContent();
 
-  // Before the first row: where rows get their pages.
+  // Where rows get their pages.  REQUIRES: there was no row yet.
   void UseMemory(PageMemory* memory);
   RowStore& rows_kept() { return *bytes_of_rows_; }  // writer: for moving its pages
   // Writer, before there are readers: gives everything back.
   void Clear();
   // Writer: changes the number of copies of a row, as part of step `step`.
+  // REQUIRES: no less than the last step; as many copies are there as go.
   void Change(std::string_view row, int64_t weight, uint64_t step);
   // Writer: slots that went at or before `oldest` may be used again.
   void Reclaim(uint64_t oldest);
@@ -46,6 +47,8 @@ class ViewContent {
 
   uint64_t rows() const { return rows_.load(std::memory_order_relaxed); }
   size_t Bytes() const;  // writer
+  // Writer, between two changes.
+  void CheckInvariants() const;
 
  private:
   static constexpr uint64_t kNever = UINT64_MAX;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <future>
 
+#include "base/error.h"
 #include "base/memory_budget.h"
 #include "duck/errors.h"
 #include "flow/state/row_store.h"
@@ -107,6 +108,12 @@ Micros EngineImpl::PublishedClock() const {
   return published ? published : parts_.clock.Now();
 }
 
+// An id may be another thread's once the engine's has ended, and then it is joined.
+bool EngineImpl::IsEngineThread() const {
+  bool there_is_none = runs_on_[BusyFile::kEngine].load() == std::thread::id();
+  return there_is_none || RunsOn(BusyFile::kEngine) || !engine_.joinable();
+}
+
 // After the engine's thread has ended nobody would come to a task: it is dropped.
 void EngineImpl::Post(Task task) {
   {
@@ -122,6 +129,7 @@ bool EngineImpl::RunOnEngine(Task task) {
     std::lock_guard lock(mutex_);
     if (!started_ || engine_ended_) return false;
   }
+  CHECK(!RunsOn(BusyFile::kEngine));
   auto finished = std::make_shared<std::promise<void>>();
   auto future = finished->get_future();
   Post([task = std::move(task), finished = std::move(finished)] {
@@ -148,6 +156,7 @@ void EngineImpl::AskEngine(Task task) {
     std::lock_guard lock(mutex_);
     if (!started_ || engine_ended_) return;
   }
+  CHECK(!RunsOn(BusyFile::kEngine));
   Post([task = std::move(task), finished = std::move(finished)] {
     try {
       task();
@@ -290,6 +299,7 @@ void EngineImpl::StepNow() {
 // One step, of at most so many rows (but a vector, when there are any); less when they take long.
 // Whatever fails in it parks the views it concerns: a step comes to its end.
 void EngineImpl::Step(uint64_t rows_max) {
+  CHECK(IsEngineThread());
   Micros started = parts_.clock.Monotonic();
   KeepWithinMemory();
   if (!sources_are_current_) IndexSources();  // there was no memory for it when they changed
@@ -325,6 +335,8 @@ uint64_t EngineImpl::FeedPending(uint64_t rows_max, Micros until) {
   uint64_t rows = 0;
   while (!pending_.empty() && (rows == 0 || rows < rows_max)) {
     auto& record = *pending_.front();
+    // No row of the log is left out, and none is fed twice.
+    CHECK(record.first.value + pending_row_ == position_.value + 1);
     rows += FeedRecord(record, rows_max - std::min(rows, rows_max), until);
     log_time_ = std::max(log_time_, record.append_time);
     bool whole = pending_row_ >= record.record.count;
@@ -332,6 +344,7 @@ uint64_t EngineImpl::FeedPending(uint64_t rows_max, Micros until) {
     Offset reached = whole ? record.last() : Offset{record.first.value + pending_row_ - 1};
     position_ = std::max(position_, reached);
     if (whole) {
+      CHECK(record.record.payload.size() <= backlog_bytes_);
       backlog_bytes_ -= record.record.payload.size();
       pending_.pop_front();
       pending_row_ = 0;
@@ -339,6 +352,7 @@ uint64_t EngineImpl::FeedPending(uint64_t rows_max, Micros until) {
     }
     if (parts_.clock.Monotonic() >= until) break;
   }
+  CHECK(!pending_.empty() || pending_row_ == 0);
   return rows;
 }
 
@@ -369,6 +383,7 @@ uint64_t EngineImpl::FeedRecord(const CommittedRecord& record, uint64_t rows_max
   auto& sources = found->second;
   try {
     if (!pending_rows_) pending_rows_ = RowsOf(record);
+    CHECK(!pending_rows_ || pending_rows_->rows == record.record.count);
   } catch (...) {
     for (SourceOperator* source : sources) source->FailForWhatIsThrown();
   }
@@ -474,6 +489,38 @@ void EngineImpl::PublishErrors(const Version& version) {
       op->FailForWhatIsThrown();  // which rows it has counted is not known any more
     }
   }
+}
+
+void EngineImpl::CheckInvariants() const {
+  CHECK(IsEngineThread());
+  circuit_.CheckInvariants();
+  std::set<const Operator*> there;
+  for (auto& op : circuit_.operators()) there.insert(op.get());
+  auto check = [&](const Kept& kept, const Operator* end) {
+    CHECK(!kept.operators.empty() && kept.operators.back() == end);
+    bool failed = false;
+    for (Operator* op : kept.operators) {
+      CHECK(there.contains(op));
+      failed = failed || !op->failure().empty();
+    }
+    for (Operator* op : kept.operators) {
+      if (!failed) op->CheckInvariants();
+    }
+  };
+  for (auto& view : live_) {
+    check(*view, view->output);
+    if (view->status == ViewStatus::kParked) continue;  // in the middle of a change, perhaps
+    view->changes.CheckInvariants();
+    view->content.CheckInvariants();
+    view->errors.CheckInvariants();
+  }
+  for (auto& pump : live_pumps_) check(*pump, pump->emit);
+  for (auto& recomputed : recomputed_) {
+    if (recomputed->view->status != ViewStatus::kParked) {
+      recomputed->view->content.CheckInvariants();
+    }
+  }
+  CHECK(versions_.Current().step == step_);
 }
 
 void EngineImpl::IndexSources() {

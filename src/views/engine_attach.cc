@@ -1,6 +1,7 @@
 // What the filler has filled becomes the engine's, and what is dropped goes, between two steps.
 #include <spdlog/spdlog.h>
 
+#include "base/error.h"
 #include "duck/errors.h"
 #include "duckdb/common/string_util.hpp"
 #include "views/engine_impl.h"
@@ -10,6 +11,8 @@ namespace weir {
 // Takes a filled circuit over.  False, and nothing has changed, when the last rows cannot be read
 // just now: the filler tries again, for the engine waits for nothing.
 bool EngineImpl::Attach(Filling& filling) {
+  CHECK(IsEngineThread() && !filling.attached);
+  CHECK(filling.position <= position_);
   OnFillTrouble no_waiting = [](const FillTrouble& trouble) -> bool { throw Error(trouble.error); };
   // Where the filling stands, and not the engine: that has come to another place when the same row
   // is met again after a restart.
@@ -33,6 +36,7 @@ bool EngineImpl::Attach(Filling& filling) {
     return false;
   }
   filling.circuit.FailWhereRowsAreLost();
+  CHECK(filling.position == position_ && filling.ahead.empty());
   TakeOver(filling);
   return true;
 }
@@ -72,6 +76,7 @@ void EngineImpl::TakeOver(Filling& filling) {
   IndexSources();
   NoteEventTime();
   Publish(true);
+  CHECK(step_ == version.step);  // as of which the new ones have their rows
   // Only now do readers see the new ones, in place of the old.
   for (auto& view : attached) {
     std::lock_guard lock(view->mutex);
@@ -87,6 +92,7 @@ void EngineImpl::TakeOver(Filling& filling) {
 }
 
 void EngineImpl::TakeOver(LiveView& view, const Version& version) {
+  CHECK(view.status != ViewStatus::kLive);
   view.output->Take([&](std::string_view row, int64_t weight) {
     view.content.Change(row, weight, version.step);
   });
@@ -101,6 +107,7 @@ void EngineImpl::TakeOver(LiveView& view, const Version& version) {
 
 // Views that were filled beside others of the same names take their places.
 void EngineImpl::ShowInPlace(const std::vector<LiveViewPtr>& attached) {
+  CHECK(IsEngineThread());
   std::vector<LiveViewPtr> replaced;
   {
     std::unique_lock lock(views_mutex_);
@@ -144,6 +151,7 @@ bool EngineImpl::IsWanted(const LiveViewPtr& view) const {
 
 // Keeps what live views and pumps need of the circuit.
 void EngineImpl::DropUnused() {
+  CHECK(IsEngineThread());
   std::set<Operator*> outputs;
   for (auto& other : live_) outputs.insert(other->output);
   for (auto& pump : live_pumps_) outputs.insert(pump->emit);

@@ -7,6 +7,7 @@
 // needed.
 #include <spdlog/spdlog.h>
 
+#include "base/error.h"
 #include "duck/errors.h"
 #include "views/engine_impl.h"
 
@@ -42,6 +43,7 @@ void EngineImpl::MaybeCheckpoint() {
 
 // Nothing may be thrown away that a step needs: whatever fails here costs the checkpoint only.
 void EngineImpl::BeginCheckpoint() {
+  CHECK(IsEngineThread() && !checkpoint_);
   Micros begun = parts_.clock.Monotonic();
   checkpoint_begun_ = begun;
   checkpoint_cost_ = 0;
@@ -52,11 +54,16 @@ void EngineImpl::BeginCheckpoint() {
     CheckpointWriter::Contents contents;
     contents.at = checkpoint_at_;
     contents.step = versions_.Pin();
+    // Contents are read at the published step and operators as they are: a step that did not come
+    // to its end, for want of memory perhaps, left them apart.
+    CHECK(contents.step->step == step_ && contents.step->offset == position_);
+    CHECK(contents.step->as_of == now_ && contents.step->log_time == log_time_);
     std::set<Operator*> needed;
     for (auto& view : live_) {
       // Those of subscriptions are made anew by who follows; a parked one stands at an earlier
       // step.
       if (view->definition->id == 0 || view->status == ViewStatus::kParked) continue;
+      CHECK(!view->output->HasChanges());
       contents.views.push_back(view);
       needed.insert(view->operators.begin(), view->operators.end());
     }
@@ -83,6 +90,8 @@ void EngineImpl::BeginCheckpoint() {
         contents.operators.push_back(InnerSection(*op, *inner));
       }
     }
+    std::set<std::string> names(contents.operators.begin(), contents.operators.end());
+    CHECK(names.size() == with_section.size());  // a start finds each by its own
     checkpoint_ =
         std::make_shared<CheckpointWriter>(parts_.disk, options_.checkpoint_directory + "/views",
                                            std::move(contents), [this] { wake_.notify_one(); });
@@ -116,6 +125,7 @@ void EngineImpl::NotePause(Micros took) {
 
 // `yields`: to events that come meanwhile.
 void EngineImpl::WritePieces(Micros budget, bool yields) {
+  CHECK(IsEngineThread() && WritesCheckpoint());
   Micros begun = parts_.clock.Monotonic();
   bool smallest = options_.checkpoint_slice == 0;
   auto stop = [&] {
@@ -143,6 +153,8 @@ void EngineImpl::WritePieces(Micros budget, bool yields) {
 }
 
 void EngineImpl::EndCheckpoint() {
+  CHECK(checkpoint_ && checkpoint_->outcome());
+  CHECK(checkpoint_at_.offset >= checkpoint_position_);
   auto outcome = *checkpoint_->outcome();
   for (auto& op : circuit_.operators()) op->GiveUpSnapshot();
   checkpoint_.reset();

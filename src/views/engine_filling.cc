@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "base/error.h"
 #include "base/memory_budget.h"
 #include "duck/errors.h"
 #include "views/engine_impl.h"
@@ -60,6 +61,7 @@ void EngineImpl::RunFiller() {
 
 void EngineImpl::PrepareView(Filling& filling, const CatalogState& catalog, const LiveViewPtr& view,
                              BuiltView* result) {
+  CHECK(view->status != ViewStatus::kLive);
   MemoryBudget budget(PlanBudget());
   auto session = std::make_shared<Session>(parts_.kernel, catalog.time_zone);
   session->SetClock(PublishedClock());
@@ -76,6 +78,7 @@ void EngineImpl::PrepareView(Filling& filling, const CatalogState& catalog, cons
 
 void EngineImpl::PreparePump(Filling& filling, const CatalogState& catalog,
                              const LivePumpPtr& pump) {
+  CHECK(pump->status != ViewStatus::kLive && pump->stream);
   MemoryBudget budget(PlanBudget());
   auto session = std::make_shared<Session>(parts_.kernel, catalog.time_zone);
   session->SetClock(PublishedClock());
@@ -106,6 +109,7 @@ void EngineImpl::Recompute(const LiveViewPtr& view, const BuiltView& built) {
 
 void EngineImpl::Fill(const std::vector<LiveViewPtr>& views,
                       const std::vector<LivePumpPtr>& pumps) {
+  CHECK(IsFillerThread());
   auto catalog = parts_.catalog.Current();
   // From the beginning; from the checkpoint; pumps without state, from where they had come.
   Filling fresh, restored, resumed;
@@ -200,6 +204,7 @@ void EngineImpl::FillOrPark(Filling& filling) {
 }
 
 void EngineImpl::FillCircuit(Filling& filling) {
+  CHECK(IsFillerThread() && !filling.attached);
   if (filling.pumps.empty()) filling.circuit.SetClock(PublishedClock());
   constexpr int kTriesMax = 20;
   constexpr auto kPause = std::chrono::milliseconds(20);
@@ -282,6 +287,7 @@ OnFillTrouble EngineImpl::TryAgain(Filling& filling) {
 }
 
 void EngineImpl::GiveUpReaders(Filling& filling, SourceOperator& source, const Error& error) {
+  CHECK(IsFillerThread());
   std::string name = filling.streams.at(source.stream())->name;
   Error why(error.code, "history of stream \"" + name + "\" cannot be read: " + error.message,
             "Once it can be, start again, or make the view anew with CREATE OR REPLACE.");
@@ -322,6 +328,7 @@ void EngineImpl::KeepWithinMemory(Filling& filling, double progress) {
 
 // Parks what takes the most memory of a filling, and frees it; the others go on.
 void EngineImpl::GiveUpBiggest(Filling& filling, double progress) {
+  CHECK(IsFillerThread() && !filling.empty());
   auto state_of = [](const Kept& kept) {
     size_t bytes = 0;
     for (Operator* op : kept.operators) bytes += op->StateBytes();

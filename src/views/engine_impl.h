@@ -110,6 +110,15 @@ class EngineImpl : public Engine {
     std::weak_ptr<void> hold;
   };
   using Task = std::function<void()>;
+  // Where there is no such thread, before a start and after a stop, whoever calls is it.
+  bool IsEngineThread() const;
+  bool IsFillerThread() const { return RunsOn(BusyFile::kFiller); }
+  bool RunsOn(BusyFile::Slot slot) const {
+    return runs_on_[slot].load() == std::this_thread::get_id();
+  }
+  // What has to hold of all that is the engine thread's own, between two steps.
+  void CheckInvariants() const;
+
   // Engine thread.
   void Run();
   void EndTasks();
@@ -200,6 +209,7 @@ class EngineImpl : public Engine {
   InputMark EmittedBefore(const Pump& pump) const;
   void Post(Task task);
   // Waits; false when the engine ends before it comes to the task.
+  // REQUIRES, as the next: not on the engine's thread, which would wait for itself.
   bool RunOnEngine(Task task);
   // For those who ask: as RunOnEngine, but throws when the engine does not come to it in time.
   void AskEngine(Task task);

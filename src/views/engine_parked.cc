@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/error.h"
 #include "duck/errors.h"
 #include "views/engine_impl.h"
 
@@ -61,6 +62,7 @@ void EngineImpl::Retire(const LiveViewPtr& view) {
   std::string why;
   {
     std::lock_guard lock(view->mutex);
+    CHECK(view->status == ViewStatus::kParked && view->error && !view->is_retired);
     stone->status = ViewStatus::kParked;
     stone->progress = view->progress;
     stone->error = view->error;
@@ -102,6 +104,7 @@ void EngineImpl::RetireParked() {
 }
 
 void EngineImpl::RetireAllParked() {
+  CHECK(IsEngineThread());
   auto is_parked = [](const auto& kept) { return kept->status == ViewStatus::kParked; };
   std::vector<LiveViewPtr> parked;
   {
@@ -170,6 +173,7 @@ void EngineImpl::SaveParked() {
   ParkedReasons reasons;
   auto add = [&](const Kept& kept, uint32_t id, const std::string& query) {
     std::lock_guard lock(kept.mutex);
+    CHECK(!kept.stays_parked || (kept.status == ViewStatus::kParked && kept.error));
     if (id != 0 && kept.stays_parked) reasons.emplace(id, ParkedReason{query, *kept.error});
   };
   {
@@ -186,6 +190,7 @@ void EngineImpl::SaveParked() {
     std::string bytes = weir::SaveParked(reasons);
     bool nothing = reasons.empty() && parked_saved_.empty();
     if (nothing || bytes == parked_saved_) return;
+    CHECK(weir::SaveParked(LoadParked(bytes)) == bytes);  // the next start reads what is meant
     WriteFileAtomically(parts_.disk, options_.parked_path, bytes);
     parked_saved_ = std::move(bytes);
   } catch (...) {

@@ -5,6 +5,7 @@
 // two, whatever steps lay between.  Each record carries the mark up to which it is complete, so a
 // start finds the mark of each pump in the log, fills its circuit up to there with the rows thrown
 // away, and goes on.
+#include "base/error.h"
 #include "duck/errors.h"
 #include "views/engine_impl.h"
 #include "views/explain.h"
@@ -116,6 +117,7 @@ bool EngineImpl::ParkIfRejected(LivePump& pump) {
 }
 
 void EngineImpl::SendAll() {
+  CHECK(IsEngineThread());
   uint64_t bytes = 0;
   Micros now = parts_.clock.Monotonic();
   for (auto& pump : live_pumps_) {
@@ -142,6 +144,7 @@ bool EngineImpl::IsEmitting() const {
 void EngineImpl::FillPumpsUpTo(Filling& filling, const InputMark& target,
                                const std::function<bool(Offset)>& progress,
                                const OnFillTrouble& trouble) {
+  CHECK(progress ? IsFillerThread() : IsEngineThread());
   constexpr uint64_t kSliceMin = 1'000, kSliceMax = 1'000'000;
   uint64_t slice = 100'000;
   while (true) {
@@ -172,6 +175,8 @@ void EngineImpl::FillPumpsUpTo(Filling& filling, const InputMark& target,
       filling.circuit.SetLogTime(next.log_time);
       filling.circuit.Flush();
     }
+    // Rows of the pumps that emit lie between the two marks, and of none but these.
+    CHECK(filling.reached < next && filling.position == next.offset);
     uint64_t bytes = EmitFilled(filling, next);
     filling.reached = next;
     slice = std::clamp(bytes > kStepBytes       ? slice / 4
@@ -216,6 +221,7 @@ uint64_t EngineImpl::EmitFilled(Filling& filling, InputMark mark) {
 
 // The filler does not run ahead of the disk, nor of the engine, which gets the rows to eat.
 void EngineImpl::WaitForRoom(const Filling& filling) {
+  CHECK(IsFillerThread());
   for (auto& pump : filling.pumps) {
     while (!stopping_ && (pump->outbox->Bytes() > kFillingBytesMax || Behind())) {
       try {
@@ -276,6 +282,7 @@ InputMark EngineImpl::Now() const {
 EmittedMarks EngineImpl::Emitted() {
   auto at = std::make_shared<EmittedMarks>();
   AskEngine([this, at] {
+    CHECK(IsEngineThread());
     EmittedMarks& marks = *at;
     std::vector<uint32_t> idle;
     for (auto& pump : live_pumps_) {

@@ -1,5 +1,6 @@
 // Views no operator can keep: their query is asked again from scratch when something changed, by a
 // worker, and the engine publishes what differs.
+#include "base/error.h"
 #include "duck/errors.h"
 #include "views/engine_impl.h"
 
@@ -52,6 +53,7 @@ EngineImpl::Difference EngineImpl::Compare(const LiveView& view, const BatchResu
 }
 
 void EngineImpl::Ask(Recomputed& recomputed) {
+  CHECK(IsEngineThread() && !recomputed.running);
   auto view = recomputed.view;
   recomputed.running = true;
   Version asked{step_, position_, now_, log_time_};
@@ -82,6 +84,7 @@ void EngineImpl::Ask(Recomputed& recomputed) {
 }
 
 void EngineImpl::FinishRecompute(Recomputed& recomputed, const Answer& answer) {
+  CHECK(IsEngineThread() && recomputed.running);
   LiveView& view = *recomputed.view;
   recomputed.running = false;
   recomputed.cancel = nullptr;
@@ -95,6 +98,7 @@ void EngineImpl::FinishRecompute(Recomputed& recomputed, const Answer& answer) {
     if (!passing) Park(view, *answer.error, Parked::kForGood);
     return;
   }
+  CHECK(answer.asked.step >= view.standing.step && answer.asked.offset >= view.standing.offset);
   Version version{step_ + 1, answer.asked.offset, answer.asked.as_of, answer.asked.log_time};
   ViewChangePtr change;
   try {
@@ -107,6 +111,7 @@ void EngineImpl::FinishRecompute(Recomputed& recomputed, const Answer& answer) {
   }
   {
     std::lock_guard lock(view.mutex);
+    CHECK(view.stood.empty() || view.stood.back().first <= version.step);
     view.stood.emplace_back(version.step, answer.asked);  // seen from the next published step on
     uint64_t oldest = versions_.Oldest();
     while (view.stood.size() > 1 && view.stood[1].first <= oldest) view.stood.pop_front();

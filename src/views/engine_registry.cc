@@ -1,5 +1,6 @@
 // Which views and pumps there are, as the catalog says: what is new is planned first, beside
 // everything that runs, and then put into its place.
+#include "base/error.h"
 #include "duck/errors.h"
 #include "duckdb/common/string_util.hpp"
 #include "views/engine_impl.h"
@@ -200,6 +201,7 @@ void EngineImpl::InstallPumps(const CatalogState& catalog, Turnover& turnover) {
     pump = std::make_shared<LivePump>();
     pump->definition = definition;
     pump->stream = catalog.FindStream(definition->stream);
+    CHECK(pump->stream);  // the catalog has no pump without
     pump->outbox =
         std::make_shared<Outbox>(parts_.log, parts_.clock, definition->id, definition->stream,
                                  pump->stream->Types(), [this] { Post([] {}); });

@@ -1,5 +1,6 @@
 #include "views/filling.h"
 
+#include "base/error.h"
 #include "duck/constant.h"
 #include "duck/errors.h"
 
@@ -31,6 +32,7 @@ ColumnsOfHistory ColumnsRead(const SourceOperator& source, const Stream& stream)
     columns.places.push_back(stream.columns.size());
     columns.projection.push_back(kOffsetColumn);
   }
+  CHECK(columns.places.back() < source.types().size());
   return columns;
 }
 
@@ -53,6 +55,8 @@ class SourceFiller {
     for (int tries = 0;;) {
       Offset& reached = filling_.ahead.try_emplace(&source_, filling_.position).first->second;
       Offset before = reached;
+      // No row is read twice: a source that is ahead is so until the others are there.
+      CHECK(filling_.position <= reached && reached <= up_to);
       try {
         if (reached < up_to) Scan(reached, up_to);
         return go_on_;
@@ -73,6 +77,7 @@ class SourceFiller {
     history_.Scan(stream_, columns_.projection, after, up_to,
                   [&](const Columns& rows, Offset last) {
                     in_sink_ = true;
+                    CHECK(reached <= last && last <= up_to);
                     for (auto& chunk : rows.chunks) Feed(*chunk);
                     reached = last;
                     // Windows of long ago close on the way, so that not all of history waits.
@@ -87,6 +92,7 @@ class SourceFiller {
   }
 
   void Feed(const duckdb::DataChunk& chunk) {
+    CHECK(chunk.ColumnCount() == columns_.places.size());
     for (auto& column : wide_.data) SetNull(column);
     for (size_t i = 0; i < columns_.places.size(); i++) {
       wide_.data[columns_.places[i]].Reference(chunk.data[i]);
@@ -110,6 +116,7 @@ class SourceFiller {
 }  // namespace
 
 void Filling::KeepNeeded() {
+  CHECK(!attached);
   std::set<Operator*> outputs;
   for (auto& view : views) outputs.insert(view->output);
   for (auto& pump : pumps) outputs.insert(pump->emit);
@@ -130,6 +137,7 @@ void Filling::SettleErrors(Offset reached) {
 void FillUpTo(Filling& filling, History& history, Offset up_to,
               const std::function<bool(Offset)>& progress, const OnFillTrouble& trouble,
               Micros log_time) {
+  CHECK(!filling.attached && filling.position <= up_to);
   auto sources = filling.circuit.Sources();  // views, and so sources, may be given up on the way
   std::function<bool(Offset)> reached = [&](Offset offset) {
     filling.SettleErrors(offset);

@@ -47,7 +47,7 @@ using OnFillTrouble = std::function<bool(const FillTrouble&)>;
 
 // Feeds rows of (filling.position, up_to] to the sources.  `progress` is told the offset reached
 // and returns false to stop; it may drop operators from the circuit.  Views whose operators fail
-// are left to the caller to find.
+// are left to the caller to find.  REQUIRES: up_to is no less than in the last call.
 // `log_time`: the time of the log at `up_to`, as far as windows may close by it.
 // When `trouble` throws the filling stays as it is, and the next call goes on there.
 void FillUpTo(Filling& filling, History& history, Offset up_to,

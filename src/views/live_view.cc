@@ -32,7 +32,10 @@ RowWriter::RowWriter(const RowTypes& types, std::vector<size_t> kept)
   if (kept_.empty()) {
     for (size_t i = 0; i < types.size(); i++) kept_.push_back(i);
   }
-  for (size_t column : kept_) types_.push_back(types[column]);
+  for (size_t column : kept_) {
+    CHECK(column < types.size());
+    types_.push_back(types[column]);
+  }
 }
 
 void RowWriter::SizeUp(std::string_view row) {
@@ -50,6 +53,7 @@ void RowWriter::SizeUp(std::string_view row) {
 }
 
 void RowWriter::Add(std::string_view row, int64_t copies) {
+  CHECK(copies > 0);
   if (!one_) {
     one_ = std::make_unique<duckdb::DataChunk>();
     one_->Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(decoded_types_), 1);
@@ -75,6 +79,8 @@ void RowWriter::Add(std::string_view row, int64_t copies) {
 
 // A change is often one row and is kept for a while: its chunk has no room that is not used.
 Columns RowWriter::Take() {
+  CHECK(columns_.chunks.size() ==
+        (columns_.rows + STANDARD_VECTOR_SIZE - 1) / STANDARD_VECTOR_SIZE);
   if (!columns_.chunks.empty() && columns_.chunks.back()->size() < STANDARD_VECTOR_SIZE) {
     auto& last = columns_.chunks.back();
     auto fitting = std::make_unique<duckdb::DataChunk>();
@@ -149,6 +155,7 @@ class AnswerRoom {
         max_(bytes_max) {}
 
   void Take(size_t bytes, uint64_t copies) {
+    CHECK(row_bytes_ > 0 && taken_ <= max_);
     uint64_t each = bytes + row_bytes_;
     if (copies <= (max_ - taken_) / each) {
       taken_ += each * copies;
@@ -173,6 +180,7 @@ void AddSortKeys(const LiveView& view, const RowCodec& codec, std::vector<Row>& 
   RowTypes types;
   std::vector<RowCodec::Direction> directions;
   for (auto& by : view.order) {
+    CHECK(by.column < view.columns.size());
     types.push_back(view.columns[by.column].type);
     directions.push_back({by.descending, by.nulls_first, true});
   }
@@ -213,6 +221,7 @@ void Touch(std::string_view row) {
 uint64_t CountErrors(const LiveView& view, const Version& version) {
   uint64_t count = 0;
   view.errors.Scan(version.step, [&](std::string_view, int64_t copies) {
+    CHECK(copies > 0);
     count += static_cast<uint64_t>(copies);
     return true;
   });
@@ -363,6 +372,8 @@ Snapshot ReadContent(const LiveView& view, const Version& version, const ReadOpt
     for (size_t column : kept) snapshot.columns.push_back(view.columns[column]);
   }
   snapshot.rows = writer.Take();
+  CHECK(snapshot.copies.empty() || snapshot.copies.size() == snapshot.rows.rows);
+  CHECK(snapshot.rows.rows <= snapshot.total_rows && given >= snapshot.rows.rows);
   for (auto& row : rows) ViewContent::ThrowIfLost(row.row);
   return snapshot;
 }

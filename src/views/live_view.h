@@ -69,6 +69,7 @@ class RowWriter {
   explicit RowWriter(const RowTypes& types) : RowWriter(types, {}) {}
   // `kept`: what columns go on; none: all.
   RowWriter(const RowTypes& types, std::vector<size_t> kept);
+  // REQUIRES: some copies.
   void Add(std::string_view row, int64_t copies);
   // Of the values that go on, of the row added last, outside of their vectors; or more.
   size_t LastBytes() const { return last_bytes_; }
@@ -89,10 +90,12 @@ class RowWriter {
 template <class ForEachRow>
 ViewChangePtr LiveView::Apply(const Version& version, bool by_events, ForEachRow for_each_row) {
   RowWriter added(types()), removed(types());
+  uint64_t before = content.rows();
   for_each_row([&](std::string_view row, int64_t weight) {
     content.Change(row, weight, version.step);
     (weight > 0 ? added : removed).Add(row, weight > 0 ? weight : -weight);
   });
+  CHECK(content.rows() == before + added.rows() - removed.rows());
   if (added.rows() + removed.rows() == 0) return nullptr;
   auto change = std::make_shared<ViewChange>();
   change->sequence = changes.Last() + 1;

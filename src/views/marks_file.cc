@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <string_view>
 
+#include "base/error.h"
+
 namespace weir {
 namespace {
 
@@ -55,6 +57,12 @@ SavedMarks MarksFile::Load() {
 }
 
 void MarksFile::Save(const SavedMarks& marks) {
+  // What a pump has emitted it has emitted: from an earlier mark it would do so again.
+  ASSERT(saved_.at <= marks.at);
+  for (auto& [pump, mark] : marks.by_pump) {
+    auto before = saved_.by_pump.find(pump);
+    ASSERT(before == saved_.by_pump.end() || before->second <= mark);
+  }
   std::string lines;
   for (auto& [pump, mark] : marks.by_pump) {
     lines += fmt::format("{} {} {} {}\n", pump, mark.offset.value, mark.clock, mark.log_time);
@@ -63,6 +71,7 @@ void MarksFile::Save(const SavedMarks& marks) {
   if (!last_.empty() && std::string_view(last_).substr(last_.find('\n') + 1) == lines) return;
   file_.Save(text);
   last_ = std::move(text);
+  saved_ = marks;
 }
 
 }  // namespace weir

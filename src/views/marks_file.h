@@ -27,11 +27,13 @@ class MarksFile {
   // Nothing kept when there is no file.  Throws Error(kCorruption), naming the file.
   SavedMarks Load();
   // Does nothing when the marks are those that were saved last.
+  // REQUIRES: none lies before the one that was saved last.
   void Save(const SavedMarks& marks);
 
  private:
   SmallFile file_;
   std::string last_;  // the marks that were saved last
+  SavedMarks saved_;  // the same
 };
 
 }  // namespace weir

@@ -78,6 +78,7 @@ TEST_F(MemoryTest, AnAllocationThatFailsAnywhereParksWhatItConcerns) {
     Append();
     world.Settle();
     EngineForTests::Run(*world.engine, [] { FailingAllocations::Never(); });
+    EngineForTests::CheckInvariants(*world.engine);
     Append();
     world.Settle();
     auto right = Right();

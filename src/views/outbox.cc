@@ -1,5 +1,6 @@
 #include "views/outbox.h"
 
+#include "base/error.h"
 #include "duck/errors.h"
 #include "formats/block.h"
 #include "formats/json_text.h"
@@ -18,6 +19,7 @@ Outbox::Outbox(Log& log, Clock& clock, uint32_t pump, StreamId stream, RowTypes 
 void Outbox::Add(Columns rows, InputMark input) {
   Batch batch;
   batch.rows = rows.rows;
+  uint64_t in_records = 0;
   std::string mark = EncodePumpMark({pump_, input});
   CheckJsonDepth(rows, types_, {});  // as of rows that come by the door
   for (size_t first = 0; first < rows.chunks.size(); first += kRecordChunks) {
@@ -26,23 +28,40 @@ void Outbox::Add(Columns rows, InputMark input) {
       part->rows += rows.chunks[i]->size();
       part->chunks.push_back(std::move(rows.chunks[i]));
     }
+    CHECK(part->rows > 0 && part->rows <= UINT32_MAX);
     LogRecord record;
     record.stream = stream_;
     record.count = static_cast<uint32_t>(part->rows);
     record.meta = mark;
     record.payload = EncodeBlock(*part, types_);
     record.decoded = std::move(part);
+    in_records += record.count;
     batch.bytes += record.payload.size();
     batch.records.push_back(std::move(record));
   }
+  CHECK(in_records > 0 && in_records == batch.rows);
   std::lock_guard lock(mutex_);
-  added_++;
+  CHECK(last_ < input);
   if (closed_) {
+    added_++;
     done_++;
     return;
   }
-  bytes_ += batch.bytes;
+  uint64_t bytes = batch.bytes;
   waiting_.push_back(std::move(batch));
+  // Only now: of what found no memory nobody is to wait for the end.
+  added_++;
+  bytes_ += bytes;
+  last_ = input;
+  CheckCounts();
+}
+
+void Outbox::CheckCounts() const {
+  ASSERT(done_ + waiting_.size() == added_);
+  if (!kDebugChecks) return;
+  uint64_t bytes = 0;
+  for (auto& batch : waiting_) bytes += batch.bytes;
+  ASSERT(bytes == bytes_);
 }
 
 void Outbox::Send(Micros now) {
@@ -88,6 +107,8 @@ bool Outbox::NoteFailure(Micros now) {
 void Outbox::End(size_t batches, const AppendResult& result) {
   {
     std::lock_guard lock(mutex_);
+    ASSERT(under_way_ && batches > 0);
+    ASSERT(closed_ || batches <= waiting_.size());  // they are still in front
     under_way_ = false;
     failed_ = result.error != nullptr;
     trouble_.reset();
@@ -106,6 +127,7 @@ void Outbox::End(size_t batches, const AppendResult& result) {
         waiting_.pop_front();
       }
     }
+    CheckCounts();
   }
   changed_.notify_all();
   ended_();

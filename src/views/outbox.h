@@ -29,7 +29,8 @@ class Outbox : public std::enable_shared_from_this<Outbox> {
   Outbox(Log& log, Clock& clock, uint32_t pump, StreamId stream, RowTypes types,
          std::function<void()> ended);
 
-  // All rows that the query says up to `input` and did not say before; marks only grow.
+  // All rows that the query says up to `input` and did not say before.
+  // REQUIRES: there are some, and `input` is above that of the last call.
   void Add(Columns rows, InputMark input);
   // Begins the next append unless one is under way.  `now`: monotonic.  Throws what will never
   // become better (a record too large).
@@ -52,6 +53,7 @@ class Outbox : public std::enable_shared_from_this<Outbox> {
     uint64_t bytes = 0, rows = 0;
   };
   bool NoteFailure(Micros now);
+  void CheckCounts() const;  // under mutex_
   void End(size_t batches, const AppendResult& result);
 
   static constexpr uint64_t kAppendBytes = 8 << 20;  // waiting batches that go in one append
@@ -68,6 +70,7 @@ class Outbox : public std::enable_shared_from_this<Outbox> {
   mutable Ranked<std::mutex> mutex_{LockRank::kOutbox};
   std::condition_variable_any changed_;
   std::deque<Batch> waiting_;  // those under way are still in front
+  InputMark last_;             // that was added
   bool under_way_ = false, closed_ = false, failed_ = false;
   Micros failed_at_ = 0;  // monotonic, when failed_
   std::optional<Error> trouble_;

@@ -23,6 +23,7 @@ StateMemory::StateMemory(StateMemoryOptions options, Clock& clock)
 }
 
 std::byte* StateMemory::Allocate(size_t bytes) {
+  CHECK(bytes > 0 && bytes % PageFile::kPageBytes == 0);
   if (Above(kOver)) Look();
   // Rows that can still go to the file bring it down again; what others have for a moment (bodies,
   // blocks that wait) is no reason to stop a view.

@@ -6,8 +6,10 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 
+#include "base/error.h"
 #include "base/ids.h"
 
 namespace weir {
@@ -49,6 +51,7 @@ class StepSize {
     double mean = y_ / x_;
     double each = std::max((y_ - fixed_ * count_) / x_, mean / 20);
     double rows = std::max((target_ - fixed_) / each, kOverFixed * fixed_ / each);
+    DEBUG_ASSERT(each > 0 && std::isfinite(rows));
     rows = std::min(rows, std::max(kRowsFirst, kGrowth * largest_));
     rows_ = static_cast<uint64_t>(std::max(rows, kRowsMin));
   }

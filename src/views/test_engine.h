@@ -52,6 +52,12 @@ struct EngineForTests {
       }
     });
   }
+  // Throws when what the engine's thread keeps contradicts itself: of its circuit, operators that
+  // have not failed, and contents of views that are not parked.
+  static void CheckInvariants(Engine& engine) {
+    auto& impl = Of(engine);
+    impl.RunOnEngine([&impl] { impl.CheckInvariants(); });
+  }
   // False when the engine ended before it came to it.
   static bool Run(Engine& engine, std::function<void()> task) {
     return Of(engine).RunOnEngine(std::move(task));

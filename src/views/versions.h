@@ -2,12 +2,14 @@
 // one and sees every view as that step left it, while the engine goes on.  Thread-safe.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <set>
 
+#include "base/error.h"
 #include "base/ids.h"
 #include "base/ranked_mutex.h"
 
@@ -22,8 +24,11 @@ struct Version {
 
 class Versions {
  public:
+  // REQUIRES: a later step, and nothing of it before that of the last one.
   void Publish(const Version& version) {
     std::lock_guard lock(mutex_);
+    CHECK(version.step > current_.step && version.offset >= current_.offset);
+    CHECK(version.as_of >= current_.as_of && version.log_time >= current_.log_time);
     current_ = version;
   }
   Version Current() const {
@@ -46,6 +51,7 @@ class Versions {
   // No reader looks at a step before this one.
   uint64_t Oldest() const {
     std::lock_guard lock(mutex_);
+    DEBUG_ASSERT(pinned_.empty() || *pinned_.rbegin() <= current_.step);
     return pinned_.empty() ? current_.step : std::min(*pinned_.begin(), current_.step);
   }
 

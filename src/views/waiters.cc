@@ -6,11 +6,14 @@
 
 #include "io/process/loop_thread.h"
 
+#include "base/error.h"
+
 namespace weir {
 
 void Waiters::Start() {
   {
     std::lock_guard lock(mutex_);
+    CHECK(!running_ && !stopped_);
     running_ = true;
   }
   thread_ = StartLoop("waiters", [this] { Run(); });

@@ -24,6 +24,7 @@ class Waiters {
   explicit Waiters(Clock& clock) : clock_(clock) {}
   ~Waiters() { Stop(); }
 
+  // REQUIRES: once.
   void Start();
   // Answers all with "no", and whoever comes later at once.
   void Stop();

@@ -221,6 +221,7 @@ class CheckpointOfEveryOperator : public testing::Test {
 
   void ExpectAllRight(const std::string& when) {
     world_.Settle();
+    EngineForTests::CheckInvariants(world_.engine());
     auto report = world_.VerifyViews();
     EXPECT_GE(report.views.size(), kKeptQueries.size());
     for (auto& verdict : report.views)

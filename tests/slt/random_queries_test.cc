@@ -19,6 +19,7 @@
 #include "query_generator.h"
 #include "random_events.h"
 #include "support.h"
+#include "views/test_engine.h"
 #include "world.h"
 
 namespace weir {
@@ -50,6 +51,7 @@ void Move(World& world, Random& random, RandomEvents& events) {
                  events.Body(world.clock().Now(), 1 + random.Below(25)));
   }
   world.Settle();
+  if (ChecksInvariants()) EngineForTests::CheckInvariants(world.engine());
 }
 
 // One world, some queries; a seed of its own, so that it can be run again by itself.

@@ -2,12 +2,15 @@
 // (random/*.sql), each compared with its batch query again and again.
 //
 //   WEIR_SEED=7 WEIR_STEPS=20000 build/slt_test --gtest_filter='*Random*'
+//
+// Builds that check more, and others with WEIR_CHECK_INVARIANTS=1, look at what is kept as well.
 #include <gtest/gtest.h>
 
 #include "base/error.h"
 #include "io/random.h"
 #include "random_events.h"
 #include "support.h"
+#include "views/test_engine.h"
 #include "world.h"
 
 namespace weir {
@@ -115,6 +118,7 @@ TEST_P(RandomViews, EveryViewIsItsBatchQueryAfterEveryKindOfStep) {
     }
     if (step % between != 0 && step != steps) continue;
     world.Settle();
+    if (ChecksInvariants()) EngineForTests::CheckInvariants(world.engine());
     for (auto& verdict : world.VerifyViews().views) {
       ASSERT_TRUE(verdict.equal) << "WEIR_SEED=" << seed << " step " << step << ": "
                                  << DescribeVerdict(verdict);

@@ -6,6 +6,7 @@
 #include <sstream>
 #include <string>
 
+#include "base/error.h"
 #include "base/ids.h"
 #include "verify/verify.h"
 
@@ -16,6 +17,12 @@ constexpr Micros kMinute = 60'000'000;
 inline uint64_t FromEnvironment(const char* name, uint64_t otherwise) {
   const char* text = std::getenv(name);
   return text ? std::stoull(text) : otherwise;
+}
+
+// Whether tests look at what operators and contents keep (EngineForTests::CheckInvariants) again
+// and again: it takes time.
+inline bool ChecksInvariants() {
+  return FromEnvironment("WEIR_CHECK_INVARIANTS", kDebugChecks) != 0;
 }
 
 // "" where there is none.

@@ -1,5 +1,6 @@
 #include "flow/aggregates/aggregate_state.h"
 
+#include "base/error.h"
 #include "duck/native_aggregate.h"
 
 namespace weir {
@@ -44,6 +45,7 @@ class NativeState : public AggregateState {
       }
     }
     if (repeated_count_ > 0) add();
+    CHECK(repeated_count_ == 0);
   }
   void Result(const uint32_t* slots, duckdb::idx_t count, duckdb::Vector& out) override {
     aggregate_.Result(slots, count, out);

@@ -1,3 +1,4 @@
+#include "base/error.h"
 #include "flow/aggregates/aggregate_state.h"
 #include "flow/state/large_array.h"
 #include "flow/state/slot_runs.h"
@@ -67,6 +68,7 @@ class SumOfCounts : public AggregateState {
     arguments.data[0].ToUnifiedFormat(arguments.size(), format);
     auto* parts = duckdb::UnifiedVectorFormat::GetDataUnsafe<int64_t>(format);
     for (duckdb::idx_t i = 0; i < arguments.size(); i++) {
+      DEBUG_ASSERT(format.validity.RowIsValid(format.sel->get_index(i)));  // of nothing it is 0
       AddWeight(counts_[slots[i]],
                 WeightProduct(parts[format.sel->get_index(i)], weights ? weights[i] : 1));
     }

@@ -9,6 +9,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/error.h"
 #include "flow/aggregates/aggregate_state.h"
 
 namespace weir {
@@ -22,7 +23,11 @@ class DistinctSet : public StatePart {  // the members' states are saved by thei
   static constexpr size_t kMembers = 32;  // at most
 
   static std::unique_ptr<DistinctSet> Make(const RowTypes& argument_types, bool append_only);
-  void Add(Member member) { members_.push_back(member); }
+  // REQUIRES: before the first row; there are less than kMembers.
+  void Add(Member member) {
+    CHECK(member.state && members_.size() < kMembers);  // each has a bit
+    members_.push_back(member);
+  }
   size_t members() const { return members_.size(); }
 
   // Row i of `arguments` belongs to slots[i]; `values` has the filters.
@@ -36,6 +41,7 @@ class DistinctSet : public StatePart {  // the members' states are saved by thei
   virtual void SaveGroup(uint32_t group, StateWriter& writer) = 0;
 
   virtual size_t Bytes() const = 0;
+  virtual void CheckInvariants() const = 0;
   Upkeep HowKept() const;
 
  protected:

@@ -1,6 +1,7 @@
 // Values of any types, by their slots in a table of (group, value).
 #include <algorithm>
 
+#include "base/error.h"
 #include "flow/aggregates/distinct.h"
 #include "flow/state/key_table.h"
 #include "flow/state/weights.h"
@@ -21,6 +22,7 @@ class DistinctKeys : public DistinctSet {
   void Forget(uint32_t group) override;
   void SaveGroup(uint32_t group, StateWriter& writer) override;
   size_t Bytes() const override;
+  void CheckInvariants() const override;
   bool SavePieces(StateWriter& writer, const StopSnapshot& stop) override;
   void BeginLoad(StateReader& reader) override;
   void LoadPiece(StateReader& reader) override;
@@ -180,6 +182,17 @@ bool DistinctKeys::IsHere(uint32_t value) const {
   auto first = counts_.begin() + static_cast<int64_t>(value * members_.size());
   return std::any_of(first, first + static_cast<int64_t>(members_.size()),
                      [](int64_t n) { return n != 0; });
+}
+
+void DistinctKeys::CheckInvariants() const {
+  values_->CheckInvariants();
+  size_t slots = values_->Slots();
+  CHECK(append_only_ ? bits_.size() >= slots : counts_.size() >= slots * members_.size());
+  if (append_only_) return;
+  // A value that no member has is none.
+  size_t here = 0;
+  for (uint32_t value = 0; value < slots; value++) here += IsHere(value);
+  CHECK(here == values_->KeysThere());
 }
 
 size_t DistinctKeys::Bytes() const {

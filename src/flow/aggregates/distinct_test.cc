@@ -77,12 +77,14 @@ class DistinctTest : public testing::Test {
       filters.SetCardinality(STANDARD_VECTOR_SIZE);
       set.Update(arguments, filters, slots, nullptr);
     }
+    set.CheckInvariants();
   }
   void ExpectAllHeard() {
     for (size_t m = 0; m < kMembers; m++) EXPECT_EQ(heard_[m].values, there_[m]);
   }
   void ForgetGroup(DistinctSet& set, uint32_t group) {
     set.Forget(group);
+    set.CheckInvariants();
     for (auto* sets : {&heard_[0].values, &heard_[1].values, &heard_[2].values, &heard_[3].values,
                        &there_[0], &there_[1], &there_[2], &there_[3]}) {
       std::erase_if(*sets, [&](auto& key) { return key.first == group; });
@@ -102,6 +104,7 @@ class DistinctTest : public testing::Test {
     StateReader reader(writer.bytes());
     LoadParts(reader, {loaded.get()});
     EXPECT_TRUE(reader.AtEnd());
+    loaded->CheckInvariants();
     return loaded;
   }
 

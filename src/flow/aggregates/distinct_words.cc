@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <variant>
 
+#include "base/error.h"
 #include "flow/aggregates/distinct.h"
 #include "flow/aggregates/seen_values.h"
 
@@ -19,6 +20,7 @@ class DistinctWords : public DistinctSet {
   void Update(duckdb::DataChunk& arguments, duckdb::DataChunk& values, const uint32_t* slots,
               const int64_t*) override {
     auto count = arguments.size();
+    CHECK(arguments.ColumnCount() == 1 && count <= STANDARD_VECTOR_SIZE);
     AskFor(values, count);
     duckdb::UnifiedVectorFormat format;
     arguments.data[0].ToUnifiedFormat(count, format);
@@ -47,6 +49,13 @@ class DistinctWords : public DistinctSet {
     std::vector<uint64_t>().swap(of_group_[group]);
   }
 
+  void CheckInvariants() const override {
+    std::visit([](auto& seen) { seen.CheckInvariants(); }, seen_);
+    size_t noted = 0;
+    for (auto& values : of_group_) noted += values.capacity() * sizeof(uint64_t);
+    CHECK(noted == noted_bytes_ && (tracks_groups_ || of_group_.empty()));
+    CHECK(absent_.size() == 0);  // nothing is being loaded
+  }
   size_t Bytes() const override {
     return std::visit([](auto& seen) { return seen.Bytes(); }, seen_) +
            nulls_.capacity() * sizeof(uint32_t) +

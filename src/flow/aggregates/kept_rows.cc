@@ -5,6 +5,7 @@
 #include <optional>
 #include <unordered_map>
 
+#include "base/error.h"
 #include "duck/native_aggregate.h"
 #include "duck/row_codec.h"
 #include "flow/aggregates/aggregate_state.h"
@@ -153,7 +154,8 @@ class KeptRows : public AggregateState {
     std::string place(reader.GetString());
     if (slot >= groups_.size()) StateReader::Bad();
     next_ = std::max(next_, NumberIn(place) + 1);
-    Insert(groups_[slot], std::move(place), std::string(reader.GetString()));
+    bool is_new = Insert(groups_[slot], std::move(place), std::string(reader.GetString()));
+    if (!is_new) StateReader::Bad();
   }
 
  private:
@@ -169,15 +171,17 @@ class KeptRows : public AggregateState {
     return bytes;
   }
 
-  void Insert(Group& group, std::string place, std::string row) {
+  // False when something stands in that place.
+  bool Insert(Group& group, std::string place, std::string row) {
     size_t bytes = BytesOf(place, row, indexed_);
     group.bytes += bytes;
     bytes_ += bytes;
     if (indexed_) group.places.emplace(row, place);
-    group.rows.emplace(std::move(place), std::move(row));
+    return group.rows.emplace(std::move(place), std::move(row)).second;
   }
   void Add(Group& group, std::string_view order, std::string_view row) {
-    Insert(group, std::string(order) + BigEndian(next_++), std::string(row));
+    bool is_new = Insert(group, std::string(order) + BigEndian(next_++), std::string(row));
+    CHECK(is_new);
   }
   void Remove(uint32_t slot, std::string_view row) {
     Group& group = groups_[slot];
@@ -189,8 +193,10 @@ class KeptRows : public AggregateState {
     size_t bytes = BytesOf(found->second, found->first, indexed_);
     group.bytes -= bytes;
     bytes_ -= bytes;
-    group.rows.erase(found->second);
+    CHECK(bytes_ >= group.bytes);
+    bool was_there = group.rows.erase(found->second) == 1;
     group.places.erase(found);
+    CHECK(was_there && group.rows.size() == group.places.size());
   }
 
   // ---- saved: rows by slot and place, and before that those that go; rows only come and go

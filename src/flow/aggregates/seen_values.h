@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/error.h"
 #include "base/hash_seed.h"
 #include "io/memory/large_pages.h"
 
@@ -41,6 +42,7 @@ class SeenValues {
 
   // Adds `bits`, which are not 0, and says which were there before: 0 for a new value.
   uint32_t Add(uint64_t hash, uint64_t value, uint32_t group, uint32_t bits) {
+    DEBUG_ASSERT(bits != 0 && hash == Hash(value, group));
     size_t at = Home(hash);
     for (; cells_[at].bits; at++) {
       if (cells_[at].value != value || cells_[at].group != group) continue;
@@ -98,6 +100,22 @@ class SeenValues {
   size_t size() const { return used_; }
   size_t Bytes() const { return cells_.capacity() * sizeof(Cell); }
 
+  void CheckInvariants() const {
+    CHECK(cells_.size() >= homes_ + kTail && cells_.back().bits == 0);
+    size_t used = 0, gap = 0;  // the first cell behind the last free one
+    for (size_t at = 0; at < cells_.size(); at++) {
+      if (!cells_[at].bits) {
+        gap = at + 1;
+        continue;
+      }
+      // A probe that begins at its home meets no free cell before it.
+      size_t home = Home(HashOf(cells_[at]));
+      CHECK(gap <= home && home <= at);
+      used++;
+    }
+    CHECK(used == used_);
+  }
+
   // Calls `work` with the cells that have a hash from `from` on and one of so many homes; returns
   // the hash to go on with, 0 at the end.  A cell keeps its hash, wherever it is moved: so cells
   // may come and go, and the table may grow, between two calls.
@@ -133,6 +151,7 @@ class SeenValues {
     cell.value = static_cast<decltype(cell.value)>(value);
     cell.group = group;
     cell.bits = bits;
+    DEBUG_ASSERT(cell.value == value && cell.group == group && cell.bits == bits);
     return cell;
   }
   size_t Home(uint64_t hash) const {

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <map>
 
+#include "base/error.h"
 #include "duck/functions/exact_sums.h"
 #include "duck/functions/float_sum.h"
 #include "duckdb/common/types/decimal.hpp"
@@ -110,6 +111,7 @@ class FloatSums {
   size_t size() const { return sums_.size(); }
   void Save(uint32_t slot, StateWriter& writer) const {
     writer.Put(sums_[slot]);
+    DEBUG_ASSERT(sums_[slot].IsWide() == wide_.contains(slot));
     if (sums_[slot].IsWide()) writer.Put(wide_.at(slot));
   }
   void Load(uint32_t slot, StateReader& reader) {
@@ -151,7 +153,9 @@ template <class Sums>
 class Sum : public AggregateState {
  public:
   Sum(duckdb::PhysicalType input, duckdb::LogicalType result, bool average, double scale)
-      : input_(input), result_(std::move(result)), average_(average), scale_(scale) {}
+      : input_(input), result_(std::move(result)), average_(average), scale_(scale) {
+    CHECK(scale_ >= 1);
+  }
 
   void Grow(size_t slots) override { sums_.Resize(slots); }
   void Prefetch(const uint32_t* slots, duckdb::idx_t count) const override {
@@ -257,6 +261,7 @@ class AverageOfParts : public AggregateState {
     for (duckdb::idx_t i = 0; i < arguments.size(); i++) {
       auto index = sums.sel->get_index(i);
       if (!sums.validity.RowIsValid(index)) continue;
+      DEBUG_ASSERT(counts.validity.RowIsValid(counts.sel->get_index(i)));
       int64_t weight = weights ? weights[i] : 1;
       auto value = duckdb::UnifiedVectorFormat::GetDataUnsafe<Value>(sums)[index];
       auto count =

@@ -10,6 +10,7 @@
 #include <array>
 #include <map>
 
+#include "base/error.h"
 #include "duck/errors.h"
 #include "duck/evaluator.h"
 #include "duckdb/common/types/timestamp.hpp"
@@ -125,6 +126,7 @@ class Aggregate : public Operator {
       TouchOne(0);
     }
     emitted_ = true;
+    CHECK(before_count_ == touched_.size());  // each has the row it showed
     WithdrawFailed();
     for (size_t start = 0; start < touched_.size(); start += STANDARD_VECTOR_SIZE) {
       auto count = std::min<size_t>(STANDARD_VECTOR_SIZE, touched_.size() - start);
@@ -153,6 +155,23 @@ class Aggregate : public Operator {
     return OverAt(by_end_.begin()->first, lateness_);
   }
   bool IsDue() const override { return end_ && Watermark().HasPassed(WaitsForWatermark()); }
+  void CheckInvariants() const override {
+    Operator::CheckInvariants();
+    groups_->CheckInvariants();
+    group_.CheckInvariants();
+    for (auto& distinct : distincts_) distinct.set->CheckInvariants();
+    CHECK(touched_.empty() && fresh_.empty() && before_count_ == 0);
+    size_t there = 0;
+    for (size_t slot = 0; slot < group_.size(); slot++) {
+      CHECK(!group_[slot].is_touched && (global_ || !group_[slot].is_shown || group_[slot].weight));
+      there += group_[slot].weight != 0;
+    }
+    CHECK(global_ || there == groups_->KeysThere());
+    size_t noted = 0;
+    for (auto& [end, slots] : by_end_) noted += slots.size();
+    CHECK(noted == noted_ && ends_.size() == (end_ ? group_.size() : 0));
+    for (Micros end : ends_) CHECK(end == kNoEnd || by_end_.contains(end));
+  }
   bool HasState() const override { return true; }
   size_t StateBytes() const override {
     size_t bytes = groups_->Bytes() + group_.Bytes() +
@@ -451,6 +470,7 @@ class Aggregate : public Operator {
         group_[slot] = Group();
         failed_groups_.erase(slot);  // as a failed row it stays
       }
+      CHECK(noted_ >= noted.size());
       noted_ -= noted.size();
       by_end_.erase(by_end_.begin());
     }
@@ -526,6 +546,7 @@ class Aggregate : public Operator {
   }
 
   void EmitChanges(const uint32_t* slots, size_t count, duckdb::DataChunk& old_rows) {
+    CHECK(old_rows.size() == count);
     new_.Reset();
     try {
       Rows(slots, count, new_);

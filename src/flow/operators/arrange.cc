@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/error.h"
 #include "duck/errors.h"
 
 namespace weir {
@@ -83,6 +84,7 @@ void Arrangement::Link(RowRef ref, uint32_t slot) {
     if (rows_go_) previous_.Reserve(store.Numbers());
   }
   RowRef head = heads_[slot];
+  DEBUG_ASSERT(head != ref);
   next_[number] = head;
   if (rows_go_) {
     previous_[number] = kNoRow;
@@ -103,6 +105,7 @@ void Arrangement::Unlink(RowRef ref, uint32_t slot) {
     heads_[slot] = next;
   }
   if (next != kNoRow) previous_[store.NumberOf(next)] = previous;
+  CHECK(rows_go_ && linked_ > 0);
   linked_--;
   if (heads_[slot] != kNoRow) return;
   keys_there_--;
@@ -161,6 +164,25 @@ void Arrangement::Clear() {
 
 double Arrangement::RowsByKey() const {
   return keys_there_ ? static_cast<double>(linked_) / static_cast<double>(keys_there_) : 1;
+}
+
+// Each row that is there stands in one list, and each key has one.
+void Arrangement::CheckInvariants() const {
+  Operator::CheckInvariants();
+  if (table_) table_->CheckInvariants();
+  auto& store = rows().store();
+  size_t linked = 0, keys = 0;
+  for (uint32_t slot = 0; slot < Slots(); slot++) {
+    RowRef before = kNoRow;
+    for (RowRef ref = heads_[slot]; ref != kNoRow; ref = Next(ref)) {
+      CHECK(!rows_go_ || previous_[store.NumberOf(ref)] == before);
+      before = ref;
+      CHECK(++linked <= store.rows());  // no list is a ring
+    }
+    keys += heads_[slot] != kNoRow;
+  }
+  CHECK(linked == linked_ && keys == keys_there_);
+  CHECK(!table_ || table_->KeysThere() == keys);
 }
 
 size_t Arrangement::StateBytes() const {

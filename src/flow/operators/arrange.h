@@ -62,6 +62,7 @@ class Arrangement : public RowIndex {
 
   void Push(size_t port, duckdb::DataChunk& rows, const int64_t* weights) override;
   size_t StateBytes() const override;
+  void CheckInvariants() const override;
   void IsGone(duckdb::idx_t row) override;
   void Forget() override;
 

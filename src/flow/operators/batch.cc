@@ -4,6 +4,7 @@
 #include <map>
 #include <unordered_map>
 
+#include "base/error.h"
 #include "duck/batch_plan.h"
 #include "duck/errors.h"
 #include "duck/evaluator.h"
@@ -57,6 +58,7 @@ class Batch : public Operator {
   }
 
   void Push(size_t port, duckdb::DataChunk& rows, const int64_t* weights) override {
+    CHECK(port < inputs_.size());
     auto& input = inputs_[port];
     Resolve(input, rows);
     auto& encoded = input.rows->Encode(rows);

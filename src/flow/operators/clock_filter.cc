@@ -8,6 +8,7 @@
 #include <optional>
 #include <tuple>
 
+#include "base/error.h"
 #include "duck/evaluator.h"
 #include "duck/row_codec.h"
 #include "duckdb/common/vector_operations/vector_operations.hpp"
@@ -112,6 +113,19 @@ class ClockFilter : public Operator {
     Emit(rows_, weights ? visible_weights.data() : nullptr);
   }
 
+  void CheckInvariants() const override {
+    Operator::CheckInvariants();
+    size_t bytes = 0;
+    for (auto& [key, rows] : kept_) {
+      CHECK(!rows.empty());
+      bytes += KeyBytes(key);
+      for (auto& [row, weight] : rows) {
+        CHECK(weight != 0);
+        bytes += BytesOf(row);
+      }
+    }
+    CHECK(bytes == bytes_);
+  }
   bool HasState() const override { return true; }
   size_t StateBytes() const override { return bytes_; }
 

@@ -4,6 +4,7 @@
 //
 // Cost: a look-up a row.  State: the distinct rows of the step at hand; between steps none,
 // and the room of some.
+#include "base/error.h"
 #include "flow/operators/operators.h"
 #include "flow/state/key_table.h"
 #include "flow/state/weights.h"
@@ -31,6 +32,7 @@ class Consolidate : public Operator {
   }
 
   void Flush() override {
+    CHECK(weights_.size() == table_->Slots());
     if (weights_.empty()) return;
     size_t count = 0;
     rows_out_ += weights_.size();

@@ -80,6 +80,7 @@ class DeltaJoin : public Operator {
 
   void Push(size_t port, duckdb::DataChunk& rows, const int64_t* weights) override {
     if (port >= inputs_.size()) return;  // an index that is only looked into
+    CHECK(rows.ColumnCount() == inputs_[port].width && indexes_[port].input == port);
     changed_ = port;
     auto& way = ways_[port];
     if (way.chunks_left-- == 0) FindWay(way);
@@ -167,7 +168,10 @@ class DeltaJoin : public Operator {
         step.index = Next(there);
         auto& index = indexes_[step.index];
         step.input = index.input;
-        for (size_t equal : index.equal) step.keys.push_back(bound_[equal]);
+        for (size_t equal : index.equal) {
+          CHECK(bound_[equal] != kNone);
+          step.keys.push_back(bound_[equal]);
+        }
         there |= Bit(step.input);
       }
       Bind(step.input, step);
@@ -242,6 +246,7 @@ class DeltaJoin : public Operator {
   // From the rows of a level to the next.
   void GoOn(size_t depth) {
     auto& level = *levels_[depth];
+    CHECK(level.count <= STANDARD_VECTOR_SIZE);
     if (level.count == 0) return;
     if (depth + 1 == levels_.size()) return Give(level);
     StopIfInterrupted();

@@ -44,6 +44,7 @@ void EmitOperator::Append(duckdb::DataChunk& rows) {
       rows_.chunks.back()->Initialize(duckdb::Allocator::DefaultAllocator(), DuckTypes(types()));
     }
     auto& last = *rows_.chunks.back();
+    CHECK(last.size() == rows_.rows % STANDARD_VECTOR_SIZE);
     duckdb::idx_t some =
         std::min<duckdb::idx_t>(rows.size() - done, STANDARD_VECTOR_SIZE - last.size());
     for (duckdb::idx_t column = 0; column < last.ColumnCount(); column++) {

@@ -6,6 +6,7 @@
 // shown.  Cost: by the changed rows and the reach of the frames, however long the partition is.
 #include <algorithm>
 
+#include "base/error.h"
 #include "duck/batch_plan.h"
 #include "flow/operators/ordered_window.h"
 
@@ -79,6 +80,7 @@ class FramedWindow : public OrderedWindow {
     BatchRunner::Inputs inputs;
     inputs.push_back(std::move(rows_given_));
     runner_.Run(inputs, [&](duckdb::DataChunk& chunk) {
+      CHECK(chunk.ColumnCount() == width_ + 2 + said_.ColumnCount());
       for (duckdb::idx_t i = 0; i < said_.ColumnCount(); i++) {
         said_.data[i].Reference(chunk.data[width_ + 2 + i]);
       }
@@ -89,6 +91,7 @@ class FramedWindow : public OrderedWindow {
       for (duckdb::idx_t i = 0; i < chunk.size(); i++) {
         auto ordinal = duckdb::UnifiedVectorFormat::GetDataUnsafe<uint64_t>(
             ordinals)[ordinals.sel->get_index(i)];
+        CHECK(ordinal < given_items_.size());
         auto& [slot, item] = given_items_[ordinal];
         if (item) SetResult(slot, *item, encoded[i]);
       }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "base/error.h"
 #include "duck/evaluator.h"
 #include "duck/row_codec.h"
 #include "flow/operators/operators.h"
@@ -96,6 +97,24 @@ class GroupTop : public Operator {
     changed_.clear();
   }
 
+  void CheckInvariants() const override {
+    Operator::CheckInvariants();
+    if (table_) table_->CheckInvariants();
+    rows_.CheckInvariants();
+    CHECK(touched_.empty() && changed_.empty());
+    size_t items = 0, bytes = 0, groups = 0;
+    for (auto& group : groups_) {
+      CHECK(!group.touched && group.before.empty());
+      groups += !group.items.empty();
+      items += group.items.size();
+      for (auto& item : group.items) {
+        CHECK(rows_.At(item.ref).weight != 0);
+        bytes += BytesOf(item);
+      }
+    }
+    CHECK(items == rows_.rows() && bytes == items_bytes_);
+    CHECK(!table_ || groups <= table_->KeysThere());
+  }
   bool HasState() const override { return true; }
   std::vector<RowStore*> RowStores() override { return {&rows_}; }
   size_t StateBytes() const override {

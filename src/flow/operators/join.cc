@@ -60,6 +60,7 @@ class Join : public Operator {
   }
 
   void Push(size_t port, duckdb::DataChunk& rows, const int64_t* weights) override {
+    CHECK(port <= 1);
     Connect();
     int side = static_cast<int>(port);
     if (partners_[side].counts()) return Count(rows, weights);
@@ -90,6 +91,10 @@ class Join : public Operator {
     for (auto& partners : partners_) partners.EndStep();
   }
 
+  void CheckInvariants() const override {
+    Operator::CheckInvariants();
+    if (auto* counts = partners_[1].counts()) counts->CheckInvariants();
+  }
   bool HasState() const override { return true; }  // if only what stands in its indexes
   size_t StateBytes() const override { return partners_[0].Bytes() + partners_[1].Bytes(); }
   void Load(StateReader& reader) override {

@@ -3,6 +3,7 @@
 // in the index like others; it is the join that does not look for them.
 #pragma once
 
+#include "base/error.h"
 #include "flow/operators/arrange.h"
 
 namespace weir {
@@ -14,9 +15,10 @@ class JoinKeys {
     some_.InitializeEmpty(DuckTypes(key_types));
   }
 
-  // `find(keys, slots)` looks up the other side.
+  // `find(keys, slots)` looks up the other side.  REQUIRES: `own` has that chunk at hand.
   template <class FindOther>
   void Resolve(const Arrangement& own, duckdb::idx_t count, FindOther find) {
+    CHECK(own.keys().size() == count);
     without_.assign(count, false);
     any_without_ = FindWithoutKey(own.keys(), count, null_is_value_, without_);
     hidden_.resize(count);

@@ -86,6 +86,7 @@ void JoinPairs::Judge(duckdb::DataChunk& pairs, duckdb::idx_t first) {
   } catch (const ExpressionFailed& why) {
     return JudgeParts(pairs, first, why);
   }
+  CHECK(first + pairs.size() <= count_);
   duckdb::UnifiedVectorFormat format;
   holds->ToUnifiedFormat(pairs.size(), format);
   auto* values = duckdb::UnifiedVectorFormat::GetDataUnsafe<bool>(format);

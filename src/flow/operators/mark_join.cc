@@ -142,6 +142,10 @@ class MarkJoin : public Operator {
     changed_groups_.clear();
   }
 
+  void CheckInvariants() const override {
+    Operator::CheckInvariants();
+    partners_.counts()->CheckInvariants();
+  }
   bool HasState() const override { return true; }
   size_t StateBytes() const override {
     size_t listed = 0;

@@ -41,6 +41,7 @@ class MatchingJoin : public Operator {
   }
 
   void Push(size_t port, duckdb::DataChunk& rows, const int64_t* weights) override {
+    CHECK(port <= 1);
     side_ = static_cast<int>(port);
     weights_ = weights;
     auto& own = IndexAt(side_);
@@ -66,6 +67,7 @@ class MatchingJoin : public Operator {
       auto& rows = IndexAt(side).rows();
       for (auto& before : touched_[side]) {
         auto& note = NoteOf(side, before.ref);
+        DEBUG_ASSERT(note.touched);
         note.touched = false;
         int64_t weight = rows.WeightOf(before.ref);
         Shown was = ShownAs(side, before.matches, before.unknowns);

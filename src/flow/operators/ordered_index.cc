@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/error.h"
+
 namespace weir {
 namespace {
 
@@ -133,6 +135,7 @@ void OrderedIndex::Link(const Item& item) {
 
 void OrderedIndex::Unlink(const Item& item) {
   is_short_ ? short_items_.Erase(item) : items_.Erase(item);
+  CHECK(counts_[item.slot] > 0);
   if (--counts_[item.slot] == 0 && table_) table_->Erase(item.slot);
 }
 
@@ -177,6 +180,24 @@ void OrderedIndex::Clear() {
   gone_.clear();
   if (table_) table_ = KeyTable::Make(key_types_);
   counts_.assign(1, 0);
+}
+
+void OrderedIndex::CheckInvariants() const {
+  Operator::CheckInvariants();
+  if (table_) table_->CheckInvariants();
+  short_items_.CheckInvariants();
+  items_.CheckInvariants();
+  CHECK((is_short_ ? items_.size() : short_items_.size()) == 0);
+  std::vector<uint32_t> counts(counts_.size(), 0);
+  auto count = [&](const Item& item) {
+    counts.at(item.slot)++;
+    return true;
+  };
+  Item first{{}, 0, kNoRow};
+  is_short_ ? short_items_.From(first, count) : items_.From(first, count);
+  CHECK(counts == counts_);
+  auto empty = static_cast<size_t>(std::count(counts.begin(), counts.end(), 0u));
+  CHECK(!table_ || table_->KeysThere() == counts.size() - empty);
 }
 
 size_t OrderedIndex::StateBytes() const {

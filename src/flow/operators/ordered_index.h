@@ -58,6 +58,7 @@ class OrderedIndex : public RowIndex {
 
   void Push(size_t port, duckdb::DataChunk& rows, const int64_t* weights) override;
   size_t StateBytes() const override;
+  void CheckInvariants() const override;
   void IsGone(duckdb::idx_t row) override;
   void Forget() override;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/error.h"
 #include "flow/operators/sort_order.h"
 #include "flow/state/allocated.h"
 #include "flow/state/weights.h"
@@ -176,6 +177,7 @@ void OrderedWindow::Apply(uint32_t slot, const Change& change, std::vector<Place
     SaveBefore(slot, *place);
     items_to_write_.Goes(place);
     if (place->result != kNoRow) {
+      CHECK(results_.At(place->result).weight > 0);
       Show(place->row, place->result, -1);
       results_.At(place->result).weight--;
       changed_results_.push_back(place->result);
@@ -191,6 +193,7 @@ void OrderedWindow::SetResult(uint32_t slot, const Item& item, std::string_view 
   if (now == item.result) return;
   SaveBefore(slot, item);
   if (item.result != kNoRow) {
+    CHECK(results_.At(item.result).weight > 0);
     Show(item.row, item.result, -1);
     results_.At(item.result).weight--;
     changed_results_.push_back(item.result);
@@ -227,6 +230,31 @@ void OrderedWindow::Release() {
       if (store->At(ref).weight == 0) store->Remove(ref);
     }
     refs->clear();
+  }
+}
+
+// Each copy of a row is an item, and shows a result.
+void OrderedWindow::CheckInvariants() const {
+  Operator::CheckInvariants();
+  if (table_) table_->CheckInvariants();
+  rows_.CheckInvariants();
+  results_.CheckInvariants();
+  CHECK(touched_.empty() && shown_count_ == 0);
+  size_t items = 0, bytes = 0, partitions = 0;
+  for (auto& partition : partitions_) {
+    CHECK(partition.changes.empty());
+    partitions += !partition.items.empty();
+    items += partition.items.size();
+    for (auto& item : partition.items) {
+      CHECK(item.result != kNoRow && item.copy < static_cast<uint64_t>(rows_.At(item.row).weight));
+      bytes += BytesOf(item);
+    }
+  }
+  CHECK(bytes == items_bytes_ && (!table_ || partitions == table_->KeysThere()));
+  for (auto* store : {&rows_, &results_}) {
+    size_t copies = 0;
+    store->ForEach([&](RowRef ref) { copies += static_cast<size_t>(store->At(ref).weight); });
+    CHECK(copies == items);
   }
 }
 

@@ -33,6 +33,7 @@ class OrderedWindow : public Operator {
   std::vector<RowStore*> RowStores() override { return {&rows_, &results_}; }
   size_t StateBytes() const override;
   void Load(StateReader& reader) override;
+  void CheckInvariants() const override;
 
  protected:
   using Bounds = std::vector<std::string>;

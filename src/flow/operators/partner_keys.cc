@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "base/error.h"
+
 namespace weir {
 
 KeyCounts::KeyCounts(const RowTypes& key_types) {
@@ -38,6 +40,15 @@ void KeyCounts::ForgetEmpty() {
     if (counts_[slot] == 0 && table_) table_->Erase(slot);
   }
   maybe_empty_.clear();
+}
+
+void KeyCounts::CheckInvariants() const {
+  CHECK(maybe_empty_.empty());
+  if (!table_) return;
+  table_->CheckInvariants();
+  size_t keys = 0;
+  for (uint32_t slot = 0; slot < table_->Slots(); slot++) keys += counts_[slot] != 0;
+  CHECK(keys == table_->KeysThere());
 }
 
 size_t KeyCounts::Bytes() const {

@@ -26,6 +26,7 @@ class KeyCounts : public StatePart {
   void Keys(const uint32_t* slots, size_t count, duckdb::DataChunk& keys) const;
   void ForgetEmpty();  // between steps: keys without rows
   size_t Bytes() const;
+  void CheckInvariants() const;  // between steps
 
   // In a snapshot, ahead of Add.
   void SaveBefore(const uint32_t* slots, size_t count, StateWriter& writer);

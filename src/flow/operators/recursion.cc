@@ -17,6 +17,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "base/error.h"
 #include "duck/constant.h"
 #include "duck/errors.h"
 #include "duck/row_codec.h"
@@ -47,6 +48,7 @@ class Recursion : public Operator {
   }
 
   void Push(size_t port, duckdb::DataChunk& rows, const int64_t* weights) override {
+    CHECK(port <= term_.inputs.size() && (rows_.empty() || port < rows_.size()));
     is_touched_ = true;
     if (!rows_.empty()) {
       Keep(static_cast<uint32_t>(port), rows, weights);
@@ -70,6 +72,20 @@ class Recursion : public Operator {
     TakeFailedRows();
   }
 
+  void CheckInvariants() const override {
+    Operator::CheckInvariants();
+    term_.circuit->CheckInvariants();
+    for (auto& op : term_.circuit->operators()) op->CheckInvariants();
+    for (auto& input : rows_) input->rows.CheckInvariants();
+    CHECK(come_.empty() && !starts_again_ && !is_silent_);
+    CHECK(known_.size() == known_in_order_.size());
+    size_t bytes = 0;
+    for (auto* row : known_in_order_) {
+      CHECK(known_.contains(*row));
+      bytes += KnownBytes(*row);
+    }
+    CHECK(bytes == known_bytes_);
+  }
   bool HasState() const override { return true; }
   bool CanSave() const override {
     for (auto& op : term_.circuit->operators()) {

@@ -1,6 +1,7 @@
 // What rows of a join's side are shown as, from their places: collected and emitted by chunks.
 #pragma once
 
+#include "base/error.h"
 #include "flow/operators/join_output.h"
 #include "flow/state/row_store.h"
 
@@ -17,6 +18,7 @@ class RowDisplay {
   void Show(int side, const RowStore& rows, RowRef ref, Shown as, int64_t weight, EmitRows emit) {
     if (as == Shown::kNot || weight == 0) return;
     if (side != side_) Flush(emit);
+    DEBUG_ASSERT(count_ < STANDARD_VECTOR_SIZE && (count_ == 0 || rows_ == &rows));
     side_ = side;
     rows_ = &rows;
     refs_[count_] = ref;

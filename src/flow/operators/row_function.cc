@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/error.h"
 #include "duck/errors.h"
 #include "flow/operators/operators.h"
 
@@ -24,6 +25,7 @@ class RowFunctionOperator : public Operator {
       bool went = false;  // some of what the row becomes
       try {
         runner_.Run(rows, row, [&](duckdb::DataChunk& made) {
+          CHECK(made.size() <= STANDARD_VECTOR_SIZE && made.ColumnCount() == out_.ColumnCount());
           if (out_.size() + made.size() > STANDARD_VECTOR_SIZE) {
             went = out_.size() > begin || went;
             Send(weights);

@@ -1,7 +1,9 @@
 #include "flow/operators/rows.h"
 
 #include <algorithm>
+#include <set>
 
+#include "base/error.h"
 #include "duckdb/common/types/timestamp.hpp"
 #include "flow/state/weights.h"
 
@@ -27,7 +29,8 @@ std::string InputRows::TextOf(duckdb::DataChunk& rows, duckdb::idx_t row) const 
   return inputs[0]->TextOf(rows, row);
 }
 
-void InputRows::Push(size_t, duckdb::DataChunk& rows, const int64_t* weights) {
+void InputRows::Push(size_t port, duckdb::DataChunk& rows, const int64_t* weights) {
+  CHECK(port == 0 && count_ == 0);  // a watermark has no rows; no chunk is under way
   if (is_step_over_) Forget();
   if (!readers_are_current_) FindReaders();
   store_.FindOrAdd(rows, refs_, is_new_);
@@ -49,6 +52,7 @@ void InputRows::Push(size_t, duckdb::DataChunk& rows, const int64_t* weights) {
   for (duckdb::idx_t i = 0; i < rows.size(); i++) {
     auto& weight = store_.WeightOf(refs_[i]);
     AddWeight(weight, weights ? weights[i] : 1);
+    DEBUG_ASSERT(!append_only() || weight > 0);
     if (weight != 0) continue;
     gone_.push_back(refs_[i]);
     for (auto& edge : outputs) static_cast<RowIndex*>(edge.to)->IsGone(i);
@@ -145,7 +149,10 @@ void InputRows::FindReaders() {
   readers_.clear();
   for (auto& edge : outputs) {
     auto* index = static_cast<RowIndex*>(edge.to);
-    for (auto& reader : index->outputs) readers_.push_back({reader, index});
+    for (auto& reader : index->outputs) {
+      CHECK(index->position < reader.to->position);
+      readers_.push_back({reader, index});
+    }
   }
   std::sort(readers_.begin(), readers_.end(), [](const Reader& a, const Reader& b) {
     return std::pair(a.edge.to->position, a.edge.port) <
@@ -188,6 +195,18 @@ void RowIndex::Rebuild() {
   Clear();
   rows().store().ForEachChunk(
       [&](duckdb::DataChunk& chunk, const RowRef* refs) { PutIn(chunk, refs); });
+}
+
+void InputRows::CheckInvariants() const {
+  Operator::CheckInvariants();
+  store_.CheckInvariants();
+  CHECK(count_ == 0);  // no chunk is at hand
+  // What is there no more is yet to go, and what ends is there.
+  std::set<RowRef> gone(gone_.begin(), gone_.end());
+  store_.ForEach([&](RowRef ref) { CHECK(store_.WeightOf(ref) != 0 || gone.contains(ref)); });
+  CHECK(std::is_heap(ends_.begin(), ends_.end(), std::greater<>()));
+  CHECK(end_ || ends_.empty());
+  for (auto& end : ends_) CHECK(store_.WeightOf(end.ref) > 0);
 }
 
 size_t InputRows::StateBytes() const {

@@ -46,6 +46,7 @@ class InputRows : public Operator {
   void Load(StateReader& reader) override;
   void Loaded() override { std::vector<RowRef>().swap(loaded_); }
   std::string TextOf(duckdb::DataChunk& rows, duckdb::idx_t row) const override;
+  void CheckInvariants() const override;
 
   const RowStore& store() const { return store_; }
   // Of the chunk at hand: each row's place, and whether it came into it with this chunk.

@@ -6,6 +6,7 @@
 // start again for its partition; only rows whose result changed come out.
 #include <algorithm>
 
+#include "base/error.h"
 #include "duckdb/common/vector_operations/vector_operations.hpp"
 #include "flow/aggregates/aggregate_state.h"
 #include "flow/operators/ordered_window.h"
@@ -148,6 +149,7 @@ class RunningWindow : public OrderedWindow {
       }
     }
     ShowResults(slot);
+    CHECK(waiting_.empty() && assigned_.empty());  // every row shows something
   }
 
   duckdb::DataChunk* Arguments(const std::vector<Place>& page) {

@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/error.h"
 #include "duck/evaluator.h"
 #include "flow/operators/operators.h"
 #include "flow/state/allocated.h"
@@ -97,6 +98,30 @@ class Sessions : public Operator {
     return OverAt(by_end_.begin()->first, *lateness_);
   }
   bool IsDue() const override { return lateness_ && HasPassed(WaitsForWatermark()); }
+  void CheckInvariants() const override {
+    Operator::CheckInvariants();
+    if (table_) table_->CheckInvariants();
+    rows_.CheckInvariants();
+    CHECK(touched_.empty() && step_changes_.empty() && gone_.empty());
+    size_t rows = 0, bytes = 0, noted = 0;
+    for (auto& key : keys_of_) {
+      CHECK(key.last_change == kNoChange);
+      const Row* last = nullptr;  // of the session before
+      for (auto& session : key.sessions) {
+        CHECK(!session.rows.empty() && (!last || session.start() - last->time > gap_));
+        for (size_t i = 1; i < session.rows.size(); i++) {
+          auto& before = session.rows[i - 1];
+          CHECK(before < session.rows[i] && session.rows[i].time - before.time <= gap_);
+        }
+        last = &session.rows.back();
+        rows += session.rows.size();
+        bytes += BytesOf(session);
+      }
+    }
+    CHECK(rows == rows_.rows() && bytes == sessions_bytes_);
+    for (auto& [end, slots] : by_end_) noted += slots.size();
+    CHECK(noted == noted_);
+  }
   bool HasState() const override { return true; }
   std::vector<RowStore*> RowStores() override { return {&rows_}; }
   size_t StateBytes() const override {

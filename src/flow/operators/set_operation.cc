@@ -1,6 +1,7 @@
 // INTERSECT and EXCEPT, with and without ALL: for each row how often it is on either side; a step
 // emits how the number of its copies in the answer changed.  State: the distinct rows of both sides
 // and two counts.
+#include "base/error.h"
 #include "duckdb/common/vector_operations/vector_operations.hpp"
 #include "flow/operators/operators.h"
 #include "flow/row_buffer.h"
@@ -20,6 +21,7 @@ class SetOperation : public Operator {
         out_(this->types()) {}
 
   void Push(size_t port, duckdb::DataChunk& rows, const int64_t* weights) override {
+    CHECK(port <= 1);
     table_->Resolve(rows, slots_);
     if (counts_.size() < table_->Slots()) counts_.resize(table_->Slots());
     BeforeChange([&](StateWriter& writer) {
@@ -55,6 +57,17 @@ class SetOperation : public Operator {
     touched_.clear();
   }
 
+  void CheckInvariants() const override {
+    Operator::CheckInvariants();
+    table_->CheckInvariants();
+    CHECK(touched_.empty());
+    size_t there = 0;
+    for (auto& count : counts_) {
+      CHECK(!count.touched);
+      there += count.rows[0] != 0 || count.rows[1] != 0;
+    }
+    CHECK(there == table_->KeysThere());
+  }
   bool HasState() const override { return true; }
   size_t StateBytes() const override {
     return table_->Bytes() + counts_.capacity() * sizeof(Count) +

@@ -1,3 +1,4 @@
+#include "base/error.h"
 #include "duck/constant.h"
 #include "duckdb/common/types/timestamp.hpp"
 #include "flow/operators/operators.h"
@@ -31,6 +32,7 @@ SourceOperator::SourceOperator(std::string stream, RowTypes stream_types,
 
 void SourceOperator::KeepTime() {
   if (keeps_time_) return;
+  CHECK(watermark_ && watermark_->column < reads_.size());
   keeps_time_ = true;
   reads_[watermark_->column] = true;
   reads_[reads_.size() - 2] = true;  // when rows arrive
@@ -145,6 +147,7 @@ void SourceOperator::Load(StateReader& reader) {
 void SourceOperator::Feed(duckdb::DataChunk& stream_rows, uint64_t first_offset,
                           Micros arrival_time) {
   size_t columns = stream_rows.ColumnCount();
+  CHECK(columns + (watermark_ ? 3 : 2) == types().size());
   if (watermark_) SetNull(out_.data.back());
   for (size_t i = 0; i < columns; i++) out_.data[i].Reference(stream_rows.data[i]);
   if (reads_[columns]) {

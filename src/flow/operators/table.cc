@@ -4,6 +4,7 @@
 // row out and a row in for each key whose row is another one at the end of the step.
 #include "flow/operators/table.h"
 
+#include "base/error.h"
 #include "flow/row_buffer.h"
 #include "flow/state/key_table.h"
 #include "flow/state/row_store.h"
@@ -36,6 +37,7 @@ class Table : public Operator {
   }
 
   void Push(size_t, duckdb::DataChunk& rows, const int64_t*) override {
+    CHECK(rows.ColumnCount() == spec_.changes.size());
     for (size_t i = 0; i < spec_.key.size(); i++) {
       key_chunk_.data[i].Reference(rows.data[spec_.key[i]]);
     }
@@ -90,6 +92,15 @@ class Table : public Operator {
     touched_.clear();
   }
 
+  void CheckInvariants() const override {
+    Operator::CheckInvariants();
+    keys_->CheckInvariants();
+    store_.CheckInvariants();
+    CHECK(touched_.empty() && touch_.size() == current_.size());
+    size_t rows = 0;
+    for (RowRef row : current_) rows += row != kNoRow;
+    CHECK(rows == store_.rows() && rows == keys_->KeysThere());
+  }
   bool HasState() const override { return true; }
   size_t StateBytes() const override {
     return keys_->Bytes() + store_.Bytes() + current_.capacity() * sizeof(RowRef) +
@@ -142,6 +153,7 @@ class Table : public Operator {
       touch_[slot] = static_cast<uint32_t>(touched_.size());
       touched_.emplace_back(slot, now);
     }
+    DEBUG_ASSERT(touched_.at(touch_[slot]).first == slot);
     if (now != kNoRow && store_.Bytes(now) == row) return;
     // What was there before the step is kept until its end, where it is taken back.
     if (now != kNoRow && now != touched_[touch_[slot]].second) Forget(now);

@@ -20,6 +20,7 @@
 // thresholds; rows and index stand in the inputs.
 #include <algorithm>
 
+#include "base/error.h"
 #include "flow/operators/joins.h"
 #include "flow/operators/ordered_index.h"
 #include "flow/state/weights.h"
@@ -63,6 +64,21 @@ class Threshold : public Operator {
     changes_.clear();
   }
 
+  void CheckInvariants() const override {
+    Operator::CheckInvariants();
+    if (table_) table_->CheckInvariants();
+    CHECK(changes_.empty());
+    size_t kept = 0, keys = 0;
+    for (auto& thresholds : thresholds_) {
+      for (size_t i = 0; i < thresholds.size(); i++) {
+        CHECK(thresholds[i].weight != 0);
+        CHECK(i == 0 || thresholds[i - 1].value < thresholds[i].value);
+      }
+      kept += thresholds.size();
+      keys += !thresholds.empty();
+    }
+    CHECK(kept == kept_ && (!table_ || keys == table_->KeysThere()));
+  }
   bool HasState() const override { return true; }
   size_t StateBytes() const override {
     return (table_ ? table_->Bytes() : 0) + thresholds_.capacity() * sizeof(std::vector<Kept>) +
@@ -129,6 +145,7 @@ class Threshold : public Operator {
   void PushRows(duckdb::DataChunk& rows, const int64_t* weights) {
     if (kept_ == 0) return;
     auto count = rows.size();
+    CHECK(index().keys().size() == count);  // it has this chunk at hand
     auto* slots = index().slots();
     uint32_t keys[STANDARD_VECTOR_SIZE];
     if (table_) {

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 
+#include "base/error.h"
 #include "duck/evaluator.h"
 #include "duck/row_codec.h"
 #include "duckdb/common/vector_operations/vector_operations.hpp"
@@ -74,6 +75,16 @@ class Top : public Operator {
     CountShown();
   }
 
+  void CheckInvariants() const override {
+    Operator::CheckInvariants();
+    size_t bytes = 0;
+    for (auto& [position, weight] : rows_) {
+      CHECK(weight != 0);
+      bytes += Size(position);
+    }
+    CHECK(bytes == bytes_ && (!prune_ || rows_.size() <= offset_ + *limit_));
+    CHECK(changed_ || shown_ == Shown());
+  }
   bool HasState() const override { return true; }
   size_t StateBytes() const override { return bytes_ + shown_bytes_; }
 

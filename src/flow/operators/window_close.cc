@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 
+#include "base/error.h"
 #include "duck/evaluator.h"
 #include "duckdb/common/types/timestamp.hpp"
 #include "flow/operators/operators.h"
@@ -49,6 +50,7 @@ class WindowClose : public Operator {
         SaveBefore(ref);
         rows_.Remove(ref, head);
       }
+      CHECK(head == kNoRow);
       waiting_.erase(waiting_.begin());
     }
   }
@@ -59,6 +61,19 @@ class WindowClose : public Operator {
   }
   bool IsDue() const override {
     return static_cast<const WatermarkOperator&>(*inputs[1]).HasPassed(WaitsForWatermark());
+  }
+  void CheckInvariants() const override {
+    Operator::CheckInvariants();
+    rows_.CheckInvariants();
+    size_t rows = 0;
+    for (auto& [end, head] : waiting_) {
+      CHECK(head != kNoRow);
+      for (RowRef ref = head; ref != kNoRow; ref = rows_.At(ref).next) {
+        CHECK(rows_.At(ref).weight != 0);
+        CHECK(++rows <= rows_.rows());  // no list is a ring
+      }
+    }
+    CHECK(rows == rows_.rows());
   }
   bool HasState() const override { return true; }
   std::vector<RowStore*> RowStores() override { return {&rows_}; }

@@ -85,6 +85,7 @@ void FailedRows::WithdrawAll() {
 
 void FailedRows::Keep(const FailedRow& row, Offset first, int64_t count) {
   auto [entry, added] = rows_.try_emplace(row, Kept{first, 0});
+  DEBUG_ASSERT(added || entry->second.first == first);
   if (added) bytes_ += FailedRowBytes(row);
   entry->second.count += count;
   count_ += static_cast<uint64_t>(count);
@@ -109,6 +110,17 @@ void FailedRows::TakeChanges(Offset position, const Sink& sink) {
     Keep(row, first, weight);
   }
   changes_.clear();
+}
+
+void FailedRows::CheckInvariants() const {
+  uint64_t count = 0;
+  size_t bytes = 0;
+  for (auto& [row, kept] : rows_) {
+    CHECK(kept.count != 0);
+    count += static_cast<uint64_t>(kept.count);
+    bytes += FailedRowBytes(row);
+  }
+  CHECK(count == count_ && bytes == bytes_);
 }
 
 void FailedRows::ForEach(const Sink& sink) const {

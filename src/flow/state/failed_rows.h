@@ -48,6 +48,8 @@ class FailedRows {
   // All rows as of the last TakeChanges.
   void ForEach(const Sink& sink) const;
 
+  void CheckInvariants() const;
+
   uint64_t count() const { return count_; }
   size_t Bytes() const { return bytes_; }
   void Save(StateWriter& writer) const;

@@ -21,6 +21,7 @@ std::vector<Change> Take(FailedRows& rows, uint64_t position) {
   rows.TakeChanges(Offset{position}, [&](const FailedRow& row, Offset first, int64_t count) {
     changes.push_back({row.row, first.value, count});
   });
+  rows.CheckInvariants();
   return changes;
 }
 

@@ -5,13 +5,16 @@
 
 #include <utility>
 
+#include "base/error.h"
 #include "duckdb/common/types/data_chunk.hpp"
 
 namespace weir {
 
-// Calls visit(half, first row of the half in `rows`) for both halves; `rows` has two rows or more.
+// Calls visit(half, first row of the half in `rows`) for both halves.
+// REQUIRES: `rows` has two rows or more.
 template <class Visit>
 void EachHalf(duckdb::DataChunk& rows, Visit visit) {
+  CHECK(rows.size() >= 2);  // less would be halved without an end
   duckdb::DataChunk half;
   half.InitializeEmpty(rows.GetTypes());
   duckdb::idx_t middle = rows.size() / 2, end = rows.size();

@@ -20,7 +20,9 @@ class ItemsToWrite {
   using Place = typename Items::iterator;
   using Item = typename Items::value_type;
 
+  // REQUIRES: the snapshot before has ended.
   void Begin(size_t slots) {
+    CHECK(slots_ == 0 && !at_);
     number_++;
     slots_ = slots;
     slot_ = 0;
@@ -34,6 +36,7 @@ class ItemsToWrite {
   uint32_t number() const { return number_; }
   // True once for each item that was there when the snapshot began.
   bool Claim(const Item& item) {
+    DEBUG_ASSERT(item.saved <= number_);
     if (item.saved == number_) return false;
     item.saved = number_;
     return true;

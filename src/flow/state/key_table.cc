@@ -30,6 +30,7 @@ class SlotKeys {
     return static_cast<uint32_t>(keys_.size() - 1);
   }
   void Remove(uint32_t slot) {
+    CHECK(free_.size() < keys_.size());
     keys_[slot] = Key();
     free_.push_back(slot);
   }
@@ -44,10 +45,31 @@ class SlotKeys {
   std::vector<uint32_t> free_;
 };
 
+// Slots are taken or free, and those that are taken are where their hashes lead.  `hash_of` says by
+// which hash a slot stands in the index.
+template <class HashOf>
+void CheckSlots(const SlotIndex& index, size_t slots, const std::vector<uint32_t>& free,
+                size_t beside_index, HashOf hash_of) {
+  CHECK(index.size() + beside_index + free.size() == slots);
+  std::vector<bool> seen(slots, false);
+  auto see = [&](uint32_t slot) {
+    CHECK(slot < slots && !seen[slot]);
+    seen[slot] = true;
+  };
+  for (uint32_t slot : free) see(slot);
+  index.CheckInvariants([&](uint32_t slot, uint32_t half) {
+    see(slot);
+    CHECK(SlotIndex::Half(hash_of(slot)) == half);
+  });
+}
+
 // Which slots got a key while a table is loaded slot by slot.
 class LoadedSlots {
  public:
-  void Begin(size_t slots) { there_.assign(slots, false); }
+  void Begin(size_t slots) {
+    if (slots >= KeyTable::kNone) StateReader::Bad();
+    there_.assign(slots, false);
+  }
   void Add(uint32_t slot) {
     if (slot >= there_.size() || there_[slot]) StateReader::Bad();
     there_[slot] = true;
@@ -117,6 +139,12 @@ class WordTable : public KeyTable {
     keys_.Clear();
     null_slot_ = kNone;
   }
+  size_t KeysThere() const override { return keys_.size() - keys_.free().size(); }
+  void CheckInvariants() const override {
+    CHECK(null_slot_ == kNone || null_slot_ < keys_.size());
+    CheckSlots(index_, keys_.size(), keys_.free(), null_slot_ != kNone,
+               [&](uint32_t slot) { return HashWord(keys_[slot]); });
+  }
   size_t Slots() const override { return keys_.size(); }
   size_t Bytes() const override { return index_.Bytes() + keys_.keys_.Bytes(); }
 
@@ -125,6 +153,7 @@ class WordTable : public KeyTable {
     writer.Put(keys_[slot]);
   }
   void BeginLoad(size_t slots) override {
+    CHECK(keys_.size() == 0);
     keys_.keys_.Resize(slots);
     loaded_.Begin(slots);
   }
@@ -259,6 +288,8 @@ class WordsTable : public KeyTable {
         narrow_words_(layout.narrow_words),
         keys_(layout.words) {
     null_bits_ = types.size() == 64 ? UINT64_MAX : (uint64_t{1} << types.size()) - 1;
+    CHECK(kWords == 0 || kWords == words_);
+    CHECK(narrow_words_ > 0 && narrow_words_ <= words_);  // the bits of NULLs stand in the first
   }
 
   void Resolve(duckdb::DataChunk& keys, uint32_t* slots) override {
@@ -337,6 +368,10 @@ class WordsTable : public KeyTable {
     keys_.Clear();
     free_.clear();
   }
+  size_t KeysThere() const override { return keys_.size() - free_.size(); }
+  void CheckInvariants() const override {
+    CheckSlots(index_, keys_.size(), free_, 0, [&](uint32_t slot) { return Hash(At(slot)); });
+  }
   size_t Slots() const override { return keys_.size(); }
   size_t Bytes() const override { return index_.Bytes() + keys_.Bytes(); }
 
@@ -344,6 +379,7 @@ class WordsTable : public KeyTable {
     for (size_t i = 0; i < words(); i++) writer.Put(At(slot)[i]);
   }
   void BeginLoad(size_t slots) override {
+    CHECK(keys_.size() == 0);
     keys_.Resize(slots);
     loaded_.Begin(slots);
   }
@@ -517,11 +553,21 @@ class BytesTable : public KeyTable {
     keys_.Clear();
     key_bytes_ = 0;
   }
+  size_t KeysThere() const override { return keys_.size() - keys_.free().size(); }
+  void CheckInvariants() const override {
+    size_t bytes = 0;
+    CheckSlots(index_, keys_.size(), keys_.free(), 0, [&](uint32_t slot) {
+      bytes += TextBytes(keys_[slot].size());
+      return Hash(keys_[slot]);
+    });
+    CHECK(bytes == key_bytes_);
+  }
   size_t Slots() const override { return keys_.size(); }
   size_t Bytes() const override { return index_.Bytes() + keys_.keys_.Bytes() + key_bytes_; }
 
   void SaveKey(uint32_t slot, StateWriter& writer) const override { writer.PutString(keys_[slot]); }
   void BeginLoad(size_t slots) override {
+    CHECK(keys_.size() == 0);
     keys_.keys_.Resize(slots);
     loaded_.Begin(slots);
   }

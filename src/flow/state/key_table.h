@@ -30,6 +30,7 @@ class KeyTable {
   // The same without making any: kNone where there is none.
   static constexpr uint32_t kNone = UINT32_MAX;
   virtual void Find(duckdb::DataChunk& keys, uint32_t* slots) = 0;
+  // REQUIRES, as all that takes a slot: it has a key.
   virtual void Erase(uint32_t slot) = 0;
   // Writes the key of a slot into the first columns of `rows` at `row`.
   virtual void Key(uint32_t slot, duckdb::DataChunk& rows, duckdb::idx_t row) const = 0;
@@ -42,6 +43,10 @@ class KeyTable {
   // All slots are below this.
   virtual size_t Slots() const = 0;
   virtual size_t Bytes() const = 0;
+  // How many have a key.
+  virtual size_t KeysThere() const = 0;
+  // Each key is found under its slot, and no other slot is taken or free.
+  virtual void CheckInvariants() const = 0;
   // A snapshot, slot by slot: SaveKey of those that have a key, in any order; BeginLoad of a new
   // table with room for all, LoadKey of each, EndLoad.
   virtual void SaveKey(uint32_t slot, StateWriter& writer) const = 0;

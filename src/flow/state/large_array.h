@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/error.h"
 #include "io/memory/large_pages.h"
 
 namespace weir {
@@ -19,8 +20,14 @@ class LargeArray {
   explicit LargeArray(size_t width = kWidth) : pages_(1), width_(width) {}
 
   size_t size() const { return (pages_.size() - 1) * kPage + pages_.back().size() / width(); }
-  Value* At(size_t at) { return &pages_[at / kPage][at % kPage * width()]; }
-  const Value* At(size_t at) const { return &pages_[at / kPage][at % kPage * width()]; }
+  Value* At(size_t at) {
+    DEBUG_ASSERT(at < size());
+    return &pages_[at / kPage][at % kPage * width()];
+  }
+  const Value* At(size_t at) const {
+    DEBUG_ASSERT(at < size());
+    return &pages_[at / kPage][at % kPage * width()];
+  }
   Value& operator[](size_t at) { return *At(at); }
   const Value& operator[](size_t at) const { return *At(at); }
 
@@ -41,6 +48,13 @@ class LargeArray {
     if (pages_.back().size() == kPage * width()) AddPage();
     pages_.back().push_back(std::move(value));
   }
+  void CheckInvariants() const {
+    for (size_t page = 0; page < pages_.size(); page++) {
+      CHECK(pages_[page].size() % width() == 0 && pages_[page].size() <= kPage * width());
+      CHECK(page + 1 == pages_.size() || pages_[page].size() == kPage * width());
+    }
+  }
+
   // Keeps the room of the first page.
   void Clear() {
     pages_.resize(1);

@@ -16,6 +16,7 @@ TEST(LargeArray, ValuesOfOneIndexStandTogetherAcrossPages) {
     array.Add(values);
     ASSERT_EQ(array.size(), i + 1);
   }
+  array.CheckInvariants();
   for (uint64_t i = 0; i < kSome; i++) {
     ASSERT_EQ(array.At(i)[0], i);
     ASSERT_EQ(array.At(i)[1], i * 7);
@@ -31,6 +32,7 @@ TEST(LargeArray, GrowsBySizeAndStartsAgain) {
   array.Resize(kSome);
   array.Resize(5);
   ASSERT_EQ(array.size(), kSome);
+  array.CheckInvariants();
   EXPECT_EQ(array[9], "nine");
   EXPECT_EQ(array[kSome - 1], "");
   array.Clear();

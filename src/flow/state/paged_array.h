@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/error.h"
 #include "flow/state/allocated.h"
 
 namespace weir {
@@ -20,8 +21,14 @@ class PagedArray {
   }
   void Clear() { pages_.clear(); }
 
-  Value& operator[](size_t at) { return pages_[at / kPage][at % kPage]; }
-  const Value& operator[](size_t at) const { return pages_[at / kPage][at % kPage]; }
+  Value& operator[](size_t at) {
+    DEBUG_ASSERT(at < size());
+    return pages_[at / kPage][at % kPage];
+  }
+  const Value& operator[](size_t at) const {
+    DEBUG_ASSERT(at < size());
+    return pages_[at / kPage][at % kPage];
+  }
 
   size_t Bytes() const {
     return pages_.capacity() * sizeof(pages_[0]) +

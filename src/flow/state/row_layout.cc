@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/error.h"
 #include "duckdb/common/types/vector.hpp"
 #include "flow/state/value_width.h"
 
@@ -63,10 +64,14 @@ const std::vector<std::string_view>& RowLayout::Encode(duckdb::DataChunk& rows) 
     to += sizes[i];
   }
   Write(places_to_.data());
+  for (duckdb::idx_t i = 0; i < count; i++) {
+    DEBUG_ASSERT(places_to_[i] == encoded_[i].data() + encoded_[i].size());
+  }
   return encoded_;
 }
 
 const std::vector<size_t>& RowLayout::Measure(duckdb::DataChunk& rows) {
+  CHECK(rows.ColumnCount() >= types_.size());
   auto count = rows.size();
   auto& formats = formats_;
   formats.resize(types_.size());
@@ -99,6 +104,7 @@ const std::vector<size_t>& RowLayout::Measure(duckdb::DataChunk& rows) {
 }
 
 void RowLayout::Write(char** to) {
+  CHECK(formats_.size() == types_.size());
   auto count = sizes_.size();
   for (duckdb::idx_t i = 0; i < count; i++) std::memset(to[i], 0, bitmap_bytes_);
   for (size_t c = 0; c < types_.size(); c++) {
@@ -110,6 +116,7 @@ void RowLayout::Write(char** to) {
       });
     } else {
       for (duckdb::idx_t i = 0; i < count; i++) {
+        DEBUG_ASSERT(nested_[c][i].size() <= UINT32_MAX);
         auto size = static_cast<uint32_t>(nested_[c][i].size());
         std::memcpy(to[i] + place.offset, &size, sizeof(size));
       }
@@ -133,6 +140,7 @@ void RowLayout::Write(char** to) {
 
 void RowLayout::Gather(const char* const* rows, duckdb::idx_t count, duckdb::DataChunk& out,
                        size_t first_column) const {
+  CHECK(count <= STANDARD_VECTOR_SIZE && first_column + types_.size() <= out.ColumnCount());
   cursor_.assign(rows, rows + count);
   for (auto& cursor : cursor_) cursor += fixed_bytes_;
   for (size_t c = 0; c < types_.size(); c++) {

@@ -20,11 +20,12 @@ class RowLayout {
   // The rows of a chunk as bytes; views that live until the next call.
   const std::vector<std::string_view>& Encode(duckdb::DataChunk& rows);
   // The same in two steps, for rows that are written where they stay: what each takes, then the
-  // bytes to the given places, while the chunk is as it was.  The places come back moved.
+  // bytes to the given places, while the chunk is as it was.  The places come back behind the rows.
+  // REQUIRES: each Write is of the chunk measured last, and there is one for each.
   const std::vector<size_t>& Measure(duckdb::DataChunk& rows);
   void Write(char** to);
   // Writes encoded rows into columns [first_column, ...) of `out`, from its row 0 on.  Texts point
-  // into the encoded rows.
+  // into the encoded rows.  REQUIRES: at most 2,048 rows, and `out` has as many columns.
   void Gather(const char* const* rows, duckdb::idx_t count, duckdb::DataChunk& out,
               size_t first_column) const;
   // Writes one encoded row into the first columns of `out`; texts are copied.

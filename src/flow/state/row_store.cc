@@ -45,6 +45,7 @@ size_t RowStore::MoveToFile(size_t bytes) {
   size_t moved = 0;
   while (moved < bytes && first_in_memory_ < blocks_.size()) {
     Block& block = blocks_[first_in_memory_];
+    CHECK(!block.in_file);
     if (!memory_ || !memory_->MoveToFile(block.begin, block.bytes)) break;
     block.in_file = true;
     first_in_memory_++;
@@ -65,12 +66,14 @@ size_t RowStore::UnitsOf(size_t row_bytes) const {
 }
 
 RowRef RowStore::Allocate(size_t units) {
+  DEBUG_ASSERT(units >= least_units_);
   // Where no row has gone, only ends of pages are free: not worth a look.
   auto found = !rows_went_ || is_loading_ ? free_.end() : free_.find(units);
   if (found != free_.end() && !found->second.empty()) {
     RowRef ref = found->second.back();
     found->second.pop_back();
     free_count_--;
+    DEBUG_ASSERT(ref < next_free_);
     return ref;
   }
   if (next_free_ + units > end_free_) {
@@ -122,6 +125,7 @@ RowRef RowStore::AddPlace(size_t row_bytes) {
 }
 
 RowRef RowStore::Add(std::string_view row) {
+  DEBUG_ASSERT(row.size() <= UINT32_MAX && (!fixed_size_ || row.size() == fixed_size_));
   RowRef ref = AddPlace(row.size());
   std::memcpy(Address(ref) + header_bytes_, row.data(), row.size());
   return ref;
@@ -134,6 +138,7 @@ RowRef RowStore::Add(std::string_view row, RowRef& head) {
 }
 
 void RowStore::PutInFront(RowRef ref, RowRef& head) {
+  DEBUG_ASSERT(is_listed_ && ref != head);
   At(ref).next = head;
   At(ref).previous = kNoRow;
   if (rows_go_ && head != kNoRow) At(head).previous = ref;  // rows that never go need no way back
@@ -193,6 +198,10 @@ void RowStore::FindOrAdd(duckdb::DataChunk& rows, RowRef* refs, bool* is_new) {
     added_[i] = reinterpret_cast<char*>(Address(refs[i])) + header_bytes_;
   }
   layout_.Write(added_.data());
+  for (duckdb::idx_t i = 0; i < count; i++) {
+    auto* begin = reinterpret_cast<char*>(Address(refs[i])) + header_bytes_;
+    DEBUG_ASSERT(added_[i] == begin + sizes[i]);  // as much as there was room for
+  }
   std::fill_n(is_new, count, true);
 }
 
@@ -220,6 +229,8 @@ void RowStore::ThrowRowsAreLost() {
 }
 
 void RowStore::Remove(RowRef ref) {
+  CHECK(rows_ > 0);
+  DEBUG_ASSERT(ref != kNoRow && ref < next_free_ && WeightOf(ref) != kFree);
   if (indexed_) {
     uint64_t hash = HashOf(Bytes(ref));
     ThrowIfRowsAreLost();
@@ -233,6 +244,7 @@ void RowStore::Remove(RowRef ref) {
 
 void RowStore::Remove(RowRef ref, RowRef& head) {
   Entry& entry = At(ref);
+  DEBUG_ASSERT(is_listed_ && (rows_go_ || (head == ref && entry.next == kNoRow)));
   if (entry.previous != kNoRow) {
     At(entry.previous).next = entry.next;
   } else {
@@ -243,6 +255,7 @@ void RowStore::Remove(RowRef ref, RowRef& head) {
 }
 
 void RowStore::SaveRow(StateWriter& writer, RowRef ref) const {
+  DEBUG_ASSERT(!Bytes(ref).empty());  // which would be read as the end (LoadRows)
   writer.PutString(Bytes(ref));
   writer.Put(WeightOf(ref));
   writer.Put(static_cast<uint32_t>(NumberOf(ref)));
@@ -264,6 +277,50 @@ void RowStore::LoadRows(StateReader& reader,
     row(ref, reader.Get<uint32_t>());
   }
   is_loading_ = false;
+}
+
+void RowStore::CheckInvariants() const {
+  size_t block_bytes = 0, file_bytes = 0;
+  for (size_t i = 0; i < blocks_.size(); i++) {
+    CHECK(blocks_[i].in_file == (i < first_in_memory_));
+    block_bytes += blocks_[i].bytes;
+    if (blocks_[i].in_file) file_bytes += blocks_[i].bytes;
+  }
+  CHECK(block_bytes == pages_bytes_ && file_bytes == file_bytes_);
+  CHECK(pages_.size() * kPageUnits == end_free_ && next_free_ <= end_free_);
+
+  size_t free = 0;
+  for (auto& [units, refs] : free_) {
+    for (RowRef ref : refs) CHECK(At(ref).weight == kFree && At(ref).size == units);
+    free += refs.size();
+  }
+  CHECK(free == free_count_);
+
+  // Places stand one behind the other, and each is a row or free.
+  size_t rows = 0, free_places = 0;
+  std::vector<bool> numbers(has_numbers_ ? numbers_ : 0, false);
+  for (RowRef ref = kFirst; ref < next_free_;) {
+    bool is_free = WeightOf(ref) == kFree;
+    if (is_free) {
+      free_places++;
+      ref += At(ref).size;
+      continue;
+    }
+    rows++;
+    CHECK(NumberOf(ref) < Numbers());
+    if (has_numbers_) {
+      CHECK(!numbers[NumberOf(ref)]);
+      numbers[NumberOf(ref)] = true;
+    }
+    if (indexed_) {
+      CHECK(index_.Find(HashOf(Bytes(ref)), [&](uint32_t other) { return other == ref; }) == ref);
+    }
+    ref += static_cast<RowRef>(UnitsOf(Bytes(ref).size()));
+    CHECK(ref <= next_free_);
+  }
+  CHECK(rows == rows_ && free_places == free_count_);
+  CHECK(!indexed_ || index_.size() == rows_);
+  CHECK(!has_numbers_ || rows_ + free_numbers_.size() == numbers_);
 }
 
 void MoveToFile(std::vector<RowStore*> stores, size_t bytes) {

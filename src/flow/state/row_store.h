@@ -40,10 +40,16 @@ class RowStore {
   ~RowStore();
   RowStore(const RowStore&) = delete;
 
-  // Before the first row: where pages come from.  Without it, from the heap.
-  void UseMemory(PageMemory* memory) { memory_ = memory; }
-  // Before the first row: rows go even though they are not indexed.
-  void ExpectRemovals() { rows_go_ = true; }
+  // Where pages come from.  Without it, from the heap.  REQUIRES: there was no row yet.
+  void UseMemory(PageMemory* memory) {
+    CHECK(blocks_.empty());
+    memory_ = memory;
+  }
+  // Rows go even though they are not indexed.  REQUIRES: there was no row yet.
+  void ExpectRemovals() {
+    CHECK(blocks_.empty());
+    rows_go_ = true;
+  }
   // Puts pages into the memory's file, the oldest first, until so many bytes have moved; returns
   // how many did.  References and what Gather gave stay valid.
   size_t MoveToFile(size_t bytes);
@@ -56,6 +62,8 @@ class RowStore {
   void Prefetch(const std::vector<std::string_view>& rows);
   // The entry of an encoded row: a new one at the front of the list at `head`, or the one there is.
   RowRef FindOrAdd(std::string_view row, RowRef& head);
+  // REQUIRES: the row is there, and in that list.  Of a store that expects no rows to go it is
+  // alone in it, for there is no way back from one to the one before.
   void Remove(RowRef ref, RowRef& head);
   // Puts a row that was loaded without a list into one.
   void PutInFront(RowRef ref, RowRef& head);
@@ -163,6 +171,8 @@ class RowStore {
            free_count_ * sizeof(RowRef) + free_numbers_.capacity() * sizeof(uint32_t);
   }
   size_t BytesInFile() const { return file_bytes_; }
+  // Looks at every place.  REQUIRES: no row was lost.
+  void CheckInvariants() const;
   // True when rows that went to the file cannot be read any more (io/lost_pages.h): they are zeros,
   // and so is all that was made of them.
   bool HasLostRows() const;

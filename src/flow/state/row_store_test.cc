@@ -38,6 +38,7 @@ TEST_P(RowStoreTest, PlacesOfRowsThatWentAreUsedAgain) {
       refs.push_back(is_listed ? store.FindOrAdd(row, head) : store.FindOrAdd(row));
       if (is_listed) head = refs.back();
     }
+    store.CheckInvariants();
     for (size_t i = 0; i < refs.size(); i++) {
       if (GetParam().lists == RowStore::Lists::kListed) {
         store.Remove(refs[i], heads[i]);
@@ -46,6 +47,7 @@ TEST_P(RowStoreTest, PlacesOfRowsThatWentAreUsedAgain) {
       }
     }
     EXPECT_EQ(store.rows(), 0u);
+    store.CheckInvariants();
   };
   round(0);
   size_t bytes = store.Bytes();

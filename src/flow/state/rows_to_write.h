@@ -21,6 +21,7 @@ class RowsToWrite {
   template <class Write>
   bool Continue(const RowStore& store, Write write, const StopSnapshot& stop) {
     constexpr size_t kAtOnce = 64;
+    CHECK(end_ <= store.End());  // places stay what they are, and new ones come behind
     size_t looked = 0;
     next_ = store.ForEachFrom(next_, end_, [&](RowRef ref) {
       if (Claim(store, ref)) write(ref);

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "base/error.h"
 #include "io/memory/large_pages.h"
 
 namespace weir {
@@ -24,6 +25,7 @@ class SlotIndex {
   explicit SlotIndex(Room room = Room::kWide) : room_(room), cells_(homes_ + kTail) {}
 
   // Calls equals(slot) for candidates; returns the slot or adds `fresh()`.
+  // REQUIRES: MakeRoom was called since the last one was added.
   template <class Equals, class Fresh>
   uint32_t FindOrAdd(uint64_t hash, Equals equals, Fresh fresh) {
     size_t at = Home(Half(hash));
@@ -32,7 +34,9 @@ class SlotIndex {
         return cells_[at].number - 1;
       }
     }
+    CHECK(used_ < homes_);
     uint32_t slot = fresh();
+    CHECK(slot != kNone);  // there are no more than its field can tell apart
     Put(at, {slot + 1, Half(hash)});
     used_++;
     return slot;
@@ -51,15 +55,15 @@ class SlotIndex {
     return kNone;
   }
 
-  // To be called before FindOrAdd.
   void MakeRoom() {
     if (used_ * 20 >= homes_ * (room_ == Room::kTight ? 13 : 12)) Grow();
   }
 
   // Shifts back what follows, so there are no tombstones and look-ups stay short for ever.
+  // REQUIRES: the slot was added by that hash.
   void Remove(uint32_t slot, uint64_t hash) {
     size_t hole = Home(Half(hash));
-    while (cells_[hole].number != slot + 1) hole++;
+    for (; cells_[hole].number != slot + 1; hole++) CHECK(cells_[hole].number != 0);
     for (size_t next = hole + 1; cells_[next].number; next++) {
       if (Home(cells_[next].hash) > hole) continue;
       cells_[hole] = cells_[next];
@@ -100,6 +104,26 @@ class SlotIndex {
   }
 
   size_t Bytes() const { return cells_.capacity() * sizeof(Cell); }
+  size_t size() const { return used_; }
+
+  // Calls `number(slot, half of its hash)` with each number that is here.
+  template <class Number>
+  void CheckInvariants(Number number) const {
+    CHECK(cells_.size() >= homes_ + kTail && cells_.back().number == 0);
+    size_t used = 0, gap = 0;  // the first cell behind the last free one
+    for (size_t at = 0; at < cells_.size(); at++) {
+      if (cells_[at].number == 0) {
+        gap = at + 1;
+        continue;
+      }
+      // A probe that begins at its home meets no free cell before it.
+      CHECK(gap <= Home(cells_[at].hash) && Home(cells_[at].hash) <= at);
+      number(cells_[at].number - 1, cells_[at].hash);
+      used++;
+    }
+    CHECK(used == used_);
+  }
+  static uint32_t Half(uint64_t hash) { return static_cast<uint32_t>(hash); }
 
  private:
   struct Cell {
@@ -108,7 +132,6 @@ class SlotIndex {
   };
   static constexpr size_t kTail = 32, kBlock = 256;
 
-  static uint32_t Half(uint64_t hash) { return static_cast<uint32_t>(hash); }
   size_t Home(uint32_t half) const { return (uint64_t{half} * homes_) >> 32; }
 
   // The last cell is always free: it ends every probe.

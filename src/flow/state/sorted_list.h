@@ -12,6 +12,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "base/error.h"
 #include "flow/state/allocated.h"
 
 namespace weir {
@@ -73,6 +74,26 @@ class SortedList {
     shelves_.clear();
     size_ = 0;
   }
+  void CheckInvariants() const {
+    size_t items = 0;
+    const Item* last = nullptr;
+    for (auto& shelf : shelves_) {
+      CHECK(!shelf.parts.empty() && shelf.parts.size() <= kFull);
+      // What searches go by: what comes before the place is below, but the first place takes all.
+      CHECK(!last || (*last < shelf.first && !(shelf.parts[0].parts.at(0) < shelf.first)));
+      for (auto& block : shelf.parts) {
+        CHECK(!block.parts.empty() && block.parts.size() <= kFull);
+        bool is_first = &block == &shelf.parts.front();
+        CHECK(is_first || (*last < block.first && !(block.parts.front() < block.first)));
+        for (auto& item : block.parts) {
+          CHECK(!last || *last < item);
+          last = &item;
+          items++;
+        }
+      }
+    }
+    CHECK(items == size_);
+  }
   size_t size() const { return size_; }
   size_t Bytes() const {
     size_t bytes = shelves_.capacity() * sizeof(Shelf);
@@ -101,6 +122,7 @@ class SortedList {
   // The last place that does not begin above the item, or the first one.
   template <class Part>
   static size_t At(const std::vector<Place<Part>>& places, const Item& item) {
+    DEBUG_ASSERT(!places.empty());
     auto above =
         std::partition_point(places.begin() + 1, places.end(),
                              [&](const Place<Part>& place) { return !(item < place.first); });
@@ -111,6 +133,7 @@ class SortedList {
   template <class Part>
   static void Split(std::vector<Place<Part>>& places, size_t at, bool comes_last) {
     auto& parts = places[at].parts;
+    DEBUG_ASSERT(parts.size() == kFull + 1);
     auto middle = comes_last ? parts.end() - 1 : parts.begin() + kFull / 2;
     Place<Part> upper{FirstOf(*middle),
                       {std::make_move_iterator(middle), std::make_move_iterator(parts.end())}};

@@ -34,6 +34,7 @@ TEST(SortedList, IsASet) {
       set.erase(item);
     }
     if (round % 5000 > 0) continue;
+    list.CheckInvariants();
     ASSERT_EQ(list.size(), set.size());
     ASSERT_EQ(From(list, INT_MIN), std::vector(set.begin(), set.end()));
     for (int from : {-1, 0, 77, 10000, 19999, 20000}) {
@@ -43,6 +44,7 @@ TEST(SortedList, IsASet) {
     }
   }
   for (int item : std::set(set)) list.Erase(item);
+  list.CheckInvariants();
   EXPECT_EQ(list.size(), 0u);
   EXPECT_TRUE(From(list, INT_MIN).empty());
   list.Add(5);
@@ -52,9 +54,11 @@ TEST(SortedList, IsASet) {
 TEST(SortedList, ItemsInOrderFillTheirBlocks) {
   SortedList<int> list, mixed;
   for (int item = 0; item < 100000; item++) list.Add(item);
+  list.CheckInvariants();
   EXPECT_LT(list.Bytes(), 100000 * sizeof(int) * 13 / 10);
   std::mt19937 random(7);
   for (int item = 0; item < 100000; item++) mixed.Add(static_cast<int>(random()));
+  mixed.CheckInvariants();
   EXPECT_LT(mixed.Bytes(), mixed.size() * sizeof(int) * 22 / 10);
 }
 

@@ -29,8 +29,11 @@ class StateWriter {
   // Keeps everything: bytes().
   StateWriter() = default;
   // Hands parts of so many bytes over; the last one when HandOver is called.
+  // REQUIRES: 0 < part_bytes; a part is never empty, for "" is what a reader gets at the end.
   explicit StateWriter(Take take, size_t part_bytes = kStatePartBytes)
-      : take_(std::move(take)), part_bytes_(part_bytes) {}
+      : take_(std::move(take)), part_bytes_(part_bytes) {
+    CHECK(take_ && part_bytes_ > 0);
+  }
 
   template <class Number>
   requires std::is_trivially_copyable_v<Number>
@@ -92,6 +95,7 @@ class StateReader {
   }
   // How many items of that size follow; they are there.
   uint64_t GetCount(size_t item_bytes) {
+    DEBUG_ASSERT(item_bytes > 0);
     uint64_t count = Get<uint64_t>();
     if (count > left_ / item_bytes) Bad();
     return count;
@@ -141,6 +145,7 @@ class StateReader {
     }
     if (parts_.size() == kKept) parts_.pop_front();
     bytes_ = parts_.emplace_back(std::move(joined));
+    CHECK(bytes_.size() >= size && bytes_.size() <= left_);
   }
 
   std::string_view bytes_;

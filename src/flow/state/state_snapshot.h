@@ -37,7 +37,9 @@ class SnapshotSection {
   SnapshotSection(const SnapshotSection&) = delete;
 
   StateWriter& writer() { return writer_; }
+  // Everything has been written.  REQUIRES: once.
   void Finish() {
+    CHECK(!ended_);
     writer_.HandOver();
     ended_ = true;
     sink_->End(number_, true);
@@ -57,7 +59,9 @@ using StopSnapshot = std::function<bool()>;
 // each, while one is under way.  Units that come later are none of it.
 class UnitsToWrite {
  public:
+  // REQUIRES: the snapshot before has ended.
   void Begin(size_t units) {
+    CHECK(units_ == 0);
     units_ = units;
     next_ = 0;
     written_.assign((units + 63) / 64, 0);
@@ -101,13 +105,17 @@ class StatePart {
  public:
   virtual ~StatePart() = default;
 
+  // REQUIRES: the snapshot before has ended, and nothing of it is left.
   void BeginPieces(StateWriter& writer, uint32_t mark) {
+    CHECK(!in_snapshot_ && aside_.bytes().empty());
+    CHECK(mark != UINT32_MAX);  // kEndOfParts
     mark_ = mark;
     in_snapshot_ = true;
     Begin(writer);
   }
   // What has been put aside since the last call.
   void HandOver(StateWriter& writer) {
+    CHECK(in_snapshot_);
     if (is_lost_) throw Error(ErrorCode::kUnavailable, "no memory to put state aside");
     writer.PutBytes(aside_.bytes());
     aside_.bytes().clear();
