@@ -24,6 +24,8 @@ std::shared_ptr<Options> Keep(CLI::App* command) {
 
 }  // namespace
 
+// A list of commands.
+// NOLINTNEXTLINE(readability-function-size)
 void AddCommands(CLI::App& app, int& exit_code) {
   auto* init = app.add_subcommand("init", "write a small project to start from");
   auto folder = std::make_shared<std::string>();

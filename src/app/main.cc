@@ -26,6 +26,8 @@ int Report(const weir::Error& error, bool is_client) {
 
 }  // namespace
 
+// What is thrown while commands are described ends the program, as it should.
+// NOLINTNEXTLINE(bugprone-exception-escape)
 int main(int argc, char** argv) {
   CLI::App app(
       "Weir takes event streams in, keeps them for ever, and keeps the answers to SQL "

@@ -187,6 +187,8 @@ class AtEnd {
 
 }  // namespace
 
+// A list: every part once, in the order they stand on each other.
+// NOLINTNEXTLINE(readability-function-size)
 int RunServe(const ServeOptions& options) {
   StopSignals signals;
   // What goes wrong meanwhile is no part of what is printed.

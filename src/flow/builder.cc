@@ -454,44 +454,13 @@ CircuitBuilder::Built CircuitBuilder::GroupingSet(const PlanNode& node, const Bu
   return {op, Identity(op->types().size())};
 }
 
-// Aggregates over `x >= date_trunc('month', now())` and its like: partial aggregates for each
-// (groups, month), the clock filter over those, and a merge.  State: a row for each group and
-// month instead of each event.
-std::optional<CircuitBuilder::Built> CircuitBuilder::BucketedAggregate(const PlanNode& node) {
-  const PlanNode* below = node.inputs[0].get();
-  const PlanNode* project = nullptr;
-  if (below->kind == PlanNode::Kind::kProject) {
-    project = below;
-    below = below->inputs[0].get();
-  }
-  if (below->kind != PlanNode::Kind::kClockFilter || !below->clock->bucket) return std::nullopt;
-  for (auto& call : node.aggregates) {
-    if (call.distinct || !HasClosedForm(call)) return std::nullopt;
-  }
+namespace {
 
-  Built input = Visit(*below->inputs[0]);
-  auto bucket = Over(input, below->clock->bucket);
-  size_t bucket_column = input.op->types().size();
-  const std::string bucket_print = Fingerprint(*bucket);
-  auto* with_bucket = Add(MakeBucket(session_, bucket, input.op->types(), below->clock->coarse,
-                                     input.op->append_only()),
-                          {input.op}, bucket_print, Describe(below->clock->bucket));
-  Built rows{with_bucket, input.columns};
-  std::vector<ExpressionPtr> columns;
-  if (project) {
-    columns = Over(rows, project->expressions);
-  } else {
-    for (size_t i = 0; i < below->types.size(); i++) {
-      columns.push_back(Over(rows, ColumnReference(i, below->types[i])));
-    }
-  }
-  size_t width = columns.size();
-  columns.push_back(ColumnReference(bucket_column, below->clock->type));
-  auto* projected = AddProject(with_bucket, std::move(columns), "");
-
+// An aggregate in two: of each group and bucket, and of those of a group.
+std::pair<AggregateSpec, AggregateSpec> Split(const PlanNode& node, ExpressionPtr bucket) {
   AggregateSpec partial, merge;
   partial.groups = node.groups;
-  partial.groups.push_back(ColumnReference(width, below->clock->type));
+  partial.groups.push_back(std::move(bucket));
   size_t group_count = node.groups.size();
   size_t next = group_count;
   for (size_t i = 0; i < group_count; i++) {
@@ -529,6 +498,48 @@ std::optional<CircuitBuilder::Built> CircuitBuilder::BucketedAggregate(const Pla
     merge.aggregates.push_back(std::move(merged));
   }
   merge.global = node.groups.empty();
+  return {std::move(partial), std::move(merge)};
+}
+
+}  // namespace
+
+// Aggregates over `x >= date_trunc('month', now())` and its like: partial aggregates for each
+// (groups, month), the clock filter over those, and a merge.  State: a row for each group and
+// month instead of each event.
+std::optional<CircuitBuilder::Built> CircuitBuilder::BucketedAggregate(const PlanNode& node) {
+  const PlanNode* below = node.inputs[0].get();
+  const PlanNode* project = nullptr;
+  if (below->kind == PlanNode::Kind::kProject) {
+    project = below;
+    below = below->inputs[0].get();
+  }
+  if (below->kind != PlanNode::Kind::kClockFilter || !below->clock->bucket) return std::nullopt;
+  for (auto& call : node.aggregates) {
+    if (call.distinct || !HasClosedForm(call)) return std::nullopt;
+  }
+
+  Built input = Visit(*below->inputs[0]);
+  auto bucket = Over(input, below->clock->bucket);
+  size_t bucket_column = input.op->types().size();
+  const std::string bucket_print = Fingerprint(*bucket);
+  auto* with_bucket = Add(MakeBucket(session_, bucket, input.op->types(), below->clock->coarse,
+                                     input.op->append_only()),
+                          {input.op}, bucket_print, Describe(below->clock->bucket));
+  Built rows{with_bucket, input.columns};
+  std::vector<ExpressionPtr> columns;
+  if (project) {
+    columns = Over(rows, project->expressions);
+  } else {
+    for (size_t i = 0; i < below->types.size(); i++) {
+      columns.push_back(Over(rows, ColumnReference(i, below->types[i])));
+    }
+  }
+  size_t width = columns.size();
+  columns.push_back(ColumnReference(bucket_column, below->clock->type));
+  auto* projected = AddProject(with_bucket, std::move(columns), "");
+
+  auto [partial, merge] = Split(node, ColumnReference(width, below->clock->type));
+  size_t group_count = node.groups.size();
   auto* parts = AddAggregate(projected, std::move(partial), "by " + Describe(below->clock->bucket));
 
   // The bucket stands behind the groups; the clock filter wants it last.

@@ -166,6 +166,18 @@ struct JoinTree {
   }
 };
 
+// What tells a join from others of the same indexes.
+std::string IdentityOf(const DeltaJoinSpec& spec) {
+  std::string identity;
+  for (auto& equal : spec.equal) {
+    for (size_t column : equal.columns) identity += std::to_string(column) + ",";
+    identity += equal.null_is_value ? "n;" : "=;";
+  }
+  identity += "/" + Fingerprint(spec.tests) + "/";
+  for (size_t column : spec.output) identity += std::to_string(column) + ",";
+  return identity;
+}
+
 }  // namespace
 
 std::optional<CircuitBuilder::Built> CircuitBuilder::DeltaJoin(const PlanNode& node) {
@@ -219,13 +231,7 @@ std::optional<CircuitBuilder::Built> CircuitBuilder::DeltaJoin(const PlanNode& n
   for (auto& test : tree.tests) spec.tests.push_back(MoveColumns(test, places, used));
   std::map<size_t, std::string> names;
   for (auto& [column, name] : tree.names) names[places[column]] = name;
-  std::string identity;
-  for (auto& equal : spec.equal) {
-    for (size_t column : equal.columns) identity += std::to_string(column) + ",";
-    identity += equal.null_is_value ? "n;" : "=;";
-  }
-  identity += "/" + Fingerprint(spec.tests) + "/";
-  for (size_t column : spec.output) identity += std::to_string(column) + ",";
+  std::string identity = IdentityOf(spec);
   for (auto& index : spec.indexes) {
     std::vector<ExpressionPtr> keys;
     std::string detail;

@@ -50,6 +50,33 @@ void AppendJsonText(std::string_view json, std::string& out) {
       [](char c) { return c == '\n' || c == '\r'; }, ' ');
 }
 
+void AppendJsonStruct(const Value& value, bool exact, std::string& out) {
+  auto& fields = duckdb::StructType::GetChildTypes(value.type());
+  auto& values = duckdb::StructValue::GetChildren(value);
+  out += '{';
+  for (size_t i = 0; i < fields.size(); i++) {
+    if (i) out += ',';
+    AppendQuotedJson(out, fields[i].first);
+    out += ':';
+    AppendJson(values[i], exact, out);
+  }
+  out += '}';
+}
+
+void AppendJsonMap(const Value& value, bool exact, std::string& out) {
+  out += '{';
+  bool first = true;
+  for (auto& entry : duckdb::MapValue::GetChildren(value)) {
+    auto& pair = duckdb::StructValue::GetChildren(entry);
+    if (!first) out += ',';
+    first = false;
+    AppendQuotedJson(out, pair[0].ToString());
+    out += ':';
+    AppendJson(pair[1], exact, out);
+  }
+  out += '}';
+}
+
 // Any value, by way of duckdb::Value: for nested types and those without a path of their own.
 void AppendJson(const Value& value, bool exact, std::string& out) {
   if (value.IsNull()) {
@@ -90,33 +117,8 @@ void AppendJson(const Value& value, bool exact, std::string& out) {
       return AppendJsonList(duckdb::ListValue::GetChildren(value), exact, out);
     case LogicalTypeId::ARRAY:
       return AppendJsonList(duckdb::ArrayValue::GetChildren(value), exact, out);
-    case LogicalTypeId::STRUCT: {
-      auto& fields = duckdb::StructType::GetChildTypes(type);
-      auto& values = duckdb::StructValue::GetChildren(value);
-      out += '{';
-      for (size_t i = 0; i < fields.size(); i++) {
-        if (i) out += ',';
-        AppendQuotedJson(out, fields[i].first);
-        out += ':';
-        AppendJson(values[i], exact, out);
-      }
-      out += '}';
-      return;
-    }
-    case LogicalTypeId::MAP: {
-      out += '{';
-      bool first = true;
-      for (auto& entry : duckdb::MapValue::GetChildren(value)) {
-        auto& pair = duckdb::StructValue::GetChildren(entry);
-        if (!first) out += ',';
-        first = false;
-        AppendQuotedJson(out, pair[0].ToString());
-        out += ':';
-        AppendJson(pair[1], exact, out);
-      }
-      out += '}';
-      return;
-    }
+    case LogicalTypeId::STRUCT: return AppendJsonStruct(value, exact, out);
+    case LogicalTypeId::MAP: return AppendJsonMap(value, exact, out);
     default:
       if (type.IsJSONType()) {
         AppendJsonText(duckdb::StringValue::Get(value), out);

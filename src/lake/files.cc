@@ -113,7 +113,8 @@ LakeFiles::LakeFiles(Disk& disk, std::string directory)
   std::map<StreamDay, FileList> days;
   for (auto& file : manifest.files) {
     Count(totals_[file.stream.value], file);
-    days[DayOf(file)].push_back(Published(disk_, directory_, std::move(file)));
+    auto& day = days[DayOf(file)];
+    day.push_back(Published(disk_, directory_, std::move(file)));
   }
   for (auto& [day, list] : days) {
     streams_[day.stream][day.day] = std::make_shared<const FileList>(std::move(list));

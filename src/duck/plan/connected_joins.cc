@@ -8,6 +8,7 @@
 // Only trees with a join without keys are looked at, and only those that need fewer of them in
 // another order are changed.
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 
@@ -84,8 +85,8 @@ class Tree {
 
  private:
   struct Equality {
-    ExpressionPtr sides[2];
-    Columns columns[2];
+    std::array<ExpressionPtr, 2> sides;
+    std::array<Columns, 2> columns;
     bool null_is_value;
   };
   struct Condition {

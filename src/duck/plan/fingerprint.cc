@@ -192,6 +192,24 @@ std::string List(const std::vector<ExpressionPtr>& expressions, const char* sepa
   return text;
 }
 
+std::string DescribeJoin(const JoinCall& join) {
+  static constexpr const char* kKinds[] = {"",     "left", "right", "full",
+                                           "semi", "anti", "mark",  "single"};
+  std::string text = kKinds[static_cast<size_t>(join.kind)];
+  auto add = [&](const std::string& part) { text += (text.empty() ? "" : " ") + part; };
+  for (size_t i = 0; i < join.left_keys.size(); i++) {
+    if (i > 0) text += ",";
+    add(Describe(join.left_keys[i]) + " = " + Describe(join.right_keys[i]));
+  }
+  if (join.condition) {
+    if (!join.left_keys.empty()) text += " and";
+    add(Describe(join.condition));
+  } else if (join.left_keys.empty()) {
+    add("all with all");
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string Describe(const PlanNode& node) {
@@ -218,23 +236,7 @@ std::string Describe(const PlanNode& node) {
       if (node.offset) text += " OFFSET " + std::to_string(node.offset);
       return text;
     }
-    case PlanNode::Kind::kJoin: {
-      static constexpr const char* kKinds[] = {"",     "left", "right", "full",
-                                               "semi", "anti", "mark",  "single"};
-      std::string text = kKinds[static_cast<size_t>(node.join.kind)];
-      auto add = [&](const std::string& part) { text += (text.empty() ? "" : " ") + part; };
-      for (size_t i = 0; i < node.join.left_keys.size(); i++) {
-        if (i > 0) text += ",";
-        add(Describe(node.join.left_keys[i]) + " = " + Describe(node.join.right_keys[i]));
-      }
-      if (node.join.condition) {
-        if (!node.join.left_keys.empty()) text += " and";
-        add(Describe(node.join.condition));
-      } else if (node.join.left_keys.empty()) {
-        add("all with all");
-      }
-      return text;
-    }
+    case PlanNode::Kind::kJoin: return DescribeJoin(node.join);
     case PlanNode::Kind::kGroupTop: {
       auto& call = node.group_top;
       static constexpr const char* kNames[] = {"row_number", "rank", "dense_rank"};

@@ -129,7 +129,7 @@ class PlanningScope {
         outer_(std::exchange(state_->relations, &relations)) {
     state_->unknown.clear();
   }
-  ~PlanningScope() { state_->relations = outer_; }
+  ~PlanningScope() { state_->relations = outer_; }  // NOLINT(bugprone-exception-escape): not null
 
   const std::string& unknown() const { return state_->unknown; }
 

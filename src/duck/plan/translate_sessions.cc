@@ -43,24 +43,31 @@ std::optional<duckdb::interval_t> GapIn(const Expression& expression) {
   return found;
 }
 
+// From the innermost window, a LAG, to `ends`; nothing when that is no chain of a session.
+std::vector<LogicalOperator*> ChainTo(LogicalOperator& ends) {
+  constexpr size_t kLongest = 6;
+  std::vector<LogicalOperator*> chain;
+  for (LogicalOperator* op = &ends;;) {
+    chain.insert(chain.begin(), op);
+    if (op->type == LogicalOperatorType::LOGICAL_WINDOW &&
+        WindowAt(*op, 0).type == ExpressionType::WINDOW_LAG) {
+      return chain;
+    }
+    if (op->children.size() != 1) return {};
+    op = op->children[0].get();
+    bool known = op->type == LogicalOperatorType::LOGICAL_WINDOW ||
+                 op->type == LogicalOperatorType::LOGICAL_PROJECTION;
+    if (!known || chain.size() > kLongest) return {};
+  }
+}
+
 }  // namespace
 
 // The expansion of SESSION as one operator; null for other windows.  It is told by the name of
 // its inner column, and taken only when every column in it is understood.
 NodePtr Translator::Sessions(duckdb::LogicalWindow& ends) {
-  std::vector<LogicalOperator*> chain;  // from the innermost window to `ends`
-  for (LogicalOperator* op = &ends;;) {
-    chain.insert(chain.begin(), op);
-    if (op->type == LogicalOperatorType::LOGICAL_WINDOW &&
-        WindowAt(*op, 0).type == ExpressionType::WINDOW_LAG) {
-      break;
-    }
-    if (op->children.size() != 1) return nullptr;
-    op = op->children[0].get();
-    bool known = op->type == LogicalOperatorType::LOGICAL_WINDOW ||
-                 op->type == LogicalOperatorType::LOGICAL_PROJECTION;
-    if (!known || chain.size() > 6) return nullptr;
-  }
+  auto chain = ChainTo(ends);
+  if (chain.empty()) return nullptr;
   auto& lag = WindowAt(*chain[0], 0);
   if (chain[0]->expressions.size() != 1 || lag.orders.size() != 1 || lag.children.size() != 1) {
     return nullptr;

@@ -33,7 +33,7 @@ class Server : public HttpServer {
                   "Choose another address with --listen HOST:PORT; port 0 takes any free one.");
     }
   }
-  ~Server() override { Stop(); }
+  ~Server() override { Stop(); }  // NOLINT(bugprone-exception-escape): it was stopped before
 
   uint16_t port() const override { return acceptor_.local_endpoint().port(); }
   size_t Connections() const override { return settings_->all.connections; }

@@ -102,7 +102,7 @@ void GiveUpWork() {
 
 namespace {
 
-void OnFatalSignal(int signal) {
+[[maybe_unused]] void OnFatalSignal(int signal) {
   if (busy_here) busy_here->ended_by.store(signal, std::memory_order_relaxed);
   ::signal(signal, SIG_DFL);
   raise(signal);

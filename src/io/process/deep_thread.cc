@@ -54,7 +54,7 @@ DeepThread::DeepThread(std::function<void()> run, size_t stack_bytes) {
     throw Error(ErrorCode::kUnavailable,
                 std::string("cannot start a thread: ") + std::strerror(error));
   }
-  work.release();
+  (void)work.release();  // the thread has it
   running_ = true;
 }
 
