@@ -2,7 +2,8 @@
 //
 // Three kinds of failure (STYLE.md, "Errors"):
 //   our bug            ASSERT stops the process wherever bytes outlive it; CHECK throws, so that
-//                      only the view it happened in is parked
+//                      only the view it happened in is parked; DEBUG_ASSERT, in loops over rows,
+//                      looks in debug builds and those with a sanitizer
 //   something failed   throw Error; let it pass; catch at an edge
 //   expected outcome   a value
 #pragma once
@@ -59,14 +60,20 @@ std::string NearestName(std::string_view name, const std::string_view* begin,
 [[noreturn]] void AssertFailed(const char* condition, const char* file, int line);
 [[noreturn]] void CheckFailed(const char* condition, const char* file, int line);
 
+// CMakeLists.txt has WEIR_DEBUG_CHECKS where a sanitizer looks.  NDEBUG says nothing: no preset
+// defines it.
+#if !defined(__OPTIMIZE__) || defined(WEIR_DEBUG_CHECKS)
+inline constexpr bool kDebugChecks = true;
+#else
+inline constexpr bool kDebugChecks = false;
+#endif
+
 }  // namespace weir
 
 #define ASSERT(condition) \
   ((condition) ? (void)0 : ::weir::AssertFailed(#condition, __FILE__, __LINE__))
 #define CHECK(condition) \
   ((condition) ? (void)0 : ::weir::CheckFailed(#condition, __FILE__, __LINE__))
-#ifdef NDEBUG
-#define DEBUG_ASSERT(condition) ((void)0)
-#else
-#define DEBUG_ASSERT(condition) ASSERT(condition)
-#endif
+#define DEBUG_ASSERT(condition)                     \
+  ((!::weir::kDebugChecks || (condition)) ? (void)0 \
+                                          : ::weir::AssertFailed(#condition, __FILE__, __LINE__))
