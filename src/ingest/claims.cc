@@ -60,7 +60,33 @@ KeyClaims::Ticket KeyClaims::Take(std::vector<Hashes> hashes, Micros now) {
   ticket.claims_ = this;
   ticket.at_ = made.begin();
   in_flight_.splice(in_flight_.end(), made);
+  if (kDebugChecks) CheckInvariants();
   return ticket;
+}
+
+bool KeyClaims::IsBefore(const Claim* earlier, const Claim& claim) const noexcept {
+  for (auto& one : in_flight_) {
+    if (&one == &claim) return false;
+    if (&one == earlier) return true;
+  }
+  return false;
+}
+
+// Who waits, waits for one that came before, with a row that is not its own: so none waits for
+// ever.
+void KeyClaims::CheckInvariants() const noexcept {
+  for (auto& claim : in_flight_) {
+    ASSERT(claim.fresh.size() == claim.hashes.size());
+    ASSERT(claim.later.empty() || !claim.pending.empty());
+    const Pending* before = nullptr;
+    for (auto& row : claim.pending) {
+      ASSERT(IsBefore(row.holder, claim));
+      ASSERT(!claim.fresh[row.chunk][row.row]);
+      ASSERT(Same(row.hash, *claim.hashes[row.chunk][row.row]));
+      ASSERT(!before || !Before(row.hash, before->hash));
+      before = &row;
+    }
+  }
 }
 
 // Which of the rows that are not new have their first copy in a claim that has not ended.
@@ -69,6 +95,7 @@ void KeyClaims::FindHolders(Claim& claim) {
   for (size_t chunk = 0; chunk < claim.hashes.size(); chunk++) {
     for (size_t row = 0; row < claim.hashes[chunk].size(); row++) {
       if (claim.fresh[chunk][row]) continue;
+      DEBUG_ASSERT(claim.hashes[chunk][row]);  // who has no key is no duplicate
       old.push_back({*claim.hashes[chunk][row], nullptr, static_cast<uint32_t>(chunk),
                      static_cast<uint32_t>(row)});
     }
@@ -94,6 +121,7 @@ bool KeyClaims::Ticket::Wait(TaskThread::Task& later) {
   if (!claims_) return true;
   std::lock_guard lock(claims_->mutex_);
   if (at_->pending.empty()) return true;
+  CHECK(at_->later.empty());
   at_->later = std::move(later);
   later.clear();
   return false;
@@ -114,6 +142,7 @@ void KeyClaims::Ticket::End(bool durable) noexcept {
     auto next = std::next(at_);
     ended.splice(ended.end(), claims.in_flight_, at_);
     const Claim& claim = ended.front();
+    ASSERT(!durable || claim.pending.empty());
     if (!durable) claims.TakeBack(claim);
     for (; next != claims.in_flight_.end(); ++next) {
       if (next->pending.empty()) continue;
@@ -124,6 +153,7 @@ void KeyClaims::Ticket::End(bool durable) noexcept {
       }
       if (next->pending.empty()) ready.splice(ready.end(), next->later);
     }
+    if (kDebugChecks) claims.CheckInvariants();
   }
   claims.Resume(std::move(ready));
 }
@@ -160,6 +190,7 @@ void KeyClaims::Hand(Claim& waiting, const Claim& failed) noexcept {
 }
 
 void KeyClaims::TakeBack(const Claim& claim) noexcept {
+  ASSERT(claim.fresh.size() <= claim.hashes.size());
   for (size_t i = 0; i < claim.fresh.size(); i++) {
     window_.TakeBack(claim.hashes[i], claim.fresh[i]);
   }
@@ -173,6 +204,7 @@ void KeyClaims::Recovered() {
   TaskThread::Task ready;
   {
     std::lock_guard lock(mutex_);
+    ASSERT(!recovered_);
     recovered_ = true;
     ready.swap(await_recovery_);
   }

@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/error.h"
 #include "ingest/dedup.h"
 #include "ingest/task_thread.h"
 
@@ -34,6 +35,7 @@ class KeyClaims {
   // `resumed` gets the tasks of those that need not wait any more; outlives this.
   KeyClaims(Micros window, bool recovered, TaskThread& resumed)
       : window_(window), resumed_(resumed), recovered_(recovered) {}
+  ~KeyClaims() { ASSERT(in_flight_.empty()); }
 
   // One body's claim.  Gone without an end, its keys are free again.
   class Ticket {
@@ -53,11 +55,12 @@ class KeyClaims {
     bool MayGoOn() const;
     // Whether it may go on now.  Otherwise `later` is done, by the thread that resumes, when it
     // may, and is empty on return.
+    // REQUIRES: it does not wait yet.
     bool Wait(TaskThread::Task& later);
     // For each row of a chunk, in the order in which Take got them, whether its key is new.
     // REQUIRES: it may go on.
     const std::vector<bool>& Fresh(size_t chunk) const;
-    // The rows are durable, or never will be.
+    // The rows are durable, or never will be.  REQUIRES, of those that are: it may go on.
     void End(bool durable) noexcept;
 
    private:
@@ -71,7 +74,7 @@ class KeyClaims {
   Ticket Take(std::vector<Hashes> hashes, Micros now);
 
   void Remember(const Hashes& hashes, const Micros* times) { window_.Remember(hashes, times); }
-  void Recovered();
+  void Recovered();  // REQUIRES: it was not
   bool IsRecovered() const;
   void CannotRecover(const std::string& why);  // as long as it is tried again
   // Whether nobody waits for the keys of the window: they are known, or take too long.  Otherwise
@@ -105,6 +108,8 @@ class KeyClaims {
   void Hand(Claim& waiting, const Claim& failed) noexcept;
   void TakeBack(const Claim& claim) noexcept;
   void Resume(TaskThread::Task tasks) noexcept;
+  bool IsBefore(const Claim* earlier, const Claim& claim) const noexcept;
+  void CheckInvariants() const noexcept;  // under mutex_
 
   DedupWindow window_;
   TaskThread& resumed_;

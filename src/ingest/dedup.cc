@@ -107,6 +107,15 @@ void DedupWindow::Clear() {
   slots_count_ = used_ = 0;
 }
 
+// Find ends because some slot is empty, and IsLive is right because no two parts that count have
+// the same number.
+void DedupWindow::CheckInvariants() const {
+  ASSERT(oldest_ <= newest_ && newest_ - oldest_ < kPartsMax);
+  ASSERT(newest_number_ == NumberOf(newest_));
+  ASSERT(used_ < slots_count_ || slots_count_ == 0);
+  ASSERT((slots_count_ == 0) == (slots_ == nullptr) && slots_count_ <= slots_max_);
+}
+
 // Opens a part when it is time for one, and leaves those behind in which the window begins.
 void DedupWindow::Advance(Micros now) {
   bool late = now - At(newest_).began >= part_length_;
@@ -122,6 +131,7 @@ void DedupWindow::Advance(Micros now) {
 
 // Room for so many more keys in a table that is at most three quarters full.
 void DedupWindow::MakeRoom(size_t keys, Micros now) {
+  CheckInvariants();
   if ((used_ + keys) * 4 <= slots_count_ * 3) return;
   size_t wanted = std::max(slots_count_, kSlotsMin), live = LiveKeys() + keys;
   while (live * 2 > wanted && wanted < slots_max_) wanted *= 2;
@@ -131,11 +141,13 @@ void DedupWindow::MakeRoom(size_t keys, Micros now) {
     while (live * 2 > wanted && oldest_ < newest_) live -= At(oldest_++).keys;
   }
   Rebuild(wanted);
+  ASSERT((used_ + keys) * 4 <= slots_count_ * 3);
 }
 
 // Leaves only keys that count.  They keep their order, so that both tables are gone through from
 // front to back.
 void DedupWindow::Rebuild(size_t slots) {
+  ASSERT(std::has_single_bit(slots) && slots >= kSlotsMin && slots <= slots_max_);
   if (slots == slots_count_) return Sweep();
   HugeMemory memory(slots * sizeof(Slot));
   std::swap(memory, memory_);
@@ -148,6 +160,7 @@ void DedupWindow::Rebuild(size_t slots) {
     *Find({slot.low, slot.high}) = slot;
     used_++;
   }
+  DEBUG_ASSERT(used_ <= LiveKeys());
   swept_ = newest_;
   swept_at_ = At(newest_).began;
 }
@@ -171,6 +184,7 @@ void DedupWindow::Sweep() {
       used_++;
     }
   }
+  DEBUG_ASSERT(used_ <= LiveKeys());
   swept_ = newest_;
   swept_at_ = At(newest_).began;
 }
@@ -233,6 +247,7 @@ void DedupWindow::Remember(const std::vector<std::optional<Hash>>& hashes, const
 
 void DedupWindow::TakeBack(const std::vector<std::optional<Hash>>& hashes,
                            const std::vector<bool>& claimed) noexcept {
+  ASSERT(claimed.size() == hashes.size());
   std::lock_guard lock(mutex_);
   for (size_t i = 0; i < hashes.size(); i++) {
     if (!hashes[i] || !claimed[i] || !slots_) continue;

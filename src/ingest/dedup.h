@@ -35,6 +35,7 @@ class DedupWindow {
   static std::vector<std::optional<Hash>> HashesOf(duckdb::Vector& column, duckdb::idx_t count);
 
   // For each value whether it is new; new ones count as seen from now on.
+  // REQUIRES, as Remember: at most 2,048 values.
   std::vector<bool> Claim(const std::vector<std::optional<Hash>>& hashes, Micros now);
   // The same of one value that was just taken back; allocates nothing.
   bool ClaimAgain(const Hash& hash) noexcept;
@@ -85,6 +86,7 @@ class DedupWindow {
   void Sweep();
   void Clear();
   size_t LiveKeys();
+  void CheckInvariants() const;
 
   const Micros window_, part_length_;
   const size_t slots_max_;

@@ -40,6 +40,7 @@ DedupKeys::DedupKeys(Catalog& catalog, Clock& clock, KeyHistory& history, TaskTh
 }
 
 KeyClaims& DedupKeys::Of(const Stream& stream) {
+  CHECK(!stream.dedup_key.empty());
   std::lock_guard lock(mutex_);
   auto& claims = claims_[stream.id.value];
   if (!claims) claims = std::make_unique<KeyClaims>(stream.dedup_window, true, resumed_);
@@ -66,6 +67,7 @@ void DedupKeys::Recover(const std::shared_ptr<const Stream>& stream, KeyClaims& 
                   });
     claims.Recovered();
     std::lock_guard lock(mutex_);
+    ASSERT(recovering_ > 0);
     recovering_--;
     changed_.notify_all();
     return;
@@ -80,6 +82,7 @@ void DedupKeys::Recover(const std::shared_ptr<const Stream>& stream, KeyClaims& 
       std::unique_lock lock(mutex_);
       if (changed_.wait_for(lock, kRetry, [&] { return stopping_.load(); })) return;
       if (!catalog_.Current()->FindStream(stream->id)) {
+        ASSERT(recovering_ > 0);
         recovering_--;
         return changed_.notify_all();
       }

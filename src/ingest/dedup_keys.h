@@ -25,7 +25,7 @@ class DedupKeys {
   DedupKeys(Catalog& catalog, Clock& clock, KeyHistory& history, TaskThread& resumed);
   ~DedupKeys() { Close(); }
 
-  KeyClaims& Of(const Stream& stream);
+  KeyClaims& Of(const Stream& stream);  // REQUIRES: it has a dedup_key
   // Gives back the memory of keys whose time is over.
   void ForgetExpired();
   // Returns once all keys are read back, or after `most` (of real time); whether they are.  From

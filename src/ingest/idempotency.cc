@@ -20,6 +20,7 @@ size_t BytesOf(const std::string& key, const IngestAnswer& answer) {
 IdempotencyWindow::Begun IdempotencyWindow::Begin(const std::string& key, uint64_t use,
                                                   Ticket& ticket, IngestAnswer& answer,
                                                   std::list<Waiting>* waiting) {
+  CHECK(!ticket);
   std::list<Finished> place(1);
   std::lock_guard lock(mutex_);
   auto [found, added] = entries_.try_emplace(key);
@@ -52,6 +53,7 @@ void IdempotencyWindow::Ticket::Prepare(const IngestAnswer& answer) {
   IngestAnswer kept = answer;
   size_t bytes = BytesOf(at_->first, kept);
   std::lock_guard lock(window_->mutex_);
+  ASSERT(!at_->second.finished);
   at_->second.answer = std::move(kept);
   at_->second.bytes = bytes;
 }
@@ -89,12 +91,14 @@ void IdempotencyWindow::Ticket::Abandon() noexcept {
   {
     std::lock_guard lock(window.mutex_);
     Entry& entry = at_->second;
+    ASSERT(!entry.finished);
     if (entry.waiting.empty()) {
       window.entries_.erase(window.entries_.find(at_->first));
       return;
     }
     // The next one has its task with it; the key stays taken.
     auto first = entry.waiting.begin();
+    ASSERT(!*first->place);
     first->place->window_ = &window;
     first->place->at_ = at_;
     next.splice(next.end(), first->take_over);
@@ -110,8 +114,11 @@ std::string IdempotencyWindow::Save() const {
     bytes.append(reinterpret_cast<const char*>(&number), sizeof(number));
   };
   std::lock_guard lock(mutex_);
+  size_t counted = 0;
   for (auto& [time, key] : order_) {
     const Entry& entry = entries_.at(*key);
+    ASSERT(entry.finished);
+    counted += entry.bytes;
     RecordMeta meta;
     meta.key = *key;
     meta.body_hash = entry.use;
@@ -122,6 +129,7 @@ std::string IdempotencyWindow::Save() const {
     put(entry.answer.offset.value);
     put(static_cast<uint64_t>(time));
   }
+  ASSERT(counted == bytes_);
   return bytes;
 }
 
@@ -162,6 +170,8 @@ void IdempotencyWindow::Remember(const std::string& key, uint64_t use, IngestAns
 
 // The entry's answer is final.
 void IdempotencyWindow::Keep(Entries::value_type& entry, Micros time) noexcept {
+  ASSERT(!entry.second.finished && entry.second.bytes > 0);
+  ASSERT(entry.second.place.size() == 1 && entry.second.waiting.empty());
   entry.second.finished = true;
   entry.second.place.front().time = time;
   bytes_ += entry.second.bytes;
@@ -176,10 +186,12 @@ void IdempotencyWindow::Forget(Micros now) noexcept {
     if (!over && order_.size() <= kKeysMax && bytes_ <= bytes_max_) return;
     shortened_ += !over;
     auto found = entries_.find(*key);
+    ASSERT(found != entries_.end() && found->second.finished && bytes_ >= found->second.bytes);
     bytes_ -= found->second.bytes;
     entries_.erase(found);
     order_.pop_front();
   }
+  ASSERT(bytes_ == 0);
 }
 
 void IdempotencyWindow::Close() {

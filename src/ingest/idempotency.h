@@ -52,6 +52,7 @@ class IdempotencyWindow {
     explicit operator bool() const { return window_ != nullptr; }
 
     // Before the append: the answer that Finish makes final, but for its offset.
+    // REQUIRES, as Finish, which comes after it: a key.
     void Prepare(const IngestAnswer& answer);
     void Finish(Offset offset, Micros time) noexcept;
     void Abandon() noexcept;
@@ -72,7 +73,7 @@ class IdempotencyWindow {
   enum class Begun { kMine, kAnswered, kConflict, kOnItsWay };
   // kMine: `ticket` is the caller's.  kAnswered, kConflict: `answer` says what.  kOnItsWay: when
   // `waiting` has an element, it was taken and waits.  `use` is a fingerprint of the body and of
-  // what was to be done with it.
+  // what was to be done with it.  REQUIRES: `ticket` has no key.
   Begun Begin(const std::string& key, uint64_t use, Ticket& ticket, IngestAnswer& answer,
               std::list<Waiting>* waiting = nullptr);
 

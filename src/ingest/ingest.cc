@@ -260,6 +260,7 @@ bool IngestImpl::BeginKey(const std::shared_ptr<const Stream>& stream, const Ing
         });
     begun = keys_.Begin(name, use, key, answer, &waiting);
   }
+  CHECK(static_cast<bool>(key) == (begun == Begun::kMine));
   if (begun == Begun::kMine) return true;
   if (begun != Begun::kOnItsWay) done(std::move(answer));
   return false;

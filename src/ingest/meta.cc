@@ -58,6 +58,8 @@ std::string EncodeMeta(const RecordMeta& meta) {
   }
   PutNumber(out, meta.answer.unknown_fields.size());
   for (auto& name : meta.answer.unknown_fields) PutText(out, name);
+  ASSERT(!DecodePumpMark(out));  // it would be taken for one
+  DEBUG_ASSERT(DecodeMeta(out)->key == meta.key && DecodeMeta(out)->body_hash == meta.body_hash);
   return out;
 }
 

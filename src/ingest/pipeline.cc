@@ -42,6 +42,7 @@ static bool HasKeys(const Submission& work) {
 }
 
 void RowPipeline::Submit(Work work) {
+  CHECK(work->done && !work->claim && !work->in_gate && work->records.empty());
   if (HasKeys(*work)) {
     auto& claims = keys_.Of(*work->stream);
     // Soon after a start the keys of before are still being read back.
@@ -66,7 +67,10 @@ void RowPipeline::ClaimAndGoOn(const Work& work) {
 
 bool RowPipeline::Waits(const Work& work, Step step, const char* what,
                         const std::function<bool(TaskThread::Task&)>& await) {
-  auto over = [this](const Work& work) { waiting_bytes_ -= work->bytes; };
+  auto over = [this](const Work& work) {
+    size_t before = waiting_bytes_.fetch_sub(work->bytes);
+    ASSERT(before >= work->bytes);
+  };
   if (waiting_bytes_.fetch_add(work->bytes) + work->bytes > kWaitingBytesMax) {
     over(work);
     throw Error(ErrorCode::kTooManyRequests, std::string("too many rows ") + what,
@@ -128,9 +132,20 @@ static uint64_t DropDuplicates(const KeyClaims::Ticket& claim, Columns& rows) {
   return dropped;
 }
 
+// A record's offsets are those of its rows: there must be as many as it says, of all columns.
+static void CheckWhole(const Columns& rows, size_t columns) {
+  uint64_t in_chunks = 0;
+  for (auto& chunk : rows.chunks) {
+    CHECK(chunk->ColumnCount() == columns);
+    in_chunks += chunk->size();
+  }
+  CHECK(in_chunks == rows.rows);
+}
+
 void RowPipeline::Encode(Submission& work) {
   auto& rows = *work.rows;
   if (work.claim) work.answer.duplicates = DropDuplicates(work.claim, rows);
+  CheckWhole(rows, work.stream->columns.size());
   work.answer.accepted = rows.rows;
   if (work.ticket) {
     // The answer is the same now, as a retry gets it, and after a restart.
@@ -153,6 +168,7 @@ void RowPipeline::Encode(Submission& work) {
 }
 
 void RowPipeline::EnterAndAppend(const Work& work) {
+  CHECK(!work->in_gate && work->records.empty());
   Encode(*work);
   if (work->stream->IsTable() && !work->holds_table && !work->records.empty()) {
     bool passed = GateOf(*work->stream).Enter(work->records[0].payload.size(), [this, work] {
@@ -167,6 +183,8 @@ void RowPipeline::EnterAndAppend(const Work& work) {
 
 void RowPipeline::Append(const Work& work) {
   try {
+    bool gated = work->stream->IsTable() && !work->holds_table && !work->records.empty();
+    CHECK(work->in_gate == gated);
     log_.Append(std::move(work->records),
                 [this, work](const AppendResult& result) { Ended(*work, result); });
   } catch (...) {
@@ -176,6 +194,7 @@ void RowPipeline::Append(const Work& work) {
 }
 
 void RowPipeline::Ended(Submission& work, const AppendResult& result) noexcept {
+  ASSERT(work.done);  // it is answered once
   if (std::exchange(work.in_gate, false)) GateOf(*work.stream).Leave();
   if (result.error) return Fail(work, result.error);
   work.claim.End(true);
@@ -191,6 +210,7 @@ void RowPipeline::Ended(Submission& work, const AppendResult& result) noexcept {
 }
 
 void RowPipeline::Fail(Submission& work, const std::exception_ptr& error) noexcept {
+  ASSERT(work.done && !work.in_gate);
   work.claim.End(false);
   work.ticket.Abandon();
   IngestAnswer failure;

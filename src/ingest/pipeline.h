@@ -50,6 +50,7 @@ class RowPipeline {
   RowPipeline(Log& log, Clock& clock, DedupKeys& keys) : log_(log), clock_(clock), keys_(keys) {}
 
   // Throws, having kept nothing, or calls `done` once, later or at once, on any thread.
+  // REQUIRES: it was not submitted before.
   void Submit(std::shared_ptr<Submission> work);
 
   std::unique_ptr<TableHold> HoldTable(const Stream& table) {

@@ -16,6 +16,7 @@ class TableGate::Holder : public TableHold {
 bool TableGate::Enter(size_t bytes, std::function<void()> later) {
   std::lock_guard lock(mutex_);
   if (!held_) {
+    ASSERT(waiting_.empty());
     inside_++;
     return true;
   }
@@ -50,6 +51,7 @@ std::unique_ptr<TableHold> TableGate::Hold(std::chrono::milliseconds wait_max) {
   }
   held_ = true;  // nobody passes from here on
   free_.wait(lock, [&] { return inside_ == 0; });
+  ASSERT(held_);
   holder->gate = this;
   return holder;
 }
@@ -58,6 +60,7 @@ void TableGate::Release() {
   std::vector<std::function<void()>> waiting;
   {
     std::lock_guard lock(mutex_);
+    ASSERT(held_ && inside_ == 0);  // what the holder has read is still so
     held_ = false;
     changes_++;
     inside_ += waiting_.size();
@@ -84,7 +87,9 @@ void CheckWritable(const Stream& stream) {
 std::shared_ptr<Columns> DeletedRows(const Stream& table, const Columns& keys) {
   auto rows = std::make_shared<Columns>();
   auto types = table.Types();
+  CHECK(table.IsTable() && types.back().id() == duckdb::LogicalTypeId::BOOLEAN);
   for (auto& chunk : keys.chunks) {
+    CHECK(chunk->ColumnCount() == table.primary_key.size());
     auto row = std::make_unique<duckdb::DataChunk>();
     row->InitializeEmpty({types.begin(), types.end()});
     for (auto& column : row->data) SetNull(column);

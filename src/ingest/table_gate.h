@@ -24,7 +24,7 @@ class TableGate {
   // called when the gate is free, having passed; it must not throw.  Throws kTooManyRequests when
   // more waits than kWaitingBytesMax.
   bool Enter(size_t bytes, std::function<void()> later);
-  void Leave();
+  void Leave();  // REQUIRES: passed, and not left
 
   // Throws kTooManyRequests when others hold the gate for longer than this.
   std::unique_ptr<TableHold> Hold(std::chrono::milliseconds wait_max);
@@ -48,8 +48,8 @@ class TableGate {
 // Throws kForbidden for a table whose rows a file says, kConflict for a stream made of a query.
 void CheckWritable(const Stream& stream);
 
-// Rows of a table that say that those with these keys are gone: `keys` has the columns of the
-// primary key, in its order.
+// Rows of a table that say that those with these keys are gone.
+// REQUIRES: it is a table; `keys` has the columns of the primary key, in its order.
 std::shared_ptr<Columns> DeletedRows(const Stream& table, const Columns& keys);
 
 }  // namespace weir

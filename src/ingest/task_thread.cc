@@ -1,5 +1,7 @@
 #include "ingest/task_thread.h"
 
+#include "base/error.h"
+
 namespace weir {
 
 void TaskThread::Post(Task&& task) noexcept {
@@ -13,6 +15,7 @@ void TaskThread::Post(Task&& task) noexcept {
 }
 
 void TaskThread::Stop() {
+  ASSERT(std::this_thread::get_id() != thread_.get_id());
   Task dropped;
   {
     std::lock_guard lock(mutex_);

@@ -24,7 +24,7 @@ class TaskThread {
 
   // A task must not throw.  After Stop it is dropped.
   void Post(Task&& task) noexcept;
-  // Waits for the task that runs; those that wait are dropped.
+  // Waits for the task that runs; those that wait are dropped.  REQUIRES: no task calls it.
   void Stop();
 
  private:

@@ -3,6 +3,8 @@
 #include <bit>
 #include <span>
 
+#include "base/error.h"
+
 namespace weir {
 namespace {
 
@@ -18,7 +20,10 @@ void CollectRuns(std::span<const PublishedFilePtr> files, size_t shortest, Merge
   MergeRun run;
   uint64_t rows = 0, bytes = 0;
   auto finish = [&] {
-    if (run.size() >= shortest) runs.push_back(run);
+    if (run.size() >= shortest) {
+      CHECK(run.size() >= 2 && rows <= limits.rows && bytes <= limits.bytes);
+      runs.push_back(run);
+    }
     run.clear();
     rows = bytes = 0;
   };
@@ -64,6 +69,8 @@ std::vector<MergeRun> PlanMerges(const FileList& files, int64_t hour_now, MergeL
                                  const Mergeable& mergeable) {
   std::vector<MergeRun> runs;
   if (files.empty()) return runs;
+  CHECK(files.front()->stream == files.back()->stream);
+  CHECK(files.front()->Day() == files.back()->Day());
   if (files.front()->Day() < hour_now / kHoursInDay) {
     PlanPast(files, limits, mergeable, runs);
     return runs;

@@ -22,8 +22,8 @@ struct MergeLimits {
   uint64_t bytes;
 };
 
-// `files`: of one stream and one day.  `hour_now`: the current hour (ManifestFile::FirstHour).
-// Runs do not share files, and have none that is not `mergeable`.
+// `hour_now`: the current hour (ManifestFile::FirstHour).  Runs do not share files, and have none
+// that is not `mergeable`.  REQUIRES: files of one stream and one day.
 std::vector<MergeRun> PlanMerges(const FileList& files, int64_t hour_now, MergeLimits limits,
                                  const std::function<bool(const PublishedFile&)>& mergeable);
 

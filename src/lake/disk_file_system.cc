@@ -86,6 +86,7 @@ class DiskFileSystem : public duckdb::FileSystem {
 
   void Read(duckdb::FileHandle& handle, void* buffer, int64_t size,
             duckdb::idx_t location) override {
+    CHECK(size >= 0);
     std::span<char> span(static_cast<char*>(buffer), static_cast<size_t>(size));
     Noted([&] {
       files_.Check();
@@ -130,6 +131,7 @@ class DiskFileSystem : public duckdb::FileSystem {
  private:
   static DiskHandle& Of(duckdb::FileHandle& handle) { return handle.Cast<DiskHandle>(); }
   static std::string Strip(const std::string& path) {
+    CHECK(path.starts_with(kDiskPrefix));
     return path.substr(std::strlen(kDiskPrefix));
   }
 

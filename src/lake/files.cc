@@ -123,6 +123,39 @@ LakeFiles::LakeFiles(Disk& disk, std::string directory)
   CheckFiles();
 }
 
+// The manifest does not contradict itself, and all that is kept beside it says the same.
+void LakeFiles::CheckInvariants() const {
+  std::lock_guard lock(mutex_);
+  std::map<uint32_t, Total> counted;
+  std::set<std::string> paths;
+  for (auto& [stream, days] : streams_) {
+    std::vector<const ManifestFile*> files;
+    for (auto& [day, list] : days) {
+      ASSERT(!list->empty());
+      for (auto& file : *list) {
+        ASSERT(file->stream.value == stream && file->Day() == day);
+        ASSERT(paths.insert(file->path).second);
+        Count(counted[stream], *file);
+        files.push_back(file.get());
+      }
+    }
+    ASSERT(Contradiction(files, LandedIn(held_, landed_, stream)).empty());
+  }
+  for (auto& [stream, landed] : held_) ASSERT(landed <= landed_);
+  for (auto& [stream, total] : totals_) {
+    auto& there = counted[stream];
+    ASSERT(total.files == there.files && total.rows == there.rows && total.bytes == there.bytes);
+    ASSERT(total.last >= there.last);
+  }
+  for (auto& [path, damage] : damaged_) ASSERT(paths.contains(path) && damage.file->path == path);
+}
+
+bool LakeFiles::HoldsNoneOf(const std::vector<std::string>& paths) const {
+  std::set<std::string> known;
+  for (auto& file : All()) known.insert(file->path);
+  return std::none_of(paths.begin(), paths.end(), [&](auto& path) { return known.contains(path); });
+}
+
 // What is missing is said now, not by the first query that misses it.
 void LakeFiles::CheckFiles() {
   for (auto& file : All()) {
@@ -255,6 +288,7 @@ void LakeFiles::MakeFolder(const std::string& folder) {
 }
 
 std::string LakeFiles::Place(const Stream& stream, int64_t hour, Offset first, Offset last) {
+  ASSERT(hour >= 0 && first.value > 0 && first <= last);
   std::string folder;
   {
     std::lock_guard lock(mutex_);
@@ -272,6 +306,8 @@ std::string LakeFiles::Place(const Stream& stream, int64_t hour, Offset first, O
 
 // A file of several hours is of no hour, and of its day as before.
 std::string LakeFiles::PlaceMerged(const FileList& files) {
+  ASSERT(files.size() >= 2 && DayOf(*files.front()) == DayOf(*files.back()));
+  ASSERT(files.front()->last < files.back()->first);
   std::string folder = FolderOf(files.front()->path);
   if (files.front()->FirstHour() != files.back()->LastHour()) {
     folder = folder.substr(0, folder.rfind('=') + 1) + kNoHour;
@@ -290,6 +326,9 @@ std::string LakeFiles::TemporaryPath(const std::string& path) {
 // A file that is gone already may be so for programs only: who removed it may not have come as far
 // as to sync its folder.
 void LakeFiles::RemoveDurably(const std::vector<std::string>& paths) {
+  // Otherwise a crash might leave a manifest that names them.
+  ASSERT(!pending_ && store_.Certain());
+  DEBUG_ASSERT(HoldsNoneOf(paths));
   std::set<std::string> folders;
   for (auto& path : paths) {
     std::string full = FullPath(path);
@@ -308,11 +347,13 @@ void LakeFiles::Settle() {
     known_folders_ = std::move(whole.folders);
     if (pending_) Adopt();
   }
+  ASSERT(!pending_ && store_.Certain());
   SweepRemoved();
 }
 
 // What is pending is durable: it is the state.
 void LakeFiles::Adopt() {
+  ASSERT(pending_ && store_.Certain());
   auto& publication = pending_->publication;
   {
     std::lock_guard lock(mutex_);
@@ -328,6 +369,7 @@ void LakeFiles::Adopt() {
     }
     for (auto& file : publication.removed) {
       auto& total = totals_[file->stream.value];
+      DEBUG_ASSERT(total.files > 0 && total.rows >= file->rows && total.bytes >= file->bytes);
       total.files--;
       total.rows -= file->rows;
       total.bytes -= file->bytes;
@@ -339,6 +381,7 @@ void LakeFiles::Adopt() {
   // What was intended and is not in is still to be removed.
   std::erase_if(intended_, [&](auto& path) { return pending_->added.contains(path); });
   pending_.reset();
+  if (kDebugChecks) CheckInvariants();
 }
 
 void LakeFiles::Intend(const std::vector<std::string>& paths) {
@@ -350,10 +393,12 @@ void LakeFiles::Intend(const std::vector<std::string>& paths) {
     intended_.push_back(path);
     intended_.push_back(TemporaryPath(path));
   }
+  DEBUG_ASSERT(HoldsNoneOf(intended_));  // a failure would remove it
   SaveIntentions({});
 }
 
 void LakeFiles::SaveIntentions(const FileList& going) {
+  ASSERT(!pending_);
   std::vector<std::string> all = intended_;
   all.insert(all.end(), leftovers_.begin(), leftovers_.end());
   for (auto& file : removed_) all.push_back(file->path);
@@ -368,7 +413,10 @@ LakeFiles::Pending LakeFiles::Next(Publication publication) const {
     if (auto before = is_new ? OfDay(found->first) : nullptr) found->second = *before;
     return found->second;
   };
-  for (auto& file : publication.removed) std::erase(list(*file), file);
+  for (auto& file : publication.removed) {
+    size_t erased = std::erase(list(*file), file);
+    ASSERT(erased == 1);  // else the next start finds a change that does not fit
+  }
   Pending next;
   for (auto& file : publication.added) {
     list(file).push_back(Published(disk_, directory_, file));
@@ -478,6 +526,7 @@ void LakeFiles::SweepRemoved() {
 }
 
 void LakeFiles::RemoveLeftovers() {
+  ASSERT(intended_.empty() && removed_.empty() && leftovers_.empty());
   std::vector<std::string> paths;
   // Earlier versions left an empty file when there was nothing.
   if (!ReadWholeFile(disk_, directory_ + "/" + kUnpublished).empty()) {

@@ -53,7 +53,7 @@ class LakeFiles {
   // are damage, which `Damaged` tells.
   LakeFiles(Disk& disk, std::string directory);
   // Removes what a life before has left behind; once it is known that the log goes on where the
-  // lake ends.  On a full disk it stays until there is room.
+  // lake ends.  On a full disk it stays until there is room.  REQUIRES: nothing was intended yet.
   void RemoveLeftovers();
 
   Offset Landed() const;
@@ -88,7 +88,7 @@ class LakeFiles {
 
   // The path (below the lake's folder) of a file of these rows; makes its folder.
   std::string Place(const Stream& stream, int64_t hour, Offset first, Offset last);
-  // The same for one that takes the place of files of one day.
+  // The same for one that takes the place of files of one stream and day, in order; at least two.
   std::string PlaceMerged(const FileList& files);
   std::string FullPath(const std::string& path) const { return directory_ + "/" + path; }
   // Where a file is written before it has its name.
@@ -99,9 +99,11 @@ class LakeFiles {
   void Settle();
   // Says that these files may come to exist before the next Publish; removes those of an earlier
   // call that was never published.
+  // REQUIRES, as Publish: it is settled.  They are no files of the lake.
   void Intend(const std::vector<std::string>& paths);
   // Adds and removes files, moves the landed position, and holds streams back from it (all that are
   // to be, each time): all at once, durable when it returns.
+  // REQUIRES: what is removed is in the lake, and neither position goes back.
   struct Publication {
     Offset landed;
     std::map<uint32_t, Offset> held;
@@ -140,6 +142,9 @@ class LakeFiles {
   Manifest Whole() const;
   ManifestChange ChangeTo(const Publication& publication) const;
   void Adopt();
+  // For debug builds, as they cost what there is.
+  void CheckInvariants() const;
+  bool HoldsNoneOf(const std::vector<std::string>& paths) const;
 
   Disk& disk_;
   const std::string directory_;

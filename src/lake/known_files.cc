@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/error.h"
 #include "base/quoted.h"
 #include "duckdb/catalog/catalog.hpp"
 #include "duckdb/catalog/catalog_entry/table_function_catalog_entry.hpp"
@@ -197,6 +198,8 @@ duckdb::unique_ptr<duckdb::MultiFileReader> MakeReader(const duckdb::TableFuncti
 }  // namespace
 
 void KnownFiles::Know(const std::string& path, FileExtent extent) {
+  // Files would be left out that hold what is asked for.
+  CHECK(extent.first <= extent.last && extent.arrived_first <= extent.arrived_last);
   std::lock_guard lock(mutex_);
   files_[path] = std::move(extent);
 }

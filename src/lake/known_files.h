@@ -37,6 +37,7 @@ struct FileExtent {
 // What is known of files before they are opened, by the path DuckDB has.  Thread-safe.
 class KnownFiles {
  public:
+  // REQUIRES: an extent that does not end before it begins.
   void Know(const std::string& path, FileExtent extent);
   void Forget();  // all of them
   std::optional<FileExtent> Find(const std::string& path) const;

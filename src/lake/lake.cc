@@ -63,7 +63,7 @@ class ParquetLake : public Lake, public CommitListener {
   Offset BeforeLast(StreamId stream, uint64_t rows) const override {
     return files_.BeforeLast(stream, rows);
   }
-  void BeforeTrim(std::function<Offset()> allowed) override { before_trim_ = std::move(allowed); }
+  void BeforeTrim(std::function<Offset()> allowed) override;
   void SetRetain(Offset checkpointed) override;
   void OnCommit(const CommittedRecords& group) override;
 
@@ -332,7 +332,9 @@ void ParquetLake::Round(bool try_held) {
   {
     std::lock_guard lock(mutex_);
     // The log tells of a commit after it is visible: counting again heals what that got wrong.
-    waiting_rows_ = log_.End().value - files_.Landed().value;
+    Offset landed = files_.Landed(), end = log_.End();
+    ASSERT(target <= landed && landed <= end);
+    waiting_rows_ = end.value - landed.value;
     // All that was counted before the target has landed.
     waiting_bytes_ -= std::min(waiting_bytes_, bytes_before - std::min(bytes_before, landed_bytes));
     if (waiting_rows_ == 0) waiting_bytes_ = 0;
@@ -521,6 +523,13 @@ void ParquetLake::ForgetDropped() {
 
 void ParquetLake::LandNow() { Round(true); }
 
+// The writer reads it without a lock.
+void ParquetLake::BeforeTrim(std::function<Offset()> allowed) {
+  std::lock_guard lock(mutex_);
+  CHECK(!thread_.joinable());
+  before_trim_ = std::move(allowed);
+}
+
 void ParquetLake::TrimLog() {
   Offset up_to = files_.LeastLanded();
   if (before_trim_) up_to = std::min(up_to, before_trim_());
@@ -614,10 +623,13 @@ Lake::Pinned ParquetLake::Pin(const std::vector<StreamId>& streams, Offset up_to
     for (auto& file : files) described.push_back(Describe(*file));
   }
   Offset least = up_to;
+  CHECK(pinned.landed.size() == streams.size() && pinned.files.size() == streams.size());
   for (Offset landed : pinned.landed) least = std::min(least, landed);
   if (least < up_to) {
     auto tail = log_.Segments(least, up_to);
     pinned.segments = std::move(tail.segments);
+    // The log goes on where the files end.
+    CHECK(pinned.segments.empty() || pinned.segments.front().first.value <= least.value + 1);
     held->segments = std::move(tail.pin);
   }
   pinned.pin = std::move(held);
@@ -633,6 +645,7 @@ void ParquetLake::Scan(const Stream& stream, const std::vector<size_t>& projecti
     } else if (column == kHiddenArrivalTime) {
       column = stream.columns.size() + 1;
     }
+    CHECK(column <= stream.columns.size() + 1);
     columns.push_back(column);
   }
   LakeFiles::Part part;

@@ -131,8 +131,8 @@ class Lake {
   // many.
   virtual Offset BeforeLast(StreamId stream, uint64_t rows) const = 0;
 
-  // Asked each time before the log forgets: it may do so up to what this returns, at most.  Set
-  // before Start.
+  // Asked each time before the log forgets: it may do so up to what this returns, at most.
+  // REQUIRES: Start was not called.
   virtual void BeforeTrim(std::function<Offset()> allowed) = 0;
 
   // The log may forget up to min(Landed, this).  For tests, which want to see the log stay.

@@ -185,13 +185,22 @@ std::vector<ManifestFile> WriteFiles(const LandingParts& parts, Batch& batch, Tr
     added.push_back(std::move(files[i]));
   }
   SyncFolders(parts, added);
+  // What is not in a file stays the log's: its stream is held back before it.
+  size_t landed = 0;
+  for (auto& group : batch.groups) {
+    auto held = batch.held.find(group.stream->id.value);
+    landed += held == batch.held.end() || held->second >= group.last;
+  }
+  ASSERT(landed == added.size());
   return added;
 }
 
 }  // namespace
 
 uint64_t LandOnce(const LandingParts& parts, Offset up_to, Troubles& troubles) {
-  Batch batch = PlanBatch(parts, parts.files.Landed(), up_to, {}, troubles);
+  Offset before = parts.files.Landed();
+  Batch batch = PlanBatch(parts, before, up_to, {}, troubles);
+  CHECK(before < batch.reached && batch.reached <= up_to);
   auto added = WriteFiles(parts, batch, troubles);
   parts.files.Publish({batch.reached, batch.held, std::move(added), {}});
   return batch.bytes;
@@ -222,7 +231,10 @@ void MergeFiles(const LandingParts& parts, FileList run) {
   merged.arrived_last = run.back()->arrived_last;
   merged.rows = merged.bytes = 0;
   std::vector<ParquetFile> from;
+  Offset before;
   for (auto& file : run) {
+    ASSERT(file->stream == merged.stream && file->Day() == merged.Day() && file->first > before);
+    before = file->last;
     merged.rows += file->rows;
     merged.bytes += file->bytes;
     from.push_back(Readable(*file, parts.files.FullPath(file->path), ""));
@@ -247,6 +259,7 @@ bool MendFromLog(const LandingParts& parts, const PublishedFilePtr& file) {
   ManifestFile mended = *file;
   // Another name, so that at each moment one of the two is whole.
   mended.path = file->path.substr(0, file->path.rfind(".parquet")) + "-mended.parquet";
+  ASSERT(mended.path != file->path);
   parts.files.Intend({mended.path});
   WriteGroup(parts, group, mended);
   SyncFolders(parts, {mended});

@@ -40,13 +40,14 @@ using Troubles = std::map<uint32_t, Error>;
 
 // Lands the log from where the lake ends, at most one file's worth of rows or bytes and nothing
 // beyond `up_to`; everything up to where it comes is published, but for streams that are held back.
-// Returns how many bytes of the log it went over.
+// Returns how many bytes of the log it went over.  REQUIRES: the lake ends before `up_to`.
 uint64_t LandOnce(const LandingParts& parts, Offset up_to, Troubles& troubles);
 
 // The same for a stream that is held back.  True: there may be more of it to land at once.
 bool LandHeld(const LandingParts& parts, StreamId stream, Troubles& troubles);
 
 // Replaces files by one with the same rows.
+// REQUIRES: at least two of one stream and day, in order.
 void MergeFiles(const LandingParts& parts, FileList run);
 
 // Replaces a file whose bytes are not what was published by one made from the log again, when the

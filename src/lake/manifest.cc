@@ -236,6 +236,7 @@ std::string SaveChange(const ManifestChange& change) {
     separator = ", ";
   }
   json += "]}";
+  ASSERT(json.find('\n') == std::string::npos);  // a line more would be a torn one
   return fmt::format("{:08x} {}\n", Crc32c(json), json);
 }
 
@@ -285,7 +286,10 @@ std::string_view WithoutTrailer(std::string_view text) {
 
 std::string SavePaths(const std::vector<std::string>& paths) {
   std::string text;
-  for (auto& path : paths) text += path + "\n";
+  for (auto& path : paths) {
+    ASSERT(path.find('\n') == std::string::npos);
+    text += path + "\n";
+  }
   return text;
 }
 

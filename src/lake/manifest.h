@@ -71,7 +71,8 @@ bool ApplyChanges(std::string_view lines, Manifest& manifest);
 // What is wrong with the files of one stream in order, complete up to `landed`; "" when nothing is.
 std::string Contradiction(const std::vector<const ManifestFile*>& files, Offset landed);
 
-// Files that a crash may have left half-made or half-removed: one path a line.
+// Files that a crash may have left half-made or half-removed: one path a line, so there is no line
+// feed in any.
 std::string SavePaths(const std::vector<std::string>& paths);
 std::vector<std::string> LoadPaths(std::string_view text);
 

@@ -12,6 +12,14 @@ namespace {
 constexpr uint64_t kChangesBytesMin = 256 << 10;
 constexpr std::string_view kChanges = "manifest.changes-";
 
+// Whether what is written is what will be read.
+bool ReadsBack(std::string_view text, const Manifest& manifest) {
+  Manifest read = LoadManifest(text);
+  return read.number == manifest.number && read.landed == manifest.landed &&
+         read.held == manifest.held && read.folders == manifest.folders &&
+         read.files.size() == manifest.files.size();
+}
+
 }  // namespace
 
 ManifestStore::ManifestStore(Disk& disk, std::string directory)
@@ -27,6 +35,7 @@ std::string ManifestStore::ChangesPath(uint64_t number) const {
 }
 
 Manifest ManifestStore::Load() {
+  ASSERT(number_ == 0 && !certain_ && !changes_);
   Manifest manifest;
   if (auto content = SnapshotFile().Load()) {
     std::string_view json = content->bytes;
@@ -50,6 +59,7 @@ void ManifestStore::SaveSnapshot(Manifest& manifest) {
   // Changes to a snapshot that may or may not be there are never mixed up with those to another.
   manifest.number = ++number_;
   std::string text = SaveManifest(manifest);
+  DEBUG_ASSERT(ReadsBack(text, manifest));
   SnapshotFile().Save(text);
   snapshot_bytes_ = text.size();
   changes_bytes_ = 0;
@@ -72,6 +82,7 @@ void ManifestStore::Append(const ManifestChange& change) {
   std::string line = SaveChange(change);
   certain_ = false;
   if (!changes_) {
+    ASSERT(changes_bytes_ == 0);  // the file begins with this line
     std::string path = ChangesPath(number_);
     if (disk_.Exists(path)) disk_.Remove(path);
     changes_ = disk_.Open(path, OpenMode::kCreate);

@@ -21,6 +21,7 @@ class ManifestStore {
   ManifestStore(Disk& disk, std::string directory);
 
   // An empty one when there is none yet.  Throws Error(kCorruption).
+  // REQUIRES: nothing was saved before.
   Manifest Load();
 
   // Load left out a last change that is not whole: it was being written when a life ended, or has

@@ -65,6 +65,7 @@ std::vector<std::string> Parquet::Expect(const std::vector<ParquetFile>& files) 
 
 Parquet::Written Parquet::Copy(const std::string& query, const std::string& path,
                                uint64_t group_rows) {
+  CHECK(group_rows > 0);
   auto result = connection_->Query(
       fmt::format("COPY ({}) TO {} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {}, "
                   "USE_TMP_FILE false)",
@@ -125,6 +126,7 @@ duckdb::unique_ptr<duckdb::DataChunk> Parquet::Fetch(duckdb::QueryResult& result
 void Parquet::Read(const std::vector<ParquetFile>& files, const Stream& stream,
                    const std::vector<size_t>& columns,
                    const std::function<bool(std::unique_ptr<duckdb::DataChunk>)>& sink) {
+  for (auto& file : files) CHECK(file.seal.has_value() == files[0].seal.has_value());
   auto result =
       connection_->SendQuery("SELECT " + ReadList(stream, columns, files.at(0).seal.has_value()) +
                              " FROM " + ReadParquet(Expect(files)));

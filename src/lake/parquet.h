@@ -50,7 +50,7 @@ class Parquet {
   Extent ExtentOf(const ParquetFile& file);
 
   // The rows of files of one stream in order: `columns` are indexes into StoredNames(stream).
-  // All of the files have a seal, or none has.  Stops early when `sink` returns false.
+  // Stops early when `sink` returns false.  REQUIRES: files, of which all have a seal, or none has.
   void Read(const std::vector<ParquetFile>& files, const Stream& stream,
             const std::vector<size_t>& columns,
             const std::function<bool(std::unique_ptr<duckdb::DataChunk>)>& sink);

@@ -7,6 +7,8 @@
 #include <thread>
 #include <utility>
 
+#include "base/error.h"
+
 namespace weir {
 namespace {
 
@@ -19,12 +21,14 @@ class Queue {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return stopped_ || pieces_.size() < kPiecesAhead; });
     if (stopped_) return false;
+    CHECK(!finished_);
     pieces_.emplace_back(std::move(rows), last);
     changed_.notify_all();
     return true;
   }
   void Finish(bool result, std::exception_ptr error) {
     std::lock_guard lock(mutex_);
+    ASSERT(!finished_);
     result_ = result;
     error_ = std::move(error);
     finished_ = true;
@@ -47,6 +51,7 @@ class Queue {
     changed_.notify_all();
   }
   bool Result() const {
+    CHECK(finished_);
     if (error_) std::rethrow_exception(error_);
     return result_;
   }

@@ -25,6 +25,7 @@ class Pieces {
   explicit Pieces(const PieceSink& sink) : sink_(sink) {}
 
   bool Add(std::unique_ptr<duckdb::DataChunk> chunk, Offset last) {
+    CHECK(chunk->size() > 0);
     rows_.rows += chunk->size();
     bytes_ += chunk->GetAllocationSize();
     rows_.chunks.push_back(std::move(chunk));
@@ -163,6 +164,7 @@ void ScanTail(std::shared_ptr<const Stream> stream, const std::vector<size_t>& c
       cursor.Next(*chunk);
       if (chunk->size() == 0) break;
       chunk->Flatten();
+      CHECK(cursor.last() > after && cursor.last() <= up_to);
       if (!pieces.Add(std::move(chunk), cursor.last())) return;
     }
     if (!pieces.Flush()) return;

@@ -93,6 +93,7 @@ class SealedFile : public File {
       Damaged(name_, fmt::format("bytes {} to {} do not match their checksum", data_, size - 1));
     }
     for (uint64_t i = 0; i < blocks; i++) sums_.push_back(U32(end_.data() + i * 4));
+    CHECK(data_ + end_.size() == bytes_);
   }
 
   size_t Read(uint64_t position, std::span<char> buffer) override {
@@ -137,6 +138,7 @@ class SealedFile : public File {
       return buffer.size();
     }
     uint64_t block = position / kBlock;
+    CHECK(block < sums_.size());
     uint64_t begin = block * kBlock;
     if (position == begin && buffer.size() >= BlockEnd(block) - begin) {
       uint64_t last = block;
@@ -191,11 +193,14 @@ Seal SealFile(File& file, const std::string& path) {
   for (uint64_t begin = 0; begin < data; begin += kBlock, blocks++) {
     PutU32(end, Crc32c(ReadString(file, begin, std::min(kBlock, data - begin), name)));
   }
+  // As OpenSealed wants it.
+  ASSERT(blocks == (data + kBlock - 1) / kBlock && end.size() == uint64_t{blocks} * 4);
   end += kMagic;
   PutU64(end, data);
   PutU32(end, static_cast<uint32_t>(kBlock));
   PutU32(end, blocks);
   PutU64(end, 0);
+  ASSERT(end.size() == uint64_t{blocks} * 4 + kTrailer);
   end += ReadString(file, data, size - data, name);
   file.Write(data, end);
   return {data + end.size(), Crc32c(end)};

@@ -1,5 +1,6 @@
 #include "lake/storage.h"
 
+#include "base/error.h"
 #include "duck/union_structs.h"
 #include "duckdb/common/types.hpp"
 
@@ -104,6 +105,7 @@ std::string ReadList(const Stream& stream, const std::vector<size_t>& columns, b
   auto types = StoredTypes(stream);
   std::string list;
   for (size_t column : columns) {
+    CHECK(column < types.size());
     auto& type = types[column];
     if (!list.empty()) list += ", ";
     std::string name = QuotedName(names[column]);

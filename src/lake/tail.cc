@@ -36,9 +36,11 @@ TailCursor::TailCursor(std::shared_ptr<const Stream> stream, std::vector<size_t>
       up_to_(up_to),
       last_(after),
       next_(std::move(next)) {
+  CHECK(after <= up_to);
   auto stored = StoredTypes(*stream_);
   size_t offset_column = stream_->columns.size();
   for (size_t i = 0; i < columns.size(); i++) {
+    CHECK(columns[i] < stored.size());
     types_.push_back(stored[columns[i]]);
     if (columns[i] == offset_column) {
       offsets_.push_back(i);
@@ -60,6 +62,7 @@ bool TailCursor::LoadRecord() {
     if (record_->last() <= after_) continue;
     row_ = after_ >= record_->first ? after_.value - record_->first.value + 1 : 0;
     row_end_ = std::min(record_->last(), up_to_).value - record_->first.value + 1;
+    CHECK(row_ <= row_end_ && row_end_ <= record_->record.count);
     if (!projection_.empty()) {
       rows_ = DecodeBlock(record_->record.payload, stream_types_, projection_, record_);
       if (rows_.rows != record_->record.count) {
@@ -80,6 +83,8 @@ bool TailCursor::LoadRecord() {
 
 // Takes the next `count` rows of the current chunk, as vectors of their own or appended to `to`.
 void TailCursor::Take(duckdb::DataChunk& to, duckdb::idx_t count, bool reference) {
+  CHECK(count <= row_end_ - row_);
+  CHECK(projection_.empty() || in_chunk_ + count <= Current().size());
   duckdb::idx_t at = reference ? 0 : to.size();
   uint64_t first = record_->first.value + row_;
   for (size_t i = 0; i < targets_.size(); i++) {

@@ -20,6 +20,7 @@ namespace weir {
 using NextRecord = std::function<std::shared_ptr<const CommittedRecord>()>;
 
 // Rows of (after, up_to].  `columns` are indexes into StoredNames(stream) (lake/storage.h).
+// REQUIRES: after <= up_to.
 class TailCursor : public RowCursor {
  public:
   TailCursor(std::shared_ptr<const Stream> stream, std::vector<size_t> columns, Offset after,

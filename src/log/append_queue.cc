@@ -12,8 +12,8 @@ void AppendQueue::Add(AppendUnit unit) {
       throw Error(ErrorCode::kTooManyRequests, "too many appends wait for the disk",
                   "Try again in a moment.");
     }
-    bytes_ += unit.bytes;
     waiting_.push_back(std::move(unit));
+    bytes_ += waiting_.back().bytes;  // once it is in: there may be no memory for it
     if (waiting_.size() > 1) {
       return;  // whoever added the first has woken the thread
     }
@@ -41,7 +41,10 @@ std::vector<AppendUnit> AppendQueue::Take(uint64_t group_bytes_max,
     group.push_back(std::move(unit));
     waiting_.pop_front();
   }
+  ASSERT(group.size() <= 1 || bytes <= group_bytes_max);
+  ASSERT(bytes <= bytes_);
   bytes_ -= bytes;
+  ASSERT(bytes_ == 0 || !waiting_.empty());
   return group;
 }
 

@@ -23,6 +23,7 @@ class Packer {
     to_ += sizeof value;
     return *this;
   }
+  const char* end() const { return to_; }
 
  private:
   char* to_;
@@ -37,6 +38,7 @@ class Unpacker {
     from_ += sizeof value;
     return *this;
   }
+  const char* end() const { return from_; }
 
  private:
   const char* from_;
@@ -45,12 +47,15 @@ class Unpacker {
 }  // namespace
 
 FrameHeaderBytes Encode(FrameHeader& header, uint64_t log_id_low) {
+  // More is damage to Decode.
+  ASSERT(header.meta_bytes <= kFrameBodyMax && header.payload_bytes <= kFrameBodyMax);
   FrameHeaderBytes bytes;
-  Packer(bytes.data() + 8) << log_id_low << header.first.value << header.count
-                           << header.stream.value << header.append_time << header.previous_crc
-                           << header.flags << header.meta_bytes << header.payload_bytes
-                           << header.meta_crc << header.payload_crc << header.sequence
-                           << header.durable_sequence;
+  Packer packer(bytes.data() + 8);
+  packer << log_id_low << header.first.value << header.count << header.stream.value
+         << header.append_time << header.previous_crc << header.flags << header.meta_bytes
+         << header.payload_bytes << header.meta_crc << header.payload_crc << header.sequence
+         << header.durable_sequence;
+  ASSERT(packer.end() == bytes.data() + kFrameHeaderBytes);
   header.header_crc = Crc32c({bytes.data() + 8, kFrameHeaderBytes - 8});
   Packer(bytes.data()) << kFrameMagic << header.header_crc;
   return bytes;
@@ -63,10 +68,12 @@ std::optional<FrameHeader> DecodeFrameHeader(std::string_view bytes, uint64_t lo
   uint32_t magic;
   uint64_t id;
   FrameHeader header;
-  Unpacker(bytes.data()) >> magic >> header.header_crc >> id >> header.first.value >>
-      header.count >> header.stream.value >> header.append_time >> header.previous_crc >>
-      header.flags >> header.meta_bytes >> header.payload_bytes >> header.meta_crc >>
-      header.payload_crc >> header.sequence >> header.durable_sequence;
+  Unpacker unpacker(bytes.data());
+  unpacker >> magic >> header.header_crc >> id >> header.first.value >> header.count >>
+      header.stream.value >> header.append_time >> header.previous_crc >> header.flags >>
+      header.meta_bytes >> header.payload_bytes >> header.meta_crc >> header.payload_crc >>
+      header.sequence >> header.durable_sequence;
+  ASSERT(unpacker.end() == bytes.data() + kFrameHeaderBytes);
   if (magic != kFrameMagic || id != log_id_low ||
       header.header_crc != Crc32c(bytes.substr(8, kFrameHeaderBytes - 8)) ||
       header.meta_bytes > kFrameBodyMax || header.payload_bytes > kFrameBodyMax) {
@@ -76,6 +83,8 @@ std::optional<FrameHeader> DecodeFrameHeader(std::string_view bytes, uint64_t lo
 }
 
 std::array<char, kSegmentHeaderBytes> Encode(const SegmentHeader& header) {
+  ASSERT(header.number > 0 && header.first.value > 0 && header.first_sequence > 0);
+  ASSERT((header.number == 1) == (header.previous_end == 0));
   std::array<char, kSegmentHeaderBytes> bytes{};
   Packer(bytes.data() + 12) << kFormatVersion << header.log_id.low << header.log_id.high
                             << header.number << header.first.value << header.first_sequence

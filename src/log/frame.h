@@ -47,7 +47,7 @@ struct FrameHeader {
 
 using FrameHeaderBytes = std::array<char, kFrameHeaderBytes>;
 
-// Sets header.header_crc.
+// Sets header.header_crc.  REQUIRES: meta and payload of at most kFrameBodyMax bytes.
 FrameHeaderBytes Encode(FrameHeader& header, uint64_t log_id_low);
 // Nothing unless the bytes are a header of this log with a matching checksum.
 std::optional<FrameHeader> DecodeFrameHeader(std::string_view bytes, uint64_t log_id_low);
@@ -69,7 +69,7 @@ struct SegmentHeader {
   uint32_t previous_crc = 0;    // header checksum of that seal: the chain goes on from it
 };
 
-// The header page twice.
+// The header page twice.  REQUIRES: a number; where the seal before stands, unless it is the first.
 std::array<char, kSegmentHeaderBytes> Encode(const SegmentHeader& header);
 // Either copy will do; nothing when both are damaged or of another format.
 std::optional<SegmentHeader> DecodeSegmentHeader(std::string_view bytes);

@@ -65,6 +65,7 @@ bool FrameReader::ReadMeta(const FrameHeader& header, std::string& meta) {
 void FrameReader::SkipBody(const FrameHeader& header) { Step(header); }
 
 void FrameReader::Step(const FrameHeader& header) {
+  CHECK(position_ + header.Bytes() <= end_);
   position_ += header.Bytes();
   if (header.flags & kGroupEnd) {
     position_ = RoundUp(position_, kPageBytes);
@@ -88,6 +89,7 @@ bool FrameReader::ReadExactly(uint64_t position, char* to, size_t bytes) {
       buffer_position_ = position;
       size_t wanted = std::min<uint64_t>(kBufferBytes, end_ - std::min(end_, position));
       buffered_ = file_->Read(position, {buffer_.data(), wanted});
+      CHECK(buffered_ <= wanted);
       if (buffered_ == 0) {
         return false;
       }

@@ -24,7 +24,8 @@ class FrameReader {
   std::optional<FrameHeader> Next();
   bool AtEnd() const { return position_ >= end_; }
 
-  // False when the bytes do not match their checksums.
+  // False when the bytes do not match their checksums.  REQUIRES, as the two below: the header that
+  // Next returned last.
   bool ReadBody(const FrameHeader& header, std::string& meta, std::string& payload);
   // The same, passing over the payload.
   bool ReadMeta(const FrameHeader& header, std::string& meta);

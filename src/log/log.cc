@@ -60,6 +60,7 @@ class DiskLog : public Log {
   static void Tell(AppendUnit& unit, const AppendResult& result);
   static void Refuse(std::vector<AppendUnit>& units, const Error& error);
   void Fail(const Error& error);
+  void CheckInvariants() const;  // under mutex_
 
   Disk& disk_;
   Clock& clock_;
@@ -106,7 +107,19 @@ DiskLog::DiskLog(Disk& disk, Clock& clock, LogOptions options, Locks locks, Reco
       last_time_(recovered.start.tail.append_time),
       queue_(options_.queue_bytes_max),
       writer_(disk, options_.directory, options_.segment_bytes, std::move(recovered.start)) {
+  ASSERT(!segments_.empty() && segments_.back() == writer_.segment());
+  if (kDebugChecks) CheckInvariants();
   thread_ = std::thread([this] { Run(); });
+}
+
+// The segments hold all offsets from the first to the end, each once.
+void DiskLog::CheckInvariants() const {
+  for (size_t i = 1; i < segments_.size(); i++) {
+    ASSERT(segments_[i]->number == segments_[i - 1]->number + 1);
+    ASSERT(segments_[i]->first.value == segments_[i - 1]->last.value + 1);
+  }
+  ASSERT(segments_.back()->last.value == end_);
+  segments_.back()->CheckInvariants();
 }
 
 void DiskLog::Append(std::vector<LogRecord> records, AppendDone done) {
@@ -201,6 +214,7 @@ void DiskLog::Trim(Offset up_to) {
       }
       oldest = std::move(segments_.front());
       segments_.pop_front();
+      ASSERT(segments_.front()->number == oldest->number + 1);
     }
     try {
       if (disk_.Exists(oldest->path)) {
@@ -210,6 +224,7 @@ void DiskLog::Trim(Offset up_to) {
     } catch (...) {  // it may still be there
       std::lock_guard lock(mutex_);
       segments_.push_front(std::move(oldest));
+      if (kDebugChecks) CheckInvariants();
       throw;
     }
   }
@@ -290,15 +305,19 @@ void DiskLog::Publish(Offset group_first, uint64_t group_end) {
   const std::shared_ptr<Segment>& segment = writer_.segment();
   std::lock_guard lock(mutex_);
   if (segments_.back() != segment) {
+    ASSERT(segment->number == segments_.back()->number + 1);
     segments_.push_back(segment);
   }
   if (group_end > 0) {
+    ASSERT(group_first.value == end_ + 1 && group_end > segment->end);
+    ASSERT(writer_.tail().next >= group_first && writer_.tail().append_time >= last_time_);
     segment->NotePlace(group_first, segment->end);
     segment->end = group_end;
     segment->last = {writer_.tail().next.value - 1};
     last_time_ = writer_.tail().append_time;
     end_ = segment->last.value;
   }
+  if (kDebugChecks) CheckInvariants();
 }
 
 void DiskLog::WriteMark() {
@@ -339,6 +358,7 @@ void DiskLog::Complete(std::vector<AppendUnit>& units) {
     AppendResult result;
     result.append_time = writer_.tail().append_time;
     result.last = unit.records.empty() ? End() : unit.records.back().record->last();
+    ASSERT(result.last <= End());  // nobody is told of what is not durable
     Tell(unit, result);
   }
 }
@@ -361,6 +381,7 @@ void DiskLog::Refuse(std::vector<AppendUnit>& units, const Error& error) {
 }
 
 void DiskLog::Fail(const Error& error) {
+  ASSERT(!failed_);
   failed_ = true;
   queue_.Close(Error(ErrorCode::kUnavailable, "the log has failed: " + error.message,
                      "The server must be started again."));

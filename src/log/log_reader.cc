@@ -12,7 +12,16 @@ SegmentsReader::SegmentsReader(Disk& disk, std::vector<Stretch> stretches, Offse
       after_(after),
       up_to_(up_to),
       only_(only),
-      pin_(std::move(pin)) {}
+      pin_(std::move(pin)) {
+  for (const Stretch& stretch : stretches_) {
+    CHECK(stretch.position >= kSegmentHeaderBytes && stretch.position % kPageBytes == 0);
+  }
+}
+
+void SegmentsReader::LeaveOutPayloads() {
+  CHECK(next_stretch_ == 0);
+  without_payloads_ = true;
+}
 
 std::shared_ptr<const CommittedRecord> SegmentsReader::Next() {
   while (frames_ || OpenNextStretch()) {

@@ -20,10 +20,11 @@ struct Stretch {
 class SegmentsReader : public LogReader {
  public:
   // `pin` keeps the files from being removed while they are read.
+  // REQUIRES: each stretch begins where a group does.
   SegmentsReader(Disk& disk, std::vector<Stretch> stretches, Offset after, Offset up_to,
                  std::optional<StreamId> only, std::shared_ptr<void> pin);
 
-  void LeaveOutPayloads() { without_payloads_ = true; }  // before the first Next
+  void LeaveOutPayloads();  // REQUIRES: before the first Next
   std::shared_ptr<const CommittedRecord> Next() override;
 
  private:

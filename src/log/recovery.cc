@@ -78,6 +78,7 @@ Scan ScanSegment(const Found& found, uint64_t file_bytes, Segment* segment) {
       scan.sealed = frame->flags & kSeal;
     }
   }
+  ASSERT(scan.end % kPageBytes == 0);  // where the next group is written
   return scan;
 }
 
@@ -231,6 +232,8 @@ Recovered Recover(Disk& disk, const std::string& directory, bool must_exist, Ran
   }
 
   // Decided; from here on the disk is written.
+  ASSERT(!lost_seal || (scan.end == kSegmentHeaderBytes && torn_bytes == 0));
+  ASSERT(torn_bytes == 0 || scan.end + torn_bytes <= file_bytes);
   if (lost_seal) {
     std::string page = PageOf(Encode(*lost_seal, last.header.log_id.low));
     std::string_view parts[] = {page};

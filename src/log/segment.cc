@@ -13,6 +13,9 @@ constexpr uint64_t kPlaceEvery = 1 << 20;
 }  // namespace
 
 void Segment::NotePlace(Offset group_first, uint64_t position) {
+  ASSERT(position % kPageBytes == 0 && position >= kSegmentHeaderBytes && group_first >= first);
+  ASSERT(places.empty() ||
+         (position > places.back().position && group_first >= places.back().first));
   if (position >= (places.empty() ? kSegmentHeaderBytes : places.back().position) + kPlaceEvery) {
     places.push_back({group_first, position});
   }
@@ -22,10 +25,25 @@ uint64_t Segment::PlaceFor(Offset after) const {
   // Strictly before: records without rows share the offset of the row that follows them.
   auto place = std::upper_bound(places.begin(), places.end(), after,
                                 [](Offset offset, const Place& p) { return offset < p.first; });
-  return place == places.begin() ? kSegmentHeaderBytes : std::prev(place)->position;
+  uint64_t position = place == places.begin() ? kSegmentHeaderBytes : std::prev(place)->position;
+  CHECK(position < end);
+  return position;
+}
+
+void Segment::CheckInvariants() const {
+  ASSERT(number > 0 && first.value > 0 && last.value + 1 >= first.value);
+  ASSERT(end >= kSegmentHeaderBytes && end % kPageBytes == 0);
+  ASSERT(end > kSegmentHeaderBytes || last.value + 1 == first.value);
+  for (size_t i = 0; i < places.size(); i++) {
+    ASSERT(places[i].position < end && places[i].first.value <= last.value + 1);
+    ASSERT(i == 0 || (places[i].position >= places[i - 1].position + kPlaceEvery &&
+                      places[i].first >= places[i - 1].first));
+  }
 }
 
 void Tail::Add(const FrameHeader& header) {
+  ASSERT(header.first == next && header.append_time >= append_time);
+  ASSERT(header.sequence == sequence + 1 && header.previous_crc == chain);
   next.value = header.first.value + header.count;
   sequence = header.sequence;
   chain = header.header_crc;

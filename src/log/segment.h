@@ -27,9 +27,12 @@ struct Segment {
   std::vector<Place> places;
 
   // Takes note of a group that begins at `position` with the row `group_first`.
+  // REQUIRES: it comes after all groups noted before.
   void NotePlace(Offset group_first, uint64_t position);
   // The last noted place at or before the record that holds the row after `after`.
+  // REQUIRES: a group is durable.
   uint64_t PlaceFor(Offset after) const;
+  void CheckInvariants() const;
 };
 
 // The state that the next frame continues.
@@ -40,6 +43,7 @@ struct Tail {
   Micros append_time = 0;
   uint64_t records = 0;  // ever written
 
+  // REQUIRES: the header continues this.
   void Add(const FrameHeader& header);
 };
 

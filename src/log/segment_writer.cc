@@ -61,6 +61,8 @@ class Gather {
     }
   }
 
+  uint64_t total() const { return total_; }
+
  private:
   std::string& staging_;
   std::vector<std::string_view>& parts_;
@@ -79,9 +81,13 @@ SegmentWriter::SegmentWriter(Disk& disk, std::string directory, uint64_t segment
       segment_(std::move(start.segment)),
       end_(segment_->end),
       allocated_(start.allocated),
-      tail_(start.tail) {}
+      tail_(start.tail) {
+  ASSERT(end_ >= kSegmentHeaderBytes && end_ % kPageBytes == 0);
+  ASSERT(segment_->last.value + 1 == tail_.next.value);
+}
 
 void SegmentWriter::Write(const std::vector<Entry>& group) {
+  ASSERT(!group.empty());
   uint64_t bytes = PaddedBytes(group);
   bool full = end_ > kSegmentHeaderBytes && end_ + bytes + kPageBytes > segment_bytes_;
   if (full || next_) {
@@ -111,6 +117,7 @@ void SegmentWriter::Write(const std::vector<Entry>& group) {
   }
   gather.PadTo(kPageBytes);
   gather.Flush();
+  ASSERT(gather.total() == bytes);  // the next group begins where readers look for it
   WriteOrUndo(bytes);
   tail_ = tail;
   end_ += bytes;
@@ -120,6 +127,11 @@ void SegmentWriter::Write(const std::vector<Entry>& group) {
 FrameHeader SegmentWriter::HeaderOf(const Entry& entry, const Tail& tail) const {
   const CommittedRecord& record = *entry.record;
   ASSERT(record.first == tail.next && record.append_time >= tail.append_time);
+  ASSERT(record.record.meta.size() <= kFrameBodyMax);
+  ASSERT(record.record.payload.size() <= kFrameBodyMax);
+  // They are still the bytes that came in.
+  DEBUG_ASSERT(Crc32c(record.record.meta) == entry.meta_crc);
+  DEBUG_ASSERT(Crc32c(record.record.payload) == entry.payload_crc);
   FrameHeader header;
   header.first = record.first;
   header.count = record.record.count;
@@ -158,6 +170,9 @@ void SegmentWriter::Roll() {
   }
   Reserve(end_ + kPageBytes);
   FrameHeader seal = MakeSeal(tail_, log_id_.low);
+  // Recovery believes the next file: it must have promised just this seal, at this place.
+  ASSERT(end_ == next_->seal_position && seal.header_crc == next_->seal_crc);
+  ASSERT(next_->segment->first == tail_.next && next_->segment->number == segment_->number + 1);
   std::string page = PageOf(Encode(seal, log_id_.low));
   parts_.assign({page});
   WriteOrUndo(kPageBytes);
@@ -187,7 +202,8 @@ void SegmentWriter::BeginNext() {
   segment->path = SegmentPath(directory_, header.number);
   segment->first = tail_.next;
   segment->last = {tail_.next.value - 1};
-  next_ = Next{CreateSegment(disk_, directory_, header), std::move(segment)};
+  next_ = Next{CreateSegment(disk_, directory_, header), std::move(segment), header.previous_end,
+               header.previous_crc};
 }
 
 void SegmentWriter::Reserve(uint64_t bytes) {
@@ -211,6 +227,7 @@ void SegmentWriter::Reserve(uint64_t bytes) {
 
 void SegmentWriter::WriteOrUndo(uint64_t bytes) {
   uint64_t written_to = end_ + bytes;
+  ASSERT(bytes % kPageBytes == 0 && written_to <= allocated_);
   if (bytes <= kSmallGroupBytes && written_to > zeroed_) {
     uint64_t ahead = std::min(allocated_ - written_to, kZeroAheadBytes - bytes);
     parts_.emplace_back(kZeros, ahead);
@@ -219,6 +236,7 @@ void SegmentWriter::WriteOrUndo(uint64_t bytes) {
   try {
     file_->WriteDurably(end_, parts_);
     zeroed_ = std::max(zeroed_, written_to);
+    ASSERT(zeroed_ <= allocated_);
   } catch (const DiskFailure&) {
     throw;
   } catch (const Error& full) {

@@ -35,7 +35,8 @@ class SegmentWriter {
     uint32_t meta_crc, payload_crc;
   };
 
-  // Durable when it returns; the records' offsets must already follow one another.
+  // Durable when it returns.
+  // REQUIRES: records, whose offsets already follow one another, and whose times do not go back.
   void Write(const std::vector<Entry>& group);
   // Tells a later recovery that everything written is durable.  Does nothing twice in a row.
   void WriteMark();
@@ -49,7 +50,7 @@ class SegmentWriter {
   void Roll();
   void BeginNext();
   void Reserve(uint64_t bytes);
-  // Writes parts_, `bytes` long, at end_.
+  // Writes parts_, `bytes` long, at end_.  REQUIRES: space is reserved for them.
   void WriteOrUndo(uint64_t bytes);
   FrameHeader HeaderOf(const Entry& entry, const Tail& tail) const;
 
@@ -70,6 +71,8 @@ class SegmentWriter {
   struct Next {
     std::unique_ptr<File> file;
     std::shared_ptr<Segment> segment;
+    uint64_t seal_position;  // as its header has it
+    uint32_t seal_crc;
   };
   std::optional<Next> next_;
 

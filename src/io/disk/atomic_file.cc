@@ -18,6 +18,7 @@ AtomicFile::AtomicFile(Disk& disk, std::string path)
       path_(std::move(path)),
       temporary_(path_ + ".tmp"),
       folder_(disk.OpenFolder(FolderOfFile(path_))) {
+  ASSERT(!path_.empty() && path_.back() != '/');
   if (disk_.Exists(temporary_)) {
     disk_.Remove(temporary_);
   }

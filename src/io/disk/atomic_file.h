@@ -18,7 +18,7 @@ namespace weir {
 
 class AtomicFile {
  public:
-  AtomicFile(Disk& disk, std::string path);
+  AtomicFile(Disk& disk, std::string path);  // REQUIRES: the path of a file
   ~AtomicFile();  // not committed: the old file stays, and the room is given back
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;

@@ -43,7 +43,7 @@ class File {
   virtual void DropCached() {}
   virtual uint64_t Size() = 0;
   virtual void Truncate(uint64_t size) = 0;
-  // Reserves space, so that later writes inside it do not fail for want of it.
+  // Reserves space, so that later writes inside it do not fail for want of it.  REQUIRES: some.
   virtual void Allocate(uint64_t size) = 0;
 };
 

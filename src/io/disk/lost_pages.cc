@@ -80,8 +80,10 @@ void Install() {
 }  // namespace
 
 void WatchPages(std::byte* begin, size_t bytes, size_t block) {
+  ASSERT(block > 0 && bytes % block == 0);
   ASSERT(bytes <= kBlocksWatchedMax * block);
   std::lock_guard lock(regions_mutex);
+  ASSERT(!RegionOf(reinterpret_cast<uintptr_t>(begin)));
   Install();
   Region* region = regions.load();
   while (region && region->end != 0) region = region->next;
@@ -98,7 +100,10 @@ void WatchPages(std::byte* begin, size_t bytes, size_t block) {
 
 void ForgetPages(std::byte* begin) {
   std::lock_guard lock(regions_mutex);
-  if (Region* region = RegionOf(reinterpret_cast<uintptr_t>(begin))) region->end = 0;
+  Region* region = RegionOf(reinterpret_cast<uintptr_t>(begin));
+  if (!region) return;
+  ASSERT(region->begin == reinterpret_cast<uintptr_t>(begin));
+  region->end = 0;
 }
 
 uint64_t PagesLost() { return pages_lost.load(std::memory_order_relaxed); }

@@ -18,7 +18,9 @@ namespace weir {
 inline constexpr size_t kBlocksWatchedMax = 64;
 
 // Blocks of `block` bytes from `begin` on are watched until they are forgotten.
+// REQUIRES: whole blocks, none of which is watched.
 void WatchPages(std::byte* begin, size_t bytes, size_t block);
+// REQUIRES: where a watch begins, or what is not watched at all.  Before the memory is given back.
 void ForgetPages(std::byte* begin);
 
 // Of all blocks, since the process began.  A look costs nothing.

@@ -56,10 +56,26 @@ PageFile::~PageFile() {
   if (file_ >= 0) close(file_);
 }
 
-const PageFile::Extent& PageFile::ExtentOf(const std::byte* begin) const {
+const PageFile::Extent& PageFile::ExtentOf(const std::byte* begin, size_t bytes) const {
   auto after = std::upper_bound(extents_.begin(), extents_.end(), begin,
                                 [](auto* at, auto& extent) { return at < extent.begin; });
-  return *std::prev(after);
+  ASSERT(after != extents_.begin());
+  auto& extent = *std::prev(after);
+  auto at = static_cast<size_t>(begin - extent.begin);
+  // Pages are of a shared extent, and all else has one of its own.
+  ASSERT(at % kPageBytes == 0 && at + bytes <= extent.bytes);
+  ASSERT(bytes == kPageBytes || (at == 0 && bytes == extent.bytes));
+  return extent;
+}
+
+// No two extents share an address, and no page is there twice.
+void PageFile::CheckInvariants() const {
+  uint64_t bytes = 0;
+  for (size_t i = 0; i < extents_.size(); i++) {
+    ASSERT(i == 0 || extents_[i - 1].begin + extents_[i - 1].bytes <= extents_[i].begin);
+    bytes += extents_[i].bytes;
+  }
+  ASSERT(in_memory_ + in_file_ + free_.size() * kPageBytes <= bytes);
 }
 
 std::byte* PageFile::AddExtent(size_t bytes) {
@@ -74,6 +90,7 @@ std::byte* PageFile::AddExtent(size_t bytes) {
 }
 
 std::byte* PageFile::Allocate(size_t bytes) {
+  CHECK(bytes > 0 && bytes % kPageBytes == 0);
   std::lock_guard lock(mutex_);
   std::byte* begin;
   if (bytes > kPageBytes) {
@@ -89,12 +106,14 @@ std::byte* PageFile::Allocate(size_t bytes) {
     free_.pop_back();
   }
   in_memory_ += bytes;
+  if (kDebugChecks) CheckInvariants();
   return begin;
 }
 
 void PageFile::Free(std::byte* begin, size_t bytes, bool in_file) {
   std::lock_guard lock(mutex_);
-  auto& extent = ExtentOf(begin);
+  auto& extent = ExtentOf(begin, bytes);
+  ASSERT((in_file ? in_file_ : in_memory_) >= bytes);
   if (in_file) {
     auto position = extent.position + static_cast<uint64_t>(begin - extent.begin);
     MapMemory(begin, bytes);
@@ -112,6 +131,7 @@ void PageFile::Free(std::byte* begin, size_t bytes, bool in_file) {
   }
   if (!in_file) madvise(begin, bytes, MADV_DONTNEED);
   free_.push_back(begin);
+  if (kDebugChecks) CheckInvariants();
 }
 
 bool PageFile::MoveToFile(std::byte* begin, size_t bytes) {
@@ -138,9 +158,10 @@ std::optional<off_t> PageFile::Reserve(const std::byte* begin, size_t bytes) {
   if (fstatvfs(file_, &room) == 0 && room.f_bavail * room.f_frsize < bytes + kLeftForOthers) {
     throw Error(ErrorCode::kUnavailable, "the disk is nearly full");
   }
+  auto& extent = ExtentOf(begin, bytes);
+  CHECK(in_memory_ >= bytes);
   in_memory_ -= bytes;
   in_file_ += bytes;
-  auto& extent = ExtentOf(begin);
   return static_cast<off_t>(extent.position) + (begin - extent.begin);
 }
 

@@ -31,8 +31,9 @@ class PageFile {
   ~PageFile();
   PageFile(const PageFile&) = delete;
 
-  // `bytes` is a multiple of kPageBytes.  The memory is zero.
+  // The memory is zero.  REQUIRES: `bytes` is a multiple of kPageBytes.
   std::byte* Allocate(size_t bytes);
+  // REQUIRES, as MoveToFile: what Allocate gave, in one piece.
   void Free(std::byte* begin, size_t bytes, bool in_file);
   // False when the file may hold no more.  Throws Error(kUnavailable) when little is left of the
   // disk (the log needs it more), and DiskFailure when it fails; the page stays in memory then.
@@ -52,7 +53,8 @@ class PageFile {
   static constexpr size_t kExtentBytes = 16 << 20;
   static constexpr uint64_t kLeftForOthers = 512 << 20;
 
-  const Extent& ExtentOf(const std::byte* begin) const;
+  const Extent& ExtentOf(const std::byte* begin, size_t bytes) const;
+  void CheckInvariants() const;  // under mutex_
   std::optional<off_t> Reserve(const std::byte* begin, size_t bytes);
   void Write(std::byte* begin, size_t bytes, off_t position);
   std::byte* AddExtent(size_t bytes);

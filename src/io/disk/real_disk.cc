@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <limits>
 #include <utility>
 
 #include "io/disk/disk.h"
@@ -18,6 +19,8 @@
 namespace weir {
 
 namespace {
+
+constexpr uint64_t kFileBytesMax = std::numeric_limits<off_t>::max();
 
 std::string Describe(std::string_view action, std::string_view path, int error) {
   return fmt::format("cannot {} \"{}\": {}", action, path, strerror(error));
@@ -82,6 +85,7 @@ class RealFile : public File {
   }
 
   void Write(uint64_t position, std::string_view bytes) override {
+    ASSERT(position + bytes.size() <= kFileBytesMax);
     while (!bytes.empty()) {
       ssize_t n = pwrite(fd_.get(), bytes.data(), bytes.size(), position);
       if (n < 0 && errno != EINTR) {
@@ -123,6 +127,7 @@ class RealFile : public File {
   }
 
   void Allocate(uint64_t size) override {
+    ASSERT(size > 0 && size <= kFileBytesMax);
     int error = posix_fallocate(fd_.get(), 0, size);
     if (error != 0) {
       errno = error;
@@ -153,6 +158,7 @@ class RealFile : public File {
         parts = parts.subspan(1);
       }
     }
+    ASSERT(skip == 0);
   }
 
   Descriptor fd_;

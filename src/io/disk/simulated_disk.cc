@@ -337,6 +337,8 @@ void Apply(Names& names, const Change& change) {
 }  // namespace
 
 void SimulatedDisk::Change(const std::string& directory, NameChange change) {
+  ASSERT(!change.remove.empty() || !change.add.empty());
+  ASSERT(change.add.empty() == !change.inode);
   Apply(names_, change);
   changes_[directory].push_back(std::move(change));
 }
@@ -408,6 +410,7 @@ std::unique_ptr<SimulatedDisk> SimulatedDisk::CrashState(Random& random) const {
   }
   std::map<const Inode*, std::shared_ptr<Inode>> settled;
   for (const auto& [path, inode] : names) {
+    ASSERT(FolderOf(path).empty() || after->directories_.contains(FolderOf(path)));
     std::shared_ptr<Inode>& copy = settled[inode.get()];
     if (!copy) {
       copy = inode->AfterCrash(random);

@@ -36,7 +36,11 @@ SmallFile::SmallFile(Disk& disk, std::string path, SmallFileKind kind, OnUnknown
     : disk_(disk),
       path_(std::move(path)),
       kind_(std::move(kind)),
-      on_unknown_(std::move(on_unknown)) {}
+      on_unknown_(std::move(on_unknown)) {
+  // The header line is not escaped, and a file of version 0 has none.
+  ASSERT(!kind_.name.empty() && kind_.version > 0);
+  ASSERT(kind_.name.find_first_not_of("abcdefghijklmnopqrstuvwxyz-") == std::string::npos);
+}
 
 std::optional<SmallFile::Content> SmallFile::Load() {
   std::lock_guard lock(mutex_);
@@ -84,13 +88,18 @@ std::optional<SmallFile::Content> SmallFile::Load() {
 void SmallFile::Save(std::string_view bytes) {
   std::lock_guard lock(mutex_);
   CheckUsable();
+  std::string header = HeaderOf(kind_.name, kind_.version, bytes);
+  // What Load looks for: one line, and no longer.
+  ASSERT(header.find('\n') == header.size() - 1 && header.size() - 1 <= kHeaderBytesMax);
+  ASSERT(header.starts_with(kHeaderBegin) && FieldOf(header, kHeaderBegin) == kind_.name);
   AtomicFile file(disk_, path_);
-  file.Append(HeaderOf(kind_.name, kind_.version, bytes));
+  file.Append(header);
   file.Append(bytes);
   try {
     file.Commit();
   } catch (const OutcomeUnknown& unknown) {
     failure_ = unknown.message;
+    ASSERT(!failure_.empty());  // it is what keeps everybody out
     if (on_unknown_) {
       on_unknown_(
           fmt::format("whether \"{}\" was replaced is not known: {}", path_, unknown.message));

@@ -25,8 +25,8 @@ namespace weir {
 using OnUnknownOutcome = std::function<void(const std::string& why)>;
 
 struct SmallFileKind {
-  std::string name;       // letters and "-"
-  uint32_t version = 1;   // that Save writes, and the highest that Load understands
+  std::string name;       // lower case letters and "-"
+  uint32_t version = 1;   // that Save writes, and the highest that Load understands; not 0
   std::string when_lost;  // a sentence: what to do when the file is damaged
 };
 

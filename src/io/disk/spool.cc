@@ -49,15 +49,17 @@ void SpoolRoom::Take(const std::string& client, uint64_t bytes) {
   }
   held_ += bytes;
   by_client_[client] += bytes;
+  CHECK(held_ <= bytes_max_ && by_client_[client] <= held_);
 }
 
 void SpoolRoom::Give(const std::string& client, uint64_t bytes) {
   std::lock_guard lock(mutex_);
-  held_ -= bytes;
   auto found = by_client_.find(client);
-  if (found == by_client_.end()) return;
+  ASSERT(found != by_client_.end() && found->second >= bytes && held_ >= bytes);
+  held_ -= bytes;
   found->second -= bytes;
   if (found->second == 0) by_client_.erase(found);
+  ASSERT((held_ == 0) == by_client_.empty());
 }
 
 Spool::~Spool() {
@@ -66,6 +68,7 @@ Spool::~Spool() {
 }
 
 void Spool::Append(std::string_view bytes) {
+  CHECK(file_ < 0 ? memory_.size() == size_ : memory_.empty());
   if (size_ + bytes.size() > taken_) {
     uint64_t more = std::max<uint64_t>(size_ + bytes.size() - taken_,
                                        size_ + bytes.size() > kMemoryBytes ? kSpoolStep : 0);
@@ -84,6 +87,7 @@ void Spool::Append(std::string_view bytes) {
     std::string().swap(memory_);
   }
   WriteFile(bytes);
+  CHECK(size_ <= taken_);
 }
 
 void Spool::WriteFile(std::string_view bytes) {

@@ -46,10 +46,10 @@ class Spool {
   Spool& operator=(const Spool&) = delete;
 
   // Throws Error(kTooManyRequests) when the room is used up, kUnavailable for a disk that takes no
-  // more.
+  // more: then a part of it may stand there.  REQUIRES: none was left half-written before.
   void Append(std::string_view bytes);
   uint64_t Size() const { return size_; }
-  // Fills the room; that many bytes are there.
+  // Fills the room.  REQUIRES: that many bytes are there.
   void Read(uint64_t position, std::span<char> room) const;
   // What was written while all of it is in memory; otherwise nothing.
   std::string* InMemory() { return file_ < 0 ? &memory_ : nullptr; }
