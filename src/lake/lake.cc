@@ -423,6 +423,7 @@ void ParquetLake::MendDamaged(const LandingParts& parts) {
       if (error.code == ErrorCode::kUnavailable) throw;
       spdlog::error("lake: file \"{}\" cannot be made again from the log: {}", damage.file->path,
                     error.message);
+      files_.Settle();  // what was begun is there before the next begins
       continue;
     }
     spdlog::warn("lake: file \"{}\" was made again from the log", damage.file->path);
@@ -482,6 +483,7 @@ void ParquetLake::Merge(const LandingParts& parts, MergeRun run) {
                   error.message);
     not_to_be_merged_.insert(paths.begin(), paths.end());
     scrub_.Suspect(stream);
+    files_.Settle();  // what was begun is there before the next begins
   }
 }
 

@@ -52,6 +52,7 @@ class DiskLog : public Log {
   };
   std::unique_ptr<LogReader> Read(const Range& range);
   void Run();
+  bool Ran();
   void Commit(std::vector<AppendUnit>& units);
   std::vector<SegmentWriter::Entry> Number(std::vector<AppendUnit>& units);
   void Publish(Offset group_first, uint64_t group_end);
@@ -109,7 +110,21 @@ DiskLog::DiskLog(Disk& disk, Clock& clock, LogOptions options, Locks locks, Reco
       writer_(disk, options_.directory, options_.segment_bytes, std::move(recovered.start)) {
   ASSERT(!segments_.empty() && segments_.back() == writer_.segment());
   if (kDebugChecks) CheckInvariants();
-  thread_ = std::thread([this] { Run(); });
+  thread_ = std::thread([this] {
+    while (!Ran()) {  // what is left in the queue is refused
+    }
+  });
+}
+
+// False: something was thrown where nothing may be, for want of memory; the log has failed then.
+bool DiskLog::Ran() {
+  try {
+    Run();
+    return true;
+  } catch (const std::exception& error) {
+    if (!failed_) Fail(Error(ErrorCode::kUnavailable, error.what()));
+    return false;
+  }
 }
 
 // The segments hold all offsets from the first to the end, each once.
