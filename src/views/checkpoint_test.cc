@@ -182,9 +182,11 @@ TEST_F(EngineCheckpoint, IsTheStateOfOneStepThoughOthersGoOn) {
   world_.Settle();
   for (int life = 0; life < kLives; life++) {
     uint64_t written = Written();
-    for (int i = 0; Written() < written + 2 && i < 5000; i++) {
-      AppendSome(1 + random_.Below(30));
+    for (int i = 0; Written() < written + 2 && i < 20'000; i++) {
+      AppendSome(1 + random_.Below(6));
       world_.Settle();
+      // Pieces are written where nothing waits; on a fast machine there would be next to no time.
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
     }
     ASSERT_GE(Written(), written + 2) << world_.engine->Info().checkpoint.failure;
     auto saved = *world_.engine->Info().checkpoint.offset;
