@@ -166,6 +166,18 @@ struct JoinTree {
   }
 };
 
+// A column that two stand for may be of two equalities.
+template <class Equals>
+bool AnyIsOfTwo(const Equals& equals) {
+  std::set<size_t> compared;
+  for (auto& equal : equals) {
+    for (size_t column : equal.columns) {
+      if (!compared.insert(column).second) return true;
+    }
+  }
+  return false;
+}
+
 // What tells a join from others of the same indexes.
 std::string IdentityOf(const DeltaJoinSpec& spec) {
   std::string identity;
@@ -221,12 +233,7 @@ std::optional<CircuitBuilder::Built> CircuitBuilder::DeltaJoin(const PlanNode& n
   move(spec.output);
   for (auto& equal : spec.equal) move_set(equal.columns);
   for (auto& index : spec.indexes) move_set(index.columns);
-  std::set<size_t> compared;  // a column that two stand for may be of two equalities
-  for (auto& equal : spec.equal) {
-    for (size_t column : equal.columns) {
-      if (!compared.insert(column).second) return std::nullopt;
-    }
-  }
+  if (AnyIsOfTwo(spec.equal)) return std::nullopt;
   std::vector<bool> used(width);
   for (auto& test : tree.tests) spec.tests.push_back(MoveColumns(test, places, used));
   std::map<size_t, std::string> names;

@@ -41,6 +41,33 @@ void EngineImpl::MaybeCheckpoint() {
   BeginCheckpoint();
 }
 
+namespace {
+
+// What of a circuit has a section of its own, in the order of the sections.
+std::vector<Operator*> AddOperators(const Circuit& circuit, const std::set<Operator*>& needed,
+                                    CheckpointWriter::Contents& contents) {
+  std::vector<Operator*> with_section;
+  for (auto& op : circuit.operators()) {
+    if (!needed.contains(op.get())) continue;
+    if (op->failed_rows() && op->failed_rows()->count() > 0) {
+      StateWriter rows;
+      op->failed_rows()->Save(rows);
+      contents.failed_rows[op->fingerprint] = std::move(rows.bytes());
+    }
+    if (!op->HasState() || !op->CanSave() || !op->failure().empty()) continue;
+    with_section.push_back(op.get());
+    contents.operators.push_back(op->fingerprint);
+    for (Operator* inner : op->Inner()) {
+      if (!inner->HasState()) continue;
+      with_section.push_back(inner);
+      contents.operators.push_back(InnerSection(*op, *inner));
+    }
+  }
+  return with_section;
+}
+
+}  // namespace
+
 // Nothing may be thrown away that a step needs: whatever fails here costs the checkpoint only.
 void EngineImpl::BeginCheckpoint() {
   CHECK(IsEngineThread() && !checkpoint_);
@@ -73,23 +100,7 @@ void EngineImpl::BeginCheckpoint() {
       contents.emitted.emplace_back(pump->outbox, pump->outbox->Added());
       needed.insert(pump->operators.begin(), pump->operators.end());
     }
-    std::vector<Operator*> with_section;
-    for (auto& op : circuit_.operators()) {
-      if (!needed.contains(op.get())) continue;
-      if (op->failed_rows() && op->failed_rows()->count() > 0) {
-        StateWriter rows;
-        op->failed_rows()->Save(rows);
-        contents.failed_rows[op->fingerprint] = std::move(rows.bytes());
-      }
-      if (!op->HasState() || !op->CanSave() || !op->failure().empty()) continue;
-      with_section.push_back(op.get());
-      contents.operators.push_back(op->fingerprint);
-      for (Operator* inner : op->Inner()) {
-        if (!inner->HasState()) continue;
-        with_section.push_back(inner);
-        contents.operators.push_back(InnerSection(*op, *inner));
-      }
-    }
+    auto with_section = AddOperators(circuit_, needed, contents);
     std::set<std::string> names(contents.operators.begin(), contents.operators.end());
     CHECK(names.size() == with_section.size());  // a start finds each by its own
     checkpoint_ =

@@ -303,9 +303,7 @@ std::vector<size_t> KeptColumns(const LiveView& view, const ReadOptions& options
   return kept;
 }
 
-}  // namespace
-
-Snapshot ReadContent(const LiveView& view, const Version& version, const ReadOptions& options) {
+Snapshot WithoutRows(const LiveView& view, const Version& version) {
   Snapshot snapshot;
   snapshot.view = view.definition->name;
   snapshot.offset = version.offset;
@@ -313,6 +311,20 @@ Snapshot ReadContent(const LiveView& view, const Version& version, const ReadOpt
   snapshot.log_time = version.log_time;
   snapshot.sequence = view.changes.SequenceAtStep(version.step);
   snapshot.columns = view.columns;
+  return snapshot;
+}
+
+[[noreturn]] void ThrowTooMany(const std::string& view, uint64_t rows_max) {
+  throw Error(ErrorCode::kLimitExceeded,
+              "view \"" + view + "\" has more than " + std::to_string(rows_max) +
+                  " rows, too many to be read at once",
+              "Ask for a part of it, with limit or COLUMN=VALUE, or query it.");
+}
+
+}  // namespace
+
+Snapshot ReadContent(const LiveView& view, const Version& version, const ReadOptions& options) {
+  Snapshot snapshot = WithoutRows(view, version);
   if (options.count_errors) snapshot.error_rows = CountErrors(view, version);
   auto types = view.types();
   RowCodec codec(types);
@@ -338,12 +350,7 @@ Snapshot ReadContent(const LiveView& view, const Version& version, const ReadOpt
     Touch(row);
     return true;
   });
-  if (too_many) {
-    throw Error(ErrorCode::kLimitExceeded,
-                "view \"" + snapshot.view + "\" has more than " + std::to_string(options.rows_max) +
-                    " rows, too many to be read at once",
-                "Ask for a part of it, with limit or COLUMN=VALUE, or query it.");
-  }
+  if (too_many) ThrowTooMany(snapshot.view, options.rows_max);
   if (!view.order.empty()) AddSortKeys(view, codec, rows);
   // Without an order of its own a view reads in the order of its columns, the same every time.
   std::sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) {

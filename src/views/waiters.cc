@@ -61,8 +61,8 @@ void Waiters::Add(std::function<bool()> holds, Micros deadline, Executor& execut
       look_ = true;
     }
   }
-  if (stopped) return Answer(waiter, false);
-  wake_.notify_one();
+  if (!stopped) return wake_.notify_one();
+  Answer(waiter, false);  // NOLINT(bugprone-use-after-move): it is moved where it waits
 }
 
 void Waiters::Look() {

@@ -250,6 +250,8 @@ std::vector<std::string> SplitNames(const std::string& list) {
 
 }  // namespace
 
+// A list of routes.
+// NOLINTNEXTLINE(readability-function-size)
 void AddViewRoutes(Router& router, Server& server) {
   std::vector<Parameter> wait = {
       {"wait_for", "answer once the views stand at this offset", "integer"},
