@@ -21,11 +21,14 @@ class FailingAllocations {
   // Whether one failed since `After`.
   static bool Happened() { return happened_; }
 
-  static void* Allocate(size_t bytes, size_t alignment = 0) {
-    if (Fails()) throw std::bad_alloc();
+  static void* AllocateOrNull(size_t bytes, size_t alignment = 0) noexcept {
+    if (Fails()) return nullptr;
     size_t size = bytes ? bytes : 1;
     size_t whole = alignment ? (size + alignment - 1) / alignment * alignment : size;
-    void* place = alignment ? std::aligned_alloc(alignment, whole) : std::malloc(size);
+    return alignment ? std::aligned_alloc(alignment, whole) : std::malloc(size);
+  }
+  static void* Allocate(size_t bytes, size_t alignment = 0) {
+    void* place = AllocateOrNull(bytes, alignment);
     if (!place) throw std::bad_alloc();
     return place;
   }
@@ -52,11 +55,32 @@ class FailingAllocations {
 [[gnu::noinline]] void* operator new(size_t bytes, std::align_val_t alignment) {
   return weir::FailingAllocations::Allocate(bytes, static_cast<size_t>(alignment));
 }
+[[gnu::noinline]] void* operator new[](size_t bytes, std::align_val_t alignment) {
+  return weir::FailingAllocations::Allocate(bytes, static_cast<size_t>(alignment));
+}
+[[gnu::noinline]] void* operator new(size_t bytes, const std::nothrow_t&) noexcept {
+  return weir::FailingAllocations::AllocateOrNull(bytes);
+}
+[[gnu::noinline]] void* operator new[](size_t bytes, const std::nothrow_t&) noexcept {
+  return weir::FailingAllocations::AllocateOrNull(bytes);
+}
 [[gnu::noinline]] void operator delete(void* place) noexcept { std::free(place); }
 [[gnu::noinline]] void operator delete[](void* place) noexcept { std::free(place); }
 [[gnu::noinline]] void operator delete(void* place, size_t) noexcept { std::free(place); }
 [[gnu::noinline]] void operator delete[](void* place, size_t) noexcept { std::free(place); }
+[[gnu::noinline]] void operator delete(void* place, const std::nothrow_t&) noexcept {
+  std::free(place);
+}
+[[gnu::noinline]] void operator delete[](void* place, const std::nothrow_t&) noexcept {
+  std::free(place);
+}
 [[gnu::noinline]] void operator delete(void* place, std::align_val_t) noexcept { std::free(place); }
+[[gnu::noinline]] void operator delete[](void* place, std::align_val_t) noexcept {
+  std::free(place);
+}
+[[gnu::noinline]] void operator delete[](void* place, size_t, std::align_val_t) noexcept {
+  std::free(place);
+}
 [[gnu::noinline]] void operator delete(void* place, size_t, std::align_val_t) noexcept {
   std::free(place);
 }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "duck/session.h"
+#include "duck/test_connection.h"
 #include "duckdb.hpp"
 #include "io/random.h"
 
@@ -16,6 +17,7 @@ TEST(ZoneTest, KnowsWhatClocksShowOnEachDayOfTwoCenturies) {
   session->SetClock(0);
   duckdb::DuckDB database;
   duckdb::Connection connection(database);
+  UseOneThreadUnderTsan(connection);
   std::vector<std::string> names = {"Africa/Freetown", "Africa/Tunis",      "Africa/Casablanca",
                                     "America/Noronha", "America/Boa_Vista", "Asia/Gaza",
                                     "Europe/Warsaw",   "Pacific/Apia"};
