@@ -187,7 +187,7 @@ test('times are told by the clocks of the views’ zone, wherever they stand', (
     const parts = (options) =>
       new Intl.DateTimeFormat('sv-SE', { timeZone: 'America/New_York', ...options }).format([...server.hours.keys()].at(-1));
     const clock = parts({ hour: '2-digit', minute: '2-digit' });
-    const offset = /[+-]\d\d/.exec(parts({ timeZoneName: 'longOffset' }).replace('−', '-'))[0];
+    const offset = /GMT([+-]\d\d)/.exec(parts({ timeZoneName: 'longOffset' }).replace('−', '-'))[1];
     const whole = `${parts({ dateStyle: 'short' })} ${clock}:00${offset}`; // as "2026-11-23 11:00:00-05"
 
     const hourly = tile(page, 'signups_by_zoned_hour');
