@@ -480,10 +480,13 @@ const definitions = [
 ];
 
 // Views of times that carry a zone, when they are asked for.
-const zoned = ['signups_by_zoned_hour', 'newest_hour'].map((name) => ({
+const zoned = [
+  ['signups_by_zoned_hour', `SELECT date_trunc('hour', event_time::TIMESTAMPTZ) AS hour, count(*) AS signups\nFROM events\nGROUP BY hour`],
+  ['newest_hour', `SELECT max(event_time::TIMESTAMPTZ) AS hour, count(*) AS signups\nFROM events`],
+].map(([name, query]) => ({
   name,
   comment: null,
-  query: `SELECT date_trunc('hour', event_time::TIMESTAMPTZ) AS hour, count(*) AS signups\nFROM events\nGROUP BY hour`,
+  query,
   columns: [{ name: 'hour', type: 'TIMESTAMP WITH TIME ZONE' }, { name: 'signups', type: 'BIGINT' }],
 }));
 
