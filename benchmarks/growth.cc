@@ -10,6 +10,7 @@
 #include "kept_query.h"
 #include "report.h"
 #include "row_writer.h"
+#include "sql/kernel_sql.h"
 
 namespace weir {
 namespace {
@@ -71,7 +72,7 @@ struct Cost {
 Cost Measure(Kernel& kernel, const CatalogState& catalog, const Shape& shape, int64_t events,
              int64_t measured) {
   int64_t users = events / 4;
-  KeptQuery kept(kernel, catalog, "grown", KernelSql(shape.query), {}, kNow);
+  KeptQuery kept(kernel, catalog, "grown", ToKernelSql(shape.query), {}, kNow);
   auto stream = catalog.GetStream("events")->id;
   auto names = catalog.GetStream("users");
   Events made(catalog, users);

@@ -117,9 +117,10 @@ TEST(LakeTrouble, FilesThatCannotBeMergedStayAndStopNothing) {
   world.lake->LandNow();
   EXPECT_EQ(world.lake->Landed(), Offset{40});
   EXPECT_EQ(world.ParquetFiles().size(), 4u);
-  uint64_t calls = world.disk->Calls();
+  // What is read, not what is written: the log writes a mark when it has been idle for a while.
+  uint64_t looks = world.disk->Looks();
   world.lake->LandNow();
-  EXPECT_EQ(world.disk->Calls(), calls) << "there is nothing to do";
+  EXPECT_EQ(world.disk->Looks(), looks) << "there is nothing to do";
   EXPECT_EQ(world.ScanEvents({20}).size(), 20u);
 }
 

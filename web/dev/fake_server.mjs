@@ -26,6 +26,7 @@ export class FakeServer {
     this.users = 4_218_650 + signups;
     this.layout = {};
     this.live = new Set();
+    this.before_subscribed = () => {}; // what happens while a connection is not heard of yet
     this.down_until = 0;
     this.silent = false;
     this.events_per_second = 0;
@@ -301,6 +302,7 @@ export class FakeServer {
 
   subscribe(url, response) {
     const views = (url.searchParams.get('views') ?? '').split(',').filter(Boolean);
+    this.before_subscribed(views);
     response.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' });
     const client = { response, views };
     this.live.add(client);

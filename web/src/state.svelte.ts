@@ -56,6 +56,8 @@ export class Live {
   private skew_ms = 0;
   private wanted = false; // does this page show views?
   private refetch: ReturnType<typeof setTimeout> | undefined;
+  private asked = 0; // questions for the catalog so far
+  private answered = 0; // the latest of them that is answered
 
   constructor() {
     this.feed = openFeed({
@@ -106,10 +108,15 @@ export class Live {
 
   async loadCatalog(): Promise<void> {
     clearTimeout(this.refetch);
+    const asked = ++this.asked;
     try {
-      this.takeCatalog(await fetchCatalog());
+      const catalog = await fetchCatalog();
+      if (asked < this.answered) return; // a later question was answered first, and knows more
+      this.answered = asked;
+      this.takeCatalog(catalog);
       this.problem = null;
     } catch (error) {
+      if (asked < this.answered) return;
       if (error instanceof ApiError) this.problem = error;
       this.refetch = setTimeout(() => void this.loadCatalog(), catalog_retry_ms);
     }
@@ -180,10 +187,10 @@ export class Live {
       this.skew_ms = connection.clock_skew_ms;
       for (const view of this.views) view.received = false;
     }
-    // The server may come back with other views; asking for one it no longer has would fail for ever.
-    const regained = connection.state === 'open' && this.connection.state === 'lost';
-    if (regained || connection.state === 'lost') void this.loadCatalog();
     this.connection = connection;
+    // What the catalog became while no connection was open, this one does not tell.  The server may
+    // also have come back with other views; asking for one it no longer has would fail for ever.
+    if (connection.state !== 'connecting') void this.loadCatalog();
   }
 
   private freshAsOf(as_of: string): void {

@@ -102,6 +102,19 @@ test('a view created later appears by itself, and one dropped goes', () =>
     await page.getByRole('heading', { name: 'Brand new' }).waitFor({ state: 'detached' });
   }));
 
+test('a view dropped while the page connects anew goes, too', () =>
+  stage({}, async ({ page, server, lever }) => {
+    let dropped = false;
+    server.before_subscribed = (views) => {
+      if (!views.includes('brand_new')) return;
+      server.views.delete('brand_new');
+      dropped = true; // told to those connected: nobody
+    };
+    await lever('add?view=brand_new');
+    await until(async () => dropped, 5000, 'the page asks for the new view');
+    await page.getByRole('heading', { name: 'Brand new' }).waitFor({ state: 'detached' });
+  }));
+
 test('without views the page says what to do', () =>
   stage({}, async ({ page, lever }) => {
     await lever('empty');
