@@ -39,6 +39,7 @@ struct Life {
         keys(*lake, *log),
         ingest(Ingest::Open(disk, {kFolder.Keys(), Dies()}, catalog, *log, clock, backpressure,
                             keys)) {
+    ingest->Start();
     lake->BeforeTrim([this] {
       marks.Save({{}, log->End()});
       return ingest->SaveKeys();

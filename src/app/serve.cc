@@ -346,6 +346,7 @@ int RunServe(const ServeOptions& options) {
   for (auto& line : ApplyProject(project, catalog, *engine, options.allow_drop)) {
     Say("project: " + line);
   }
+  ingest->Start();  // the project may have given a stream another dedup_key
   if (log->Recovery().torn_bytes > 0) {
     Say(fmt::format("log: dropped {} bytes that were never acknowledged",
                     log->Recovery().torn_bytes));

@@ -29,7 +29,7 @@ void KeyClaims::ForEachHeld(const Claim& claim, std::vector<Pending>& rows, cons
   for (size_t chunk = 0; chunk < claim.hashes.size(); chunk++) {
     for (size_t row = 0; row < claim.hashes[chunk].size(); row++) {
       auto& hash = claim.hashes[chunk][row];
-      if (!hash || !maybe.test(hash->low % kBits) || !claim.fresh[chunk][row]) continue;
+      if (!hash || !maybe.test(hash->low % kBits) || !claim.claimed[chunk].fresh[row]) continue;
       auto at = std::lower_bound(rows.begin(), rows.end(), *hash,
                                  [](auto& a, auto& b) { return Before(a.hash, b); });
       for (; at != rows.end() && Same(at->hash, *hash); ++at) found(*at);
@@ -41,7 +41,7 @@ KeyClaims::Ticket KeyClaims::Take(std::vector<Hashes> hashes, Micros now) {
   std::list<Claim> made(1);
   Claim& claim = made.front();
   claim.hashes = std::move(hashes);
-  claim.fresh.reserve(claim.hashes.size());
+  claim.claimed.reserve(claim.hashes.size());
   std::lock_guard lock(mutex_);
   if (!recovered_) {
     std::string why = trouble_.empty() ? "" : ": " + trouble_;
@@ -50,7 +50,7 @@ KeyClaims::Ticket KeyClaims::Take(std::vector<Hashes> hashes, Micros now) {
                 "Try again after the time in Retry-After; other streams take events.");
   }
   try {
-    for (auto& chunk : claim.hashes) claim.fresh.push_back(window_.Claim(chunk, now));
+    for (auto& chunk : claim.hashes) claim.claimed.push_back(window_.Claim(chunk, now));
     if (!in_flight_.empty()) FindHolders(claim);
   } catch (...) {
     TakeBack(claim);
@@ -76,12 +76,12 @@ bool KeyClaims::IsBefore(const Claim* earlier, const Claim& claim) const noexcep
 // ever.
 void KeyClaims::CheckInvariants() const noexcept {
   for (auto& claim : in_flight_) {
-    ASSERT(claim.fresh.size() == claim.hashes.size());
+    ASSERT(claim.claimed.size() == claim.hashes.size());
     ASSERT(claim.later.empty() || !claim.pending.empty());
     const Pending* before = nullptr;
     for (auto& row : claim.pending) {
       ASSERT(IsBefore(row.holder, claim));
-      ASSERT(!claim.fresh[row.chunk][row.row]);
+      ASSERT(!claim.claimed[row.chunk].fresh[row.row]);
       ASSERT(Same(row.hash, *claim.hashes[row.chunk][row.row]));
       ASSERT(!before || !Before(row.hash, before->hash));
       before = &row;
@@ -94,7 +94,7 @@ void KeyClaims::FindHolders(Claim& claim) {
   std::vector<Pending> old;
   for (size_t chunk = 0; chunk < claim.hashes.size(); chunk++) {
     for (size_t row = 0; row < claim.hashes[chunk].size(); row++) {
-      if (claim.fresh[chunk][row]) continue;
+      if (claim.claimed[chunk].fresh[row]) continue;
       DEBUG_ASSERT(claim.hashes[chunk][row]);  // who has no key is no duplicate
       old.push_back({*claim.hashes[chunk][row], nullptr, static_cast<uint32_t>(chunk),
                      static_cast<uint32_t>(row)});
@@ -128,8 +128,8 @@ bool KeyClaims::Ticket::Wait(TaskThread::Task& later) {
 }
 
 const std::vector<bool>& KeyClaims::Ticket::Fresh(size_t chunk) const {
-  ASSERT(at_->pending.empty() && chunk < at_->fresh.size());
-  return at_->fresh[chunk];
+  ASSERT(at_->pending.empty() && chunk < at_->claimed.size());
+  return at_->claimed[chunk].fresh;
 }
 
 void KeyClaims::Ticket::End(bool durable) noexcept {
@@ -164,8 +164,9 @@ void KeyClaims::Hand(Claim& waiting, const Claim& failed) noexcept {
   Filter maybe;
   for (auto& row : waiting.pending) {
     if (row.holder != &failed) continue;
-    if (window_.ClaimAgain(row.hash)) {
-      waiting.fresh[row.chunk][row.row] = true;
+    auto& claimed = waiting.claimed[row.chunk];
+    if (window_.ClaimAgain(row.hash, claimed.part)) {
+      claimed.fresh[row.row] = true;
       row.holder = nullptr;
     } else {
       maybe.set(row.hash.low % kBits);
@@ -182,7 +183,7 @@ void KeyClaims::Hand(Claim& waiting, const Claim& failed) noexcept {
       if (row.holder == &waiting) row.holder = nullptr;  // twice in this body
       if (row.holder != &failed) continue;
       // Somebody who came later has it: its window was over, so the row counts again.
-      waiting.fresh[row.chunk][row.row] = true;
+      waiting.claimed[row.chunk].fresh[row.row] = true;
       row.holder = nullptr;
     }
   }
@@ -190,9 +191,9 @@ void KeyClaims::Hand(Claim& waiting, const Claim& failed) noexcept {
 }
 
 void KeyClaims::TakeBack(const Claim& claim) noexcept {
-  ASSERT(claim.fresh.size() <= claim.hashes.size());
-  for (size_t i = 0; i < claim.fresh.size(); i++) {
-    window_.TakeBack(claim.hashes[i], claim.fresh[i]);
+  ASSERT(claim.claimed.size() <= claim.hashes.size());
+  for (size_t i = 0; i < claim.claimed.size(); i++) {
+    window_.TakeBack(claim.hashes[i], claim.claimed[i]);
   }
 }
 

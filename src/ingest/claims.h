@@ -96,9 +96,9 @@ class KeyClaims {
   };
   struct Claim {
     std::vector<Hashes> hashes;
-    std::vector<std::vector<bool>> fresh;
-    std::vector<Pending> pending;  // in the order of their hashes
-    TaskThread::Task later;        // what waits
+    std::vector<DedupWindow::Claimed> claimed;  // for each chunk of hashes
+    std::vector<Pending> pending;               // in the order of their hashes
+    TaskThread::Task later;                     // what waits
   };
 
   void FindHolders(Claim& claim);

@@ -189,12 +189,13 @@ void DedupWindow::Sweep() {
   swept_at_ = At(newest_).began;
 }
 
-bool DedupWindow::Put(const Hash& hash) {
+bool DedupWindow::Put(const Hash& hash, int64_t part) {
+  DEBUG_ASSERT(oldest_ <= part && part <= newest_);
   Slot* slot = Find(hash);
   bool empty = slot->high == 0;
   if (!empty && IsLive(*slot)) return false;
   used_ += empty;
-  *slot = {hash.low, newest_number_ << kPartShift | (hash.high & kHashBits)};
+  *slot = {hash.low, NumberOf(part) << kPartShift | (hash.high & kHashBits)};
   return true;
 }
 
@@ -205,29 +206,34 @@ void DedupWindow::Prefetch(const std::vector<std::optional<Hash>>& hashes, size_
   if (i < hashes.size() && hashes[i]) __builtin_prefetch(Line(*hashes[i]), 1);
 }
 
-std::vector<bool> DedupWindow::Claim(const std::vector<std::optional<Hash>>& hashes, Micros now) {
-  std::vector<bool> fresh(hashes.size(), true);
+DedupWindow::Claimed DedupWindow::Claim(const std::vector<std::optional<Hash>>& hashes,
+                                        Micros now) {
+  Claimed claimed;
+  claimed.fresh.resize(hashes.size(), true);
   ASSERT(hashes.size() <= kSlotsMin / 2);
   std::lock_guard lock(mutex_);
   Advance(now);
   MakeRoom(hashes.size(), now);
-  size_t claimed = 0;
+  claimed.part = newest_;
+  size_t count = 0;
   for (size_t i = 0; i < hashes.size(); i++) {
     Prefetch(hashes, i);
     if (!hashes[i]) continue;
-    fresh[i] = Put(*hashes[i]);
-    claimed += fresh[i];
+    bool is_new = Put(*hashes[i], newest_);
+    claimed.fresh[i] = is_new;
+    count += is_new;
   }
-  At(newest_).keys += claimed;
-  return fresh;
+  At(newest_).keys += count;
+  return claimed;
 }
 
-bool DedupWindow::ClaimAgain(const Hash& hash) noexcept {
+bool DedupWindow::ClaimAgain(const Hash& hash, int64_t part) noexcept {
   std::lock_guard lock(mutex_);
+  if (part < oldest_) return true;  // its window is over
   // Its old place is still there, unless the table was made anew; then there is room.
   if (!slots_ || used_ + kLine >= slots_count_) return true;
-  bool is_new = Put(hash);
-  At(newest_).keys += is_new;
+  bool is_new = Put(hash, part);
+  At(part).keys += is_new;
   return is_new;
 }
 
@@ -241,19 +247,20 @@ void DedupWindow::Remember(const std::vector<std::optional<Hash>>& hashes, const
       MakeRoom(hashes.size() - i, times[i]);
     }
     Prefetch(hashes, i);
-    if (hashes[i]) At(newest_).keys += Put(*hashes[i]);
+    if (hashes[i]) At(newest_).keys += Put(*hashes[i], newest_);
   }
 }
 
 void DedupWindow::TakeBack(const std::vector<std::optional<Hash>>& hashes,
-                           const std::vector<bool>& claimed) noexcept {
-  ASSERT(claimed.size() == hashes.size());
+                           const Claimed& claimed) noexcept {
+  ASSERT(claimed.fresh.size() == hashes.size());
   std::lock_guard lock(mutex_);
+  if (!slots_ || claimed.part < oldest_) return;
   for (size_t i = 0; i < hashes.size(); i++) {
-    if (!hashes[i] || !claimed[i] || !slots_) continue;
+    if (!hashes[i] || !claimed.fresh[i]) continue;
     Slot* slot = Find(*hashes[i]);
     // As if it had come before the window: what is behind it in the table is still found.
-    if (slot->high) {
+    if (slot->high >> kPartShift == NumberOf(claimed.part)) {
       slot->high = NumberOf(oldest_ + kNumbers - 1) << kPartShift | (slot->high & kHashBits);
     }
   }

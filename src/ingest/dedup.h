@@ -34,13 +34,17 @@ class DedupWindow {
   // Hashes of a column's values; NULLs have none and are never duplicates.
   static std::vector<std::optional<Hash>> HashesOf(duckdb::Vector& column, duckdb::idx_t count);
 
-  // For each value whether it is new; new ones count as seen from now on.
-  // REQUIRES, as Remember: at most 2,048 values.
-  std::vector<bool> Claim(const std::vector<std::optional<Hash>>& hashes, Micros now);
-  // The same of one value that was just taken back; allocates nothing.
-  bool ClaimAgain(const Hash& hash) noexcept;
-  void TakeBack(const std::vector<std::optional<Hash>>& hashes,
-                const std::vector<bool>& claimed) noexcept;
+  struct Claimed {
+    std::vector<bool> fresh;  // for each value, whether it is new
+    int64_t part = 0;         // of the window, in which the new ones came
+  };
+  // New values count as seen from now on.  REQUIRES, as Remember: at most 2,048 values.
+  Claimed Claim(const std::vector<std::optional<Hash>>& hashes, Micros now);
+  // Whether one value that was just taken back is new for who came in `part`; allocates nothing.
+  bool ClaimAgain(const Hash& hash, int64_t part) noexcept;
+  // What was claimed counts no longer.  A value whose window is over may be another's by now, and
+  // stays his.
+  void TakeBack(const std::vector<std::optional<Hash>>& hashes, const Claimed& claimed) noexcept;
   // Values that came at `times`, which do not go back: each counts for a window from its own time.
   void Remember(const std::vector<std::optional<Hash>>& hashes, const Micros* times);
   // Gives back the memory of keys whose time is over; cheap when there is none.
@@ -78,7 +82,7 @@ class DedupWindow {
   }
   void Prefetch(const std::vector<std::optional<Hash>>& hashes, size_t i) const;
   Slot* Find(const Hash& hash);
-  bool Put(const Hash& hash);  // false: it is there already, and counts
+  bool Put(const Hash& hash, int64_t part);  // false: it is there already, and counts
   void Advance(Micros now);
   void Open(Micros now);
   void MakeRoom(size_t keys, Micros now);

@@ -26,8 +26,12 @@ void TellWhy(KeyClaims& claims) noexcept {
 }  // namespace
 
 DedupKeys::DedupKeys(Catalog& catalog, Clock& clock, KeyHistory& history, TaskThread& resumed)
-    : catalog_(catalog), clock_(clock), history_(history), resumed_(resumed) {
-  auto state = catalog.Current();
+    : catalog_(catalog), clock_(clock), history_(history), resumed_(resumed) {}
+
+void DedupKeys::Start() {
+  std::lock_guard lock(mutex_);
+  CHECK(!std::exchange(started_, true));
+  auto state = catalog_.Current();
   std::vector<std::pair<std::shared_ptr<const Stream>, KeyClaims*>> unread;
   for (auto& [name, stream] : state->streams) {
     if (stream->dedup_key.empty()) continue;
@@ -42,6 +46,7 @@ DedupKeys::DedupKeys(Catalog& catalog, Clock& clock, KeyHistory& history, TaskTh
 KeyClaims& DedupKeys::Of(const Stream& stream) {
   CHECK(!stream.dedup_key.empty());
   std::lock_guard lock(mutex_);
+  CHECK(started_);
   auto& claims = claims_[stream.id.value];
   if (!claims) claims = std::make_unique<KeyClaims>(stream.dedup_window, true, resumed_);
   return *claims;

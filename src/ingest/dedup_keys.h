@@ -1,9 +1,9 @@
 // The dedup windows of all streams, and how their keys come back after a start.
 //
 // A stream that was there at the start has its keys in the lake and the log; a thread reads them
-// back, one stream after the other.  Until it is done with one, rows of that stream wait; once
-// Await is over they are refused (kUnavailable).  A stream made later begins with no keys.
-// Thread-safe.
+// back, one stream after the other, by the dedup_key that each has then.  Until it is done with
+// one, rows of that stream wait; once Await is over they are refused (kUnavailable).  A stream made
+// later begins with no keys. Thread-safe.
 #pragma once
 
 #include <atomic>
@@ -25,6 +25,8 @@ class DedupKeys {
   DedupKeys(Catalog& catalog, Clock& clock, KeyHistory& history, TaskThread& resumed);
   ~DedupKeys() { Close(); }
 
+  // Begins to read back.  REQUIRES: called once, before all others but Close and Now.
+  void Start();
   KeyClaims& Of(const Stream& stream);  // REQUIRES: it has a dedup_key
   // Gives back the memory of keys whose time is over.
   void ForgetExpired();
@@ -51,6 +53,7 @@ class DedupKeys {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::map<uint32_t, std::unique_ptr<KeyClaims>> claims_;
+  bool started_ = false;
   size_t recovering_ = 0;
   std::atomic<bool> stopping_{false};
   TaskThread reader_;

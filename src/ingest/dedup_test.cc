@@ -27,9 +27,8 @@ std::vector<std::optional<DedupWindow::Hash>> Keys(int64_t first, int64_t count)
 size_t CountNew(DedupWindow& window, int64_t first, int64_t count, Micros now) {
   size_t fresh = 0;
   for (int64_t done = 0; done < count; done += kChunk) {
-    for (bool is_new : window.Claim(Keys(first + done, std::min(kChunk, count - done)), now)) {
-      fresh += is_new;
-    }
+    auto claimed = window.Claim(Keys(first + done, std::min(kChunk, count - done)), now);
+    for (bool is_new : claimed.fresh) fresh += is_new;
   }
   return fresh;
 }
@@ -69,7 +68,7 @@ TEST(DedupWindow, KeysOfEachTypeAreToldApart) {
     DedupWindow window(60 * kSecond);
     auto hashes = DedupWindow::HashesOf(column, 4);
     EXPECT_FALSE(hashes[3]);
-    EXPECT_EQ(window.Claim(hashes, kStart), (std::vector<bool>{true, true, false, true}));
+    EXPECT_EQ(window.Claim(hashes, kStart).fresh, (std::vector<bool>{true, true, false, true}));
   }
 }
 
@@ -77,7 +76,7 @@ TEST(DedupWindow, AKeyTwiceInOneBatchIsNewOnce) {
   DedupWindow window(60 * kSecond);
   auto keys = Keys(1, 1);
   keys.push_back(keys[0]);
-  EXPECT_EQ(window.Claim(keys, kStart), (std::vector<bool>{true, false}));
+  EXPECT_EQ(window.Claim(keys, kStart).fresh, (std::vector<bool>{true, false}));
 }
 
 TEST(DedupWindow, AKeyIsNewAgainAfterTheWindow) {
@@ -104,7 +103,8 @@ TEST(DedupWindow, KeysOfManyWindowsAgoAreNewAgain) {
 
 TEST(DedupWindow, NullsAreNeverDuplicates) {
   DedupWindow window(60 * kSecond);
-  EXPECT_EQ(window.Claim({std::nullopt, std::nullopt}, kStart), (std::vector<bool>{true, true}));
+  EXPECT_EQ(window.Claim({std::nullopt, std::nullopt}, kStart).fresh,
+            (std::vector<bool>{true, true}));
 }
 
 TEST(DedupWindow, WhatIsTakenBackIsNewAgain) {
@@ -114,6 +114,23 @@ TEST(DedupWindow, WhatIsTakenBackIsNewAgain) {
   window.TakeBack(keys, fresh);
   EXPECT_EQ(CountNew(window, 0, kChunk, kStart), static_cast<size_t>(kChunk));
   EXPECT_EQ(CountNew(window, 0, kChunk, kStart), 0u);
+}
+
+// Of two that came with one key a window apart, the first fails after the second came.
+TEST(DedupWindow, WhatIsTakenBackLateIsWhoeverHasItThen) {
+  for (int later : {40, 63, 64, 65, 66, 100, 254, 255, 256, 510}) {  // parts of one second each
+    DedupWindow window(64 * kSecond);
+    auto keys = Keys(0, kChunk);
+    auto first = window.Claim(keys, kStart);
+    for (int second = 1; second < later; second++) {
+      CountNew(window, 1'000'000 + second, 1, kStart + second * kSecond);
+    }
+    Micros now = kStart + later * kSecond;
+    bool is_over = CountNew(window, 0, kChunk, now) > 0;
+    EXPECT_EQ(is_over, later > 64) << later;
+    window.TakeBack(keys, first);
+    EXPECT_EQ(CountNew(window, 0, kChunk, now), is_over ? 0u : kChunk) << later;
+  }
 }
 
 TEST(DedupWindow, MemoryIsBoundedAndTheNewestKeysAreKept) {
@@ -174,7 +191,7 @@ TEST(DedupWindow, ASweptTableKnowsItsKeysAndNoOthers) {
       int64_t key = random.OneIn(3) ? next - static_cast<int64_t>(random.Below(1500)) : next++;
       auto before = seen.find(key);
       Micros age = before == seen.end() ? INT64_MAX : now - before->second;
-      bool is_new = window.Claim(Keys(key, 1), now)[0];
+      bool is_new = window.Claim(Keys(key, 1), now).fresh[0];
       if (age <= kWindow) {
         ASSERT_FALSE(is_new) << "step " << step << ", key " << key << " of " << age / kSecond;
       } else if (age > kWindow + 2 * kSecond) {

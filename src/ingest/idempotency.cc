@@ -108,28 +108,38 @@ void IdempotencyWindow::Ticket::Abandon() noexcept {
 }
 
 // For each key: how many bytes its meta data has, those, the answer's offset, the time.
-std::string IdempotencyWindow::Save() const {
+//
+// The log's thread and producers want the lock meanwhile: some keys at a time are copied under it.
+std::string IdempotencyWindow::Save() {
+  constexpr size_t kAtOnce = 100;
   std::string bytes;
   auto put = [&](uint64_t number) {
     bytes.append(reinterpret_cast<const char*>(&number), sizeof(number));
   };
-  std::lock_guard lock(mutex_);
-  size_t counted = 0;
-  for (auto& [time, key] : order_) {
-    const Entry& entry = entries_.at(*key);
-    ASSERT(entry.finished);
-    counted += entry.bytes;
-    RecordMeta meta;
-    meta.key = *key;
-    meta.body_hash = entry.use;
-    meta.answer = entry.answer;
-    std::string encoded = EncodeMeta(meta);
-    put(encoded.size());
-    bytes += encoded;
-    put(entry.answer.offset.value);
-    put(static_cast<uint64_t>(time));
+  std::vector<std::pair<RecordMeta, Micros>> some;
+  {
+    std::lock_guard lock(mutex_);
+    next_saved_ = order_.begin();
   }
-  ASSERT(counted == bytes_);
+  do {
+    some.clear();
+    some.reserve(kAtOnce);
+    {
+      std::lock_guard lock(mutex_);
+      for (; some.size() < kAtOnce && next_saved_ != order_.end(); ++next_saved_) {
+        const Entry& entry = entries_.at(*next_saved_->key);
+        ASSERT(entry.finished);
+        some.push_back({{"", *next_saved_->key, entry.use, entry.answer}, next_saved_->time});
+      }
+    }
+    for (auto& [meta, time] : some) {
+      std::string encoded = EncodeMeta(meta);
+      put(encoded.size());
+      bytes += encoded;
+      put(meta.answer.offset.value);
+      put(static_cast<uint64_t>(time));
+    }
+  } while (!some.empty());
   return bytes;
 }
 
@@ -189,6 +199,7 @@ void IdempotencyWindow::Forget(Micros now) noexcept {
     ASSERT(found != entries_.end() && found->second.finished && bytes_ >= found->second.bytes);
     bytes_ -= found->second.bytes;
     entries_.erase(found);
+    if (next_saved_ == order_.begin()) ++next_saved_;
     order_.pop_front();
   }
   ASSERT(bytes_ == 0);

@@ -80,8 +80,9 @@ class IdempotencyWindow {
   // From the log, at the start; a key that is there already stays as it is.
   void Remember(const std::string& key, uint64_t use, IngestAnswer answer, Micros time);
 
-  // All finished keys as bytes, and back: for when the log forgets the records they stand in.
-  std::string Save() const;
+  // All keys that are finished, as bytes, and back: for when the log forgets the records they stand
+  // in.  One thread at a time; others use the window meanwhile, and what they finish may be in it.
+  std::string Save();
   void Load(std::string_view bytes);  // throws Error(kCorruption)
 
   // Drops who waits: nobody will resume them.
@@ -113,8 +114,9 @@ class IdempotencyWindow {
   const size_t bytes_max_;
   mutable std::mutex mutex_;
   Entries entries_;
-  std::list<Finished> order_;  // oldest first
-  size_t bytes_ = 0;           // of finished ones
+  std::list<Finished> order_;                                // oldest first
+  std::list<Finished>::iterator next_saved_ = order_.end();  // while they are saved
+  size_t bytes_ = 0;                                         // of finished ones
   uint64_t shortened_ = 0;
 };
 

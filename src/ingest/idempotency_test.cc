@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <future>
 #include <stdexcept>
+#include <thread>
 
 namespace weir {
 namespace {
@@ -135,6 +137,38 @@ TEST_F(IdempotencyWindowTest, SavedKeysComeBackWithTheirAnswers) {
   EXPECT_EQ(got.offset, Offset{7});
   EXPECT_EQ(got.rejected.at(0).line, 4u);
   EXPECT_EQ(other.Begin("in flight", 5, ticket, got), Begun::kMine);
+}
+
+// While keys are saved others come, and push out the oldest.
+TEST_F(IdempotencyWindowTest, KeysAreSavedBesideThoseThatComeAndGo) {
+  constexpr size_t kBytesMax = 1 << 20;
+  constexpr uint64_t kKeys = 60'000;
+  IdempotencyWindow small(resumed, kBytesMax);
+  std::atomic<uint64_t> finished{0};
+  std::thread producer([&] {
+    for (uint64_t n = 1; n <= kKeys; n++) {
+      Ticket ticket;
+      IngestAnswer none;
+      small.Begin("key " + std::to_string(n), n, ticket, none);
+      ticket.Prepare(Accepted(n, 0));
+      ticket.Finish(Offset{n}, 100);
+      finished = n;
+    }
+  });
+  while (finished < kKeys) {
+    uint64_t before = finished;
+    std::string bytes = small.Save();
+    uint64_t forgotten = finished - small.Now().keys;
+    IdempotencyWindow loaded(resumed);
+    loaded.Load(bytes);
+    for (uint64_t n = forgotten + 2; n <= before; n++) {
+      Ticket ticket;
+      ASSERT_EQ(loaded.Begin("key " + std::to_string(n), n, ticket, got), Begun::kAnswered) << n;
+      EXPECT_EQ(got.offset, Offset{n});
+    }
+  }
+  producer.join();
+  EXPECT_GT(small.Now().shortened, 0u);
 }
 
 TEST_F(IdempotencyWindowTest, DamagedBytesAreAnError) {

@@ -37,6 +37,7 @@ class IngestImpl : public Ingest {
   }
 
   void Recover();
+  void Start() override { dedup_.Start(); }
   void Post(const IngestRequest& request, std::function<void(IngestAnswer)> done) override;
   IngestAnswer Append(const Stream& stream, std::shared_ptr<Columns> rows) override;
   std::unique_ptr<TableHold> HoldTable(const Stream& table) override {

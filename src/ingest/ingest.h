@@ -79,13 +79,16 @@ class TableHold {
 
 class Ingest {
  public:
-  // Reads back which idempotency keys are known, from the log and the file SaveKeys wrote; call
-  // before the first Post.  The keys of dedup windows are read back by a thread from here on; until
-  // it has them, their streams refuse rows (kUnavailable).
+  // Reads back which idempotency keys are known, from the log and the file SaveKeys wrote.
   static std::unique_ptr<Ingest> Open(Disk& disk, const KeysPlace& keys, Catalog& catalog, Log& log,
                                       Clock& clock, const Backpressure& backpressure,
                                       KeyHistory& history, IngestOptions options = {});
   virtual ~Ingest() = default;
+
+  // Begins to take rows, and to read back the keys of dedup windows, by a thread; until it has
+  // those of a stream, its rows wait or are refused (kUnavailable).  Called once, when streams have
+  // the dedup_key that they are to have: each is read back by that one.
+  virtual void Start() = 0;
 
   // Parses on the caller's thread; `done` runs once durable, mostly on the log's thread (or at
   // once, for a body that is refused whole).  Or throws, having kept nothing.
@@ -118,9 +121,9 @@ class Ingest {
   // Gives back the memory of dedup windows that are over; to be called now and then.
   virtual void ForgetExpired() = 0;
 
-  // Returns once the keys of all dedup windows are read back, or after `most` (of real time);
-  // whether they are.  Rows of streams whose keys are not wait until then, and are refused after it
-  // (kUnavailable).
+  // After Start: returns once the keys of all dedup windows are read back, or after `most` (of real
+  // time); whether they are.  Rows of streams whose keys are not wait until then, and are refused
+  // after it (kUnavailable).
   virtual bool AwaitKeys(Micros most) = 0;
 
   // Where the memory of bodies is counted.

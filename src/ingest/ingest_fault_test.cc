@@ -343,6 +343,28 @@ TEST_F(IngestFaultTest, WhatWaitsForOthersIsBounded) {
   EXPECT_EQ(PostKeyed(body).duplicates, 1u);
 }
 
+// Of a body of duplicates only and one with a key, which become durable together, the first is
+// answered before the key of the second is known.
+TEST_F(IngestFaultTest, KeysAreSavedOnlyUpToWhatIsAnswered) {
+  EXPECT_EQ(PostKeyed(R"({"id":"a"})").offset, Offset{1});
+  std::promise<void> both_wait;
+  auto wait = both_wait.get_future();
+  int answers = 0;
+  Offset saved;
+  log->around = [&](const AppendDone& done, const AppendResult& result) {
+    if (answers == 0) wait.wait();
+    done(result);
+    if (++answers == 2) saved = ingest->SaveKeys();
+  };
+  auto holds_the_log = Begin(Request("events", "{\"n\":1}"));
+  auto duplicates = Begin(Request("keyed", R"({"id":"a"})"));
+  auto with_key = Begin(Request("events", "{\"n\":2}", "key"));
+  both_wait.set_value();
+  EXPECT_EQ(with_key.get().offset, Offset{3});
+  EXPECT_EQ(duplicates.get().offset, Offset{3}) << "of one group, or this shows nothing";
+  EXPECT_EQ(saved, Offset{2});
+}
+
 TEST_F(IngestFaultTest, AnAppendThatTheLogForgetsFreesItsKeys) {
   log->paused = true;
   auto first = Begin(Request("keyed", R"({"id":"a"})", "key"));

@@ -198,8 +198,11 @@ void RowPipeline::Ended(Submission& work, const AppendResult& result) noexcept {
   if (std::exchange(work.in_gate, false)) GateOf(*work.stream).Leave();
   if (result.error) return Fail(work, result.error);
   work.claim.End(true);
+  // Who had no rows and no key appended no record, and is told the log's end, which others are
+  // before that are not answered yet.
+  bool appended = work.answer.accepted > 0 || work.ticket;
   if (work.ticket) work.ticket.Finish(result.last, result.append_time);
-  answered_ = std::max<uint64_t>(answered_, result.last.value);
+  if (appended) answered_ = std::max<uint64_t>(answered_, result.last.value);
   bodies_ += work.is_body;
   if (work.is_body) bytes_ += work.bytes;
   rows_ += work.answer.accepted;

@@ -60,6 +60,7 @@ class IngestTest : public testing::Test {
   void Open(KeyHistory& from) {
     ingest.reset();
     ingest = Ingest::Open(disk, "keys", catalog, *log, clock, backpressure, from);
+    ingest->Start();
   }
   void Restart() {
     Open(history);

@@ -99,6 +99,21 @@ class Door(ServerTest):
         answer = self.server.post("keyed", rows + [{"id": "killed not"}])
         self.assertEqual((answer.status, answer.json["accepted"], answer.json["duplicates"]), (200, 1, 5000))
 
+    def test_a_project_that_changes_the_dedup_key_changes_what_is_a_duplicate(self):
+        """From the first start with it: values of the old column are no keys of the new one."""
+        before = "CREATE STREAM calls (id VARCHAR, other VARCHAR) WITH (dedup_key = 'id', dedup_window = '1 day');"
+        server = WeirServer(before)
+        self.addCleanup(server.close)
+        rows = [{"id": f"a{n}", "other": f"b{n}"} for n in range(100)]
+        self.assertEqual(server.post("calls", rows).json["accepted"], 100)
+        server.stop()
+        (server.project / "project.sql").write_text(before.replace("'id'", "'other'"))
+        server.start()
+        answer = server.post("calls", [{"id": "new", "other": f"a{n}"} for n in range(100)])
+        self.assertEqual((answer.status, answer.json["accepted"]), (200, 100), answer.body)
+        answer = server.post("calls", [{"id": "newer", "other": f"b{n}"} for n in range(100)])
+        self.assertEqual((answer.status, answer.json["duplicates"]), (200, 100), answer.body)
+
     def test_the_memory_of_keys_and_bodies_is_shown(self):
         metrics = self.server.get("/metrics").body.decode()
         for name in ("dedup_bytes", "dedup_shortened_total", "dedup_recovering_streams", "idempotency_keys",

@@ -81,6 +81,7 @@ struct World::Parts {
         verify(catalog, *engine, oracle) {
     lake->BeforeTrim([this] { return std::min(ingest->SaveKeys(), engine->SaveMarks()); });
     log->AddListener(*engine);
+    ingest->Start();
     engine->Start();
     ingest->AwaitKeys(60'000'000);
   }
