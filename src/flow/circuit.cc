@@ -4,6 +4,7 @@
 #include <typeinfo>
 
 #include "base/error.h"
+#include "base/make_room.h"
 #include "flow/state/row_store.h"
 
 namespace weir {
@@ -23,27 +24,38 @@ Operator* Circuit::Add(std::unique_ptr<Operator> op, std::vector<Operator*> inpu
                        std::string fingerprint) {
   CHECK(op->inputs.empty() && op->outputs.empty());
   for (Operator* input : inputs) CHECK(input && input->position < next_position_);
-  auto [entry, added] = by_fingerprint_.try_emplace(fingerprint, op.get());
-  if (!added) {
-    CHECK(IsTwin(*entry->second, *op));
-    return entry->second;
+  auto there = by_fingerprint_.find(fingerprint);
+  if (there != by_fingerprint_.end()) {
+    CHECK(IsTwin(*there->second, *op));
+    return there->second;
   }
+  // What may fail comes first: until it is entered, nobody knows of it.
+  for (RowStore* store : op->RowStores()) store->UseMemory(memory_);
+  for (Operator* input : inputs) MakeRoom(input->outputs, inputs.size());
+  MakeRoom(operators_, 1);
+  MakeRoom(sources_, 1);
+  MakeRoom(clocked_, 1);
   op->fingerprint = std::move(fingerprint);
   op->busy_as = std::hash<std::string>()(op->fingerprint) | 1;
-  op->position = next_position_++;
-  for (RowStore* store : op->RowStores()) store->UseMemory(memory_);
-  for (size_t port = 0; port < inputs.size(); port++) {
-    inputs[port]->outputs.push_back({op.get(), port});
-    inputs[port]->OutputsChanged();
-  }
+  by_fingerprint_.emplace(op->fingerprint, op.get());
   op->inputs = std::move(inputs);
+  Enter(std::move(op));
+  return operators_.back().get();
+}
+
+// At the end of the order; inputs learn of it.  REQUIRES: there is room everywhere.
+void Circuit::Enter(std::unique_ptr<Operator> op) noexcept {
+  op->position = next_position_++;
+  for (size_t port = 0; port < op->inputs.size(); port++) {
+    op->inputs[port]->outputs.push_back({op.get(), port});
+    op->inputs[port]->OutputsChanged();
+  }
   if (auto* source = dynamic_cast<SourceOperator*>(op.get())) {
     sources_.push_back(source);
     op->busy_as = 0;  // whatever takes long or fails is above it
   }
   if (op->WantsClock()) clocked_.push_back(op.get());
   operators_.push_back(std::move(op));
-  return operators_.back().get();
 }
 
 void Circuit::SetClock(Micros now) {
@@ -93,44 +105,56 @@ std::vector<RowStore*> Circuit::RowStores() {
   return stores;
 }
 
-std::map<Operator*, Operator*> Circuit::Absorb(Circuit other) {
+std::map<Operator*, Operator*> Circuit::Absorb(Circuit& other) {
   if (kDebugChecks) other.CheckInvariants();
+  // What may fail comes first.
   std::map<Operator*, Operator*> went;
+  std::map<Operator*, size_t> more_outputs;  // of who is here
   for (auto& op : other.operators_) {
     auto twin = by_fingerprint_.find(op->fingerprint);
-    if (twin != by_fingerprint_.end()) {
-      CHECK(IsTwin(*twin->second, *op));
-      went[op.get()] = twin->second;
-      twin->second->TakeFailedRows(*op);  // one that feeds a stream may have begun late
+    bool is_new = twin == by_fingerprint_.end();
+    if (!is_new) CHECK(IsTwin(*twin->second, *op));
+    went[op.get()] = is_new ? op.get() : twin->second;
+    for (Operator* input : op->inputs) {
+      if (is_new && went.at(input) != input) more_outputs[went.at(input)]++;
+    }
+  }
+  for (auto& [op, count] : more_outputs) MakeRoom(op->outputs, count);
+  MakeRoom(operators_, other.operators_.size());
+  MakeRoom(sources_, other.sources_.size());
+  MakeRoom(clocked_, other.clocked_.size());
+  Join(other, went);
+  if (kDebugChecks) CheckInvariants();
+  return went;
+}
+
+void Circuit::Join(Circuit& other, const std::map<Operator*, Operator*>& went) noexcept {
+  by_fingerprint_.merge(other.by_fingerprint_);
+  for (auto& op : other.operators_) {
+    if (Operator* twin = went.at(op.get()); twin != op.get()) {
+      twin->TakeFailedRows(*op);  // one that feeds a stream may have begun late
       if (auto* source = dynamic_cast<SourceOperator*>(op.get())) {
-        auto& reads = static_cast<SourceOperator*>(twin->second)->reads();
-        CHECK(reads.size() == source->reads().size());
-        for (size_t i = 0; i < reads.size(); i++) reads[i] = reads[i] || source->reads()[i];
-        static_cast<SourceOperator*>(twin->second)->LearnTime(*source);
-        twin->second->OutputsChanged();  // who is above reads more of it
+        static_cast<SourceOperator*>(twin)->LearnFrom(*source);
       }
       continue;
     }
-    went[op.get()] = op.get();
-    by_fingerprint_[op->fingerprint] = op.get();
     op->OutputsChanged();
-    op->outputs.clear();  // connected again below, by those that stay
-    op->position = next_position_++;
+    op->outputs.clear();  // connected again by those that stay
     bool replaced = false;
-    for (size_t port = 0; port < op->inputs.size(); port++) {
-      Operator* stays = went.at(op->inputs[port]);
-      replaced |= stays != op->inputs[port];
-      op->inputs[port] = stays;
-      stays->outputs.push_back({op.get(), port});
-      stays->OutputsChanged();
+    for (auto& input : op->inputs) {
+      replaced |= went.at(input) != input;
+      input = went.at(input);
     }
-    if (replaced) op->InputsReplaced();
-    if (auto* source = dynamic_cast<SourceOperator*>(op.get())) sources_.push_back(source);
-    if (op->WantsClock()) clocked_.push_back(op.get());
-    operators_.push_back(std::move(op));
+    Operator& entered = *op;
+    Enter(std::move(op));
+    if (!replaced) continue;
+    try {
+      entered.InputsReplaced();
+    } catch (...) {
+      entered.FailForWhatIsThrown();
+    }
   }
-  if (kDebugChecks) CheckInvariants();
-  return went;
+  other = Circuit();
 }
 
 void Circuit::CheckInvariants() const {

@@ -21,7 +21,8 @@ class Circuit {
   std::vector<RowStore*> RowStores();  // of all operators
 
   // Takes the operator, connected to its inputs, unless an equal one is there already; returns the
-  // one that stays.  REQUIRES: the inputs are of this circuit.
+  // one that stays.  When it throws, nothing has changed.  REQUIRES: the inputs are of this
+  // circuit.
   Operator* Add(std::unique_ptr<Operator> op, std::vector<Operator*> inputs,
                 std::string fingerprint);
 
@@ -36,10 +37,10 @@ class Circuit {
   // fail (RowStore::HasLostRows).
   void FailWhereRowsAreLost();
 
-  // Takes over all operators of `other`; what is here already stays, and users of the twin are
-  // connected to it.  Returns where each operator of `other` went.
-  // REQUIRES: both stand at the same position, between two steps.
-  std::map<Operator*, Operator*> Absorb(Circuit other);
+  // Takes over all operators of `other`, which is empty then; what is here already stays, and users
+  // of the twin are connected to it.  Returns where each operator of `other` went.  When it throws,
+  // nothing has changed in either.  REQUIRES: both stand at the same position, between two steps.
+  std::map<Operator*, Operator*> Absorb(Circuit& other);
 
   // Drops every operator that none of `outputs`, which are of this circuit, needs.
   void KeepOnly(const std::set<Operator*>& outputs);
@@ -55,6 +56,9 @@ class Circuit {
   static std::vector<Operator*> Needs(Operator* op);
 
  private:
+  void Enter(std::unique_ptr<Operator> op) noexcept;
+  void Join(Circuit& other, const std::map<Operator*, Operator*>& went) noexcept;
+
   PageMemory* memory_ = nullptr;
   uint64_t pages_lost_ = 0;  // so far looked at
   uint64_t next_position_ = 0;

@@ -278,6 +278,23 @@ TEST_F(EngineCheckpoint, ThatFailsIsSeen) {
   EXPECT_EQ(world_.Info("groups").status, ViewStatus::kLive);
 }
 
+// A view that came since the last one is not forgotten with one that fails.
+TEST_F(EngineCheckpoint, ThatFailsIsTriedAgainThoughNothingHappensSince) {
+  world_.options.checkpoint_directory = "/checkpoint";
+  world_.Open();
+  world_.Execute(kViews);
+  AppendSome(100);
+  world_.Settle();
+  auto end = world_.log->End();
+  world_.Until([&] { return world_.engine->Info().checkpoint.offset == end; });
+  world_.disk->MakeDirectories("/checkpoint/views.tmp");
+  world_.Execute("CREATE MATERIALIZED VIEW another AS SELECT count(*) AS n FROM a");
+  world_.Until([&] { return world_.engine->Info().checkpoint.failed > 0; });
+  auto before = Written();
+  world_.disk->RemoveEmptyFolder("/checkpoint/views.tmp");
+  world_.Until([&] { return Written() > before; });
+}
+
 // ---- rows in the file for what does not fit in memory
 // ------------------------------------------------------------------------------------
 

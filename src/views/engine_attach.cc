@@ -9,7 +9,8 @@
 namespace weir {
 
 // Takes a filled circuit over.  False, and nothing has changed, when the last rows cannot be read
-// just now: the filler tries again, for the engine waits for nothing.
+// just now, or there is no memory to take it over with: the filler tries again, for the engine
+// waits for nothing.
 bool EngineImpl::Attach(Filling& filling) {
   CHECK(IsEngineThread() && !filling.attached);
   CHECK(filling.position <= position_);
@@ -21,6 +22,7 @@ bool EngineImpl::Attach(Filling& filling) {
     NotePosition(BusyFile::kEngine, reached);
     return true;
   };
+  std::map<Operator*, Operator*> went;
   try {
     if (filling.pumps.empty()) {
       FillUpTo(filling, parts_.history, position_, all, no_waiting);
@@ -31,46 +33,54 @@ bool EngineImpl::Attach(Filling& filling) {
     } else {
       FillPumpsUpTo(filling, {position_, now_, log_time_}, nullptr, no_waiting);
     }
+    filling.circuit.FailWhereRowsAreLost();
+    CHECK(filling.position == position_ && filling.ahead.empty());
+    live_.reserve(live_.size() + filling.views.size());
+    live_pumps_.reserve(live_pumps_.size() + filling.pumps.size());
+    went = circuit_.Absorb(filling.circuit);
   } catch (...) {
     spdlog::warn("filling views: {}; trying again", WhatIsThrown());
     return false;
   }
-  filling.circuit.FailWhereRowsAreLost();
-  CHECK(filling.position == position_ && filling.ahead.empty());
+  filling.attached = true;
+  sources_are_current_ = false;
+  // No view and no pump stands on what has gone from now on, whatever fails.
+  for (auto& view : filling.views) {
+    view->output = static_cast<OutputOperator*>(went.at(view->output));
+    view->operators.clear();
+  }
+  for (auto& pump : filling.pumps) {
+    pump->emit = static_cast<EmitOperator*>(went.at(pump->emit));
+    pump->operators.clear();
+  }
   TakeOver(filling);
   return true;
 }
 
+// REQUIRES: its circuit is part of ours.
 void EngineImpl::TakeOver(Filling& filling) {
-  filling.attached = true;
-  sources_are_current_ = false;
-  auto went = circuit_.Absorb(std::move(filling.circuit));
   Version version{step_ + 1, position_, now_, log_time_};
   std::vector<LiveViewPtr> attached;
   for (auto& view : filling.views) {
     if (!IsWanted(view)) continue;  // replaced or dropped while it was filled
-    view->output = static_cast<OutputOperator*>(went.at(view->output));
-    view->operators = Circuit::Needs(view->output);
     live_.push_back(view);
     attached.push_back(view);
     try {
+      view->operators = Circuit::Needs(view->output);
       if (!ParkIfFailed(*view, kParkedViewHint)) TakeOver(*view, version);
     } catch (...) {
       Park(*view, CurrentError());
     }
   }
   for (auto& pump : filling.pumps) {
-    pump->emit = static_cast<EmitOperator*>(went.at(pump->emit));
-    pump->operators = Circuit::Needs(pump->emit);
     {
       std::shared_lock lock(views_mutex_);
       auto wanted = pumps_.find(pump->definition->id);
       if (wanted == pumps_.end() || wanted->second != pump) continue;
     }
     live_pumps_.push_back(pump);
-    std::lock_guard lock(pump->mutex);
-    if (pump->status == ViewStatus::kFilling) pump->status = ViewStatus::kLive;
-    pump->progress = 1;
+    pump->operators = Circuit::Needs(pump->emit);
+    pump->BecomeLive();
   }
   checkpoint_lacks_ = true;
   IndexSources();
@@ -78,11 +88,7 @@ void EngineImpl::TakeOver(Filling& filling) {
   Publish(true);
   CHECK(step_ == version.step);  // as of which the new ones have their rows
   // Only now do readers see the new ones, in place of the old.
-  for (auto& view : attached) {
-    std::lock_guard lock(view->mutex);
-    if (view->status == ViewStatus::kFilling) view->status = ViewStatus::kLive;
-    view->progress = 1;
-  }
+  for (auto& view : attached) view->BecomeLive();
   ShowInPlace(attached);
   DropUnused();
   EngineInfo info = Info();

@@ -186,6 +186,7 @@ void EngineImpl::EndCheckpoint() {
     info.failure.clear();
   } else {
     pause = std::min(pause * 2, std::max(pause, kTryAgain));
+    checkpoint_lacks_ = true;
     info.failed++;
     if (info.failure != outcome.failure && !stopping_) {
       spdlog::warn("views: no checkpoint was written: {}; a start reads more history until one is",

@@ -121,9 +121,8 @@ void EngineImpl::FinishRecompute(Recomputed& recomputed, const Answer& answer) {
   {
     std::lock_guard lock(view.mutex);
     view.standing = answer.asked;
-    view.status = ViewStatus::kLive;
-    view.progress = 1;
   }
+  view.BecomeLive();
   view.content.Reclaim(versions_.Oldest());
   if (!change) return;
   Tell(Info(), {view.definition->name});

@@ -50,19 +50,36 @@ void EngineImpl::PlanLiveView(const CatalogState& catalog, LiveView& view) {
   }
 }
 
-// What is kept under another name now stays as it is.
+// What is kept under another name now stays as it is.  What answers until another has its place is
+// renamed with it.
 void EngineImpl::FollowNames(const CatalogState& catalog) {
-  std::map<uint32_t, std::pair<std::string, std::shared_ptr<const View>>> by_id;
-  for (auto& [name, view] : catalog.views) by_id[view->id] = {name, view};
-  for (auto* map : {&views_, &next_}) {
-    std::map<std::string, LiveViewPtr> followed;
-    for (auto& [name, view] : *map) {
-      auto found = by_id.find(view->definition->id);
-      if (found != by_id.end()) view->definition = found->second.second;
-      followed[found == by_id.end() ? name : found->second.first] = view;
+  std::map<uint32_t, std::shared_ptr<const View>> by_id;
+  for (auto& [name, view] : catalog.views) by_id[view->id] = view;
+  auto definition_of = [&](const LiveViewPtr& view) {
+    auto found = by_id.find(view->definition->id);
+    return found == by_id.end() ? nullptr : found->second;
+  };
+  std::map<std::string, LiveViewPtr> views, next;
+  for (auto& [name, view] : views_) {
+    auto definition = definition_of(view);
+    auto replaced_by = next_.find(name);
+    if (!definition && replaced_by != next_.end()) {
+      if (auto follows = definition_of(replaced_by->second)) {
+        auto renamed = std::make_shared<View>(*view->definition.Get());
+        renamed->name = follows->name;
+        definition = std::move(renamed);
+      }
     }
-    *map = std::move(followed);
+    if (definition) view->definition = definition;
+    views[definition ? duckdb::StringUtil::Lower(definition->name) : name] = view;
   }
+  for (auto& [name, view] : next_) {
+    auto definition = definition_of(view);
+    if (definition) view->definition = definition;
+    next[definition ? duckdb::StringUtil::Lower(definition->name) : name] = view;
+  }
+  views_ = std::move(views);
+  next_ = std::move(next);
 }
 
 // What is in the catalog and not yet here, planned.  Takes as long as it takes: nobody waits for a

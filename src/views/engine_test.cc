@@ -211,6 +211,31 @@ TEST_F(EngineTest, AReplacedViewIsBeingFilledUntilTheNewOneAnswers) {
   EXPECT_FALSE(after.replaced_by);
 }
 
+TEST_F(EngineTest, AViewThatIsRenamedWhileItIsReplacedAnswersAllTheTime) {
+  Open();
+  world.Append("s", Rows(50'000, {"1"}));
+  world.Execute("CREATE MATERIALIZED VIEW v AS SELECT count(*) AS c FROM s");
+  world.Settle();
+  std::atomic<bool> go_on{false};
+  world.history->in_sink = [&](Offset) {
+    while (!go_on) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  };
+  world.Execute("CREATE OR REPLACE MATERIALIZED VIEW v AS SELECT sum(n) AS s, 7 AS t FROM s");
+  world.catalog.Change([](CatalogState& state) {
+    auto renamed = std::make_shared<View>(*state.GetView("v"));
+    renamed->name = "W";
+    state.views.erase("v");
+    state.views["w"] = std::move(renamed);
+  });
+  world.engine->Reconcile();
+  EXPECT_EQ(world.Read("w"), Lines{"50000"});
+  EXPECT_THROW(world.Read("v"), Error);
+  EXPECT_EQ(world.Info("W").status, ViewStatus::kFilling);
+  go_on = true;
+  world.Until([&] { return world.Info("W").status == ViewStatus::kLive; });
+  EXPECT_EQ(world.Read("w"), Lines{"50000|7"});
+}
+
 TEST_F(EngineTest, AReadLeavesOutColumnsAndCountsCopies) {
   Open();
   world.Append("s", {{"1"}, {"2"}, {"1"}, {"1"}});

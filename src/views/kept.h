@@ -34,6 +34,14 @@ class Definition {
 };
 
 struct Kept {
+  // What it shows is whole now.  Should it be parked, by whatever thread, it stays so.
+  void BecomeLive() {
+    std::lock_guard lock(mutex);
+    if (status == ViewStatus::kParked) return;
+    status = ViewStatus::kLive;
+    progress = 1;
+  }
+
   // The engine's (or, while filling, the filler's).
   std::vector<Operator*> operators;  // all it needs, inputs first
 

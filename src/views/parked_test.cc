@@ -51,6 +51,18 @@ class ParkedView : public testing::Test {
   TestEngine world;
 };
 
+// A followed query is parked by who replaces what it reads, while its answer comes in.
+TEST(Kept, WhatIsParkedDoesNotBecomeLive) {
+  Kept kept;
+  kept.progress = 0.5;
+  kept.BecomeLive();
+  EXPECT_EQ(kept.status, ViewStatus::kLive);
+  EXPECT_EQ(kept.progress, 1);
+  kept.status = ViewStatus::kParked;
+  kept.BecomeLive();
+  EXPECT_EQ(kept.status, ViewStatus::kParked);
+}
+
 // Its operators have no state, so nothing is missing in a checkpoint but what it was not shown.
 TEST_F(ParkedView, IsParkedAfterARestart) {
   Make(

@@ -51,8 +51,9 @@ class SourceOperator : public Operator {
   // nothing and looks at no row.
   void KeepTime();
   bool keeps_time() const { return keeps_time_; }
-  // What its twin, at the same position, knows of the watermark.
-  void LearnTime(const SourceOperator& twin);
+  // Of a twin at the same position: reads what it reads, too, and knows what it does of the
+  // watermark.
+  void LearnFrom(const SourceOperator& twin);
   bool has_watermark() const { return watermark_.has_value(); }
 
   bool HasState() const override { return keeps_time_; }

@@ -39,11 +39,15 @@ void SourceOperator::KeepTime() {
   OutputsChanged();
 }
 
-void SourceOperator::LearnTime(const SourceOperator& twin) {
-  if (keeps_time_ || !twin.keeps_time_) return;
-  KeepTime();
-  reached_ = twin.reached_;
-  last_arrival_ = twin.last_arrival_;
+void SourceOperator::LearnFrom(const SourceOperator& twin) {
+  CHECK(reads_.size() == twin.reads_.size());
+  for (size_t i = 0; i < reads_.size(); i++) reads_[i] = reads_[i] || twin.reads_[i];
+  if (!keeps_time_ && twin.keeps_time_) {
+    KeepTime();
+    reached_ = twin.reached_;
+    last_arrival_ = twin.last_arrival_;
+  }
+  OutputsChanged();  // who is above reads more of it
 }
 
 void SourceOperator::Push(size_t, duckdb::DataChunk& rows, const int64_t* weights) {

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/make_room.h"
 
 namespace weir {
 namespace {
@@ -85,9 +86,14 @@ RowRef RowStore::Allocate(size_t units) {
     size_t bytes = pages * kPageUnits * kUnit;
     // Makes room for what comes: the oldest rows are the least likely to be asked for.
     if (memory_ && memory_->IsShort()) MoveToFile(bytes);
+    if (next_free_ < end_free_) {
+      Free(next_free_, end_free_ - next_free_);
+      next_free_ = end_free_;
+    }
+    MakeRoom(blocks_, 1);
+    MakeRoom(pages_, pages);
     blocks_.push_back({memory_ ? memory_->Allocate(bytes) : new std::byte[bytes], bytes, false});
     pages_bytes_ += bytes;
-    if (next_free_ < end_free_) Free(next_free_, end_free_ - next_free_);
     next_free_ = static_cast<RowRef>(pages_.size() * kPageUnits);
     for (size_t i = 0; i < pages; i++) {
       pages_.push_back(blocks_.back().begin + i * kPageUnits * kUnit);

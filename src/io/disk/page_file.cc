@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "base/make_room.h"
 #include "io/disk/disk.h"
 #include "io/disk/lost_pages.h"
 #include "io/memory/large_pages.h"
@@ -78,13 +79,20 @@ void PageFile::CheckInvariants() const {
   ASSERT(in_memory_ + in_file_ + free_.size() * kPageBytes <= bytes);
 }
 
-std::byte* PageFile::AddExtent(size_t bytes) {
+// It is lost by blocks.
+std::byte* PageFile::AddExtent(size_t bytes, size_t block) {
+  MakeRoom(extents_, 1);
   std::byte* begin = MapMemory(nullptr, bytes);
+  try {
+    WatchPages(begin, bytes, block);
+  } catch (...) {
+    munmap(begin, bytes);
+    throw;
+  }
   AdviseLargePages(begin, bytes);
   auto at = std::upper_bound(extents_.begin(), extents_.end(), begin,
                              [](auto* left, auto& extent) { return left < extent.begin; });
   extents_.insert(at, {begin, bytes, end_});
-  WatchPages(begin, bytes, std::min(bytes, bytes == kExtentBytes ? kPageBytes : bytes));
   end_ += bytes;
   return begin;
 }
@@ -94,10 +102,13 @@ std::byte* PageFile::Allocate(size_t bytes) {
   std::lock_guard lock(mutex_);
   std::byte* begin;
   if (bytes > kPageBytes) {
-    begin = AddExtent(bytes);
+    begin = AddExtent(bytes, bytes);
   } else {
     if (free_.empty()) {
-      std::byte* extent = AddExtent(kExtentBytes);
+      constexpr size_t kPages = kExtentBytes / kPageBytes;
+      free_.reserve(pages_ + kPages);
+      std::byte* extent = AddExtent(kExtentBytes, kPageBytes);
+      pages_ += kPages;
       for (size_t at = kExtentBytes; at > 0; at -= kPageBytes) {
         free_.push_back(extent + at - kPageBytes);
       }
@@ -130,6 +141,7 @@ void PageFile::Free(std::byte* begin, size_t bytes, bool in_file) {
     return;
   }
   if (!in_file) madvise(begin, bytes, MADV_DONTNEED);
+  ASSERT(free_.size() < pages_ && free_.capacity() >= pages_);  // it needs no memory
   free_.push_back(begin);
   if (kDebugChecks) CheckInvariants();
 }

@@ -57,7 +57,7 @@ class PageFile {
   void CheckInvariants() const;  // under mutex_
   std::optional<off_t> Reserve(const std::byte* begin, size_t bytes);
   void Write(std::byte* begin, size_t bytes, off_t position);
-  std::byte* AddExtent(size_t bytes);
+  std::byte* AddExtent(size_t bytes, size_t block);
 
   std::string directory_;
   uint64_t bytes_max_;
@@ -65,7 +65,8 @@ class PageFile {
 
   mutable std::mutex mutex_;
   std::vector<Extent> extents_;   // by address
-  std::vector<std::byte*> free_;  // pages
+  std::vector<std::byte*> free_;  // pages; there is room for all of them
+  size_t pages_ = 0;              // of shared extents
   uint64_t end_ = 0;              // of the file
   uint64_t in_memory_ = 0, in_file_ = 0;
 };

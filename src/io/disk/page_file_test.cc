@@ -151,6 +151,21 @@ TEST_F(PageFileTest, APageThatCannotBeReadIsZeroAndCountsAsLost) {
   pages.Free(block, 80 * kPage, true);
 }
 
+// Also one of just the size from which pages are cut.
+TEST_F(PageFileTest, ABlockIsLostAsAWhole) {
+  PageFile pages(folder_, 1 << 30);
+  for (size_t count : {2, 63, 64, 65, 128}) {
+    auto* block = pages.Allocate(count * kPage);
+    std::memset(block, 7, count * kPage);
+    EXPECT_TRUE(pages.MoveToFile(block, count * kPage));
+    CutShort(folder_);
+    EXPECT_FALSE(IsPageLost(block));
+    EXPECT_EQ(block[(count - 1) * kPage], std::byte(0));
+    EXPECT_TRUE(IsPageLost(block)) << count;
+    pages.Free(block, count * kPage, true);
+  }
+}
+
 TEST_F(PageFileTest, ManyThreadsMayMeetALostPageAtOnce) {
   PageFile pages(folder_, 1 << 30);
   std::vector<std::byte*> all;
