@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/make_room.h"
 
 namespace weir {
 namespace {
@@ -351,31 +352,44 @@ void LakeFiles::Settle() {
   SweepRemoved();
 }
 
-// What is pending is durable: it is the state.
+// What is pending is durable: it is the state.  What may fail comes first; then all of it changes
+// at once, for readers and should this be done again.
 void LakeFiles::Adopt() {
   ASSERT(pending_ && store_.Certain());
   auto& publication = pending_->publication;
+  auto held = publication.held;
+  std::map<uint32_t, Days> streams;  // those that change, as they will be
+  std::set<StreamDay> touched;
+  for (auto& [day, files] : pending_->days) {
+    touched.insert(day);
+    auto [days, is_new] = streams.try_emplace(day.stream);
+    auto known = is_new ? streams_.find(day.stream) : streams_.end();
+    if (known != streams_.end()) days->second = known->second;
+    if (files->empty()) {
+      days->second.erase(day.day);
+    } else {
+      days->second[day.day] = files;
+    }
+  }
+  auto totals = totals_;
+  for (auto& file : publication.removed) {
+    auto& total = totals[file->stream.value];
+    DEBUG_ASSERT(total.files > 0 && total.rows >= file->rows && total.bytes >= file->bytes);
+    total.files--;
+    total.rows -= file->rows;
+    total.bytes -= file->bytes;
+  }
+  for (auto& file : publication.added) Count(totals[file.stream.value], file);
+  MakeRoom(removed_, publication.removed.size());
   {
     std::lock_guard lock(mutex_);
     landed_ = publication.landed;
-    held_ = publication.held;
-    for (auto& [day, files] : pending_->days) {
-      touched_.insert(day);
-      if (files->empty()) {
-        streams_[day.stream].erase(day.day);
-      } else {
-        streams_[day.stream][day.day] = files;
-      }
-    }
-    for (auto& file : publication.removed) {
-      auto& total = totals_[file->stream.value];
-      DEBUG_ASSERT(total.files > 0 && total.rows >= file->rows && total.bytes >= file->bytes);
-      total.files--;
-      total.rows -= file->rows;
-      total.bytes -= file->bytes;
-      damaged_.erase(file->path);
-    }
-    for (auto& file : publication.added) Count(totals_[file.stream.value], file);
+    held_.swap(held);
+    streams.merge(streams_);
+    streams_.swap(streams);
+    totals_.swap(totals);
+    touched_.merge(touched);
+    for (auto& file : publication.removed) damaged_.erase(file->path);
   }
   removed_.insert(removed_.end(), publication.removed.begin(), publication.removed.end());
   // What was intended and is not in is still to be removed.

@@ -96,6 +96,7 @@ class ParquetLake : public Lake, public CommitListener {
   void SleepUntilMore();
   void ForgetDropped();
   void TrimLog();
+  void TrimLogNowAndThen();
   bool Stopping();
   std::string NameOf(StreamId stream) const;
   LakeFile Describe(const PublishedFile& file) const;
@@ -113,6 +114,7 @@ class ParquetLake : public Lake, public CommitListener {
   std::shared_mutex trim_mutex_;  // shared: nothing is trimmed from the log meanwhile
   std::function<Offset()> before_trim_;
   Offset retain_{UINT64_MAX};               // under trim_mutex_
+  SteadyTime next_trim_;                    // the writer's: before it, trimming costs too much
   std::map<uint32_t, Dropped> dropped_;     // the writer's: definitions that are still kept
   std::set<std::string> not_to_be_merged_;  // the writer's: paths whose merge failed
   std::set<StreamDay> to_merge_;            // the writer's: days that may have something to merge
@@ -343,6 +345,7 @@ void ParquetLake::Round(bool try_held) {
   }
   if (!LandHeldStreams(parts, try_held)) return;
   MendDamaged(parts);
+  if (try_held) TrimLog();
   if (!MergeSmallFiles(parts)) return;
   ForgetDropped();
   parquet.reset();
@@ -355,7 +358,7 @@ bool ParquetLake::LandAll(const LandingParts& parts, Offset target, uint64_t& by
     Troubles troubles;
     uint64_t piece = LandOnce(parts, target, troubles);
     NoteTroubles(troubles);
-    TrimLog();
+    TrimLogNowAndThen();
     bytes += piece;
     {
       std::lock_guard lock(mutex_);
@@ -385,7 +388,7 @@ bool ParquetLake::LandHeldStreams(const LandingParts& parts, bool try_all) {
       std::lock_guard lock(mutex_);
       troubles_.erase(stream);
     }
-    TrimLog();
+    TrimLogNowAndThen();
   }
   return true;
 }
@@ -530,6 +533,16 @@ void ParquetLake::BeforeTrim(std::function<Offset()> allowed) {
   std::lock_guard lock(mutex_);
   CHECK(!thread_.joinable());
   before_trim_ = std::move(allowed);
+}
+
+// What others save before it costs what they have, not what has landed since: they get a tenth of
+// the time.
+void ParquetLake::TrimLogNowAndThen() {
+  auto begun = std::chrono::steady_clock::now();
+  if (begun < next_trim_) return;
+  TrimLog();
+  auto ended = std::chrono::steady_clock::now();
+  next_trim_ = ended + 9 * (ended - begun);
 }
 
 void ParquetLake::TrimLog() {

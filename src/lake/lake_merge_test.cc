@@ -2,6 +2,7 @@
 #include <atomic>
 #include <thread>
 
+#include "base/test_allocations.h"
 #include "duckdb/main/connection.hpp"
 #include "duckdb/main/database.hpp"
 #include "duckdb/main/materialized_query_result.hpp"
@@ -230,6 +231,78 @@ TEST(LakeMerges, TenThousandFilesCostAPublicationNothing) {
   EXPECT_EQ(files.Of({{1}}, Offset{4990}, Offset{5020}).files[0].size(), 30u);
   EXPECT_EQ(files.ArrivedBefore({1}, 5000 * kHour), Offset{5000});
   EXPECT_EQ(files.All().size(), kFiles + 1);
+}
+
+// Of files that become one, while memory is wanting at each point in turn: they are there or not,
+// in all that is told of them alike, and once it is done again all is well.
+TEST(LakeMerges, APublicationWithoutMemoryMidwayIsCountedOnce) {
+  int failed = 0;
+  for (int64_t n = 0;; n++) {
+    SimulatedDisk disk;
+    Manifest manifest;
+    manifest.landed = {40};
+    manifest.folders[1] = "events";
+    for (uint64_t i = 0; i < 3; i++) {
+      ManifestFile file = *PublishedOf(10 * i + 1, 10, 1, 5);
+      file.path = "events/" + std::to_string(i);
+      manifest.files.push_back(file);
+    }
+    disk.MakeDirectories("lake/events");
+    for (auto& file : manifest.files) {
+      disk.Open("lake/" + file.path, OpenMode::kCreate)->Write(0, "x");
+    }
+    ManifestStore(disk, "lake").SaveSnapshot(manifest);
+    LakeFiles files(disk, "lake");
+    files.Settle();
+    ManifestFile merged = *PublishedOf(1, 20, 2, 5), more = *PublishedOf(41, 10, 1, 400);
+    merged.path = "events/merged";
+    more.path = "events/more";
+    files.Intend({merged.path, more.path});
+    for (auto* file : {&merged, &more}) {
+      disk.Open("lake/" + file->path, OpenMode::kCreate)->Write(0, "x");
+    }
+    auto publish = [&] {
+      auto all = files.All();
+      files.Publish({{50}, {{7, {45}}}, {merged, more}, {all[0], all[1]}});
+    };
+    auto check = [&](bool done) {
+      auto part = files.Of({{1}}, Offset{0}, Offset{50});
+      uint64_t rows = 0, bytes = 0;
+      for (auto& file : part.files[0]) {
+        rows += file->rows;
+        bytes += file->bytes;
+      }
+      EXPECT_EQ(part.files[0].size(), 3u);
+      EXPECT_EQ(rows, done ? 40u : 30u);
+      EXPECT_EQ(part.landed[0], Offset{done ? 50u : 40u});
+      auto total = files.Totals().at(1);
+      EXPECT_EQ(total.files, 3u);
+      EXPECT_EQ(total.rows, rows);
+      EXPECT_EQ(total.bytes, bytes);
+    };
+    FailingAllocations::After(n);
+    bool done = false;
+    try {
+      publish();
+      done = true;
+    } catch (const std::bad_alloc&) {
+      failed++;
+    }
+    FailingAllocations::Never();
+    check(files.Landed() == Offset{50});
+    files.Settle();
+    if (files.Landed() != Offset{50}) {
+      EXPECT_FALSE(done);
+      files.Intend({merged.path, more.path});
+      for (auto* file : {&merged, &more}) {
+        disk.Open("lake/" + file->path, OpenMode::kCreate)->Write(0, "x");
+      }
+      publish();
+    }
+    check(true);
+    if (!FailingAllocations::Happened()) break;
+  }
+  EXPECT_GT(failed, 30);
 }
 
 TEST(LakeMerges, AnEntryThatSaysOnlyItsHourIsOfTheWholeHour) {
