@@ -366,9 +366,9 @@ int RunServe(const ServeOptions& options) {
   Say(fmt::format("listening on http://{}:{}", server.host(), server.port()));
 
   trials.StandBy();
-  // Most dedup windows are read back in a moment, for which rows wait.  A long one goes on beside
-  // the events of others.
-  constexpr Micros kKeysAwaited = 1'000'000;
+  // Most dedup windows are read back in a moment, for which rows wait; on a machine that fills views
+  // meanwhile in some more.  A long one goes on beside the events of others.
+  constexpr Micros kKeysAwaited = 3'000'000;
   ingest->AwaitKeys(kKeysAwaited);
   signals.Wait();
   Say("stopping");

@@ -35,6 +35,15 @@ def start(folder, listen):
     sys.exit("the server did not start:\n" + (folder / "server.log").read_text())
 
 
+def has_ended(pid):
+    """Also when nobody has asked for its exit code yet."""
+    try:
+        state = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return True
+    return state == "Z"
+
+
 def stop(folder):
     pid = int((folder / "pid").read_text())
     try:
@@ -46,7 +55,8 @@ def stop(folder):
                 os.waitpid(pid, os.WNOHANG)
             except ChildProcessError:
                 pass
-            os.kill(pid, 0)
+            if has_ended(pid):
+                return
             time.sleep(0.02)
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
