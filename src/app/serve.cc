@@ -366,8 +366,8 @@ int RunServe(const ServeOptions& options) {
   Say(fmt::format("listening on http://{}:{}", server.host(), server.port()));
 
   trials.StandBy();
-  // Most dedup windows are read back in a moment, for which rows wait; on a machine that fills views
-  // meanwhile in some more.  A long one goes on beside the events of others.
+  // Most dedup windows are read back in a moment, for which rows wait; on a machine that fills
+  // views meanwhile in some more.  A long one goes on beside the events of others.
   constexpr Micros kKeysAwaited = 3'000'000;
   ingest->AwaitKeys(kKeysAwaited);
   signals.Wait();

@@ -2,6 +2,7 @@
 #include <spdlog/spdlog.h>
 
 #include "base/error.h"
+#include "base/make_room.h"
 #include "duck/errors.h"
 #include "duckdb/common/string_util.hpp"
 #include "views/engine_impl.h"
@@ -22,7 +23,6 @@ bool EngineImpl::Attach(Filling& filling) {
     NotePosition(BusyFile::kEngine, reached);
     return true;
   };
-  std::map<Operator*, Operator*> went;
   try {
     if (filling.pumps.empty()) {
       FillUpTo(filling, parts_.history, position_, all, no_waiting);
@@ -33,13 +33,18 @@ bool EngineImpl::Attach(Filling& filling) {
     } else {
       FillPumpsUpTo(filling, {position_, now_, log_time_}, nullptr, no_waiting);
     }
-    filling.circuit.FailWhereRowsAreLost();
-    CHECK(filling.position == position_ && filling.ahead.empty());
-    live_.reserve(live_.size() + filling.views.size());
-    live_pumps_.reserve(live_pumps_.size() + filling.pumps.size());
-    went = circuit_.Absorb(filling.circuit);
   } catch (...) {
     spdlog::warn("filling views: {}; trying again", WhatIsThrown());
+    return false;
+  }
+  filling.circuit.FailWhereRowsAreLost();
+  CHECK(filling.position == position_ && filling.ahead.empty());
+  std::map<Operator*, Operator*> went;
+  try {
+    MakeRoom(live_, filling.views.size());
+    MakeRoom(live_pumps_, filling.pumps.size());
+    went = circuit_.Absorb(filling.circuit);
+  } catch (const std::bad_alloc&) {
     return false;
   }
   filling.attached = true;
