@@ -164,10 +164,12 @@ ParquetLake::ParquetLake(Disk& disk, Clock& clock, Catalog& catalog, Log& log, L
     for (auto& segment : tail.segments) waiting_bytes_ += segment.bytes;
   }
   // What waits has waited since it came: a server that is killed again and again lands
-  // nevertheless, and the next start has less to read.
+  // nevertheless, at the priority of everything else if need be, and the next start has less to
+  // read.
   if (waiting_rows_ > 0) {
     if (auto oldest = log_.ReadNotes(files_.Landed())->Next()) {
-      Micros waited = std::clamp<Micros>(clock_.Now() - oldest->append_time, 0, options_.interval);
+      Micros longest = options_.interval * (options_.urgent_intervals + 1);
+      Micros waited = std::clamp<Micros>(clock_.Now() - oldest->append_time, 0, longest);
       waiting_since_ -= std::chrono::microseconds(waited);
     }
   }

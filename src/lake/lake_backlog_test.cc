@@ -35,6 +35,31 @@ TEST(LakeBacklog, IsSaidAndGoneOnceItHasLanded) {
   EXPECT_EQ(world.lake->Health().backlog.bytes, 0u);
 }
 
+// A server that is killed again and again before it has landed anything lands in the end.
+TEST(LakeBacklog, WhatCameLongBeforeAStartIsUrgentAtOnce) {
+  auto is_urgent_after = [](Micros time) {
+    World world(std::make_unique<SimulatedDisk>());
+    world.Open();
+    world.AppendEvents(1000);
+    world.lake.reset();
+    world.log.reset();
+    world.clock.Advance(time);
+    world.Open();
+    std::atomic<bool> landed = false, was_urgent = false;
+    world.lake->BeforeTrim([&] {
+      was_urgent = world.lake->Health().backlog.urgent;
+      landed = true;
+      return Offset{0};
+    });
+    world.lake->Start();
+    EXPECT_TRUE(InTime([&] { return landed.load(); }));
+    world.lake->Stop();
+    return was_urgent.load();
+  };
+  EXPECT_FALSE(is_urgent_after(2 * kMinute));
+  EXPECT_TRUE(is_urgent_after(12 * kMinute));
+}
+
 TEST(LakeBacklog, ProducersAreToldLaterUnlessLandingFails) {
   World world(std::make_unique<SimulatedDisk>());
   world.adjust = [](LakeOptions& options) { options.behind_bytes = 50'000; };
