@@ -27,9 +27,13 @@ class CheckpointFile : public testing::Test {
     contents.failed_rows["sum"] = "two rows";
     contents.pumps = {7};
     CheckpointWriter writer(*disk_, "/checkpoint/views", std::move(contents), [] {});
-    writer.Add(0, "first, ");
-    writer.Add(1, "lost");
-    writer.Add(0, "second");
+    auto add = [&](uint32_t section, std::string part) {
+      writer.Add(section, part);
+      EXPECT_TRUE(part.empty());
+    };
+    add(0, "first, ");
+    add(1, "lost");
+    add(0, "second");
     writer.End(1, false);
     writer.End(0, true);
     writer.Wait();

@@ -24,7 +24,7 @@ CheckpointWriter::~CheckpointWriter() {
   if (thread_.joinable()) thread_.join();
 }
 
-void CheckpointWriter::Add(uint32_t section, std::string part) {
+void CheckpointWriter::Add(uint32_t section, std::string& part) {
   constexpr auto kWaitMax = std::chrono::seconds(1);
   CHECK(!part.empty());
   {
@@ -34,11 +34,17 @@ void CheckpointWriter::Add(uint32_t section, std::string part) {
         lock, kWaitMax, [&] { return waiting_bytes_ < kMostBytes || !given_up_.empty(); });
     if (!has_room) given_up_ = "the disk is slower than the state changes";
     if (!given_up_.empty()) {
+      part.clear();
       wake_.notify_one();
       return;
     }
+    waiting_.push_back({section, {}});
     waiting_bytes_ += part.size();
-    waiting_.push_back({section, std::move(part)});
+    part.swap(waiting_.back().part);
+    if (!free_.empty()) {
+      part.swap(free_.back());
+      free_.pop_back();
+    }
   }
   wake_.notify_one();
 }
@@ -94,6 +100,7 @@ void CheckpointWriter::Run() {
     std::lock_guard lock(mutex_);
     if (!outcome.is_written && given_up_.empty()) given_up_ = outcome.failure;
     waiting_.clear();
+    free_.clear();
     waiting_bytes_ = 0;
     drained_.notify_one();
     outcome_ = std::move(outcome);
@@ -141,9 +148,10 @@ void CheckpointWriter::WriteViews(File& file) {
     saved.query = view->definition->Definition();
     saved.section = section;
     index_.sections.emplace_back().is_whole = true;
-    StateWriter writer([&](std::string part) {
+    StateWriter writer([&](std::string& part) {
       CheckWanted();
       Put(file, section, part);
+      part.clear();
     });
     view->content.Scan(contents_.step->step, [&](std::string_view row, int64_t copies) {
       CHECK(copies > 0);
@@ -169,7 +177,9 @@ void CheckpointWriter::WriteOperators(File& file) {
     lock.unlock();
     Put(file, next.section, next.part);
     waiting_bytes_ -= next.part.size();
+    next.part.clear();
     lock.lock();
+    free_.push_back(std::move(next.part));
     drained_.notify_one();
   }
   CHECK(open_sections_ == 0 && waiting_bytes_ == 0);

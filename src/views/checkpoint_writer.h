@@ -42,7 +42,7 @@ class CheckpointWriter : public SnapshotSink {
 
   // Engine thread.  REQUIRES: a section of an operator that has not ended; a part is never empty,
   // for "" is what a reader gets at the end.
-  void Add(uint32_t section, std::string part) override;
+  void Add(uint32_t section, std::string& part) override;
   void End(uint32_t section, bool whole) override;
   bool HasRoom() const { return waiting_bytes_ < kRoomBytes; }
   void GiveUp(const std::string& why);
@@ -51,7 +51,7 @@ class CheckpointWriter : public SnapshotSink {
   void Wait();  // for its end
 
  private:
-  static constexpr uint64_t kRoomBytes = 16 << 20, kMostBytes = 48 << 20;
+  static constexpr uint64_t kRoomBytes = 16 << 20, kMostBytes = 32 << 20;
   struct Waiting {
     uint32_t section;
     std::string part;
@@ -80,9 +80,10 @@ class CheckpointWriter : public SnapshotSink {
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable wake_, drained_;
   std::deque<Waiting> waiting_;
-  std::vector<bool> whole_;  // by section
-  size_t open_sections_;     // of operators
-  std::string given_up_;     // why; "" when it is not
+  std::vector<std::string> free_;  // parts that were written: their room is used again
+  std::vector<bool> whole_;        // by section
+  size_t open_sections_;           // of operators
+  std::string given_up_;           // why; "" when it is not
   std::optional<Outcome> outcome_;
 
   std::atomic<uint64_t> waiting_bytes_{0};

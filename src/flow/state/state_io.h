@@ -24,7 +24,8 @@ inline constexpr size_t kStatePartBytes = 256 << 10;
 
 class StateWriter {
  public:
-  using Take = std::function<void(std::string part)>;
+  // Takes what is in `part` and leaves it empty; the room it leaves is used for the next.
+  using Take = std::function<void(std::string& part)>;
 
   // Keeps everything: bytes().
   StateWriter() = default;
@@ -38,8 +39,8 @@ class StateWriter {
   template <class Number>
   requires std::is_trivially_copyable_v<Number>
   void Put(const Number& number) {
+    if (take_) MakePart(sizeof(number));
     bytes_.append(reinterpret_cast<const char*>(&number), sizeof(number));
-    if (bytes_.size() >= part_bytes_ && take_) HandOver();
   }
   void PutString(std::string_view text) {
     Put<uint64_t>(text.size());
@@ -57,20 +58,25 @@ class StateWriter {
 
   void HandOver() {
     if (bytes_.empty()) return;
-    std::string part;
-    part.swap(bytes_);
-    take_(std::move(part));
+    take_(bytes_);
+    CHECK(bytes_.empty());
   }
 
  private:
   void Append(std::string_view text) {
-    while (take_ && bytes_.size() + text.size() >= part_bytes_) {
+    while (take_ && !text.empty()) {
+      MakePart(1);
       size_t some = std::min(text.size(), part_bytes_ - std::min(bytes_.size(), part_bytes_));
       bytes_.append(text.substr(0, some));
       text.remove_prefix(some);
-      HandOver();
     }
     bytes_.append(text);
+  }
+  // Room for so many bytes more in the part, or in the next.  A part gets all of its room at once:
+  // growing, it would take twice that.
+  void MakePart(size_t bytes) {
+    if (bytes_.size() + bytes > part_bytes_) HandOver();
+    if (bytes_.capacity() < part_bytes_) bytes_.reserve(part_bytes_);
   }
 
   Take take_;

@@ -19,7 +19,8 @@ namespace weir {
 class SnapshotSink {
  public:
   virtual ~SnapshotSink() = default;
-  virtual void Add(uint32_t section, std::string part) = 0;
+  // Takes what is in `part` and leaves it empty, with room perhaps (StateWriter::Take).
+  virtual void Add(uint32_t section, std::string& part) = 0;
   // `whole`: everything has been added; false: the operator is gone or could not write.
   virtual void End(uint32_t section, bool whole) = 0;
 };
@@ -30,7 +31,7 @@ class SnapshotSection {
   SnapshotSection(std::shared_ptr<SnapshotSink> sink, uint32_t number, size_t part_bytes)
       : sink_(std::move(sink)),
         number_(number),
-        writer_([this](std::string part) { sink_->Add(number_, std::move(part)); }, part_bytes) {}
+        writer_([this](std::string& part) { sink_->Add(number_, part); }, part_bytes) {}
   ~SnapshotSection() {
     if (!ended_) sink_->End(number_, false);
   }
