@@ -61,12 +61,68 @@ class Clocks {
   duckdb::DataChunk instants_, locals_;
 };
 
-// Days between two looks at a zone's clocks, in which they are never set twice: in the database of
-// zones the shortest time between two settings is four days (Freetown in September 1939), and a
-// week after that.
-Micros ApartAt(Micros instant) {
-  constexpr Micros kIn1940 = -946'771'200 * kSecond;  // 1940-01-01
-  return (instant < kIn1940 ? 3 : 6) * kDay;
+// Times within which a zone's clocks are never set twice: the database of zones (2025b, all of its
+// zones) has no two settings closer than 21 days before 1939, 4 until 1946 (Freetown in September
+// 1939), 17 until 2000 (El Aaiun in 1976), 7 until 2005 (Recife in 2000), 21 until 2040 (Cairo in
+// 2010) and 7 after (Gaza, whose summer time makes way for Ramadan).
+struct Era {
+  Micros end, apart;
+};
+constexpr Era kEras[] = {
+    {-978'307'200 * kSecond, 20 * kDay},   // before 1939
+    {-757'382'400 * kSecond, 3 * kDay},    // before 1946
+    {946'684'800 * kSecond, 16 * kDay},    // before 2000
+    {1'104'537'600 * kSecond, 6 * kDay},   // before 2005
+    {2'208'988'800 * kSecond, 20 * kDay},  // before 2040
+    {Zone::kEnd, 6 * kDay},
+};
+
+// When a zone's clocks are looked at first.
+std::vector<Micros> FirstLooks() {
+  std::vector<Micros> looks;
+  Micros at = Zone::kFirst;
+  for (auto& era : kEras) {
+    for (; at < era.end; at += era.apart) looks.push_back(at);
+    at = era.end;
+  }
+  looks.push_back(Zone::kEnd);
+  return looks;
+}
+
+// One setting of a zone's clocks: after `low`, and not after `high`.
+struct Setting {
+  Micros low, high, before;  // before: the offset until then
+};
+
+// Halves the time of each until it is on a multiple of `unit`.
+void Narrow(Clocks& clocks, std::vector<Setting*> settings, Micros unit) {
+  while (true) {
+    std::erase_if(settings, [&](auto* one) { return one->high - one->low <= unit; });
+    if (settings.empty()) return;
+    std::vector<Micros> middle;
+    for (auto* one : settings) {
+      middle.push_back(one->low + (one->high - one->low) / 2 / unit * unit);
+    }
+    auto there = clocks.OffsetsAt(middle);
+    for (size_t i = 0; i < settings.size(); i++) {
+      (there[i] == settings[i]->before ? settings[i]->low : settings[i]->high) = middle[i];
+    }
+  }
+}
+
+// Clocks are set on whole seconds, nearly always at an hour or a quarter of one.
+void Narrow(Clocks& clocks, std::vector<Setting>& settings) {
+  std::vector<Setting*> all, others;
+  for (auto& one : settings) all.push_back(&one);
+  Narrow(clocks, all, kHour / 4);
+  std::vector<Micros> just_before;
+  for (auto& one : settings) just_before.push_back(one.high - kSecond);
+  auto there = clocks.OffsetsAt(just_before);
+  for (size_t i = 0; i < settings.size(); i++) {
+    (there[i] == settings[i].before ? settings[i].low : settings[i].high) = just_before[i];
+    if (settings[i].high == just_before[i]) others.push_back(&settings[i]);
+  }
+  Narrow(clocks, others, kSecond);
 }
 
 }  // namespace
@@ -89,7 +145,6 @@ std::shared_ptr<const Zone> Zone::Named(duckdb::ClientContext& context, const st
   return zones.emplace(name, std::move(zone)).first->second;
 }
 
-// Clocks are set on whole seconds.
 std::shared_ptr<const Zone> Zone::Learn(duckdb::ClientContext& context, const std::string& name) {
   std::shared_ptr<Zone> zone(new Zone);
   if (name == "UTC" || name == "Etc/UTC") {
@@ -97,32 +152,18 @@ std::shared_ptr<const Zone> Zone::Learn(duckdb::ClientContext& context, const st
     return zone;
   }
   Clocks clocks(context, name);
-  std::vector<Micros> days;
-  for (Micros day = kFirst; day < kEnd; day += ApartAt(day)) days.push_back(day);
-  days.push_back(kEnd);
-  auto offsets = clocks.OffsetsAt(days);
-  // Each is set after `low` and not after `high`.
-  std::vector<Micros> low, high, before;
-  for (size_t i = 1; i < days.size(); i++) {
-    if (offsets[i] == offsets[i - 1]) continue;
-    low.push_back(days[i - 1]);
-    high.push_back(days[i]);
-    before.push_back(offsets[i - 1]);
+  auto looks = FirstLooks();
+  auto offsets = clocks.OffsetsAt(looks);
+  std::vector<Setting> settings;
+  for (size_t i = 1; i < looks.size(); i++) {
+    if (offsets[i] != offsets[i - 1]) settings.push_back({looks[i - 1], looks[i], offsets[i - 1]});
   }
-  for (Micros width = ApartAt(kEnd); width > kSecond; width = (width / kSecond + 1) / 2 * kSecond) {
-    std::vector<Micros> middle(low.size());
-    for (size_t i = 0; i < low.size(); i++) {
-      middle[i] = low[i] + (high[i] - low[i]) / kSecond / 2 * kSecond;
-    }
-    auto there = clocks.OffsetsAt(middle);
-    for (size_t i = 0; i < low.size(); i++) {
-      if (high[i] - low[i] <= kSecond) continue;
-      (there[i] == before[i] ? low : high)[i] = middle[i];
-    }
-  }
-  auto after = clocks.OffsetsAt(high);
+  Narrow(clocks, settings);
+  std::vector<Micros> at;
+  for (auto& setting : settings) at.push_back(setting.high);
+  auto after = clocks.OffsetsAt(at);
   zone->pieces_.push_back({kFirst, offsets[0]});
-  for (size_t i = 0; i < high.size(); i++) zone->pieces_.push_back({high[i], after[i]});
+  for (size_t i = 0; i < at.size(); i++) zone->pieces_.push_back({at[i], after[i]});
   return zone;
 }
 
