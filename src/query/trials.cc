@@ -6,6 +6,7 @@
 
 #include "duck/errors.h"
 #include "query/trial_worker.h"
+#include "sql/plain_query.h"
 
 namespace weir {
 namespace {
@@ -90,12 +91,14 @@ void Trials::Stop() {
 }
 
 void Trials::Try(const CatalogState& state, const KernelSql& query) {
+  if (IsPlain(state, query)) return;
   TryMessage message;
   message.sql = query.text;
   Ask(std::move(message), state);
 }
 
 void Trials::Try(const CatalogState& state, const Pump& pump) {
+  if (IsPlain(state, pump.kernel_sql)) return;
   TryMessage message;
   message.sql = pump.kernel_sql.text;
   message.stream = pump.stream.value;

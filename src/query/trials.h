@@ -1,5 +1,7 @@
 // Queries planned in worker processes before the server plans them (views/plan_trial.h).
 //
+// A query that is plainly cheap to plan (sql/plain_query.h) is not tried.
+//
 // A few threads each own at most one worker.  The first one's stands by once the server is ready
 // (StandBy), so that a query is planned without waiting for a process; the others' are started when
 // several queries come, and end when they idle.  One that dies or overruns is replaced.

@@ -148,12 +148,13 @@ def request(address, method, path, body=None, headers=None, timeout=30):
 class Writer(threading.Thread):
     """Posts bodies one after the other and never gives one up before it was answered."""
 
-    def __init__(self, index, server, seed, stop):
+    def __init__(self, index, server, seed, stop, rate):
         super().__init__(daemon=True)
         self.index = index
         self.server = server
         self.random = random.Random(seed)
         self.stop = stop
+        self.rate = rate  # the most events a second
         self.connection = None
         self.connected_to = None
         self.last = None  # the latest request that was answered
@@ -171,6 +172,7 @@ class Writer(threading.Thread):
                     self.post(self.last)  # a new life must know it from before
                 self.last = self.body()
                 self.post(self.last)
+                self.stop.wait(self.last[1] / self.rate)
         except Exception as problem:  # shown by main: it must not be lost with the thread
             self.problem = repr(problem)
             self.stop.set()
@@ -281,6 +283,7 @@ class DedupWriter(Writer):
                     if answer is None:
                         return
                     self.acknowledged = end
+                self.stop.wait((end - first) / self.rate)
         except Exception as problem:
             self.problem = repr(problem)
             self.stop.set()
@@ -557,6 +560,8 @@ def parse_arguments():
     parser.add_argument("--weir", default="build/weir")
     parser.add_argument("--cycles", type=int, default=5)
     parser.add_argument("--writers", type=int, default=4)
+    parser.add_argument("--rate", type=float, default=10_000,
+                        help="the most events a second of a writer: every check asks for all there were")
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--life", type=float, default=0.6, help="longest life in seconds")
     parser.add_argument("--check-every", type=int, default=10, help="cycles between checks")
@@ -581,8 +586,8 @@ def main():
 
     server = Server(os.path.abspath(arguments.weir), project, data, arguments.start_timeout)
     stop = threading.Event()
-    writers = [Writer(i, server, dice.random(), stop) for i in range(arguments.writers)]
-    others = [kind(-1, server, dice.random(), stop) for kind in (DedupWriter, TableWriter, DdlWriter)]
+    writers = [Writer(i, server, dice.random(), stop, arguments.rate) for i in range(arguments.writers)]
+    others = [kind(-1, server, dice.random(), stop, arguments.rate) for kind in (DedupWriter, TableWriter, DdlWriter)]
     problems = []
     slowest_start = 0.0
     began = time.monotonic()
