@@ -87,6 +87,7 @@ class NoFolder : public Folder {
 
 class NoDisk : public Disk {
  public:
+  DiskSpace SpaceOf(const std::string&) override { return {}; }
   std::unique_ptr<File> Open(const std::string&, OpenMode) override {
     return std::make_unique<NoFile>();
   }

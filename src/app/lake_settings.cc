@@ -51,4 +51,10 @@ void ApplyLakeSettings(const ProjectSettings& settings, LogOptions& log, LakeOpt
   }
 }
 
+// A file, at worst as large as what it is made of, and one that is written beside it; of a small
+// disk less, so that most of it is the log's.
+uint64_t KeptForLanding(const LakeOptions& lake, uint64_t disk_bytes) {
+  return std::min(2 * lake.file_bytes, disk_bytes / 16);
+}
+
 }  // namespace weir

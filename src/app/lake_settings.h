@@ -10,4 +10,7 @@ namespace weir {
 // Throws Error(kInvalidRequest) that names the setting.
 void ApplyLakeSettings(const ProjectSettings& settings, LogOptions& log, LakeOptions& lake);
 
+// How much of a disk the log leaves to landing, which makes room on it.
+uint64_t KeptForLanding(const LakeOptions& lake, uint64_t disk_bytes);
+
 }  // namespace weir

@@ -225,6 +225,7 @@ int RunServe(const ServeOptions& options) {
   LakeOptions lake_options;
   ApplyLakeSettings(project.settings, log_options, lake_options);
   log_options.directory = folder.Log();
+  log_options.keep_free = KeptForLanding(lake_options, disk->SpaceOf(data).total);
   log_options.must_exist = !catalog.Current()->log.empty();
   log_options.on_failure = [](const std::string& why) {
     EndByDisk("the log's disk failed: " + why);

@@ -229,6 +229,36 @@ TEST(LakeTrouble, ARoundThatFailsIsToldAndTheRowsAreReadFromTheLog) {
   full.lake->Stop();
 }
 
+// The log does not take what landing needs to make room.
+TEST(LakeTrouble, ADiskThatIsFullOfLogIsMadeRoomOn) {
+  for (uint64_t keep_free : {0, 400'000}) {
+    World world(std::make_unique<SimulatedDisk>());
+    world.disk->SetCapacity(2'000'000);
+    world.keep_free = keep_free;
+    world.Open();
+    uint64_t before = 0;
+    for (int round = 0; round < 3; round++) {
+      EXPECT_THROW(
+          {
+            while (true) world.AppendEvents(100);
+          },
+          Error);
+      EXPECT_FALSE(world.log->Failed());
+      EXPECT_GT(world.log->End().value, before);
+      before = world.log->End().value;
+      if (keep_free == 0) {
+        EXPECT_THROW(world.lake->LandNow(), Error);  // and so it stays
+        break;
+      }
+      EXPECT_GT(world.disk->SpaceOf("log").free, keep_free / 2);
+      world.lake->LandNow();
+      EXPECT_GT(world.log->Begin(), Offset{1});
+    }
+    world.disk->SetCapacity(UINT64_MAX);
+    world.ExpectAllEvents();
+  }
+}
+
 // Nothing comes in any more, and yet the small files of an hour that is over become one.
 TEST(LakeTrouble, TheWriterMergesAnHoursFilesOnceItIsOver) {
   Micros hour_end = Micros{1'700'000'000'000'000} / kHour * kHour + kHour;

@@ -84,6 +84,7 @@ struct World {
     LogOptions log_options;
     log_options.directory = "log";
     log_options.segment_bytes = 64 << 10;
+    log_options.keep_free = keep_free;
     log = Log::Open(*disk, clock, log_options);
     LakeOptions options;
     options.directory = "lake";
@@ -162,6 +163,7 @@ struct World {
     }
   }
 
+  uint64_t keep_free = 0;
   std::function<void(LakeOptions&)> adjust = [](LakeOptions&) {};
   std::unique_ptr<SimulatedDisk> disk;
   ManualClock clock;

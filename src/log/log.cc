@@ -107,7 +107,8 @@ DiskLog::DiskLog(Disk& disk, Clock& clock, LogOptions options, Locks locks, Reco
       end_(recovered.start.tail.next.value - 1),
       last_time_(recovered.start.tail.append_time),
       queue_(options_.queue_bytes_max),
-      writer_(disk, options_.directory, options_.segment_bytes, std::move(recovered.start)) {
+      writer_(disk, options_.directory, {options_.segment_bytes, options_.keep_free},
+              std::move(recovered.start)) {
   ASSERT(!segments_.empty() && segments_.back() == writer_.segment());
   if (kDebugChecks) CheckInvariants();
   thread_ = std::thread([this] {

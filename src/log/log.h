@@ -64,6 +64,9 @@ struct LogOptions {
   uint64_t segment_bytes = 64 << 20;
   uint64_t group_bytes_max = 32 << 20;   // one group commit takes at most this much
   uint64_t queue_bytes_max = 256 << 20;  // waiting appends; above it Append throws kTooManyRequests
+  // So much of the disk stays free: appends are refused as on a full disk before it is taken.  Who
+  // makes room by trimming the log needs some to do so.
+  uint64_t keep_free = 0;
   // So long after a group with nothing to follow, the log notes on the disk that all is durable.
   Micros mark_after = 100'000;
   // Called once, on the log's thread, when a write or sync failed for any reason but a full disk:

@@ -72,10 +72,10 @@ class Gather {
 
 }  // namespace
 
-SegmentWriter::SegmentWriter(Disk& disk, std::string directory, uint64_t segment_bytes, Start start)
+SegmentWriter::SegmentWriter(Disk& disk, std::string directory, Sizes sizes, Start start)
     : disk_(disk),
       directory_(std::move(directory)),
-      segment_bytes_(segment_bytes),
+      sizes_(sizes),
       log_id_(start.log_id),
       file_(std::move(start.file)),
       segment_(std::move(start.segment)),
@@ -89,10 +89,11 @@ SegmentWriter::SegmentWriter(Disk& disk, std::string directory, uint64_t segment
 void SegmentWriter::Write(const std::vector<Entry>& group) {
   ASSERT(!group.empty());
   uint64_t bytes = PaddedBytes(group);
-  bool full = end_ > kSegmentHeaderBytes && end_ + bytes + kPageBytes > segment_bytes_;
+  bool full = end_ > kSegmentHeaderBytes && end_ + bytes + kPageBytes > sizes_.segment_bytes;
   if (full || next_) {
     Roll();
   }
+  CheckFree(end_ + bytes + kPageBytes);
   Reserve(end_ + bytes + kPageBytes);  // the seal's page is always there
 
   size_t staged_max = kPageBytes;
@@ -148,7 +149,8 @@ FrameHeader SegmentWriter::HeaderOf(const Entry& entry, const Tail& tail) const 
 }
 
 void SegmentWriter::WriteMark() {
-  if (marked_ || next_ || end_ == kSegmentHeaderBytes || end_ + 2 * kPageBytes > segment_bytes_) {
+  if (marked_ || next_ || end_ == kSegmentHeaderBytes ||
+      end_ + 2 * kPageBytes > sizes_.segment_bytes) {
     return;
   }
   Reserve(end_ + 2 * kPageBytes);
@@ -206,11 +208,22 @@ void SegmentWriter::BeginNext() {
                header.previous_crc};
 }
 
+// Of rows only: marks and seals are little, and help to make room.
+void SegmentWriter::CheckFree(uint64_t bytes) const {
+  if (bytes <= allocated_ || sizes_.keep_free == 0) return;
+  uint64_t wanted = bytes - allocated_ + sizes_.keep_free;
+  if (disk_.SpaceOf(directory_).free >= wanted) return;
+  throw Error(ErrorCode::kUnavailable,
+              "the disk has less than " + std::to_string(wanted / 1'000'000) +
+                  " MB free, which landing needs to make room",
+              "Free some space on the disk, or try again in a while.");
+}
+
 void SegmentWriter::Reserve(uint64_t bytes) {
   if (bytes <= allocated_) {
     return;
   }
-  uint64_t generous = std::max(bytes, std::min(segment_bytes_, allocated_ + kGrowBytes));
+  uint64_t generous = std::max(bytes, std::min(sizes_.segment_bytes, allocated_ + kGrowBytes));
   try {
     file_->Allocate(generous);
     allocated_ = generous;

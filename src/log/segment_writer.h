@@ -27,7 +27,12 @@ class SegmentWriter {
     Tail tail;
   };
 
-  SegmentWriter(Disk& disk, std::string directory, uint64_t segment_bytes, Start start);
+  struct Sizes {
+    uint64_t segment_bytes;
+    uint64_t keep_free;  // of the disk (LogOptions)
+  };
+
+  SegmentWriter(Disk& disk, std::string directory, Sizes sizes, Start start);
 
   // A record that waits to be written, with the checksums its producer has made.
   struct Entry {
@@ -50,13 +55,14 @@ class SegmentWriter {
   void Roll();
   void BeginNext();
   void Reserve(uint64_t bytes);
+  void CheckFree(uint64_t bytes) const;
   // Writes parts_, `bytes` long, at end_.  REQUIRES: space is reserved for them.
   void WriteOrUndo(uint64_t bytes);
   FrameHeader HeaderOf(const Entry& entry, const Tail& tail) const;
 
   Disk& disk_;
   std::string directory_;
-  uint64_t segment_bytes_;
+  const Sizes sizes_;
   LogId log_id_;
 
   std::unique_ptr<File> file_;

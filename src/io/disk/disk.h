@@ -57,6 +57,12 @@ class Folder {
   virtual void Sync() = 0;  // what was created, renamed and removed in it is on the disk
 };
 
+// Of a file system: what there is in all, and what is left for those who are not root.  Where it
+// cannot say: as much as can be.
+struct DiskSpace {
+  uint64_t total = UINT64_MAX, free = UINT64_MAX;
+};
+
 class Disk {
  public:
   virtual ~Disk() = default;
@@ -79,6 +85,8 @@ class Disk {
   // The same of a folder itself, which nobody can remove without what is in it; `path`/LOCK, when
   // it is there, names the holder.  Holds nothing on file systems that cannot lock folders.
   virtual std::shared_ptr<void> LockFolder(const std::string& path) = 0;
+  // Of the file system that a folder is on.
+  virtual DiskSpace SpaceOf(const std::string& directory) = 0;
   // A path other processes and libraries can open, where there is one.
   virtual std::string NativePath(const std::string& path) = 0;
 };

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -319,6 +320,14 @@ class RealDisk : public Disk {
       ThrowHeld(path, Descriptor(open((path + "/LOCK").c_str(), O_RDONLY | O_CLOEXEC)));
     }
     return nullptr;  // some network file systems: the file LOCK alone must do
+  }
+
+  DiskSpace SpaceOf(const std::string& directory) override {
+    struct statvfs space;
+    if (statvfs(directory.c_str(), &space) != 0 || space.f_blocks == 0) {
+      return {};
+    }
+    return {uint64_t{space.f_frsize} * space.f_blocks, uint64_t{space.f_frsize} * space.f_bavail};
   }
 
   std::string NativePath(const std::string& path) override {

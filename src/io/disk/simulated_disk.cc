@@ -484,6 +484,12 @@ void SimulatedDisk::SetCapacity(uint64_t bytes) {
   capacity_ = bytes;
 }
 
+DiskSpace SimulatedDisk::SpaceOf(const std::string& directory) {
+  std::lock_guard lock(mutex_);
+  uint64_t used = UsedBytes();
+  return {capacity_, capacity_ - std::min(capacity_, used)};
+}
+
 void SimulatedDisk::FlipByte(const std::string& path, uint64_t position, uint8_t mask) {
   std::lock_guard lock(mutex_);
   Inode& inode = *names_.at(path);

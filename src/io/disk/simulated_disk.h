@@ -45,6 +45,7 @@ class SimulatedDisk : public Disk {
   std::unique_ptr<Folder> OpenFolder(const std::string& path) override;
   std::shared_ptr<void> Lock(const std::string& path) override;
   std::shared_ptr<void> LockFolder(const std::string& path) override;
+  DiskSpace SpaceOf(const std::string& directory) override;
   std::string NativePath(const std::string& path) override { return path; }
 
   // How the disk may look after the power went off now, or after SIGKILL (nothing is lost).  A new
