@@ -207,6 +207,11 @@ int RunServe(const ServeOptions& options) {
       BytesFrom("memory_limit", pick(options.memory_limit, project.settings.memory_limit, "80%"),
                 MemoryThereIs());
   uint64_t share = memory_limit == 0 ? UINT64_MAX / 8 : memory_limit / 8;
+  // DuckDB, for plans and expressions: it starts beside the stores.
+  std::shared_future<std::unique_ptr<Kernel>> kernel_starts =
+      std::async(std::launch::async, [memory_limit] {
+        return std::make_unique<Kernel>(memory_limit == 0 ? uint64_t{4} << 30 : memory_limit / 4);
+      });
   TrialOptions trial_options;
   trial_options.memory_bytes =
       std::min<uint64_t>(trial_options.memory_bytes, std::max<uint64_t>(2 * share, 64 << 20));
@@ -248,8 +253,7 @@ int RunServe(const ServeOptions& options) {
                             reference};
   Queries queries(catalog, *log, *lake, clock, query_options);  // answers on demand
 
-  // DuckDB: plans and expressions.
-  Kernel kernel(memory_limit == 0 ? uint64_t{4} << 30 : memory_limit / 4);
+  Kernel& kernel = *kernel_starts.get();
   LakeHistory history(*lake);
   EngineOptions engine_options;
   engine_options.checkpoint_directory = data + "/checkpoint";
@@ -285,6 +289,7 @@ int RunServe(const ServeOptions& options) {
   // Bodies that are not answered yet take at most a quarter of the memory there is, one of them at
   // most three quarters of that.
   IngestOptions ingest_options;
+  ingest_options.keys_rest = 1'000'000;  // most views are filled by then
   if (uint64_t limit = engine_options.memory.limit) {
     constexpr uint64_t kLeast = 64 << 20;
     uint64_t bodies = std::max<uint64_t>(limit / 4, kLeast);

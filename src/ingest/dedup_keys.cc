@@ -25,8 +25,9 @@ void TellWhy(KeyClaims& claims) noexcept {
 
 }  // namespace
 
-DedupKeys::DedupKeys(Catalog& catalog, Clock& clock, KeyHistory& history, TaskThread& resumed)
-    : catalog_(catalog), clock_(clock), history_(history), resumed_(resumed) {}
+DedupKeys::DedupKeys(Catalog& catalog, Clock& clock, KeyHistory& history, TaskThread& resumed,
+                     Micros rest)
+    : catalog_(catalog), clock_(clock), history_(history), resumed_(resumed), rest_(rest) {}
 
 void DedupKeys::Start() {
   std::lock_guard lock(mutex_);
@@ -40,13 +41,20 @@ void DedupKeys::Start() {
     unread.emplace_back(stream, claims.get());
   }
   recovering_ = unread.size();  // before the first is read: its reader counts down
+  if (rest_ > 0) reader_.Post(TaskThread::Make([this] { Rest(); }));
   for (auto& [stream, claims] : unread) RecoverLater(stream, *claims);
+}
+
+void DedupKeys::Rest() {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, std::chrono::microseconds(rest_), [&] { return wanted_ || stopping_; });
 }
 
 KeyClaims& DedupKeys::Of(const Stream& stream) {
   CHECK(!stream.dedup_key.empty());
   std::lock_guard lock(mutex_);
   CHECK(started_);
+  if (recovering_ > 0 && !std::exchange(wanted_, true)) changed_.notify_all();
   auto& claims = claims_[stream.id.value];
   if (!claims) claims = std::make_unique<KeyClaims>(stream.dedup_window, true, resumed_);
   return *claims;
@@ -57,6 +65,7 @@ void DedupKeys::RecoverLater(const std::shared_ptr<const Stream>& stream, KeyCla
 }
 
 void DedupKeys::Recover(const std::shared_ptr<const Stream>& stream, KeyClaims& claims) {
+  if (stopping_) return;
   try {
     size_t column = *stream->Find(stream->dedup_key);
     auto since = clock_.Now() - stream->dedup_window;

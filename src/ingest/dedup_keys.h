@@ -22,7 +22,8 @@ namespace weir {
 
 class DedupKeys {
  public:
-  DedupKeys(Catalog& catalog, Clock& clock, KeyHistory& history, TaskThread& resumed);
+  // `rest`: as IngestOptions::keys_rest.
+  DedupKeys(Catalog& catalog, Clock& clock, KeyHistory& history, TaskThread& resumed, Micros rest);
   ~DedupKeys() { Close(); }
 
   // Begins to read back.  REQUIRES: called once, before all others but Close and Now.
@@ -43,6 +44,7 @@ class DedupKeys {
   Info Now() const;
 
  private:
+  void Rest();
   void RecoverLater(const std::shared_ptr<const Stream>& stream, KeyClaims& claims);
   void Recover(const std::shared_ptr<const Stream>& stream, KeyClaims& claims);
 
@@ -50,10 +52,11 @@ class DedupKeys {
   Clock& clock_;
   KeyHistory& history_;
   TaskThread& resumed_;
+  const Micros rest_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::map<uint32_t, std::unique_ptr<KeyClaims>> claims_;
-  bool started_ = false;
+  bool started_ = false, wanted_ = false;  // wanted_: by rows
   size_t recovering_ = 0;
   std::atomic<bool> stopping_{false};
   TaskThread reader_;

@@ -28,7 +28,7 @@ class IngestImpl : public Ingest {
         log_(log),
         backpressure_(backpressure),
         keys_(resumed_),
-        dedup_(catalog, clock, history, resumed_),
+        dedup_(catalog, clock, history, resumed_, options.keys_rest),
         pipeline_(log, clock, dedup_) {}
   ~IngestImpl() override {
     resumed_.Stop();

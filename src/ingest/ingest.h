@@ -47,6 +47,9 @@ struct IngestOptions {
   // What the rows of one body, and of all at once, may take in memory until they are answered.
   size_t body_memory_max = size_t{1} << 30;
   size_t memory_max = size_t{2} << 30;
+  // So long after Start the keys of dedup windows are not read back yet, unless rows come that want
+  // them: what else a start has to do goes on first.
+  Micros keys_rest = 0;
 };
 
 // Says when the engine is behind or has no memory left, or the lake is behind; implemented by main

@@ -282,6 +282,23 @@ TEST_F(IngestTest, AStreamWhoseKeysAreBeingReadBackRefusesAndNobodyWaitsForIt) {
   ingest.reset();
 }
 
+// What else a start has to do goes on first.
+TEST_F(IngestTest, KeysAreReadBackLaterUnlessRowsWantThem) {
+  IngestOptions options;
+  options.keys_rest = 3'600'000'000;
+  SlowHistory unwanted, slow;
+  Open(unwanted, options);
+  slow.rows = {{"old", clock.Now() - 1'000'000}};
+  slow.go.set_value();
+  Open(slow, options);  // without waiting for the one before to read anything
+  EXPECT_EQ(Post("{\"n\":1}").accepted, 1u);
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(ingest->Info().streams_recovering, 1u);
+  EXPECT_EQ(PostKeyed(R"({"id":"old"})").duplicates, 1u);
+  EXPECT_TRUE(ingest->AwaitKeys(10'000'000));
+  ingest.reset();
+}
+
 TEST_F(IngestTest, RowsWaitForTheKeysThatAreReadBackSoon) {
   SlowHistory slow;
   slow.rows = {{"old", clock.Now() - 1'000'000}};

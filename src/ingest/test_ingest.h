@@ -57,9 +57,9 @@ class IngestTest : public testing::Test {
     ingest->AwaitKeys(10'000'000);
   }
 
-  void Open(KeyHistory& from) {
+  void Open(KeyHistory& from, const IngestOptions& options = {}) {
     ingest.reset();
-    ingest = Ingest::Open(disk, "keys", catalog, *log, clock, backpressure, from);
+    ingest = Ingest::Open(disk, "keys", catalog, *log, clock, backpressure, from, options);
     ingest->Start();
   }
   void Restart() {

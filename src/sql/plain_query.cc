@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 #include <string_view>
+#include <utility>
 
 #include "duckdb/common/string_util.hpp"
 #include "duckdb/common/type_visitor.hpp"
@@ -80,9 +81,10 @@ class PlainReader {
         [&](auto& column) { return duckdb::TypeVisitor::Contains(column.type, is_array); });
   }
 
-  static bool IsAllColumns(const duckdb::ParsedExpression& column) {
+  bool IsAllColumns(const duckdb::ParsedExpression& column) {
     if (column.GetExpressionClass() != duckdb::ExpressionClass::STAR) return false;
     auto& star = column.Cast<duckdb::StarExpression>();
+    if (std::exchange(has_star_, true)) return false;  // of many columns, twice is twice as many
     return !star.columns && !star.expr && star.replace_list.empty();
   }
 
@@ -151,6 +153,7 @@ class PlainReader {
   duckdb::SelectNode& node_;
   std::set<std::string> aliases_;  // of what is selected
   size_t nodes_ = 0;
+  bool has_star_ = false;
 };
 
 }  // namespace

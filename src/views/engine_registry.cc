@@ -41,8 +41,7 @@ void EngineImpl::PlanLiveView(const CatalogState& catalog, LiveView& view) {
     view.order.push_back({*column, key.descending, key.nulls_first});
   }
   Circuit scratch;
-  auto built =
-      BuildView(scratch, catalog, session, view.definition->name, view.definition->Planned());
+  auto built = BuildView(scratch, catalog, session, view.definition->name, std::move(plan));
   view.not_incremental = built.unsupported;
   view.hint = built.hint;
   if (auto died = built.output ? DiedOf(Circuit::Needs(built.output)) : std::nullopt) {

@@ -88,8 +88,15 @@ CircuitBuilder::Resolve ResolveIn(const CatalogState& state, const SessionPtr& s
 BuiltView BuildView(Circuit& circuit, const CatalogState& state, SessionPtr session,
                     const std::string& name, const KernelSql& query) {
   CatalogRelations relations(state, *session);
+  Plan plan = PlanQuery(*session, query.text, relations);
+  return BuildView(circuit, state, std::move(session), name, std::move(plan));
+}
+
+BuiltView BuildView(Circuit& circuit, const CatalogState& state, SessionPtr session,
+                    const std::string& name, Plan plan) {
+  CatalogRelations relations(state, *session);
   BuiltView built;
-  built.plan = PlanQuery(*session, query.text, relations);
+  built.plan = std::move(plan);
   CircuitBuilder builder(circuit, session, state.time_zone, ResolveIn(state, session, relations));
   built.output = builder.Build(name, built.plan);
   built.unsupported = builder.unsupported();

@@ -38,6 +38,9 @@ struct BuiltView {
 };
 BuiltView BuildView(Circuit& circuit, const CatalogState& state, SessionPtr session,
                     const std::string& name, const KernelSql& query);
+// The same of one that is planned already, by this session.
+BuiltView BuildView(Circuit& circuit, const CatalogState& state, SessionPtr session,
+                    const std::string& name, Plan plan);
 
 // The same of a pump's query, as its stream takes it.
 struct BuiltPump {
