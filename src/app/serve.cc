@@ -87,6 +87,11 @@ class StopSignals {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return stopped_; });
   }
+  // False: none came in that time.
+  bool WaitFor(std::chrono::microseconds most) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, most, [&] { return stopped_; });
+  }
   // What is done when it does not come to its end.
   void CloseAtTheLatest(std::function<void()> close) {
     std::lock_guard lock(mutex_);
@@ -374,9 +379,11 @@ int RunServe(const ServeOptions& options) {
   trials.StandBy();
   // Most dedup windows are read back in a moment, for which rows wait; on a machine that fills
   // views meanwhile in some more.  A long one goes on beside the events of others.
-  constexpr Micros kKeysAwaited = 3'000'000;
-  ingest->AwaitKeys(kKeysAwaited);
-  signals.Wait();
+  constexpr auto kKeysAwaited = std::chrono::seconds(3);
+  if (!signals.WaitFor(kKeysAwaited)) {
+    ingest->AwaitKeys(0);
+    signals.Wait();
+  }
   Say("stopping");
   return 0;
 }
