@@ -228,8 +228,7 @@ int RunServe(const ServeOptions& options) {
   SetAside(*disk, folder, options.without);
 
   CatalogFile catalog_file(*disk, folder.Catalog(), EndByDisk);
-  Catalog catalog(catalog_file, TranslateStored);         // what exists
-  if (catalog.Current()->version == 0) trials.StandBy();  // all of the project is to be planned
+  Catalog catalog(catalog_file, TranslateStored);  // what exists
 
   LogOptions log_options;
   LakeOptions lake_options;
